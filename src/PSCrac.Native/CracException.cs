@@ -1,0 +1,44 @@
+namespace PSCrac;
+
+/// <summary>The one exception of PSCrac: what was tried, on what, why it failed and what to do about it.</summary>
+public sealed class CracException : Exception
+{
+    /// <summary>Creates the exception.</summary>
+    /// <param name="reason">Why the operation failed.</param>
+    /// <param name="message">One or two sentences a user can read without knowing CRIU.</param>
+    /// <param name="advice">What to do next, naming the parameter or the command; null where nothing can be said.</param>
+    /// <param name="innerException">The cause; null where there is none.</param>
+    public CracException(CracReason reason, string message, string? advice = null, Exception? innerException = null)
+        : base(message, innerException)
+    {
+        Reason = reason;
+        Advice = advice;
+    }
+
+    /// <summary>Why the operation failed.</summary>
+    public CracReason Reason { get; }
+
+    /// <summary>What to do next; null where nothing can be said.</summary>
+    public string? Advice { get; }
+
+    /// <summary>The operation that failed, such as "checkpoint"; null where it was none of criu's.</summary>
+    public string? Operation { get; init; }
+
+    /// <summary>The process the operation was about; null where it was about none.</summary>
+    public int? ProcessId { get; init; }
+
+    /// <summary>The image the operation was about; null where it was about none.</summary>
+    public string? ImagePath { get; init; }
+
+    /// <summary>criu's log of the failed operation; null where criu wrote none.</summary>
+    public string? LogPath { get; init; }
+
+    /// <summary>The lines of criu's log, or of its standard error, that tell the failure; empty where there are none.</summary>
+    public IReadOnlyList<string> CriuLines { get; init; } = [];
+
+    /// <summary>The file of an image that could not be read; null where the failure is not one file's.</summary>
+    public string? FileName { get; init; }
+
+    /// <summary>The offset in <see cref="FileName"/>, in bytes, where reading failed; null where it is not known.</summary>
+    public long? FileOffset { get; init; }
+}
