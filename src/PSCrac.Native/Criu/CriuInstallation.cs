@@ -1,0 +1,245 @@
+using System.Collections.Concurrent;
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using PSCrac.Interop;
+
+namespace PSCrac.Criu;
+
+/// <summary>
+/// The criu program and the libcriu that this process uses, and where they were found. The order: what the caller
+/// names, CRAC_CRIU_PATH and CRAC_LIBCRIU_PATH, the private copy of a source checkout (.tools/criu), then PATH and
+/// the loader.
+/// </summary>
+public sealed class CriuInstallation
+{
+    /// <summary>The environment variable that names the criu program. CRaC JDKs use the same.</summary>
+    public const string CriuPathVariable = "CRAC_CRIU_PATH";
+
+    /// <summary>The environment variable that names libcriu.</summary>
+    public const string LibCriuPathVariable = "CRAC_LIBCRIU_PATH";
+
+    private const string LibraryName = "libcriu.so.2";
+    private static readonly Version UsableSinceKernel613 = new(4, 2);
+    private static readonly Version UsableBefore = new(3, 17);
+    private static readonly string[] SystemFolders = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
+    private static readonly ConcurrentDictionary<(string Path, DateTime Written), Version> Versions = new();
+
+    private CriuInstallation(string criuPath, string criuSource, string libCriuPath, string libCriuSource)
+    {
+        CriuPath = criuPath;
+        CriuSource = criuSource;
+        LibCriuPath = libCriuPath;
+        LibCriuSource = libCriuSource;
+    }
+
+    /// <summary>The criu program.</summary>
+    public string CriuPath { get; }
+
+    /// <summary>What led to <see cref="CriuPath"/>: a parameter, an environment variable, a checkout's .tools, or PATH.</summary>
+    public string CriuSource { get; }
+
+    /// <summary>libcriu: a file, or the bare name that the loader resolves.</summary>
+    public string LibCriuPath { get; }
+
+    /// <summary>What led to <see cref="LibCriuPath"/>.</summary>
+    public string LibCriuSource { get; }
+
+    /// <summary>The oldest criu that works on a kernel: 4.2 from 6.13 on, whose vDSO older ones do not know, else 3.17.</summary>
+    /// <param name="kernel">The kernel's version.</param>
+    public static Version MinimumVersion(Version kernel) => kernel >= new Version(6, 13) ? UsableSinceKernel613 : UsableBefore;
+
+    /// <summary>Finds criu and libcriu, loads libcriu, and checks that criu is new enough for this kernel.</summary>
+    /// <param name="criuPath">The criu program to use; null to look for it.</param>
+    /// <param name="libCriuPath">The libcriu to use; null to look for it.</param>
+    /// <exception cref="CracException">
+    /// <see cref="CracReason.CriuNotFound"/>, <see cref="CracReason.LibCriuNotFound"/>, <see cref="CracReason.CriuTooOld"/>.
+    /// </exception>
+    public static CriuInstallation Locate(string? criuPath = null, string? libCriuPath = null)
+    {
+        CriuInstallation found = Find(criuPath, libCriuPath);
+        if (!LibCriu.TryLoad(found.LibCriuPath, out string? error))
+        {
+            throw LibCriuNotFound(found, error);
+        }
+
+        Version version = found.GetVersion();
+        Version kernel = KernelVersion();
+        if (version < MinimumVersion(kernel))
+        {
+            throw new CracException(
+                CracReason.CriuTooOld,
+                $"criu {version} at {found.CriuPath} does not work on Linux {kernel}: {MinimumVersion(kernel)} or later is needed.",
+                $"Install criu {MinimumVersion(kernel)} or later, or name one with {CriuPathVariable}.");
+        }
+
+        return found;
+    }
+
+    /// <summary>The version of the program, asked of it once for each file and change of it.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.CriuNotFound"/>: it does not run, or does not say.</exception>
+    public Version GetVersion()
+    {
+        var key = (CriuPath, File.GetLastWriteTimeUtc(CriuPath));
+        if (!Versions.TryGetValue(key, out Version? version))
+        {
+            version = AskVersion(CriuPath);
+            Versions[key] = version;
+        }
+
+        return version;
+    }
+
+    /// <summary>The running kernel's version, without what a distribution adds to it.</summary>
+    public static Version KernelVersion()
+    {
+        Version version = Environment.OSVersion.Version;
+        return new Version(version.Major, version.Minor, Math.Max(0, version.Build));
+    }
+
+    private static CriuInstallation Find(string? criuPath, string? libCriuPath)
+    {
+        string? privateCopy = PrivateCopy();
+        (string criu, string criuSource) = FindCriu(criuPath, privateCopy);
+        (string lib, string libSource) = FindLibCriu(libCriuPath, privateCopy, criu);
+        return new CriuInstallation(criu, criuSource, lib, libSource);
+    }
+
+    private static (string Path, string Source) FindCriu(string? explicitPath, string? privateCopy)
+    {
+        if (!string.IsNullOrEmpty(explicitPath))
+        {
+            return (RequireProgram(explicitPath, "-CriuPath"), "-CriuPath");
+        }
+
+        string? fromEnvironment = Environment.GetEnvironmentVariable(CriuPathVariable);
+        if (!string.IsNullOrEmpty(fromEnvironment))
+        {
+            return (RequireProgram(fromEnvironment, CriuPathVariable), CriuPathVariable);
+        }
+
+        if (privateCopy is not null)
+        {
+            return (Path.Combine(privateCopy, "bin", "criu"), ".tools/criu");
+        }
+
+        string[] path = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':', StringSplitOptions.RemoveEmptyEntries);
+        foreach (string folder in path.Concat(SystemFolders))
+        {
+            string candidate = Path.Combine(folder, "criu");
+            if (IsProgram(candidate))
+            {
+                return (candidate, "PATH");
+            }
+        }
+
+        throw new CracException(
+            CracReason.CriuNotFound,
+            $"No criu program was found. Looked at: {CriuPathVariable} (not set), .tools/criu of a source checkout, PATH, {string.Join(", ", SystemFolders)}.",
+            $"Install the package 'criu' ({MinimumVersion(KernelVersion())} or later for this kernel), or name the program with {CriuPathVariable}. Test-CracEnvironment shows what else is needed.");
+    }
+
+    private static (string Path, string Source) FindLibCriu(string? explicitPath, string? privateCopy, string criu)
+    {
+        if (!string.IsNullOrEmpty(explicitPath))
+        {
+            return (explicitPath, "the caller");
+        }
+
+        string? fromEnvironment = Environment.GetEnvironmentVariable(LibCriuPathVariable);
+        if (!string.IsNullOrEmpty(fromEnvironment))
+        {
+            return (fromEnvironment, LibCriuPathVariable);
+        }
+
+        if (privateCopy is not null)
+        {
+            return (Path.Combine(privateCopy, "lib", LibraryName), ".tools/criu");
+        }
+
+        // A criu installed under a prefix of its own has its library there, where the loader may not look.
+        string beside = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(criu) ?? "/", "..", "lib", LibraryName));
+        return File.Exists(beside) ? (beside, "beside criu") : (LibraryName, "the loader");
+    }
+
+    private static string RequireProgram(string path, string source) => IsProgram(path)
+        ? Path.GetFullPath(path)
+        : throw new CracException(
+            CracReason.CriuNotFound,
+            $"{source} names {path}, which is not a program.",
+            $"Correct {source}, or leave it out to have criu looked for on the PATH.");
+
+    private static bool IsProgram(string path)
+    {
+        const UnixFileMode Execute = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+        return File.Exists(path) && (File.GetUnixFileMode(path) & Execute) != 0;
+    }
+
+    /// <summary>The .tools/criu of the checkout that this assembly was built in; null where there is none.</summary>
+    private static string? PrivateCopy()
+    {
+        const int DeepestBuildFolder = 7;
+        string? folder = Path.GetDirectoryName(typeof(CriuInstallation).Assembly.Location);
+        for (int i = 0; i < DeepestBuildFolder && !string.IsNullOrEmpty(folder); i++, folder = Path.GetDirectoryName(folder))
+        {
+            string candidate = Path.Combine(folder, ".tools", "criu");
+            if (File.Exists(Path.Combine(folder, "PSCrac.slnx")) && IsProgram(Path.Combine(candidate, "bin", "criu")))
+            {
+                return candidate;
+            }
+        }
+
+        return null;
+    }
+
+    private static CracException LibCriuNotFound(CriuInstallation found, string? error) => new(
+        CracReason.LibCriuNotFound,
+        $"libcriu could not be loaded from {found.LibCriuPath} ({found.LibCriuSource}). Looked at: {LibCriuPathVariable}, .tools/criu of a source checkout, beside {found.CriuPath}, the loader's folders. The loader said: {error?.Split('\n')[0].Trim()}",
+        $"Install the package 'libcriu2' (Debian, Ubuntu) or 'criu-libs' (Fedora), or name the file with {LibCriuPathVariable}.");
+
+    private static Version AskVersion(string path)
+    {
+        try
+        {
+            var start = new ProcessStartInfo(path, ["--version"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            start.Environment.Remove("CRIU_CONFIG_FILE");
+            using Process criu = Process.Start(start)!;
+            criu.ErrorDataReceived += static (_, _) => { };
+            criu.BeginErrorReadLine();
+            string output = criu.StandardOutput.ReadToEnd();
+            criu.WaitForExit();
+            return ParseVersion(output) ?? throw new CracException(
+                CracReason.CriuNotFound,
+                $"{path} --version did not name a version, but said: {output.Trim()}",
+                $"Name another criu with {CriuPathVariable}.");
+        }
+        catch (Win32Exception e)
+        {
+            throw new CracException(
+                CracReason.CriuNotFound, $"{path} could not be started: {e.Message}.", $"Name another criu with {CriuPathVariable}.", e);
+        }
+    }
+
+    /// <summary>Reads "Version: 4.2.1" out of criu's answer, or out of its log; null where it is not in it.</summary>
+    internal static Version? ParseVersion(string text)
+    {
+        const string Label = "Version: ";
+        int start = text.IndexOf(Label, StringComparison.Ordinal);
+        if (start < 0)
+        {
+            return null;
+        }
+
+        start += Label.Length;
+        int end = start;
+        while (end < text.Length && (char.IsAsciiDigit(text[end]) || text[end] == '.'))
+        {
+            end++;
+        }
+
+        string number = text[start..end].TrimEnd('.');
+        return Version.TryParse(number.Contains('.', StringComparison.Ordinal) ? number : string.Create(CultureInfo.InvariantCulture, $"{number}.0"), out Version? version)
+            ? version
+            : null;
+    }
+}

@@ -1,0 +1,314 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
+
+namespace PSCrac.Criu;
+
+/// <summary>One operation of one criu worker: options in, notifications and a result out.</summary>
+internal sealed class CriuSession : IDisposable
+{
+    // criu(8): 4 is debug, which is what names the culprit in most failures.
+    private const int LogLevel = 4;
+    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(50);
+
+    [ThreadStatic]
+    private static CriuSession? t_current;
+
+    private readonly CriuWorker _worker;
+    private readonly CriuWorkDirectory _work;
+    private readonly CriuOptionsHandle _options = CriuOptionsHandle.Create();
+    private ExceptionDispatchInfo? _handlerFailure;
+    private volatile bool _cancelling;
+
+    private CriuSession(CriuWorker worker, CriuWorkDirectory work)
+    {
+        _worker = worker;
+        _work = work;
+    }
+
+    /// <summary>Called for each of criu's notifications, on the thread that talks to criu; throwing makes criu roll back.</summary>
+    internal Action<string, int>? Notified { get; set; }
+
+    /// <summary>Called several times a second while criu works, on the thread that called <see cref="Run"/>.</summary>
+    internal Action? Working { get; set; }
+
+    /// <summary>How long criu may take to roll back once it was told to, before it is ended.</summary>
+    internal TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>Whether criu had to be ended, and so could not undo what it had done.</summary>
+    internal bool WasKilled { get; private set; }
+
+    /// <summary>Starts a worker and prepares its options.</summary>
+    /// <param name="installation">Which criu.</param>
+    /// <param name="work">Where its log goes, and where its configuration file is.</param>
+    /// <param name="standardInput">The terminal for a restored shell job; null for none.</param>
+    /// <param name="inherited">Descriptors for criu to put in the place of what the image names, each with criu's key for it.</param>
+    internal static CriuSession Start(
+        CriuInstallation installation,
+        CriuWorkDirectory work,
+        SafeHandle? standardInput = null,
+        IReadOnlyList<(SafeHandle Descriptor, string Key)>? inherited = null)
+    {
+        const int FirstInherited = 10;
+        inherited ??= [];
+        var placed = new List<(SafeHandle, int)>();
+        for (int i = 0; i < inherited.Count; i++)
+        {
+            placed.Add((inherited[i].Descriptor, FirstInherited + i));
+        }
+
+        CriuWorker worker = CriuWorker.Start(installation, standardInput, placed);
+        var session = new CriuSession(worker, work);
+        try
+        {
+            CriuOptionsHandle options = session._options;
+            if (inherited.Count > 0)
+            {
+                // libcriu takes inherited descriptors only while it believes that it will start criu itself.
+                LibCriu.criu_local_set_service_binary(options, installation.CriuPath);
+                for (int i = 0; i < inherited.Count; i++)
+                {
+                    LibCriu.criu_local_add_inherit_fd(options, FirstInherited + i, inherited[i].Key);
+                }
+            }
+
+            LibCriu.criu_local_set_work_dir_fd(options, Number(work.Handle));
+            LibCriu.criu_local_set_log_file(options, CriuWorkDirectory.LogName);
+            LibCriu.criu_local_set_log_level(options, LogLevel);
+            if (work.ConfigPath is { } config)
+            {
+                LibCriu.criu_local_set_config_file(options, config);
+            }
+
+            return session;
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Sets the options that a checkpoint and a restore share.</summary>
+    internal void Apply(CriuOptions options, SafeHandle imagesDirectory)
+    {
+        LibCriu.criu_local_set_images_dir_fd(_options, Number(imagesDirectory));
+        LibCriu.criu_local_set_shell_job(_options, options.ShellJob == true);
+        LibCriu.criu_local_set_tcp_established(_options, options.TcpEstablished == true);
+        LibCriu.criu_local_set_tcp_close(_options, options.TcpClose == true);
+        LibCriu.criu_local_set_file_locks(_options, options.FileLocks == true);
+        LibCriu.criu_local_set_link_remap(_options, options.LinkRemap == true);
+        LibCriu.criu_local_set_ext_unix_sk(_options, options.ExternalUnixSocket == true);
+    }
+
+    /// <summary>Sets the options that only a checkpoint has.</summary>
+    internal void ApplyDump(int processId, CheckpointOptions options)
+    {
+        LibCriu.criu_local_set_pid(_options, processId);
+        LibCriu.criu_local_set_leave_running(_options, options.LeaveRunning);
+        LibCriu.criu_local_set_track_mem(_options, options.TrackMemory);
+        if (options.GhostLimit is { } limit)
+        {
+            LibCriu.criu_local_set_ghost_limit(_options, (uint)Math.Min(limit, uint.MaxValue));
+        }
+
+        if (options.FreezeTimeout is { } timeout)
+        {
+            LibCriu.criu_local_set_timeout(_options, (uint)Math.Ceiling(timeout.TotalSeconds));
+        }
+
+        if (options.ParentImage is { } parent)
+        {
+            LibCriu.criu_local_set_parent_images(_options, parent);
+        }
+    }
+
+    /// <summary>Runs the request and waits for criu's answer and its end.</summary>
+    /// <returns>What libcriu returned: 0, or for a restore the pid of the tree's root. Negative on failure.</returns>
+    /// <exception cref="OperationCanceledException">The token was cancelled and criu rolled back.</exception>
+    internal unsafe int Run(CriuRequest request, CancellationToken cancellation)
+    {
+        int result = -1;
+        using var answered = new ManualResetEventSlim();
+        LibCriu.criu_local_set_notify_cb(_options, &OnNotification);
+        using SafeFileHandle socket = LibC.Duplicate(_worker.Socket, 0, out _);
+        LibCriu.criu_local_set_service_fd(_options, Number(socket));
+
+        // libcriu closes this descriptor after the answer, so it is no longer ours to close.
+        socket.SetHandleAsInvalid();
+        var caller = new Thread(() =>
+        {
+            t_current = this;
+            try
+            {
+                result = Call(request);
+            }
+            finally
+            {
+                t_current = null;
+                answered.Set();
+            }
+        })
+        { IsBackground = true, Name = "criu " + request };
+        caller.Start();
+        Supervise(request, answered, cancellation);
+        caller.Join();
+
+        // A refused notification ends libcriu's call at once, while criu still rolls back.
+        if (!_worker.WaitForExit(Grace))
+        {
+            WasKilled = true;
+            _worker.Kill();
+            _worker.WaitForExit(TimeSpan.FromSeconds(5));
+        }
+
+        return result;
+    }
+
+    /// <summary>Throws what made <see cref="Run"/> fail, with criu's own words and where to find more of them.</summary>
+    /// <param name="operation">"checkpoint", "restore" or "check".</param>
+    /// <param name="processId">The process it was about; null where it was about none.</param>
+    /// <param name="imagePath">The image it was about.</param>
+    /// <param name="cancellation">The token that the operation ran under.</param>
+    internal Exception Failure(string operation, int? processId, string? imagePath, CancellationToken cancellation)
+    {
+        string? log = _work.Keep();
+        if (cancellation.IsCancellationRequested && !WasKilled)
+        {
+            return new OperationCanceledException($"The {operation} was cancelled; criu rolled it back.", cancellation);
+        }
+
+        if (_handlerFailure?.SourceException is { } refused)
+        {
+            return refused as CracException ?? new CracException(CracReason.SealFailed, refused.Message, null, refused)
+            {
+                Operation = operation, ProcessId = processId, ImagePath = imagePath, LogPath = log,
+            };
+        }
+
+        IReadOnlyList<string> lines = log is null ? [] : CriuLog.ReadErrors(log);
+        if (lines.Count == 0)
+        {
+            lines = CriuLog.ErrorsOf(_worker.ReadOutput());
+        }
+
+        if (WasKilled || _diedUnasked)
+        {
+            return WorkerDied(operation, processId, imagePath, log, lines);
+        }
+
+        return KnownFailures.Explain(operation, processId, imagePath, log, lines);
+    }
+
+    public void Dispose()
+    {
+        _worker.Dispose();
+        _options.Dispose();
+    }
+
+    private bool _diedUnasked;
+
+    private int Call(CriuRequest request) => request switch
+    {
+        CriuRequest.Dump => LibCriu.criu_local_dump(_options),
+        CriuRequest.Restore => LibCriu.criu_local_restore(_options),
+        CriuRequest.Check => LibCriu.criu_local_check(_options),
+        _ => throw new ArgumentOutOfRangeException(nameof(request)),
+    };
+
+    private void Supervise(CriuRequest request, ManualResetEventSlim answered, CancellationToken cancellation)
+    {
+        long killAt = long.MaxValue;
+        WaitHandle[] events = [answered.WaitHandle, cancellation.WaitHandle];
+        while (!answered.IsSet)
+        {
+            if (_cancelling)
+            {
+                answered.Wait(Slice, CancellationToken.None);
+            }
+            else
+            {
+                WaitHandle.WaitAny(events, Slice);
+            }
+
+            if (cancellation.IsCancellationRequested && !_cancelling)
+            {
+                _cancelling = true;
+                killAt = Environment.TickCount64 + (long)Grace.TotalMilliseconds;
+                _worker.FailWrites();
+            }
+
+            if (Environment.TickCount64 > killAt)
+            {
+                WasKilled = true;
+                _worker.Kill();
+                killAt = long.MaxValue;
+            }
+
+            if (!answered.IsSet && _worker.WaitForExit(TimeSpan.Zero))
+            {
+                // An answer sent before the end is still to be read; only where none comes did criu die.
+                if (!answered.Wait(Slice, CancellationToken.None))
+                {
+                    _diedUnasked = !WasKilled;
+                    _worker.AnswerFailure(request);
+                }
+
+                answered.Wait(CancellationToken.None);
+            }
+
+            Working?.Invoke();
+        }
+    }
+
+    private void OnNotification(string action, int pid)
+    {
+        if (_cancelling)
+        {
+            throw new OperationCanceledException();
+        }
+
+        Notified?.Invoke(action, pid);
+    }
+
+    private CracException WorkerDied(string operation, int? processId, string? imagePath, string? log, IReadOnlyList<string> lines)
+    {
+        string what = WasKilled
+            ? $"criu did not roll back within {Grace.TotalSeconds:0} s and had to be ended."
+            : $"The criu worker ended before it answered ({_worker.ExitDescription}).";
+        string damage = operation == "checkpoint"
+            ? " The process goes on, but criu could not clean up after itself: two of its own memory mappings may be left in it."
+            : " Processes that it had already made may be left; their ids are those of the image.";
+        return new CracException(
+            CracReason.WorkerDied, what + damage, "Try again; criu's log tells how far it had come.")
+        {
+            Operation = operation, ProcessId = processId, ImagePath = imagePath, LogPath = log, CriuLines = lines,
+        };
+    }
+
+    private static int Number(SafeHandle handle) => (int)handle.DangerousGetHandle();
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static unsafe int OnNotification(byte* action, nint notification)
+    {
+        CriuSession? session = t_current;
+        if (session is null)
+        {
+            return -1;
+        }
+
+        try
+        {
+            session.OnNotification(Marshal.PtrToStringUTF8((nint)action) ?? string.Empty, LibCriu.criu_notify_pid(notification));
+            return 0;
+        }
+        catch (Exception e)
+        {
+            // Nothing may be thrown through libcriu's frames; a refusal is what makes criu roll back.
+            session._handlerFailure = ExceptionDispatchInfo.Capture(e);
+            return -1;
+        }
+    }
+}

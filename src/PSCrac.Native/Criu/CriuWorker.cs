@@ -1,0 +1,196 @@
+using System.Collections;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
+
+namespace PSCrac.Criu;
+
+/// <summary>
+/// One criu started as "criu swrk 3", its end of the socket pair, and what it wrote. It serves one request and ends.
+/// It is started by us and not by libcriu, which would fork inside the .NET process.
+/// </summary>
+internal sealed class CriuWorker : IDisposable
+{
+    private const int ServiceDescriptor = 3;
+
+    // Sources of dup2 must not be among its targets, or one would overwrite the next.
+    private const int LowestSource = 200;
+
+    private readonly SafeFileHandle _pidFd;
+    private readonly SafeFileHandle _theirEnd;
+    private readonly SafeFileHandle _output;
+    private bool _reaped;
+
+    private CriuWorker(int pid, SafeFileHandle pidFd, SafeFileHandle socket, SafeFileHandle theirEnd, SafeFileHandle output)
+    {
+        ProcessId = pid;
+        _pidFd = pidFd;
+        Socket = socket;
+        _theirEnd = theirEnd;
+        _output = output;
+    }
+
+    internal int ProcessId { get; }
+
+    /// <summary>Our end of the pair. libcriu closes the descriptor it is given, so it must be given a copy.</summary>
+    internal SafeFileHandle Socket { get; }
+
+    /// <summary>Starts a worker.</summary>
+    /// <param name="installation">Which criu.</param>
+    /// <param name="standardInput">The terminal that a restored shell job is to have; null for /dev/null.</param>
+    /// <param name="inherited">Descriptors that criu finds open, by the number it finds them under.</param>
+    /// <exception cref="CracException"><see cref="CracReason.CriuNotFound"/>: it could not be started.</exception>
+    internal static CriuWorker Start(
+        CriuInstallation installation, SafeHandle? standardInput = null, IReadOnlyList<(SafeHandle Source, int Target)>? inherited = null)
+    {
+        int errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
+        if (errno != 0)
+        {
+            throw CannotStart(installation, errno);
+        }
+
+        SafeFileHandle output = LibC.CreateMemoryFile("criu-output", out errno);
+        using SafeFileHandle nothing = LibC.OpenAt(null, "/dev/null", LibC.O_RDWR, out _);
+        var copies = new List<SafeFileHandle>();
+        try
+        {
+            SafeHandle High(SafeHandle handle)
+            {
+                SafeFileHandle copy = LibC.Duplicate(handle, LowestSource, out int failed);
+                copies.Add(copy);
+                return failed == 0 ? copy : throw CannotStart(installation, failed);
+            }
+
+            SafeHandle written = High(output);
+            var descriptors = new List<(SafeHandle, int)>
+            {
+                (High(standardInput ?? nothing), 0), (written, 1), (written, 2), (High(theirs), ServiceDescriptor),
+            };
+            foreach ((SafeHandle source, int target) in inherited ?? [])
+            {
+                descriptors.Add((High(source), target));
+            }
+
+            // A blocked SIGXFSZ lets a write past RLIMIT_FSIZE fail with EFBIG instead of ending criu: see Cancel. A
+            // blocked SIGTTOU lets criu set up a restored job's terminal from outside its foreground group.
+            errno = LibC.Spawn(
+                installation.CriuPath,
+                ["criu", "swrk", ServiceDescriptor.ToString(CultureInfo.InvariantCulture)],
+                WorkerEnvironment(),
+                descriptors,
+                [LibC.SIGXFSZ, LibC.SIGTTOU],
+                [LibC.SIGPIPE],
+                out int pid);
+            if (errno != 0)
+            {
+                throw CannotStart(installation, errno);
+            }
+
+            SafeFileHandle pidFd = LibC.OpenPidFd(pid, out errno);
+            return errno == 0 ? new CriuWorker(pid, pidFd, ours, theirs, output) : throw CannotStart(installation, errno);
+        }
+        catch
+        {
+            ours.Dispose();
+            theirs.Dispose();
+            output.Dispose();
+            throw;
+        }
+        finally
+        {
+            copies.ForEach(static copy => copy.Dispose());
+        }
+    }
+
+    /// <summary>Makes every further write of criu to a file fail, upon which it rolls back by itself.</summary>
+    internal void FailWrites()
+    {
+        if (!_reaped)
+        {
+            LibC.SetSoftLimit(ProcessId, LibC.RLIMIT_FSIZE, 0);
+        }
+    }
+
+    /// <summary>
+    /// Answers libcriu in the place of a worker that has ended. A copy of the worker's end is kept open for this:
+    /// without it libcriu would find the connection closed and print about it on this process's standard error.
+    /// An answer that the worker had sent before is read first, and this one then never.
+    /// </summary>
+    internal void AnswerFailure(CriuRequest request)
+    {
+        // CriuResp of criu's rpc.proto: type = 1, success = 2, both required varints.
+        const byte TypeField = (1 << 3) | 0;
+        const byte SuccessField = (2 << 3) | 0;
+        LibC.Send(_theirEnd, [TypeField, (byte)request, SuccessField, 0]);
+    }
+
+    /// <summary>Ends criu at once, leaving whatever it had done to the process.</summary>
+    internal void Kill() => LibC.Signal(_pidFd, LibC.SIGKILL);
+
+    /// <summary>Waits until criu has ended, and reaps it.</summary>
+    /// <returns>Whether it did within <paramref name="timeout"/>.</returns>
+    internal bool WaitForExit(TimeSpan timeout)
+    {
+        if (_reaped)
+        {
+            return true;
+        }
+
+        if (!LibC.WaitReadable(_pidFd, (int)timeout.TotalMilliseconds))
+        {
+            return false;
+        }
+
+        LibC.Reap(_pidFd, out int code, out bool exited);
+        ExitDescription = exited ? $"exit code {code}" : $"signal {code}";
+        _reaped = true;
+        return true;
+    }
+
+    /// <summary>How criu ended; null while it has not.</summary>
+    internal string? ExitDescription { get; private set; }
+
+    /// <summary>What criu wrote to its standard output and error, as far as it is of use.</summary>
+    internal string ReadOutput()
+    {
+        const int Most = 64 * 1024;
+        byte[] buffer = new byte[Math.Min(Most, Math.Max(0, RandomAccess.GetLength(_output)))];
+        int read = RandomAccess.Read(_output, buffer, 0);
+        return Encoding.UTF8.GetString(buffer, 0, read);
+    }
+
+    public void Dispose()
+    {
+        if (!_reaped)
+        {
+            Kill();
+            WaitForExit(TimeSpan.FromSeconds(5));
+        }
+
+        Socket.Dispose();
+        _theirEnd.Dispose();
+        _pidFd.Dispose();
+        _output.Dispose();
+    }
+
+    private static List<string> WorkerEnvironment()
+    {
+        var environment = new List<string>();
+        foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
+        {
+            if ((string)variable.Key != "CRIU_CONFIG_FILE")
+            {
+                environment.Add($"{variable.Key}={variable.Value}");
+            }
+        }
+
+        return environment;
+    }
+
+    private static CracException CannotStart(CriuInstallation installation, int errno) => new(
+        CracReason.CriuNotFound,
+        $"The criu worker {installation.CriuPath} could not be started: {LibC.Message(errno)}.",
+        $"Check that this program runs, or name another with {CriuInstallation.CriuPathVariable}.");
+}

@@ -1,0 +1,31 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace PSCrac.Interop;
+
+/// <summary>libcriu's criu_opts.</summary>
+internal sealed class CriuOptionsHandle : SafeHandleZeroOrMinusOneIsInvalid
+{
+    private CriuOptionsHandle(nint options)
+        : base(ownsHandle: true) => SetHandle(options);
+
+    /// <summary>Options at their defaults. libcriu must be loaded.</summary>
+    /// <exception cref="OutOfMemoryException">libcriu could not allocate them, its only way to fail here.</exception>
+    internal static CriuOptionsHandle Create()
+    {
+        // libcriu frees what it finds here, so it must find null.
+        nint options = 0;
+        if (LibCriu.criu_local_init_opts(ref options) != 0)
+        {
+            throw new OutOfMemoryException();
+        }
+
+        return new CriuOptionsHandle(options);
+    }
+
+    /// <inheritdoc/>
+    protected override bool ReleaseHandle()
+    {
+        LibCriu.criu_local_free_opts(handle);
+        return true;
+    }
+}

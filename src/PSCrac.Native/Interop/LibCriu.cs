@@ -1,0 +1,159 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+
+namespace PSCrac.Interop;
+
+/// <summary>
+/// libcriu's criu_local_* calls, named as in its criu.h. They keep their options apart, so that operations may run
+/// side by side; the errno that libcriu keeps in a global does not, and is not used.
+/// </summary>
+internal static unsafe partial class LibCriu
+{
+    private const string Library = "criu";
+    private static readonly Lock Gate = new();
+    private static nint s_library;
+    private static string? s_path;
+
+    /// <summary>Where the loaded library was found; null as long as none is loaded.</summary>
+    internal static string? LoadedPath => s_path;
+
+    /// <summary>
+    /// Loads the library, once a process: the first one that loads stays. Its own dependency libprotobuf-c is taken from
+    /// the same folder where it is there, since the loader would not look in a private folder by itself.
+    /// </summary>
+    /// <param name="path">A file, or a bare name for the loader to find.</param>
+    /// <param name="error">The loader's sentence on failure.</param>
+    internal static bool TryLoad(string path, out string? error)
+    {
+        lock (Gate)
+        {
+            error = null;
+            if (s_library != 0)
+            {
+                return true;
+            }
+
+            try
+            {
+                string? folder = Path.GetDirectoryName(path);
+                string dependency = Path.Combine(folder ?? string.Empty, "libprotobuf-c.so.1");
+                if (!string.IsNullOrEmpty(folder) && File.Exists(dependency))
+                {
+                    NativeLibrary.Load(dependency);
+                }
+
+                nint library = NativeLibrary.Load(path);
+                NativeLibrary.SetDllImportResolver(typeof(LibCriu).Assembly, Resolve);
+                s_library = library;
+                s_path = path;
+                return true;
+            }
+            catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
+            {
+                error = e.Message;
+                return false;
+            }
+        }
+    }
+
+    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? search) => name == Library ? s_library : 0;
+
+    [LibraryImport(Library)]
+    internal static partial int criu_local_init_opts(ref nint options);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_free_opts(nint options);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int criu_local_set_service_binary(CriuOptionsHandle options, string path);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_service_fd(CriuOptionsHandle options, int descriptor);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_pid(CriuOptionsHandle options, int pid);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_images_dir_fd(CriuOptionsHandle options, int descriptor);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_work_dir_fd(CriuOptionsHandle options, int descriptor);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int criu_local_set_parent_images(CriuOptionsHandle options, string path);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int criu_local_set_log_file(CriuOptionsHandle options, string name);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_log_level(CriuOptionsHandle options, int level);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int criu_local_set_config_file(CriuOptionsHandle options, string path);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_leave_running(CriuOptionsHandle options, [MarshalAs(UnmanagedType.U1)] bool value);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_shell_job(CriuOptionsHandle options, [MarshalAs(UnmanagedType.U1)] bool value);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_tcp_established(CriuOptionsHandle options, [MarshalAs(UnmanagedType.U1)] bool value);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_tcp_close(CriuOptionsHandle options, [MarshalAs(UnmanagedType.U1)] bool value);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_ext_unix_sk(CriuOptionsHandle options, [MarshalAs(UnmanagedType.U1)] bool value);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_file_locks(CriuOptionsHandle options, [MarshalAs(UnmanagedType.U1)] bool value);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_link_remap(CriuOptionsHandle options, [MarshalAs(UnmanagedType.U1)] bool value);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_track_mem(CriuOptionsHandle options, [MarshalAs(UnmanagedType.U1)] bool value);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_ghost_limit(CriuOptionsHandle options, uint bytes);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_timeout(CriuOptionsHandle options, uint seconds);
+
+    [LibraryImport(Library)]
+    internal static partial int criu_local_set_network_lock(CriuOptionsHandle options, int method);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int criu_local_add_inherit_fd(CriuOptionsHandle options, int descriptor, string key);
+
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_notify_cb(CriuOptionsHandle options, delegate* unmanaged[Cdecl]<byte*, nint, int> callback);
+
+    [LibraryImport(Library)]
+    internal static partial int criu_notify_pid(nint notification);
+
+    [LibraryImport(Library)]
+    internal static partial int criu_local_dump(CriuOptionsHandle options);
+
+    [LibraryImport(Library)]
+    internal static partial int criu_local_restore(CriuOptionsHandle options);
+
+    [LibraryImport(Library)]
+    internal static partial int criu_local_check(CriuOptionsHandle options);
+
+    [LibraryImport(Library)]
+    internal static partial int criu_local_get_version(CriuOptionsHandle options);
+
+    [LibraryImport(Library)]
+    internal static partial int criu_local_feature_check(CriuOptionsHandle options, FeatureCheck* features, nuint size);
+
+    /// <summary>struct criu_feature_check of criu.h: three C bools.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct FeatureCheck
+    {
+        internal byte MemTrack;
+        internal byte LazyPages;
+        internal byte PidFdStore;
+    }
+}

@@ -1,0 +1,23 @@
+namespace PSCrac;
+
+/// <summary>Where PSCrac keeps what outlives a command: /var/lib/pscrac for root, else $XDG_STATE_HOME/pscrac.</summary>
+internal static class StateFolder
+{
+    internal static string Path
+    {
+        get
+        {
+            if (Environment.IsPrivilegedProcess)
+            {
+                return "/var/lib/pscrac";
+            }
+
+            string? state = Environment.GetEnvironmentVariable("XDG_STATE_HOME");
+            return System.IO.Path.Combine(
+                string.IsNullOrEmpty(state)
+                    ? System.IO.Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local", "state")
+                    : state,
+                "pscrac");
+        }
+    }
+}
