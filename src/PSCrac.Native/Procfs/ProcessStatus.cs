@@ -1,0 +1,266 @@
+using System.Text;
+
+namespace PSCrac.Procfs;
+
+/// <summary>
+/// What the kernel tells about a process as a whole: /proc/PID/stat and /proc/PID/status, both described in proc(5),
+/// at the moment they were read. Ids are as the reader's own proc shows them, except <see cref="NamespaceProcessIds"/>.
+/// </summary>
+public sealed record ProcessStatus
+{
+    private const uint KernelThreadFlag = 0x0020_0000; // PF_KTHREAD in the kernel's include/linux/sched.h
+
+    /// <summary>The pid.</summary>
+    public required int ProcessId { get; init; }
+
+    /// <summary>The parent's pid; 0 for the first process of a pid namespace, and for a parent outside it.</summary>
+    public required int ParentProcessId { get; init; }
+
+    /// <summary>The process group.</summary>
+    public required int ProcessGroupId { get; init; }
+
+    /// <summary>The session: the pid of the process that leads it, or led it. 0 where that lies outside our pid namespace.</summary>
+    public required int SessionId { get; init; }
+
+    /// <summary>The device number of the controlling terminal as field 7 of stat encodes it; 0 without one.</summary>
+    public required int TerminalDevice { get; init; }
+
+    /// <summary>The terminal's foreground process group; -1 without a terminal.</summary>
+    public required int TerminalForegroundGroupId { get; init; }
+
+    /// <summary>What the process's first thread is doing.</summary>
+    public required ProcessState State { get; init; }
+
+    /// <summary>When the process started, in clock ticks (normally 1/100 s) since the machine did.</summary>
+    public required ulong StartTimeTicks { get; init; }
+
+    /// <summary>The first 15 bytes of the program's name, or whatever the process set instead.</summary>
+    public required string CommandName { get; init; }
+
+    /// <summary>The count of threads, at least 1; a zombie's is 1, or what its threads that still run make.</summary>
+    public required int ThreadCount { get; init; }
+
+    /// <summary>Whether this is a thread of the kernel, which has no memory or files of its own.</summary>
+    public required bool IsKernelThread { get; init; }
+
+    /// <summary>The status the process ended with, as wait(2) encodes it; 0 while it runs or where the kernel does not tell.</summary>
+    public int ExitStatus { get; init; }
+
+    /// <summary>The real user id; -1 when not known.</summary>
+    public int UserId { get; init; } = -1;
+
+    /// <summary>The effective user id; -1 when not known.</summary>
+    public int EffectiveUserId { get; init; } = -1;
+
+    /// <summary>The pid of the debugger; 0 without one.</summary>
+    public int TracerProcessId { get; init; }
+
+    /// <summary>The pid in each pid namespace the process is in, from the reader's to its own. One number when both are the same.</summary>
+    public IReadOnlyList<int> NamespaceProcessIds { get; init; } = [];
+
+    /// <summary>The pid the process sees itself under.</summary>
+    public int InnermostProcessId => NamespaceProcessIds.Count > 0 ? NamespaceProcessIds[^1] : ProcessId;
+
+    /// <summary>Memory that is in RAM, bytes, files' pages included (VmRSS); 0 for kernel threads and zombies. Exact to some pages a thread.</summary>
+    public long ResidentBytes { get; init; }
+
+    /// <summary>Memory that no file backs, bytes: RssAnon, RssShmem and VmSwap together. Roughly what a dump writes.</summary>
+    public long AnonymousBytes { get; init; }
+
+    /// <summary>Memory locked by mlock(2), bytes.</summary>
+    public long LockedBytes { get; init; }
+
+    /// <summary>Memory on huge pages of hugetlbfs, bytes.</summary>
+    public long HugeBytes { get; init; }
+
+    /// <summary>0 no seccomp, 1 strict, 2 filters.</summary>
+    public int SeccompMode { get; init; }
+
+    /// <summary>The count of seccomp filters; 0 without any, and on kernels before 5.9.</summary>
+    public int SeccompFilterCount { get; init; }
+
+    /// <summary>The effective capabilities, one bit each (capabilities(7)).</summary>
+    public ulong EffectiveCapabilities { get; init; }
+
+    /// <summary>The pid with the start time: tells this process from a later one with the same pid.</summary>
+    public ProcessIdentity Identity => new(ProcessId, StartTimeTicks);
+
+    /// <summary>Whether the process has ended and only its pid is left (zombie).</summary>
+    public bool HasEnded => State is ProcessState.Zombie or ProcessState.Dead;
+
+    /// <summary>Whether the process leads its session.</summary>
+    public bool IsSessionLeader => SessionId == ProcessId;
+
+    /// <summary>Reads a process's status; null when no process has this pid, or proc hides it.</summary>
+    public static ProcessStatus? TryRead(int processId)
+    {
+        using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
+        return directory is null ? null : TryRead(directory);
+    }
+
+    /// <summary>Reads the status of an opened process; null when it is gone.</summary>
+    internal static ProcessStatus? TryRead(ProcessDirectory directory)
+    {
+        ProcessStatus? status = TryReadStat(directory);
+        if (status is null || !directory.TryRead("status", out ProcText text))
+        {
+            return null;
+        }
+
+        using (text)
+        {
+            return ParseStatus(status, text.Bytes);
+        }
+    }
+
+    /// <summary>Reads only /proc/PID/stat, which is enough for who a process is and whose child.</summary>
+    internal static ProcessStatus? TryReadStat(ProcessDirectory directory)
+    {
+        if (!directory.TryRead("stat", out ProcText text, expectedLength: 1024))
+        {
+            return null;
+        }
+
+        using (text)
+        {
+            return ParseStat(text.Bytes);
+        }
+    }
+
+    /// <summary>Parses the line of /proc/PID/stat; null when it is not one.</summary>
+    internal static ProcessStatus? ParseStat(ReadOnlySpan<byte> text)
+    {
+        // A command's name may itself hold blanks and parentheses; nothing after it does.
+        int open = text.IndexOf((byte)'(');
+        int close = text.LastIndexOf((byte)')');
+        if (open < 0 || close < open)
+        {
+            return null;
+        }
+
+        int processId = (int)AsciiReader.ParseInt64(text[..open]);
+        string commandName = Encoding.UTF8.GetString(text[(open + 1)..close]);
+        var fields = new AsciiReader(text[(close + 1)..]);
+        ReadOnlySpan<byte> state = fields.ReadWord();
+        if (state.IsEmpty)
+        {
+            return null;
+        }
+
+        int parent = fields.ReadInt32();
+        int group = fields.ReadInt32();
+        int session = fields.ReadInt32();
+        int terminal = fields.ReadInt32();
+        int foreground = fields.ReadInt32();
+        uint flags = (uint)fields.ReadUInt64();
+        fields.Skip(10); // 10 minflt to 19 nice
+        int threads = fields.ReadInt32();
+        fields.Skip(1); // 21 itrealvalue
+        ulong started = fields.ReadUInt64();
+        fields.Skip(29); // 23 vsize to 51 env_end
+        int exitStatus = fields.ReadInt32();
+        return new ProcessStatus
+        {
+            ProcessId = processId,
+            ParentProcessId = parent,
+            ProcessGroupId = group,
+            SessionId = session,
+            TerminalDevice = terminal,
+            TerminalForegroundGroupId = foreground,
+            State = StateOf(state[0]),
+            StartTimeTicks = started,
+            CommandName = commandName,
+            ThreadCount = threads,
+            IsKernelThread = (flags & KernelThreadFlag) != 0,
+            ExitStatus = exitStatus,
+        };
+    }
+
+    private static ProcessStatus ParseStatus(ProcessStatus stat, ReadOnlySpan<byte> text)
+    {
+        int user = -1, effectiveUser = -1, tracer = 0, seccomp = 0, filters = 0;
+        long resident = 0, anonymous = 0, locked = 0, huge = 0;
+        ulong capabilities = 0;
+        int[] namespaceIds = [];
+        var lines = new AsciiReader(text);
+        while (lines.TryReadLine(out ReadOnlySpan<byte> line))
+        {
+            var words = new AsciiReader(line);
+            ReadOnlySpan<byte> key = words.ReadUntil((byte)':');
+            switch (key)
+            {
+                case var _ when key.SequenceEqual("Uid"u8):
+                    user = words.ReadInt32();
+                    effectiveUser = words.ReadInt32();
+                    break;
+                case var _ when key.SequenceEqual("TracerPid"u8):
+                    tracer = words.ReadInt32();
+                    break;
+                case var _ when key.SequenceEqual("NSpid"u8):
+                    namespaceIds = ReadNumbers(words);
+                    break;
+                case var _ when key.SequenceEqual("VmRSS"u8):
+                    resident = words.ReadInt64() * 1024;
+                    break;
+                case var _ when key.SequenceEqual("RssAnon"u8) || key.SequenceEqual("RssShmem"u8) || key.SequenceEqual("VmSwap"u8):
+                    anonymous += words.ReadInt64() * 1024;
+                    break;
+                case var _ when key.SequenceEqual("VmLck"u8):
+                    locked = words.ReadInt64() * 1024;
+                    break;
+                case var _ when key.SequenceEqual("HugetlbPages"u8):
+                    huge = words.ReadInt64() * 1024;
+                    break;
+                case var _ when key.SequenceEqual("CapEff"u8):
+                    capabilities = words.ReadHex();
+                    break;
+                case var _ when key.SequenceEqual("Seccomp"u8):
+                    seccomp = words.ReadInt32();
+                    break;
+                case var _ when key.SequenceEqual("Seccomp_filters"u8):
+                    filters = words.ReadInt32();
+                    break;
+            }
+        }
+
+        return stat with
+        {
+            UserId = user,
+            EffectiveUserId = effectiveUser,
+            TracerProcessId = tracer,
+            NamespaceProcessIds = namespaceIds,
+            ResidentBytes = resident,
+            AnonymousBytes = anonymous,
+            LockedBytes = locked,
+            HugeBytes = huge,
+            EffectiveCapabilities = capabilities,
+            SeccompMode = seccomp,
+            SeccompFilterCount = filters,
+        };
+    }
+
+    private static int[] ReadNumbers(AsciiReader words)
+    {
+        var numbers = new List<int>(2);
+        for (ReadOnlySpan<byte> word = words.ReadWord(); !word.IsEmpty; word = words.ReadWord())
+        {
+            numbers.Add((int)AsciiReader.ParseInt64(word));
+        }
+
+        return [.. numbers];
+    }
+
+    private static ProcessState StateOf(byte letter) => letter switch
+    {
+        (byte)'R' => ProcessState.Running,
+        (byte)'S' => ProcessState.Sleeping,
+        (byte)'D' => ProcessState.DiskSleep,
+        (byte)'T' => ProcessState.Stopped,
+        (byte)'t' => ProcessState.TracingStop,
+        (byte)'Z' => ProcessState.Zombie,
+        (byte)'X' or (byte)'x' => ProcessState.Dead,
+        (byte)'I' => ProcessState.Idle,
+        (byte)'P' => ProcessState.Parked,
+        _ => ProcessState.Unknown,
+    };
+}

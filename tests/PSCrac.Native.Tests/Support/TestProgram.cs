@@ -1,0 +1,113 @@
+using System.Diagnostics;
+using PSCrac.Procfs;
+
+namespace PSCrac.Tests.Support;
+
+/// <summary>
+/// A program started for a test in a session of its own, with its output in a private folder.
+/// Disposing kills it and all its descendants, also those that criu brought back, and removes the folder.
+/// </summary>
+internal sealed class TestProgram : IDisposable
+{
+    private readonly Process _process;
+    private readonly HashSet<ProcessIdentity> _seen = [];
+
+    private TestProgram(Process process, string folder)
+    {
+        _process = process;
+        Folder = folder;
+        Remember();
+    }
+
+    internal int ProcessId => _process.Id;
+
+    internal string Folder { get; }
+
+    internal string OutputPath => Path.Combine(Folder, "out");
+
+    /// <summary>Starts a shell script. The shell becomes what the script execs.</summary>
+    internal static TestProgram Shell(string script) => Start("sh", ["-c", script]);
+
+    /// <summary>Starts a program under setsid, so that nothing of the test's own terminal or session clings to it.</summary>
+    internal static TestProgram Start(string program, IReadOnlyList<string> arguments, string? folder = null)
+    {
+        folder ??= Directory.CreateTempSubdirectory("pscrac-test-").FullName;
+        // The shell opens the files, so that none of the pipes .NET would make is inherited.
+        var start = new ProcessStartInfo("setsid") { WorkingDirectory = folder, UseShellExecute = false };
+        foreach (string argument in (string[])["sh", "-c", "exec \"$@\" </dev/null >>out 2>>err", "sh", program])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        foreach (string argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        return new TestProgram(Process.Start(start)!, folder);
+    }
+
+    /// <summary>Waits until the program's output has a line that starts so, and gives the line.</summary>
+    internal string WaitForLine(string prefix)
+    {
+        string? line = null;
+        Wait.Until(() =>
+        {
+            if (!File.Exists(OutputPath))
+            {
+                return false;
+            }
+
+            line = File.ReadAllLines(OutputPath).FirstOrDefault(text => text.StartsWith(prefix, StringComparison.Ordinal));
+            return line is not null;
+        }, () => $"no line '{prefix}' in the output; errors: {ReadErrors()}");
+        Remember();
+        return line!;
+    }
+
+    internal string ReadErrors()
+    {
+        string path = Path.Combine(Folder, "err");
+        return File.Exists(path) ? File.ReadAllText(path) : "";
+    }
+
+    /// <summary>Takes note of the tree as it is now, so that all of it is killed in the end.</summary>
+    internal void Remember()
+    {
+        try
+        {
+            foreach (ProcessTreeMember member in ProcessTree.Read(ProcessId).Members)
+            {
+                _seen.Add(member.Status.Identity);
+            }
+        }
+        catch (CracException)
+        {
+        }
+    }
+
+    public void Dispose()
+    {
+        Remember();
+        foreach (ProcessIdentity identity in _seen.Where(identity => identity.HoldsItsPid()))
+        {
+            Kill(identity.ProcessId);
+        }
+
+        _process.WaitForExit();
+        _process.Dispose();
+        Directory.Delete(Folder, recursive: true);
+    }
+
+    private static void Kill(int processId)
+    {
+        try
+        {
+            using Process process = Process.GetProcessById(processId);
+            process.Kill();
+        }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException)
+        {
+        }
+    }
+}
