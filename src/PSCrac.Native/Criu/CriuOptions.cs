@@ -110,6 +110,9 @@ public sealed record RestoreOptions : CriuOptions
         "manage-cgroups", "mntns-compat-mode", "skip-file-rwx-check", "unprivileged", "weak-sysctls",
     ];
 
+    /// <summary>--lazy-pages: fetch memory pages from a page daemon as they are touched.</summary>
+    public bool LazyPages { get; init; }
+
     /// <summary>Fills in what the caller has not said with what the checkpoint was made with.</summary>
     /// <param name="used">The options in the image's manifest, by criu's long names.</param>
     public RestoreOptions WithDefaults(IReadOnlyDictionary<string, object> used)

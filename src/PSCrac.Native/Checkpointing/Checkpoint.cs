@@ -1,0 +1,214 @@
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Criu;
+using PSCrac.Images;
+using PSCrac.Procfs;
+
+namespace PSCrac.Checkpointing;
+
+/// <summary>
+/// A checkpoint: stage, dump, seal, commit. criu kills the tree only after its post-dump notification was answered, so
+/// the image is sealed and put in place from there, and whatever fails before leaves the process running and the target
+/// as it was.
+/// </summary>
+public sealed class Checkpoint
+{
+    private const string Operation = "checkpoint";
+
+    private readonly CheckpointRequest _request;
+    private readonly IProgress<CracProgress>? _progress;
+    private readonly CancellationToken _cancellation;
+    private readonly CriuInstallation _installation;
+    private readonly ProcessTree _tree;
+    private readonly IReadOnlyList<string> _configurationFiles = CriuConfigFile.FilesInEffect();
+    private volatile CracPhase _phase = CracPhase.Preparing;
+    private bool _sealed;
+
+    private Checkpoint(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    {
+        _request = request;
+        _progress = progress;
+        _cancellation = cancellation;
+        _tree = ProcessTree.Read(request.ProcessId);
+        RequireEligible();
+        _installation = CriuInstallation.Locate(request.CriuPath);
+    }
+
+    /// <summary>Checkpoints a process tree.</summary>
+    /// <param name="request">What, where to, how.</param>
+    /// <param name="progress">Told of the phases and of the bytes written; null for nobody.</param>
+    /// <param name="cancellation">Cancelling makes criu roll back: the process goes on and no image is left.</param>
+    /// <returns>The image, and what else there is to say.</returns>
+    /// <exception cref="CracException">It failed. The process goes on, and the target is as it was.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled, with the same outcome.</exception>
+    public static CheckpointResult Run(CheckpointRequest request, IProgress<CracProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        cancellation.ThrowIfCancellationRequested();
+        return new Checkpoint(request, progress, cancellation).Run();
+    }
+
+    private CheckpointResult Run()
+    {
+        Report(CracPhase.Preparing);
+        string? config = CriuConfigFile.Compose(_request.Options.CriuOption);
+        using ImageStaging staging = ImageStaging.Create(_request.ImagePath, _request.Force);
+        try
+        {
+            using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{_request.ProcessId}", config);
+            Dump(staging, work);
+            staging.Finish();
+            MoveBeside(work, staging.CurrentPath);
+        }
+        catch
+        {
+            staging.RollBack();
+            throw;
+        }
+
+        CracImage image = CracImage.Open(staging.TargetPath);
+        return new CheckpointResult(image, WaitForPids(image), _configurationFiles);
+    }
+
+    private void Dump(ImageStaging staging, CriuWorkDirectory work)
+    {
+        ImageManifest manifest = DescribeImage();
+        using CriuSession session = CriuSession.Start(_installation, work);
+        session.Apply(_request.Options, staging.Handle);
+        session.ApplyDump(_request.ProcessId, _request.Options);
+        session.Notified = (action, _) => OnNotification(action, staging, manifest);
+        if (_progress is not null)
+        {
+            session.Working = () => Report(_phase, _sealed ? 0 : staging.WrittenBytes());
+        }
+
+        int result = session.Run(CriuRequest.Dump, _cancellation);
+        if (result < 0)
+        {
+            Exception failure = session.Failure(Operation, _request.ProcessId, staging.TargetPath, _cancellation);
+            if (session.WasKilled || failure is CracException { Reason: CracReason.WorkerDied })
+            {
+                NetworkLockRules.Remove(_request.ProcessId, _request.Options);
+            }
+
+            throw failure;
+        }
+
+        if (!_sealed)
+        {
+            throw new CracException(
+                CracReason.SealFailed,
+                "criu did not announce the end of its dump, so the image was not put in place.",
+                "A file in criu's own configuration may turn its notifications off: " + string.Join(", ", _configurationFiles));
+        }
+    }
+
+    private void OnNotification(string action, ImageStaging staging, ImageManifest manifest)
+    {
+        switch (action)
+        {
+            case "pre-dump":
+                Report(CracPhase.Freezing);
+                break;
+            case "network-lock":
+                Report(CracPhase.Dumping);
+                break;
+            case "post-dump":
+                Report(CracPhase.Sealing);
+                staging.Seal(manifest, sync: !_request.NoSync);
+                staging.Commit(sync: !_request.NoSync);
+                _sealed = true;
+                Report(CracPhase.Finishing);
+                break;
+        }
+    }
+
+    private ImageManifest DescribeImage()
+    {
+        ProcessCommandLine command = ProcessCommandLine.Read(_request.ProcessId);
+        return new ImageManifest
+        {
+            Created = DateTimeOffset.UtcNow,
+            Host = HostDescription.Read(),
+            Process = new ImageManifestProcess
+            {
+                RootPid = _request.ProcessId,
+                Command = command.Arguments.Count > 0 ? command.Arguments : [command.CommandName],
+                Executable = command.ExecutablePath,
+                WorkingDirectory = command.WorkingDirectory,
+                ProcessCount = _tree.Members.Count,
+                ThreadCount = _tree.ThreadIds.Count,
+                Memory = _tree.ResidentBytes,
+            },
+            CriuVersion = _installation.GetVersion().ToString(),
+            LeaveRunning = _request.Options.LeaveRunning,
+            OneShot = _request.Options.LinkRemap == true,
+            Options = _request.Options.ToNames(),
+            ConfigurationFiles = _configurationFiles,
+        };
+    }
+
+    private void RequireEligible()
+    {
+        ProcessStatus root = _tree.Root.Status;
+        string? why = root.IsKernelThread ? "is a thread of the kernel"
+            : root.HasEnded ? "has ended and only waits to be reaped"
+            : _tree.Contains(Environment.ProcessId) ? "is this PowerShell session, or one of its ancestors"
+            : null;
+        if (why is not null)
+        {
+            throw new CracException(
+                CracReason.ProcessNotEligible,
+                $"Process {_request.ProcessId} ({root.CommandName}) {why} and cannot be checkpointed from here.",
+                root.HasEnded || root.IsKernelThread ? "Get-Process shows what runs now." : "Checkpoint it from a session that does not descend from it.")
+            {
+                Operation = Operation, ProcessId = _request.ProcessId,
+            };
+        }
+    }
+
+    private List<int> WaitForPids(CracImage image)
+    {
+        if (_request.Options.LeaveRunning || _request.PidTimeout <= TimeSpan.Zero)
+        {
+            return [];
+        }
+
+        Report(CracPhase.WaitingForPids);
+        try
+        {
+            return PidVacancy.Wait(image.ThreadIds, _request.PidTimeout, IsOurs, _cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            // The image is made and the tree is gone: to stop waiting is all that is left to cancel.
+            return [];
+        }
+
+        // A pid that another process took meanwhile is not the tree's any more; no waiting will free it.
+        static bool IsOurs(int processId) => PidVacancy.IsZombie(processId);
+    }
+
+    // criu writes its statistics and the end of its log after the image was sealed.
+    private static void MoveBeside(CriuWorkDirectory work, string image)
+    {
+        Move("stats-dump", "stats-dump");
+        Move(CriuWorkDirectory.LogName, "dump.log");
+
+        void Move(string from, string to)
+        {
+            string source = Path.Combine(work.DirectoryPath, from);
+            if (File.Exists(source))
+            {
+                string target = Path.Combine(image, to);
+                File.Move(source, target);
+                File.SetUnixFileMode(target, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            }
+        }
+    }
+
+    private void Report(CracPhase phase, long bytes = 0)
+    {
+        _phase = phase;
+        _progress?.Report(new CracProgress(phase, bytes, _tree.AnonymousBytes));
+    }
+}

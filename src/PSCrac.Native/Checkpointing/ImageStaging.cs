@@ -1,0 +1,272 @@
+using System.IO.Enumeration;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Images;
+using PSCrac.Interop;
+
+namespace PSCrac.Checkpointing;
+
+/// <summary>
+/// An image in the making: a private sibling of its target, which becomes the target in one rename or not at all.
+/// Works on descriptors, so that nobody who can write to a folder above can slip something else in between.
+/// </summary>
+internal sealed class ImageStaging : IDisposable
+{
+    private const uint PrivateDirectory = 0x1C0; // 0700
+    private const uint PrivateFile = 0x180; // 0600
+
+    private readonly SafeFileHandle _parent;
+    private readonly string _parentPath;
+    private readonly string _stagingName;
+    private readonly string _targetName;
+    private readonly bool _force;
+    private State _state = State.Staged;
+
+    private enum State
+    {
+        Staged,
+        Committed,
+
+        /// <summary>Committed, and the image that was there before stands under the staging name.</summary>
+        Exchanged,
+    }
+
+    private ImageStaging(SafeFileHandle parent, string parentPath, string stagingName, string targetName, bool force, SafeFileHandle handle)
+    {
+        _parent = parent;
+        _parentPath = parentPath;
+        _stagingName = stagingName;
+        _targetName = targetName;
+        _force = force;
+        Handle = handle;
+    }
+
+    /// <summary>The directory, for criu to write to.</summary>
+    internal SafeFileHandle Handle { get; }
+
+    /// <summary>Where the directory is now.</summary>
+    internal string CurrentPath => Path.Combine(_parentPath, _state == State.Staged ? _stagingName : _targetName);
+
+    internal string TargetPath => Path.Combine(_parentPath, _targetName);
+
+    /// <summary>Makes the staging directory, and the folders above it where they are missing.</summary>
+    /// <param name="target">The directory that the image is to become.</param>
+    /// <param name="force">Whether an image that stands there is replaced.</param>
+    /// <exception cref="CracException">The target is taken, or cannot be written to.</exception>
+    internal static ImageStaging Create(string target, bool force)
+    {
+        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target));
+        string name = Path.GetFileName(full);
+        string? parentPath = Path.GetDirectoryName(full);
+        if (name.Length == 0 || parentPath is null)
+        {
+            throw new CracException(CracReason.NotAnImage, $"{target} cannot become an image.", "Give -ImagePath the path of a directory that does not exist yet.");
+        }
+
+        RequireFree(full, force);
+        SafeFileHandle parent = OpenParent(parentPath, full);
+        string stagingName = $".pscrac-{Guid.NewGuid():N}.partial";
+        int errno = LibC.MakeDirectory(parent, stagingName, PrivateDirectory);
+        if (errno != 0)
+        {
+            parent.Dispose();
+            throw CannotWrite(full, errno);
+        }
+
+        SafeFileHandle handle = LibC.OpenAt(parent, stagingName, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out errno);
+        if (errno == 0)
+        {
+            return new ImageStaging(parent, parentPath, stagingName, name, force, handle);
+        }
+
+        LibC.Unlink(parent, stagingName, LibC.AT_REMOVEDIR);
+        parent.Dispose();
+        throw CannotWrite(full, errno);
+    }
+
+    /// <summary>The size of the memory pages written so far, in bytes.</summary>
+    internal long WrittenBytes()
+    {
+        long sum = 0;
+        var pages = new FileSystemEnumerable<long>(CurrentPath, static (ref FileSystemEntry entry) => entry.Length)
+        {
+            ShouldIncludePredicate = static (ref FileSystemEntry entry) => entry.FileName.StartsWith("pages-"),
+        };
+        foreach (long length in pages)
+        {
+            sum += length;
+        }
+
+        return sum;
+    }
+
+    /// <summary>Writes the manifest, whose list of files is made here, and makes sure that all is on the disk.</summary>
+    /// <exception cref="CracException">It could not be written (<see cref="CracReason.NoSpace"/>, <see cref="CracReason.SealFailed"/>).</exception>
+    internal void Seal(ImageManifest manifest, bool sync)
+    {
+        try
+        {
+            IReadOnlyList<ImageManifestFile> files = ImageManifest.Describe(CurrentPath);
+            using SafeFileHandle file = LibC.OpenAt(
+                Handle, ImageManifest.FileName, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL | LibC.O_NOFOLLOW, out int errno, PrivateFile);
+            RequireWritten(errno);
+            (manifest with { Files = files }).Write(file);
+            if (!sync)
+            {
+                return;
+            }
+
+            RequireWritten(LibC.Sync(file));
+            foreach (ImageManifestFile each in files)
+            {
+                using SafeFileHandle image = LibC.OpenAt(Handle, each.Name, LibC.O_RDONLY | LibC.O_NOFOLLOW, out errno);
+                RequireWritten(errno != 0 ? errno : LibC.Sync(image));
+            }
+
+            RequireWritten(LibC.Sync(Handle));
+        }
+        catch (IOException e)
+        {
+            throw SealFailed(e.Message, e);
+        }
+    }
+
+    /// <summary>Gives the image its name.</summary>
+    /// <exception cref="CracException">Something appeared there meanwhile, or the rename failed.</exception>
+    internal void Commit(bool sync)
+    {
+        int errno = LibC.Rename(_parent, _stagingName, _targetName, LibC.RENAME_NOREPLACE);
+        if (errno == 0)
+        {
+            _state = State.Committed;
+        }
+        else if (errno == LibC.EEXIST && _force)
+        {
+            RequireFree(TargetPath, _force);
+            errno = LibC.Rename(_parent, _stagingName, _targetName, LibC.RENAME_EXCHANGE);
+            _state = errno == 0 ? State.Exchanged : _state;
+        }
+
+        if (errno == LibC.EEXIST)
+        {
+            throw Exists(TargetPath, "Give another path, or replace the image that is there with -Force.");
+        }
+
+        RequireWritten(errno);
+        if (sync)
+        {
+            RequireWritten(LibC.Sync(_parent));
+        }
+    }
+
+    /// <summary>Removes the image that was replaced. After this the commit can no longer be taken back.</summary>
+    internal void Finish()
+    {
+        if (_state == State.Exchanged)
+        {
+            _state = State.Committed;
+            Directory.Delete(Path.Combine(_parentPath, _stagingName), recursive: true);
+        }
+    }
+
+    /// <summary>Takes back whatever was done: the target is then as it was before.</summary>
+    internal void RollBack()
+    {
+        if (_state == State.Exchanged)
+        {
+            LibC.Rename(_parent, _stagingName, _targetName, LibC.RENAME_EXCHANGE);
+        }
+        else if (_state == State.Committed)
+        {
+            LibC.Rename(_parent, _targetName, _stagingName, LibC.RENAME_NOREPLACE);
+        }
+
+        _state = State.Staged;
+        Directory.Delete(Path.Combine(_parentPath, _stagingName), recursive: true);
+    }
+
+    public void Dispose()
+    {
+        Handle.Dispose();
+        _parent.Dispose();
+    }
+
+    private static void RequireFree(string target, bool force)
+    {
+        // A dangling link is in the way too, and is not followed.
+        FileSystemInfo there = new FileInfo(target);
+        if (!Path.Exists(target) && there.LinkTarget is null)
+        {
+            return;
+        }
+
+        if (!force)
+        {
+            throw Exists(target, "Give another path, or replace the image that is there with -Force.");
+        }
+
+        bool isDirectory = there.LinkTarget is null && Directory.Exists(target);
+        bool isReplaceable = isDirectory && (CracImage.IsImageDirectory(target) || !Directory.EnumerateFileSystemEntries(target).Any());
+        if (!isReplaceable)
+        {
+            throw Exists(target, "-Force replaces images only. Give another path, or move away what is there.");
+        }
+    }
+
+    private static SafeFileHandle OpenParent(string path, string target)
+    {
+        try
+        {
+            Directory.CreateDirectory(path);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw CannotWrite(target, LibC.EACCES);
+        }
+        catch (IOException e)
+        {
+            throw new CracException(CracReason.SealFailed, $"The folder {path} could not be made: {e.Message}", "Give -ImagePath in a folder that you may write to.", e) { ImagePath = target };
+        }
+
+        SafeFileHandle parent = LibC.OpenAt(null, path, LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
+        if (errno != 0)
+        {
+            parent.Dispose();
+            throw CannotWrite(target, errno);
+        }
+
+        return parent;
+    }
+
+    private static CracException Exists(string target, string advice) =>
+        new(CracReason.ImageExists, $"There is something at {target} already.", advice) { ImagePath = target };
+
+    private static CracException CannotWrite(string target, int errno) => new(
+        errno is LibC.EACCES or LibC.EPERM or LibC.EROFS ? CracReason.PermissionDenied : errno == LibC.ENOSPC ? CracReason.NoSpace : CracReason.SealFailed,
+        $"The image {target} cannot be written: {LibC.Message(errno)}.",
+        "Give -ImagePath in a folder that you may write to and that has room.")
+    {
+        ImagePath = target,
+    };
+
+    private void RequireWritten(int errno)
+    {
+        if (errno != 0)
+        {
+            throw errno is LibC.ENOSPC or LibC.EDQUOT ? CannotWrite(TargetPath, errno) : SealFailed(LibC.Message(errno), null);
+        }
+    }
+
+    private CracException SealFailed(string why, Exception? inner)
+    {
+        // HResult of a .NET IOException on Unix is the errno.
+        bool full = inner is { HResult: LibC.ENOSPC or LibC.EDQUOT } || why.Contains("No space left", StringComparison.OrdinalIgnoreCase);
+        return new CracException(
+            full ? CracReason.NoSpace : CracReason.SealFailed,
+            $"The image was written but could not be put in place at {TargetPath}: {why.TrimEnd('.')}. The process goes on.",
+            full ? "Free some space, or give -ImagePath on another file system." : "Give -ImagePath in another folder.",
+            inner)
+        {
+            ImagePath = TargetPath,
+        };
+    }
+}

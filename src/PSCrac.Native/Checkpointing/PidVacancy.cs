@@ -1,0 +1,45 @@
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Checkpointing;
+
+/// <summary>Waiting for process ids to become free. A zombie keeps its pid until its parent has reaped it.</summary>
+internal static class PidVacancy
+{
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Waits until none of the pids is taken.</summary>
+    /// <param name="processIds">The pids.</param>
+    /// <param name="timeout">How long to wait.</param>
+    /// <param name="isWorthWaiting">
+    /// Asked of each taken pid's process: whether it is on its way out. When one is not, the wait ends at once.
+    /// </param>
+    /// <param name="cancellation">Ends the wait.</param>
+    /// <returns>The pids that are still taken.</returns>
+    internal static List<int> Wait(
+        IReadOnlyList<int> processIds, TimeSpan timeout, Func<int, bool> isWorthWaiting, CancellationToken cancellation)
+    {
+        long end = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
+        TimeSpan pause = FirstPause;
+        var taken = new List<int>(processIds);
+        while (true)
+        {
+            taken.RemoveAll(static id => LibC.Kill(id, 0) == LibC.ESRCH);
+            if (taken.Count == 0 || Environment.TickCount64 >= end || !taken.TrueForAll(id => isWorthWaiting(id)))
+            {
+                return taken;
+            }
+
+            if (cancellation.WaitHandle.WaitOne(pause))
+            {
+                cancellation.ThrowIfCancellationRequested();
+            }
+
+            pause = pause * 2 > LongestPause ? LongestPause : pause * 2;
+        }
+    }
+
+    /// <summary>Whether a pid's process has ended and only waits to be reaped.</summary>
+    internal static bool IsZombie(int processId) => ProcessStatus.TryRead(processId) is not { HasEnded: false };
+}

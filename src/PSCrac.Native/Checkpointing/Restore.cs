@@ -1,0 +1,151 @@
+using System.Diagnostics;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Criu;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Checkpointing;
+
+/// <summary>A restore: wait for the pids, place, thaw.</summary>
+public sealed class Restore
+{
+    private const string Operation = "restore";
+
+    private readonly RestoreRequest _request;
+    private readonly IProgress<CracProgress>? _progress;
+    private readonly CancellationToken _cancellation;
+    private readonly CriuInstallation _installation;
+    private readonly RestoreOptions _options;
+
+    private Restore(RestoreRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    {
+        _request = request;
+        _progress = progress;
+        _cancellation = cancellation;
+        _installation = CriuInstallation.Locate(request.CriuPath);
+        _options = request.Options.WithDefaults(request.Image.Options);
+    }
+
+    /// <summary>Restores a process tree from an image.</summary>
+    /// <param name="request">What and how.</param>
+    /// <param name="progress">Told of the phases; null for nobody.</param>
+    /// <param name="cancellation">Cancelling makes criu end what it has restored so far.</param>
+    /// <returns>The restored tree's root, running.</returns>
+    /// <exception cref="CracException">It failed, and nothing of the tree runs.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled, with the same outcome.</exception>
+    public static CracRestoredProcess Run(RestoreRequest request, IProgress<CracProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        cancellation.ThrowIfCancellationRequested();
+        return new Restore(request, progress, cancellation).Run();
+    }
+
+    private CracRestoredProcess Run()
+    {
+        CracImage image = _request.Image;
+        Report(CracPhase.Preparing);
+        RequireComplete(image);
+        RequirePids(image);
+        string? config = ComposeConfig();
+        using SafeFileHandle images = LibC.OpenAt(null, image.Path, LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
+        if (errno != 0)
+        {
+            throw new CracException(CracReason.NotAnImage, $"The image {image.Path} cannot be opened: {LibC.Message(errno)}.", "Get-CracImage lists the images that are there.") { Operation = Operation, ImagePath = image.Path };
+        }
+
+        using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{image.RootProcessId}", config);
+        using SafeFileHandle? terminal = _options.ShellJob == true ? OpenTerminal() : null;
+        using CriuSession session = CriuSession.Start(_installation, work, terminal);
+        session.Apply(_options, images);
+        session.Notified = OnNotification;
+        long start = Stopwatch.GetTimestamp();
+        Report(CracPhase.Restoring);
+        int result = session.Run(CriuRequest.Restore, _cancellation);
+        if (result <= 0)
+        {
+            throw session.Failure(Operation, image.RootProcessId, image.Path, _cancellation);
+        }
+
+        return new CracRestoredProcess(image, result, Stopwatch.GetElapsedTime(start), LibC.OpenPidFd(result, out _), _request.AsChild);
+    }
+
+    private void OnNotification(string action, int processId)
+    {
+        if (action == "pre-resume")
+        {
+            Report(CracPhase.Resuming);
+        }
+    }
+
+    private string? ComposeConfig()
+    {
+        // libcriu has no setters for these two (facts of criu 4.2's lib/c/criu.h).
+        string? config = CriuConfigFile.Compose(_options.CriuOption);
+        if (_request.AsChild)
+        {
+            config += "restore-sibling\n";
+        }
+
+        if (_options.LazyPages)
+        {
+            config += "lazy-pages\n";
+        }
+
+        return config;
+    }
+
+    private static void RequireComplete(CracImage image)
+    {
+        if (!image.IsRestorable(out string? missing))
+        {
+            throw new CracException(
+                CracReason.ImageIncomplete,
+                $"The image {image.Path} cannot be restored: {missing}.",
+                "Copy it again with all of its files, or make a new one with Invoke-CracCheckpoint.")
+            {
+                Operation = Operation, ImagePath = image.Path, FileName = missing,
+            };
+        }
+    }
+
+    private void RequirePids(CracImage image)
+    {
+        Report(CracPhase.WaitingForPids);
+        List<int> taken = PidVacancy.Wait(image.ThreadIds, _request.PidTimeout, PidVacancy.IsZombie, _cancellation);
+        if (taken.Count == 0)
+        {
+            return;
+        }
+
+        int first = taken[0];
+        ProcessStatus? holder = ProcessStatus.TryRead(first);
+        string who = holder is null ? "another process's thread"
+            : holder.HasEnded ? $"'{holder.CommandName}', which has ended but was not reaped by its parent {holder.ParentProcessId}"
+            : $"'{holder.CommandName}'";
+        string others = taken.Count > 1 ? $", and {taken.Count - 1} more of the image's ids are taken" : string.Empty;
+        throw new CracException(
+            CracReason.PidInUse,
+            $"Process id {first} of the image belongs to {who}{others}.",
+            holder is { HasEnded: true }
+                ? $"Wait longer with -PidTimeout, or end process {holder.ParentProcessId}."
+                : $"End it with Stop-Process -Id {first}, or wait for it with Wait-Process -Id {first}, and restore again.")
+        {
+            Operation = Operation, ProcessId = first, ImagePath = image.Path,
+        };
+    }
+
+    // criu gives a restored shell job the terminal that it has itself as standard input.
+    private static SafeFileHandle? OpenTerminal()
+    {
+        SafeFileHandle terminal = LibC.OpenAt(null, "/dev/tty", LibC.O_RDWR | LibC.O_NOCTTY, out int errno);
+        if (errno == 0)
+        {
+            return terminal;
+        }
+
+        terminal.Dispose();
+        return null;
+    }
+
+    private void Report(CracPhase phase) => _progress?.Report(new CracProgress(phase, 0, 0));
+}

@@ -1,0 +1,25 @@
+using PSCrac.Criu;
+
+namespace PSCrac.Checkpointing;
+
+/// <summary>What to restore, and how.</summary>
+public sealed record RestoreRequest
+{
+    /// <summary>The image.</summary>
+    public required CracImage Image { get; init; }
+
+    /// <summary>criu's options; what is null in them is taken from the image's manifest.</summary>
+    public RestoreOptions Options { get; init; } = new();
+
+    /// <summary>
+    /// Whether the restored root becomes this process's child, so that <see cref="CracRestoredProcess.WaitForExit"/>
+    /// gives its exit code; otherwise it becomes init's.
+    /// </summary>
+    public bool AsChild { get; init; }
+
+    /// <summary>How long to wait for pids that are on their way out.</summary>
+    public TimeSpan PidTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>The criu to use; null to look for it.</summary>
+    public string? CriuPath { get; init; }
+}
