@@ -1,0 +1,224 @@
+using PSCrac.Images;
+
+namespace PSCrac;
+
+/// <summary>
+/// A checkpoint image: a directory that criu, a CRaC JVM or PSCrac wrote. Everything is read when it is first asked for
+/// and kept then; a damaged file shows as a <see cref="CracException"/> from the property that needs it.
+/// </summary>
+public sealed partial class CracImage
+{
+    private const string Inventory = "inventory.img";
+    private const string Pstree = "pstree.img";
+    private readonly ImageSource _source;
+    private IReadOnlyList<CracImageProcess>? _processes;
+    private IReadOnlyList<int>? _processIds;
+    private IReadOnlyList<int>? _threadIds;
+    private CracImageStatistics? _statistics;
+    private bool _statisticsKnown;
+    private string? _criuVersion;
+    private long _size = -1;
+    private long _memory = -1;
+
+    private CracImage(ImageSource source, ImageManifest? manifest)
+    {
+        _source = source;
+        Manifest = manifest;
+        Name = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(source.Path));
+    }
+
+    /// <summary>The directory's name.</summary>
+    public string Name { get; }
+
+    /// <summary>The directory's full path.</summary>
+    public string Path => _source.Path;
+
+    /// <summary>What PSCrac recorded beside criu's files; null for an image that criu or a JVM made without PSCrac.</summary>
+    public ImageManifest? Manifest { get; }
+
+    /// <summary>The process id of the tree's root.</summary>
+    public int RootProcessId => Manifest?.Process.RootPid ?? Processes[0].ProcessId;
+
+    /// <summary>The root's command line for display: its arguments with blanks between them, or, without a manifest, its short name.</summary>
+    public string Command =>
+        Manifest is { Process.Command: { Count: > 0 } command } ? string.Join(' ', command) : Processes[0].Command;
+
+    /// <summary>How many processes the image holds.</summary>
+    public int ProcessCount => Manifest is { Process.ProcessCount: > 0 and int count } ? count : Processes.Count;
+
+    /// <summary>How many threads the image's processes have in all.</summary>
+    public int ThreadCount => Manifest is { Process.ThreadCount: > 0 and int count } ? count : ThreadIds.Count;
+
+    /// <summary>How much memory the image holds, in bytes: the size of its pages files, without those of a parent image.</summary>
+    public long Memory => _memory >= 0 ? _memory : _memory = SumMemory();
+
+    /// <summary>What the image takes on disk, in bytes: the sizes of the directory's files.</summary>
+    public long Size => _size >= 0 ? _size : _size = SumFiles();
+
+    /// <summary>When the checkpoint was taken, UTC: from the manifest, else when inventory.img was written.</summary>
+    public DateTimeOffset Created => Manifest?.Created ?? _source.LastWrite(Inventory);
+
+    /// <summary>What took the checkpoint.</summary>
+    public CracEngine Engine =>
+        Manifest is null
+            ? _source.Contains("cppath") ? CracEngine.Jvm : CracEngine.Criu
+            : Manifest.Engine.Equals("jvm", StringComparison.OrdinalIgnoreCase) ? CracEngine.Jvm : CracEngine.Criu;
+
+    /// <summary>The version of criu that took the checkpoint: from the manifest, else from its log; null where neither tells.</summary>
+    public string? CriuVersion => Manifest?.CriuVersion ?? (_criuVersion ??= DumpLog.FindVersion(_source) ?? "") switch
+    {
+        "" => null,
+        string version => version,
+    };
+
+    /// <summary>The machine the checkpoint was taken on; null without a manifest.</summary>
+    public ImageManifestHost? Host => Manifest?.Host;
+
+    /// <summary>The options the checkpoint was taken with, by criu's long option names; empty without a manifest.</summary>
+    public IReadOnlyDictionary<string, object> Options => Manifest?.Options ?? System.Collections.ObjectModel.ReadOnlyDictionary<string, object>.Empty;
+
+    /// <summary>Whether the image can be restored only once (link-remap); false where there is no manifest to say so.</summary>
+    public bool IsOneShot => Manifest?.OneShot ?? false;
+
+    /// <summary>What criu measured while it took the checkpoint; null where there is no stats-dump.</summary>
+    public CracImageStatistics? Statistics
+    {
+        get
+        {
+            if (!_statisticsKnown)
+            {
+                _statistics = CracImageStatistics.Read(_source);
+                _statisticsKnown = true;
+            }
+
+            return _statistics;
+        }
+    }
+
+    /// <summary>The processes, parents before their children; the first is the root.</summary>
+    public IReadOnlyList<CracImageProcess> Processes => _processes ??= CracImageProcess.ReadAll(_source);
+
+    /// <summary>The ids of all processes, the root's first.</summary>
+    public IReadOnlyList<int> ProcessIds
+    {
+        get
+        {
+            if (_processIds is null)
+            {
+                var ids = new int[Processes.Count];
+                for (int i = 0; i < ids.Length; i++)
+                {
+                    ids[i] = Processes[i].ProcessId;
+                }
+
+                _processIds = ids;
+            }
+
+            return _processIds;
+        }
+    }
+
+    /// <summary>The ids of all threads of all processes, the processes' own ids among them: what must be free for a restore.</summary>
+    public IReadOnlyList<int> ThreadIds
+    {
+        get
+        {
+            if (_threadIds is null)
+            {
+                var ids = new List<int>();
+                foreach (CracImageProcess process in Processes)
+                {
+                    ids.AddRange(process.ThreadIds);
+                }
+
+                _threadIds = ids;
+            }
+
+            return _threadIds;
+        }
+    }
+
+    internal ImageSource Source => _source;
+
+    /// <summary>Opens an image.</summary>
+    /// <param name="path">The image's directory.</param>
+    /// <returns>The image; what is in it is read when it is asked for.</returns>
+    /// <exception cref="CracException">
+    /// NotAnImage where nothing, or something else, is at the path; ImageIncomplete where the checkpoint did not finish or
+    /// files are missing; ImageCorrupt where a file is damaged; PermissionDenied where it may not be read.
+    /// </exception>
+    public static CracImage Open(string path)
+    {
+        string full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
+        if (!Directory.Exists(full))
+        {
+            throw ImageFault.NotAnImage(full, File.Exists(full) ? "it is a file" : "there is nothing there");
+        }
+
+        return Open(new DirectoryImageSource(full));
+    }
+
+    /// <summary>Whether a directory looks like an image: it holds inventory.img, or a manifest. Reads nothing.</summary>
+    /// <param name="path">A path; need not exist.</param>
+    public static bool IsImageDirectory(string path) =>
+        File.Exists(System.IO.Path.Combine(path, Inventory)) || File.Exists(System.IO.Path.Combine(path, ImageManifest.FileName));
+
+    /// <inheritdoc/>
+    public override string ToString() => Path;
+
+    internal static CracImage Open(ImageSource source)
+    {
+        bool hasInventory = source.Contains(Inventory);
+        if (hasInventory && ImageManifest.Read(source) is { } manifest)
+        {
+            return new CracImage(source, manifest);
+        }
+
+        if (!hasInventory)
+        {
+            if (source.Contains(ImageManifest.FileName) || source.Contains(Pstree) || source.Contains("dump.log") || source.Contains("dump4.log"))
+            {
+                ImageFault.Missing(source.Path, Inventory);
+            }
+
+            throw ImageFault.NotAnImage(source.Path, "it has no inventory.img");
+        }
+
+        source.OpenEntries(Inventory, ImageMagic.Inventory).Dispose();
+        var image = new CracImage(source, null);
+        _ = image.Processes;
+        return image;
+    }
+
+    private long SumFiles()
+    {
+        long sum = 0;
+        foreach (ImageFileInfo file in _source.Files)
+        {
+            sum += file.Length;
+        }
+
+        return sum;
+    }
+
+    private long SumMemory()
+    {
+        long sum = 0;
+        if (Manifest is { Files.Count: > 0 })
+        {
+            foreach (ImageManifestFile file in Manifest.Files)
+            {
+                sum += ImageManifest.IsPages(file.Name) ? file.Size : 0;
+            }
+
+            return sum;
+        }
+
+        foreach (ImageFileInfo file in _source.Files)
+        {
+            sum += ImageManifest.IsPages(file.Name) ? file.Length : 0;
+        }
+
+        return sum;
+    }
+}

@@ -1,0 +1,204 @@
+using PSCrac.Images;
+
+namespace PSCrac;
+
+/// <summary>A process of an image. Its ids are read with the image's process tree, all else when it is asked for.</summary>
+public sealed partial class CracImageProcess
+{
+    private readonly ImageSource _source;
+    private ProcessCore? _core;
+    private PageMap? _pages;
+    private bool _pagesKnown;
+    private int _descriptorCount = -1;
+    private long _virtualMemory = -1;
+
+    private CracImageProcess(ImageSource source, int processId, int parentProcessId, int processGroupId, int sessionId, int[] threadIds)
+    {
+        _source = source;
+        ProcessId = processId;
+        ParentProcessId = parentProcessId;
+        ProcessGroupId = processGroupId;
+        SessionId = sessionId;
+        ThreadIds = threadIds;
+    }
+
+    /// <summary>The process id, as the process itself saw it.</summary>
+    public int ProcessId { get; }
+
+    /// <summary>The parent's process id; 0 for the root of the tree.</summary>
+    public int ParentProcessId { get; }
+
+    /// <summary>The id of the process group.</summary>
+    public int ProcessGroupId { get; }
+
+    /// <summary>The id of the session.</summary>
+    public int SessionId { get; }
+
+    /// <summary>The ids of the threads; the process's own id is one of them.</summary>
+    public IReadOnlyList<int> ThreadIds { get; }
+
+    /// <summary>The name the kernel shows for the process (comm): at most 15 bytes.</summary>
+    public string Command => Core.Command;
+
+    /// <summary>The state the process was in.</summary>
+    public CracProcessState State => Core.State;
+
+    /// <summary>The status the process ended with, as wait(2) gives it; 0 where it had not ended.</summary>
+    public int ExitCode => Core.ExitCode;
+
+    /// <summary>How many descriptors the process had open.</summary>
+    public int DescriptorCount => _descriptorCount >= 0 ? _descriptorCount : _descriptorCount = CountDescriptors();
+
+    /// <summary>How much of the process's private memory the image holds, in bytes; pages of a parent image are not counted.</summary>
+    public long Memory => Pages?.PresentBytes ?? 0;
+
+    /// <summary>The size of all mapped areas, in bytes, whether or not anything of them was dumped.</summary>
+    public long VirtualMemory => _virtualMemory >= 0 ? _virtualMemory : _virtualMemory = SumAreas();
+
+    internal ProcessCore Core => _core ??= ProcessCore.Read(_source, ProcessId);
+
+    internal PageMap? Pages
+    {
+        get
+        {
+            if (!_pagesKnown)
+            {
+                _pages = PageMap.ReadProcess(_source, ProcessId);
+                _pagesKnown = true;
+            }
+
+            return _pages;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Command} ({ProcessId})";
+
+    /// <summary>Reads the process tree: pstree.img, which has parents before their children.</summary>
+    internal static CracImageProcess[] ReadAll(ImageSource source)
+    {
+        var processes = new List<CracImageProcess>();
+        var threads = new List<uint>();
+        using ImageEntryReader entries = source.OpenEntries("pstree.img", ImageMagic.Pstree);
+        entries.MoveToFirst();
+        do
+        {
+            threads.Clear();
+            processes.Add(Read(source, entries.Reader, threads));
+        }
+        while (entries.MoveNext());
+
+        return [.. processes];
+    }
+
+    private static CracImageProcess Read(ImageSource source, ProtobufReader entry, List<uint> threads)
+    {
+        int pid = 0;
+        int ppid = 0;
+        int pgid = 0;
+        int sid = 0;
+        while (entry.MoveNext())
+        {
+            switch (entry.Field)
+            {
+                case Wire.PstreeEntry.Pid:
+                    pid = Id(ref entry);
+                    break;
+                case Wire.PstreeEntry.Ppid:
+                    ppid = Id(ref entry);
+                    break;
+                case Wire.PstreeEntry.Pgid:
+                    pgid = Id(ref entry);
+                    break;
+                case Wire.PstreeEntry.Sid:
+                    sid = Id(ref entry);
+                    break;
+                case Wire.PstreeEntry.Threads:
+                    entry.AddTo(threads);
+                    break;
+                default:
+                    entry.Skip();
+                    break;
+            }
+        }
+
+        int[] ids = threads.Count == 0 ? [pid] : new int[threads.Count];
+        for (int i = 0; i < threads.Count; i++)
+        {
+            ids[i] = (int)threads[i];
+        }
+
+        return new CracImageProcess(source, pid, ppid, pgid, sid, ids);
+    }
+
+    private static int Id(ref ProtobufReader entry)
+    {
+        uint id = entry.UInt32();
+        if (id > int.MaxValue)
+        {
+            ImageFault.Corrupt(entry.File, entry.FieldOffset, $"{id} is not a process id");
+        }
+
+        return (int)id;
+    }
+
+    private int CountDescriptors()
+    {
+        using ImageEntryReader? entries = Core.FilesId == 0 ? null : _source.TryOpenEntries($"fdinfo-{Core.FilesId}.img", ImageMagic.Fdinfo);
+        int count = 0;
+        while (entries is not null && entries.MoveNext())
+        {
+            count++;
+        }
+
+        return count;
+    }
+
+    private long SumAreas()
+    {
+        using ImageEntryReader? entries = _source.TryOpenEntries($"mm-{(uint)ProcessId}.img", ImageMagic.Mm);
+        if (entries is null || !entries.MoveNext())
+        {
+            return 0;
+        }
+
+        ulong sum = 0;
+        ProtobufReader entry = entries.Reader;
+        while (entry.MoveNext())
+        {
+            if (entry.Field == Wire.MmEntry.Vmas)
+            {
+                sum += Length(entry.Message());
+            }
+            else
+            {
+                entry.Skip();
+            }
+        }
+
+        return (long)Math.Min(sum, long.MaxValue);
+    }
+
+    private static ulong Length(ProtobufReader area)
+    {
+        ulong start = 0;
+        ulong end = 0;
+        while (area.MoveNext())
+        {
+            switch (area.Field)
+            {
+                case Wire.VmaEntry.Start:
+                    start = area.UInt64();
+                    break;
+                case Wire.VmaEntry.End:
+                    end = area.UInt64();
+                    break;
+                default:
+                    area.Skip();
+                    break;
+            }
+        }
+
+        return end >= start ? end - start : 0;
+    }
+}

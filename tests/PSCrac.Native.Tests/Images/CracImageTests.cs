@@ -1,0 +1,125 @@
+using PSCrac.Tests.Support;
+using Xunit;
+
+namespace PSCrac.Tests.Images;
+
+public class CracImageTests
+{
+    private const string Tree = "(sleep 1000 & sleep 1000 & : > $READY; wait) & wait";
+
+    [CriuFact]
+    public void A_plain_criu_image_tells_its_tree()
+    {
+        using DumpedProcess dumped = DumpedProcess.OfScript(Tree);
+        CracImage image = CracImage.Open(dumped.Path);
+
+        Assert.Equal("image", image.Name);
+        Assert.Equal(dumped.ProcessId, image.RootProcessId);
+        Assert.Equal("bash", image.Command);
+        Assert.Equal(4, image.ProcessCount);
+        Assert.Equal(4, image.ThreadCount);
+        Assert.Equal(image.ProcessIds, image.ThreadIds);
+        Assert.Null(image.Manifest);
+        Assert.Equal(CracEngine.Criu, image.Engine);
+        Assert.StartsWith("4.", image.CriuVersion);
+        Assert.InRange(image.Created, DateTimeOffset.UtcNow.AddMinutes(-5), DateTimeOffset.UtcNow.AddMinutes(1));
+        Assert.Equal(image.Memory, image.Processes.Sum(p => p.Memory));
+        Assert.Equal(image.Statistics!.PagesWritten * 4096, image.Memory);
+        Assert.True(image.Size > image.Memory);
+        Assert.True(image.Statistics.FrozenTime > TimeSpan.Zero);
+        Assert.Empty(image.Options);
+        Assert.False(image.IsOneShot);
+
+        CracImageProcess root = image.Processes[0];
+        Assert.Equal(0, root.ParentProcessId);
+        Assert.Equal(root.ProcessId, root.SessionId);
+        Assert.Equal(3, root.DescriptorCount);
+        Assert.True(root.VirtualMemory > root.Memory);
+        Assert.All(image.Processes, p => Assert.Equal(CracProcessState.Alive, p.State));
+        Assert.Equal(["bash", "bash", "sleep", "sleep"], image.Processes.Select(p => p.Command));
+    }
+
+    [CriuFact]
+    public void A_zombie_and_a_stopped_process_are_told_apart()
+    {
+        using DumpedProcess dumped = DumpedProcess.Of(
+            ["python3", "-c", "import os, time, signal\n"
+                + "if os.fork() == 0: os._exit(3)\n"
+                + "s = os.fork()\n"
+                + "if s == 0: signal.pause()\n"
+                + "os.kill(s, signal.SIGSTOP)\n"
+                + "time.sleep(0.2)\n"
+                + "open(os.environ['READY'], 'w').close()\n"
+                + "time.sleep(1000)"]);
+        CracImage image = CracImage.Open(dumped.Path);
+
+        CracImageProcess zombie = image.Processes.Single(p => p.State is CracProcessState.Dead or CracProcessState.Zombie);
+        Assert.Equal(3 << 8, zombie.ExitCode);
+        Assert.Equal(0, zombie.DescriptorCount);
+        Assert.Equal(0, zombie.Memory);
+        Assert.Equal(0, zombie.VirtualMemory);
+        Assert.Single(image.Processes, p => p.State == CracProcessState.Stopped);
+    }
+
+    [CriuFact]
+    public void A_directory_with_cppath_is_a_JVMs_and_its_log_tells_the_version()
+    {
+        using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000");
+        File.WriteAllText(Path.Combine(dumped.Path, "cppath"), dumped.Path);
+        File.Move(Path.Combine(dumped.Path, "dump.log"), Path.Combine(dumped.Path, "dump4.log"));
+        CracImage image = CracImage.Open(dumped.Path);
+
+        Assert.Equal(CracEngine.Jvm, image.Engine);
+        Assert.StartsWith("4.", image.CriuVersion);
+    }
+
+    [CriuFact]
+    public void A_missing_file_shows_when_it_is_needed_and_by_name()
+    {
+        using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000; :");
+        string core = $"core-{dumped.ProcessId}.img";
+        File.Delete(Path.Combine(dumped.Path, core));
+        CracImage image = CracImage.Open(dumped.Path);
+        CracException failure = Assert.Throws<CracException>(() => image.Command);
+
+        Assert.Equal(CracReason.ImageIncomplete, failure.Reason);
+        Assert.Equal(core, failure.FileName);
+    }
+
+    [CriuFact]
+    public void A_dump_without_inventory_is_incomplete()
+    {
+        using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000");
+        File.Delete(Path.Combine(dumped.Path, "inventory.img"));
+        Assert.Equal(CracReason.ImageIncomplete, Assert.Throws<CracException>(() => CracImage.Open(dumped.Path)).Reason);
+    }
+
+    [CriuFact]
+    public void A_truncated_pstree_names_file_and_offset()
+    {
+        using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000");
+        string pstree = Path.Combine(dumped.Path, "pstree.img");
+        File.WriteAllBytes(pstree, File.ReadAllBytes(pstree)[..^3]);
+        CracException failure = Assert.Throws<CracException>(() => CracImage.Open(dumped.Path));
+
+        Assert.Equal(CracReason.ImageIncomplete, failure.Reason);
+        Assert.Equal("pstree.img", failure.FileName);
+        Assert.NotNull(failure.FileOffset);
+    }
+
+    [Fact]
+    public void What_is_no_image_is_said_to_be_none()
+    {
+        string folder = Directory.CreateTempSubdirectory("pscrac-none-").FullName;
+        try
+        {
+            Assert.Equal(CracReason.NotAnImage, Assert.Throws<CracException>(() => CracImage.Open(folder)).Reason);
+            Assert.Equal(CracReason.NotAnImage, Assert.Throws<CracException>(() => CracImage.Open(folder + "/none")).Reason);
+            Assert.False(CracImage.IsImageDirectory(folder));
+        }
+        finally
+        {
+            Directory.Delete(folder);
+        }
+    }
+}

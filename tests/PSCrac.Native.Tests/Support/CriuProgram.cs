@@ -1,0 +1,67 @@
+using System.Diagnostics;
+
+namespace PSCrac.Tests.Support;
+
+/// <summary>The criu that tests use: CRAC_CRIU_PATH, else the checkout's .tools/criu, else the PATH's.</summary>
+internal static class CriuProgram
+{
+    /// <summary>The checkout's root: the nearest folder above the tests with the solution in it; null where there is none.</summary>
+    internal static readonly string? Root = FindRoot();
+
+    /// <summary>criu's path; null where there is none.</summary>
+    internal static readonly string? Path = Find();
+
+    /// <summary>Why criu cannot be used; null where it can.</summary>
+    internal static string? WhyNot =>
+        Path is null ? "there is no criu" : Environment.UserName != "root" ? "criu needs root" : null;
+
+    /// <summary>Runs criu to its end and returns its exit code and standard error.</summary>
+    internal static (int ExitCode, string Error) Run(params string[] arguments) => RunProgram(Path!, arguments);
+
+    internal static (int ExitCode, string Error) RunProgram(string program, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true };
+        start.Environment.Remove("CRIU_CONFIG_FILE");
+        using Process process = Process.Start(start)!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        string error = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        output.Wait();
+        return (process.ExitCode, error);
+    }
+
+    private static string? Find()
+    {
+        if (Environment.GetEnvironmentVariable("CRAC_CRIU_PATH") is { Length: > 0 } named)
+        {
+            return named;
+        }
+
+        if (Root is not null && System.IO.Path.Combine(Root, ".tools", "criu", "bin", "criu") is var own && File.Exists(own))
+        {
+            return own;
+        }
+
+        foreach (string folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries))
+        {
+            string candidate = System.IO.Path.Combine(folder, "criu");
+            if (File.Exists(candidate))
+            {
+                return candidate;
+            }
+        }
+
+        return null;
+    }
+
+    private static string? FindRoot()
+    {
+        string? folder = AppContext.BaseDirectory;
+        while (folder is not null && !File.Exists(System.IO.Path.Combine(folder, "PSCrac.slnx")))
+        {
+            folder = System.IO.Path.GetDirectoryName(folder);
+        }
+
+        return folder;
+    }
+}
