@@ -427,7 +427,7 @@ option_value() {
 }
 
 # The attribute $1 of the counters of a trx file on stdin.
-counter() { sed -n "s/.*<Counters .*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p"; }
+counter() { sed -n "s/.*<Counters.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p"; }
 
 test_engine() {
     passed=0 failed=0 skipped=0
@@ -442,6 +442,7 @@ test_engine() {
         total=0 executed=0 good=0
         if [ -f "$trx" ]; then
             total=$(counter total <"$trx") executed=$(counter executed <"$trx") good=$(counter passed <"$trx")
+            total=${total:-0} executed=${executed:-0} good=${good:-0}
         fi
         bad=$((executed - good))
         # A suite that breaks off, or runs nothing, is a failure although no test of it failed.
@@ -461,10 +462,11 @@ without_pwsh() {
     configuration=${configuration:-Release}
     filter=$(option_value -filter "$@")
     case $task in
-        Analyze | Help | Package | Clean) die "$task needs PowerShell $pwsh_wanted, and $no_pwsh." ;;
-        Demo) [ -d samples/EngineDemo ] || die "Demo needs PowerShell $pwsh_wanted, and $no_pwsh." ;;
+        Analyze | Help | Package | Clean) die "$task needs PowerShell $pwsh_wanted: $no_pwsh." ;;
+        Demo) [ -d samples/EngineDemo ] || die "Demo needs PowerShell $pwsh_wanted: $no_pwsh." ;;
     esac
-    dotnet build PSCrac.slnx -c "$configuration" --nologo -v quiet </dev/null || die 'the build failed'
+    # Silent unless it fails: warnings are errors.
+    log=$(dotnet build PSCrac.slnx -c "$configuration" --nologo -v quiet </dev/null) || { printf '%s\n' "$log"; die 'the build failed'; }
     case $task in
         Build) echo "built; left out: out/PSCrac, the module and its help ($no_pwsh)" ;;
         Test) test_engine ;;
@@ -495,6 +497,6 @@ if find_pwsh; then
     if [ -n "$require_pwsh" ]; then set -- "$@" -RequirePester; fi
     exec "$pwsh" -NoLogo -NoProfile -NonInteractive -File build.ps1 -Task "$task" "$@"
 fi
-if [ -n "$require_pwsh" ]; then die "PowerShell $pwsh_wanted or later is required, and $no_pwsh."; fi
+if [ -n "$require_pwsh" ]; then die "PowerShell $pwsh_wanted or later is required: $no_pwsh."; fi
 say pwsh "none: $no_pwsh"
 without_pwsh "$@"
