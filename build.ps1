@@ -1,0 +1,550 @@
+#!/usr/bin/env pwsh
+#Requires -Version 7.6
+
+<#
+.SYNOPSIS
+Every task of a developer of PSCrac. On a fresh machine run build.sh, which fetches what is missing and calls this.
+
+.DESCRIPTION
+Build    compiles everything and stages an importable module under out/PSCrac
+Test     Build, then the xunit and the Pester tests; the last line is 'N passed, N failed, N skipped'
+Demo     Build, then samples/demo.ps1
+Bench    Build, then everything under bench/
+Analyze  PSScriptAnalyzer, dotnet format and, where it is installed, shellcheck; changes nothing
+Help     Build, then brings the pages under docs/help up to date with the cmdlets' parameters
+Package  Build, then packs the module as the PowerShell Gallery takes it, under out/
+Clean    removes what the other tasks made, but not .tools
+
+.EXAMPLE
+./build.ps1 -Task Test -Filter Restore
+
+Runs the tests with 'Restore' in their names.
+#>
+[CmdletBinding()]
+param(
+    [Parameter(Position = 0)]
+    [ValidateSet('Build', 'Test', 'Demo', 'Bench', 'Analyze', 'Help', 'Package', 'Clean')]
+    [string] $Task = 'Build',
+
+    [ValidateSet('Release', 'Debug')]
+    [string] $Configuration = 'Release',
+
+    # Runs only tests whose names contain this.
+    [string] $Filter,
+
+    # Fails where Pester cannot be had, instead of leaving its tests out.
+    [switch] $RequirePester
+)
+
+Set-StrictMode -Version 3
+$ErrorActionPreference = 'Stop'
+$PSNativeCommandUseErrorActionPreference = $false
+
+$root = $PSScriptRoot
+$out = Join-Path $root 'out'
+$staged = Join-Path $out 'PSCrac'
+$stampPath = Join-Path $out '.build'
+$results = Join-Path $root 'TestResults'
+$toolModules = Join-Path $root '.tools' 'Modules'
+
+# The development modules: the oldest version that serves, and the range to fetch where none is installed.
+$moduleVersions = @{
+    'Pester'                       = @{ Minimum = '5.7.0'; Range = '[5.7.1, 6.0)' }
+    'PSScriptAnalyzer'             = @{ Minimum = '1.23.0'; Range = '[1.23.0, 2.0)' }
+    'Microsoft.PowerShell.PlatyPS' = @{ Minimum = '1.0.0'; Range = '[1.0.1, 2.0)' }
+}
+
+# No words for a first run, and no build servers that outlive it.
+$environment = @{
+    DOTNET_NOLOGO                 = '1'
+    DOTNET_CLI_TELEMETRY_OPTOUT   = '1'
+    DOTNET_CLI_USE_MSBUILD_SERVER = '0'
+    MSBUILDDISABLENODEREUSE       = '1'
+    UseSharedCompilation          = 'false'
+    PSModulePath                  = $toolModules + [IO.Path]::PathSeparator + $env:PSModulePath
+}
+
+#region Small things
+
+function Write-Fact([string] $Subject, [string] $Fact) {
+    Write-Host ('{0,-7} {1}' -f $Subject, $Fact)
+}
+
+# A path as a person in the repository would type it.
+function Get-ShortPath([string] $Path) {
+    $relative = [IO.Path]::GetRelativePath($root, $Path)
+    $relative.StartsWith('..') ? $Path : $relative
+}
+
+# The PowerShell that runs this. As a .NET tool it has no executable of its own, but a command on the PATH.
+function Get-PwshCommand {
+    $own = Join-Path $PSHOME 'pwsh'
+    (Test-Path -LiteralPath $own) ? $own : 'pwsh'
+}
+
+function Clear-Tree([string[]] $Path) {
+    foreach ($item in $Path) {
+        if (Test-Path -LiteralPath $item) {
+            Remove-Item -LiteralPath $item -Recurse -Force
+        }
+    }
+}
+
+# Names, sizes and times of files: the same again when nothing has changed.
+function Get-Fingerprint([IO.FileInfo[]] $File) {
+    $lines = $File |
+        Sort-Object -Property FullName -Culture '' |
+        ForEach-Object { '{0}|{1}|{2}' -f $_.FullName, $_.Length, $_.LastWriteTimeUtc.Ticks }
+    $bytes = [Text.Encoding]::UTF8.GetBytes($lines -join "`n")
+    [Convert]::ToHexString([Security.Cryptography.SHA256]::HashData($bytes))
+}
+
+#endregion
+
+#region Development modules
+
+# The module's newest version that serves, fetched from the Gallery where none is installed; otherwise nothing, and
+# $reason says why.
+function Find-ToolModule([string] $Name, [ref] $Reason) {
+    $wanted = $moduleVersions[$Name]
+    $find = {
+        Get-Module -Name $Name -ListAvailable |
+            Where-Object Version -GE $wanted.Minimum |
+            Sort-Object -Property Version -Descending |
+            Select-Object -First 1
+    }
+    $found = & $find
+    if (-not $found) {
+        $problem = Save-ToolModule $Name $wanted.Range
+        $found = & $find
+        if (-not $found) {
+            $Reason.Value = "there is no $Name $($wanted.Minimum) or later, and $problem"
+            return
+        }
+    }
+    Write-Fact $Name "$($found.Version), $(Get-ShortPath $found.ModuleBase)"
+    $found
+}
+
+# Fetches a module into .tools/Modules, whole or not at all, and returns what went wrong.
+function Save-ToolModule([string] $Name, [string] $Range) {
+    $save = Get-Command -Name Save-PSResource -ErrorAction Ignore
+    if (-not $save) {
+        return 'this PowerShell has no Save-PSResource to fetch it with'
+    }
+    $fetched = Join-Path $root '.tools' "Modules.$PID"
+    try {
+        $null = New-Item -ItemType Directory -Path $fetched, $toolModules -Force
+        Save-PSResource -Name $Name -Version $Range -Repository PSGallery -Path $fetched -TrustRepository -ErrorAction Stop
+        foreach ($module in Get-ChildItem -LiteralPath $fetched -Directory) {
+            $target = Join-Path $toolModules $module.Name
+            Clear-Tree $target
+            [IO.Directory]::Move($module.FullName, $target)
+        }
+    }
+    catch {
+        return "the PowerShell Gallery did not give it ($($_.Exception.Message.Split("`n")[0].Trim()))"
+    }
+    finally {
+        Clear-Tree $fetched
+    }
+}
+
+#endregion
+
+#region Build
+
+function Get-SourceFile {
+    Get-ChildItem -LiteralPath $root -File -Exclude '.gitignore', '*.md'
+    foreach ($folder in 'src', 'tests', 'samples', 'bench', 'docs/help') {
+        $path = Join-Path $root $folder
+        if (Test-Path -LiteralPath $path) {
+            [IO.DirectoryInfo]::new($path).EnumerateFiles('*', 'AllDirectories') |
+                Where-Object FullName -NotMatch '/(bin|obj|BenchmarkDotNet\.Artifacts)/'
+        }
+    }
+}
+
+function Get-BuiltFile {
+    foreach ($folder in 'src', 'tests', 'samples', 'bench') {
+        $path = Join-Path $root $folder
+        if (Test-Path -LiteralPath $path) {
+            [IO.DirectoryInfo]::new($path).EnumerateFiles('*.dll', 'AllDirectories') |
+                Where-Object FullName -Match "/bin/$Configuration/"
+        }
+    }
+    if (Test-Path -LiteralPath $staged) {
+        [IO.DirectoryInfo]::new($staged).EnumerateFiles('*', 'AllDirectories')
+    }
+}
+
+function Get-BuildStamp {
+    '{0} {1} {2}' -f $Configuration, (Get-Fingerprint (Get-SourceFile)), (Get-Fingerprint (Get-BuiltFile))
+}
+
+# Turns a page of docs/help into the plain text that Get-Help shows for an about_ topic.
+function ConvertTo-AboutText([string] $Path) {
+    $indent = ' ' * 4
+    $paragraph = [Text.StringBuilder]::new()
+    $fenced = $false
+    $flush = {
+        $line = $hang = $indent
+        if ($paragraph.ToString() -match '^(\s*)([-*]|\d+\.)\s') {
+            $hang = $indent + ' ' * $Matches[0].Length
+        }
+        foreach ($word in $paragraph.ToString().TrimEnd() -split '(?<=\S) +') {
+            if ($line.Length + $word.Length -gt 79 -and $line.Trim()) {
+                $line.TrimEnd()
+                $line = $hang
+            }
+            $line += "$word "
+        }
+        if ($line.Trim()) { $line.TrimEnd() }
+        $null = $paragraph.Clear()
+    }
+    $text = (Get-Content -LiteralPath $Path -Raw) -replace '\A---\r?\n(?s:.*?)\n---\r?\n', ''
+    $lines = foreach ($line in $text -split '\r?\n') {
+        if ($line -match '^\s*```') {
+            & $flush
+            $fenced = -not $fenced
+        }
+        elseif ($fenced) { "$indent$indent$line".TrimEnd() }
+        elseif ($line -match '^#\s+(.+)$') {
+            & $flush
+            'TOPIC'
+            "$indent$($Matches[1])"
+        }
+        elseif ($line -match '^#{2,}\s+(.+)$') {
+            & $flush
+            $Matches[1].ToUpperInvariant()
+        }
+        elseif ($line -match '^\s*\|') {
+            & $flush
+            "$indent$line"
+        }
+        elseif (-not $line.Trim()) {
+            & $flush
+            ''
+        }
+        else {
+            if ($line -match '^\s*([-*]|\d+\.)\s') { & $flush }
+            $plain = $line -replace '\[([^\]]+)\]\([^)]*\)', '$1' -replace '\*\*([^*]+)\*\*', '$1' -replace '`', ''
+            $null = $paragraph.Append($paragraph.Length ? $plain.Trim() : $plain.TrimEnd()).Append(' ')
+        }
+    }
+    # No blank line under a heading, as in PowerShell's own topics.
+    (@($lines) + @(& $flush) -join "`n") -replace '(?m)^(\S.*)\n\n+(?=    )', "`$1`n" -replace '\n{3,}', "`n`n"
+}
+
+# Writes the help that Get-Help shows into a folder, and returns what had to be left out.
+function Export-Help([string] $Folder) {
+    $pages = @(Get-ChildItem -Path (Join-Path $root 'docs' 'help' '*.md') -ErrorAction Ignore)
+    if (-not $pages) {
+        return 'docs/help has no pages'
+    }
+    $null = New-Item -ItemType Directory -Path $Folder -Force
+    $topics, $commands = $pages.Where({ $_.Name -like 'about_*' }, 'Split')
+    foreach ($topic in $topics) {
+        ConvertTo-AboutText $topic.FullName | Set-Content -LiteralPath (Join-Path $Folder "$($topic.BaseName).help.txt")
+    }
+    if (-not $commands) {
+        return "the cmdlets' help: docs/help has no page of a cmdlet"
+    }
+    $reason = ''
+    $platyPS = Find-ToolModule 'Microsoft.PowerShell.PlatyPS' ([ref] $reason)
+    if (-not $platyPS) {
+        return "the cmdlets' help: $reason"
+    }
+    Import-Module $platyPS.Path
+    $maml = Join-Path $out ".maml.$PID"
+    try {
+        $written = Import-MarkdownCommandHelp -LiteralPath $commands.FullName |
+            Export-MamlCommandHelp -OutputFolder $maml -Force
+        if (@($written).Count -ne 1) {
+            throw "the pages under docs/help name more than one 'external help file': $($written.Name -join ', ')"
+        }
+        Move-Item -LiteralPath $written.FullName -Destination (Join-Path $Folder 'PSCrac.dll-Help.xml')
+    }
+    finally {
+        Clear-Tree $maml
+    }
+}
+
+function Invoke-Build {
+    if ((Test-Path -LiteralPath $stampPath) -and (Get-Content -LiteralPath $stampPath -Raw).Trim() -eq (Get-BuildStamp)) {
+        Write-Fact 'build' "$(Get-ShortPath $staged) is up to date"
+        return
+    }
+    $manifest = Import-PowerShellDataFile -LiteralPath (Join-Path $root 'PSCrac.psd1')
+    $version = ([xml](Get-Content -LiteralPath (Join-Path $root 'Directory.Build.props') -Raw)).SelectSingleNode('//Version').InnerText
+    if ($manifest.ModuleVersion -ne $version) {
+        throw "PSCrac.psd1 is version $($manifest.ModuleVersion), Directory.Build.props is $version"
+    }
+
+    # Silent unless it fails: warnings are errors.
+    $log = & dotnet build (Join-Path $root 'PSCrac.slnx') --configuration $Configuration --nologo --verbosity quiet
+    if ($LASTEXITCODE -ne 0) {
+        $log | Out-Host
+        throw 'the build failed'
+    }
+
+    $stage = Join-Path $out ".PSCrac.$PID"
+    $replaced = Join-Path $out ".PSCrac.$PID.replaced"
+    try {
+        Clear-Tree $stage
+        $null = New-Item -ItemType Directory -Path $stage -Force
+        $source = Join-Path $root 'src' 'PSCrac'
+        $built = Join-Path $source 'bin' $Configuration 'net10.0'
+        Copy-Item -Destination $stage -LiteralPath @(
+            Join-Path $root 'PSCrac.psd1'
+            Join-Path $root 'LICENSE'
+            foreach ($name in 'PSCrac.dll', 'PSCrac.pdb', 'PSCrac.Native.dll', 'PSCrac.Native.pdb') { Join-Path $built $name }
+            foreach ($name in @($manifest.FormatsToProcess) + @($manifest.TypesToProcess)) { Join-Path $source $name }
+        )
+        $leftOut = Export-Help (Join-Path $stage 'en-US')
+        $null = Test-ModuleManifest -Path (Join-Path $stage 'PSCrac.psd1')
+
+        # Sessions that have the old one loaded keep their files; new ones get the new module.
+        if (Test-Path -LiteralPath $staged) { [IO.Directory]::Move($staged, $replaced) }
+        [IO.Directory]::Move($stage, $staged)
+    }
+    finally {
+        Clear-Tree $stage, $replaced
+    }
+    Set-Content -LiteralPath $stampPath -Value (Get-BuildStamp)
+    Write-Fact 'build' "PSCrac $version, $Configuration, in $(Get-ShortPath $staged)$($leftOut ? "; left out: $leftOut" : '')"
+}
+
+#endregion
+
+#region Test
+
+# Runs one xunit project and returns its counts, taken from its results file.
+function Invoke-XunitProject([IO.FileInfo] $Project) {
+    $arguments = @(
+        'test', $Project.FullName, '--configuration', $Configuration, '--no-build', '--nologo'
+        '--results-directory', $results, '--logger', "trx;LogFileName=$($Project.BaseName).trx"
+        if ($Filter) { '--filter', "FullyQualifiedName~$Filter" }
+    )
+    & dotnet @arguments | Out-Host
+    $ended = $LASTEXITCODE -eq 0
+    $counts = @{ Name = $Project.BaseName; Passed = 0; Failed = 0; Skipped = 0; Ended = $ended }
+    $trx = Join-Path $results "$($Project.BaseName).trx"
+    if (Test-Path -LiteralPath $trx) {
+        # 'notExecuted' is always 0 there.
+        $counters = ([xml](Get-Content -LiteralPath $trx -Raw)).TestRun.ResultSummary.Counters
+        $counts.Passed = [int] $counters.passed
+        $counts.Failed = [int] $counters.executed - [int] $counters.passed
+        $counts.Skipped = [int] $counters.total - [int] $counters.executed
+    }
+    $counts
+}
+
+# Runs the Pester tests in a process of their own and returns their counts, taken from Pester's result object.
+function Invoke-PesterFolder {
+    $summary = Join-Path $results 'pester.json'
+    $arguments = @(
+        '-NoLogo', '-NoProfile', '-NonInteractive', '-File', (Join-Path $root 'tests' 'Pester' 'Invoke-PSCracTest.ps1')
+        '-SummaryPath', $summary, '-ResultPath', (Join-Path $results 'pester.xml')
+        if ($Filter) { '-Filter', $Filter }
+        if ([Console]::IsOutputRedirected) { '-Plain' }
+    )
+    & (Get-PwshCommand) @arguments | Out-Host
+    $counts = @{ Name = 'Pester'; Passed = 0; Failed = 0; Skipped = 0; Ended = Test-Path -LiteralPath $summary }
+    if ($counts.Ended) {
+        $read = Get-Content -LiteralPath $summary -Raw | ConvertFrom-Json
+        foreach ($name in 'Passed', 'Failed', 'Skipped') { $counts[$name] = [int] $read.$name }
+    }
+    $counts
+}
+
+function Invoke-Test {
+    Invoke-Build
+    Clear-Tree $results
+    $null = New-Item -ItemType Directory -Path $results
+
+    $reason = ''
+    $pester = Find-ToolModule 'Pester' ([ref] $reason)
+    if ($RequirePester -and -not $pester) {
+        throw "Pester is required: $reason"
+    }
+
+    $suites = @(
+        foreach ($project in Get-ChildItem -Path (Join-Path $root 'tests' '*' '*.csproj')) { Invoke-XunitProject $project }
+        if ($pester) { Invoke-PesterFolder }
+    )
+    Write-Host
+    foreach ($suite in $suites) {
+        # A suite that breaks off, or runs nothing, is a failure although no test of it failed.
+        $ran = $suite.Passed + $suite.Failed + $suite.Skipped
+        if ($suite.Failed -eq 0 -and (-not $suite.Ended -or ($ran -eq 0 -and -not $Filter))) {
+            Write-Host "$($suite.Name) did not run to its end, or ran no test: counted as one failure"
+            $suite.Failed = 1
+        }
+    }
+    if (-not $pester) {
+        Write-Host "left out: the Pester tests ($reason)"
+    }
+    $sum = @{}
+    foreach ($name in 'Passed', 'Failed', 'Skipped') { $sum[$name] = ($suites | ForEach-Object { $_[$name] } | Measure-Object -Sum).Sum }
+    Write-Host "$($sum.Passed) passed, $($sum.Failed) failed, $($sum.Skipped) skipped"
+    $script:exitCode = $sum.Failed -eq 0 ? 0 : 1
+}
+
+#endregion
+
+#region The other tasks
+
+function Invoke-Demo {
+    Invoke-Build
+    & (Get-PwshCommand) -NoLogo -NoProfile -NonInteractive -File (Join-Path $root 'samples' 'demo.ps1')
+    $script:exitCode = $LASTEXITCODE
+}
+
+function Invoke-Bench {
+    Invoke-Build
+    $failed = @(
+        foreach ($project in Get-ChildItem -Path (Join-Path $root 'bench' '*' '*.csproj') -ErrorAction Ignore) {
+            & dotnet run --project $project.FullName --configuration $Configuration | Out-Host
+            if ($LASTEXITCODE -ne 0) { $project.BaseName }
+        }
+        foreach ($script in Get-ChildItem -Path (Join-Path $root 'bench' '*.ps1') -ErrorAction Ignore) {
+            & (Get-PwshCommand) -NoLogo -NoProfile -NonInteractive -File $script.FullName | Out-Host
+            if ($LASTEXITCODE -ne 0) { $script.BaseName }
+        }
+    )
+    if ($failed) {
+        throw "these benchmarks failed: $($failed -join ', ')"
+    }
+}
+
+function Invoke-Analyze {
+    $problems = 0
+    $reason = ''
+    $analyzer = Find-ToolModule 'PSScriptAnalyzer' ([ref] $reason)
+    if ($analyzer) {
+        Import-Module $analyzer.Path
+        $settings = Join-Path $root 'PSScriptAnalyzerSettings.psd1'
+        # The manifest names files that are beside it only once it is staged: Build has it checked there.
+        $scripts = Get-SourceFile | Where-Object { $_.Extension -in '.ps1', '.psm1', '.psd1' -and $_.Name -ne 'PSCrac.psd1' }
+        $records = @($scripts | ForEach-Object { Invoke-ScriptAnalyzer -Path $_.FullName -Settings $settings })
+        foreach ($record in $records) {
+            Write-Host "$(Get-ShortPath $record.ScriptPath):$($record.Line):$($record.Column): $($record.Severity) $($record.RuleName): $($record.Message)"
+        }
+        Write-Fact 'scripts' "$($records.Count) findings in $(@($scripts).Count) files"
+        $problems += $records.Count
+    }
+    else {
+        Write-Fact 'scripts' "left out: $reason"
+    }
+
+    if (Get-Command -Name shellcheck -CommandType Application -ErrorAction Ignore) {
+        & shellcheck (Join-Path $root 'build.sh') (Join-Path $root '.ci' 'run')
+        Write-Fact 'shell' ($LASTEXITCODE -eq 0 ? 'no findings' : 'findings above')
+        $problems += $LASTEXITCODE
+    }
+    else {
+        Write-Fact 'shell' 'left out: there is no shellcheck on the PATH'
+    }
+
+    & dotnet format (Join-Path $root 'PSCrac.slnx') --verify-no-changes
+    Write-Fact 'C#' ($LASTEXITCODE -eq 0 ? 'no findings' : 'findings above')
+    $problems += $LASTEXITCODE
+    $script:exitCode = $problems -eq 0 ? 0 : 1
+}
+
+function Invoke-Help {
+    Invoke-Build
+    $reason = ''
+    $platyPS = Find-ToolModule 'Microsoft.PowerShell.PlatyPS' ([ref] $reason)
+    if (-not $platyPS) {
+        throw $reason
+    }
+    # In a process of its own, since it loads the module.
+    $pages = Join-Path $root 'docs' 'help'
+    & (Get-PwshCommand) -NoLogo -NoProfile -NonInteractive -Command {
+        param($platyPS, $module, $pages)
+        $ErrorActionPreference = 'Stop'
+        Import-Module $platyPS, $module
+        $null = New-Item -ItemType Directory -Path $pages -Force
+        foreach ($command in Get-Command -Module PSCrac -CommandType Cmdlet) {
+            $page = Join-Path $pages "$($command.Name).md"
+            if (Test-Path -LiteralPath $page) {
+                $null = Update-MarkdownCommandHelp -LiteralPath $page -NoBackup
+                "updated $($command.Name).md"
+            }
+            else {
+                $made = New-MarkdownCommandHelp -CommandInfo $command -OutputFolder "$pages.new"
+                Move-Item -LiteralPath $made.FullName -Destination $page
+                "made $($command.Name).md, to be written"
+            }
+        }
+        if (Test-Path -LiteralPath "$pages.new") { Remove-Item -LiteralPath "$pages.new" -Recurse }
+    } -args $platyPS.Path, (Join-Path $staged 'PSCrac.psd1'), $pages | Out-Host
+    if ($LASTEXITCODE -ne 0) {
+        throw 'the pages could not be brought up to date'
+    }
+    Invoke-Build
+}
+
+function Invoke-Package {
+    Invoke-Build
+    if (-not (Test-Path -LiteralPath (Join-Path $staged 'en-US' 'PSCrac.dll-Help.xml'))) {
+        throw "the module is not packed without its cmdlets' help"
+    }
+    $version = (Import-PowerShellDataFile -LiteralPath (Join-Path $staged 'PSCrac.psd1')).ModuleVersion
+    if (Get-Command -Name Compress-PSResource -ErrorAction Ignore) {
+        $package = Join-Path $out "PSCrac.$version.nupkg"
+        Clear-Tree $package
+        Compress-PSResource -Path $staged -DestinationPath $out
+    }
+    else {
+        # To be unpacked into a folder of PSModulePath.
+        $package = Join-Path $out "PSCrac.$version.zip"
+        $tree = Join-Path $out ".package.$PID"
+        Clear-Tree $package
+        try {
+            $null = New-Item -ItemType Directory -Path (Join-Path $tree 'PSCrac')
+            Copy-Item -LiteralPath $staged -Destination (Join-Path $tree 'PSCrac' $version) -Recurse
+            [IO.Compression.ZipFile]::CreateFromDirectory($tree, $package)
+        }
+        finally {
+            Clear-Tree $tree
+        }
+    }
+    Write-Fact 'package' "$(Get-ShortPath $package), $('{0:n0}' -f ((Get-Item -LiteralPath $package).Length / 1kb)) KiB"
+}
+
+function Invoke-Clean {
+    Clear-Tree $out, $results, (Join-Path $root 'BenchmarkDotNet.Artifacts')
+    foreach ($folder in 'src', 'tests', 'samples', 'bench') {
+        Clear-Tree (Get-ChildItem -Path (Join-Path $root $folder '*' '*') -Directory -ErrorAction Ignore | Where-Object Name -In 'bin', 'obj').FullName
+    }
+}
+
+#endregion
+
+$exitCode = 0
+$before = @{}
+foreach ($name in $environment.Keys) {
+    $before[$name] = [Environment]::GetEnvironmentVariable($name)
+    [Environment]::SetEnvironmentVariable($name, $environment[$name])
+}
+try {
+    if ($Task -ne 'Clean' -and -not (Get-Command -Name dotnet -CommandType Application -ErrorAction Ignore)) {
+        throw 'there is no dotnet on the PATH; build.sh says what is needed'
+    }
+    & "Invoke-$Task"
+}
+catch {
+    Write-Verbose $_.ScriptStackTrace
+    [Console]::Error.WriteLine("build.ps1: $($_.Exception.Message)")
+    $exitCode = 1
+}
+finally {
+    # They belong to the session that called this.
+    foreach ($name in $before.Keys) {
+        [Environment]::SetEnvironmentVariable($name, $before[$name])
+    }
+}
+exit $exitCode

@@ -1,0 +1,502 @@
+#!/bin/sh
+# Gets a fresh machine to the point where build.ps1 runs, then hands over to it.
+# What it fetches goes to .tools/ beside it; the system stays as it is unless --system is given.
+# For a POSIX shell: no bash here.
+
+set -eu
+
+usage() {
+    cat <<'USAGE'
+usage: ./build.sh [--system] [--require-pwsh] [TASK [options of build.ps1]]
+
+  TASK            Build (the default), Test, Demo, Bench, Analyze, Help, Package or Clean; in any case
+  --system        installs criu from the machine's own package suites instead of a private copy
+  --require-pwsh  fails where PowerShell or Pester cannot be had, instead of doing without
+
+Finds criu, the .NET SDK and PowerShell, fetches what is missing into .tools/, and runs build.ps1.
+USAGE
+}
+
+criu_wanted=4.2
+# From kernel 6.13 on an older criu does not start, and up to 4.1 it cannot dump a socket on later ones.
+criu_wanted_before_6_13=3.17
+pwsh_wanted=7.6
+sdk_wanted=10.0
+# Where a private criu comes from, the first that serves.
+debian_suites='forky sid'
+
+# ---------------------------------------------------------------- small things
+
+say() { printf '%-7s %s\n' "$1" "$2"; }
+
+die() {
+    printf 'build.sh: %s\n' "$1" >&2
+    shift
+    for line; do printf '          %s\n' "$line" >&2; done
+    exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Is version $1 at least $2?
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
+
+# A path as a person here would type it.
+short() {
+    case $1 in
+        "$root"/*) printf '%s' "${1#"$root"/}" ;;
+        *) printf '%s' "$1" ;;
+    esac
+}
+
+# ---------------------------------------------------------------- arguments
+
+root=$(cd -- "$(dirname -- "$0")" && pwd)
+cd -- "$root"
+tools=$root/.tools
+system=''
+require_pwsh=''
+task=''
+left=$#
+while [ "$left" -gt 0 ]; do
+    argument=$1
+    shift
+    left=$((left - 1))
+    case $argument in
+        -h | --help) usage; exit 0 ;;
+        --system) system=yes ;;
+        --require-pwsh) require_pwsh=yes ;;
+        --*) usage >&2; die "there is no option $argument" ;;
+        *) if [ -z "$task" ]; then task=$argument; else set -- "$@" "$argument"; fi ;;
+    esac
+done
+
+case $(printf '%s' "${task:-build}" | tr '[:upper:]' '[:lower:]') in
+    build) task=Build ;;
+    test) task=Test ;;
+    demo) task=Demo ;;
+    bench) task=Bench ;;
+    analyze) task=Analyze ;;
+    help) task=Help ;;
+    package) task=Package ;;
+    clean) task=Clean ;;
+    *) usage >&2; die "there is no task '$task'" ;;
+esac
+
+case $task in
+    Test | Demo | Bench) needs_criu=yes needs_privilege=yes ;;
+    Build) needs_criu=yes needs_privilege='' ;;
+    *) needs_criu='' needs_privilege='' ;;
+esac
+
+# ---------------------------------------------------------------- privileges
+
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+# Does this process hold CAP_SYS_ADMIN (21) or CAP_CHECKPOINT_RESTORE (40)?
+has_capability() {
+    bits=$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)
+    [ -n "$bits" ] && [ $((0x$bits >> 21 & 1 | 0x$bits >> 40 & 1)) -eq 1 ]
+}
+
+# criu wants to be told when it is not run by root.
+criu_check() {
+    if is_root; then "$1" check; else "$1" --unprivileged check; fi
+}
+
+is_privileged() {
+    is_root || has_capability || { have criu && criu_check criu >/dev/null 2>&1; }
+}
+
+require_privilege() {
+    is_privileged && return
+    if have sudo; then
+        die "$task runs criu, which needs root or CAP_CHECKPOINT_RESTORE; nothing was done. Run:" \
+            "sudo env \"PATH=\$PATH\" ./build.sh $task"
+    fi
+    die "$task runs criu, which needs root or CAP_CHECKPOINT_RESTORE; nothing was done." \
+        "There is no sudo here: run it as root."
+}
+
+# ---------------------------------------------------------------- criu
+
+# criu and ldconfig are there, also for users whose PATH leaves it out.
+PATH=$PATH:/usr/sbin:/sbin
+export PATH
+kernel=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+
+criu_version() { "$1" --version 2>/dev/null | sed -n 's/^Version:[[:space:]]*//p'; }
+
+# Can a criu of this version work on this kernel? Otherwise $why says why not.
+criu_fits() {
+    at_least "$1" "$criu_wanted" && return
+    if at_least "$kernel" 6.13; then
+        why="kernel $kernel needs criu $criu_wanted or later"
+        return 1
+    fi
+    why="criu $criu_wanted_before_6_13 or later is needed"
+    at_least "$1" "$criu_wanted_before_6_13"
+}
+
+# The libcriu that the loader would find.
+system_libcriu() {
+    found=$(ldconfig -p 2>/dev/null | sed -n 's/.*libcriu\.so\.2 .*=> //p' | head -n 1)
+    if [ -n "$found" ]; then printf '%s' "$found"; return; fi
+    for found in /usr/local/lib*/libcriu.so.2 /usr/lib/*/libcriu.so.2 /usr/lib*/libcriu.so.2 /lib*/libcriu.so.2; do
+        if [ -e "$found" ]; then printf '%s' "$found"; return; fi
+    done
+    return 1
+}
+
+# Runs criu's own check where that is possible; $why has its words where it fails.
+criu_passes() {
+    is_privileged || return 0
+    why=$(criu_check "$1" 2>&1) && return
+    why="'criu check' fails: $(printf '%s\n' "$why" | grep -m 1 -i error || printf '%s\n' "$why" | tail -n 1)"
+    return 1
+}
+
+# The system's criu, if it will do. Otherwise $system_has says what is wrong with it.
+use_system_criu() {
+    criu=$(command -v criu) || { system_has='the system has none'; return 1; }
+    version=$(criu_version "$criu")
+    if [ -z "$version" ]; then
+        system_has="the system's $criu does not run"
+    elif ! criu_fits "$version" || ! criu_passes "$criu"; then
+        system_has="the system's is $version: $why"
+    elif ! libcriu=$(system_libcriu); then
+        system_has="the system's is $version, but there is no libcriu.so.2 with it"
+    else
+        say criu "$version, $criu with $libcriu"
+        # The module looks into .tools before it looks at the system.
+        if [ -e "$tools/criu" ]; then export CRAC_CRIU_PATH="$criu" CRAC_LIBCRIU_PATH="$libcriu"; fi
+        return 0
+    fi
+    return 1
+}
+
+use_private_criu() {
+    criu=$tools/criu/bin/criu
+    [ -x "$criu" ] && [ -e "$tools/criu/lib/libcriu.so.2" ] || return 1
+    version=$(criu_version "$criu")
+    [ -n "$version" ] && at_least "$version" "$criu_wanted" || return 1
+    criu_passes "$criu" ||
+        die "the private criu $version in $(short "$tools/criu") does not work on this machine (remove it to fetch it anew):" "$why"
+    is_privileged || system_has="$system_has; not checked, which needs root"
+    say criu "$version, private copy in $(short "$tools/criu") ($system_has)"
+}
+
+# This distribution and those it is like, each between spaces.
+distribution() {
+    printf ' %s ' "$(sed -n 's/^ID=//p; s/^ID_LIKE=//p' /etc/os-release 2>/dev/null | tr -d \"\' | tr '\n' ' ')"
+}
+
+# What to do about criu on this distribution, in words; ends the run.
+no_criu() {
+    case $(distribution) in
+        *' ubuntu '*) mend='sudo add-apt-repository ppa:criu/ppa && sudo apt-get install criu libcriu2' ;;
+        *' fedora '* | *' rhel '*) mend='sudo dnf install criu criu-libs' ;;
+        *' arch '*) mend='sudo pacman -S criu' ;;
+        *suse*) mend='sudo zypper install criu libcriu2' ;;
+        *' debian '*) mend='the packages criu and libcriu2 of Debian forky or later' ;;
+        *) mend='the packages of your distribution that hold criu and libcriu.so.2' ;;
+    esac
+    die "criu $criu_wanted or later with libcriu.so.2 is needed, and $system_has." "$1" "What helps: $mend"
+}
+
+# The bases of the package sources that this machine's apt is configured with.
+apt_bases() {
+    apt-get update --print-uris 2>/dev/null |
+        sed -n "s|^'\(.*\)/dists/\([^/]*\)/\(In\)\{0,1\}Release'.*|\2 \1|p" |
+        awk '$1 !~ /-security$/ && !seen[$2]++ { print $2 }'
+}
+
+# A private apt in $1 that knows one suite of one base and nothing of what is installed.
+# It keeps the machine's ways to reach the network, and only trusts Debian's own keys.
+private_apt() {
+    mkdir -p "$1/lists/partial" "$1/cache/archives/partial"
+    : >"$1/status"
+    printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$2" "$3" >"$1/sources.list"
+    {
+        apt-config dump --format '%F "%v";%n' Acquire
+        cat <<CONF
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+#clear Acquire::Languages;
+Acquire::Languages "none";
+APT::Get::AllowUnauthenticated "false";
+APT::Architectures { "$(dpkg --print-architecture)"; };
+APT::Install-Recommends "false";
+Dir::Etc::Parts "/dev/null";
+Dir::Etc::Main "/dev/null";
+Dir::Etc::SourceList "$1/sources.list";
+Dir::Etc::SourceParts "/dev/null";
+Dir::Etc::Preferences "/dev/null";
+Dir::Etc::PreferencesParts "/dev/null";
+Dir::State "$1";
+Dir::State::Lists "$1/lists";
+Dir::State::Status "$1/status";
+Dir::Cache "$1/cache";
+Dir::Cache::Archives "$1/cache/archives";
+CONF
+        if is_root; then printf 'APT::Sandbox::User "root";\n'; fi
+    } >"$1/apt.conf"
+}
+
+# Puts the wrapper and the links beside an unpacked root in $1.
+finish_private_criu() {
+    library=''
+    for loader in "$1"/root/usr/lib/*/ld-linux*.so.* "$1"/root/usr/lib/*/ld64.so.*; do
+        if [ -e "$loader" ]; then library=${loader%/*} loader=${loader##*/}; break; fi
+    done
+    [ -n "$library" ] || return 1
+    library=${library#"$1"/root/}
+    mkdir -p "$1/bin" "$1/lib"
+    ln -s "../root/$library/libcriu.so.2" "../root/$library/libprotobuf-c.so.1" "$1/lib/"
+    cat >"$1/bin/criu" <<WRAPPER
+#!/bin/sh
+# Runs the private copy of criu with its own loader and libraries.
+self=\$(readlink -f -- "\$0")
+root=\${self%/bin/criu}/root
+exec "\$root/$library/$loader" --library-path "\$root/$library" --argv0 criu "\$root/usr/sbin/criu" "\$@"
+WRAPPER
+    chmod 755 "$1/bin/criu"
+}
+
+# One try: criu from suite $2 of base $1, made in $work/criu.
+fetch_criu_from() {
+    rm -rf "${work:?}/apt" "$work/criu"
+    private_apt "$work/apt" "$1" "$2"
+    mkdir -p "$work/criu/root"
+    {
+        LC_ALL=C APT_CONFIG=$work/apt/apt.conf apt-get -q update &&
+            LC_ALL=C APT_CONFIG=$work/apt/apt.conf apt-get -q -y --download-only install criu libcriu2 &&
+            for package in "$work"/apt/cache/archives/*.deb; do
+                dpkg-deb -x "$package" "$work/criu/root" || return 1
+            done &&
+            finish_private_criu "$work/criu"
+    } >>"$work/log" 2>&1 </dev/null || return 1
+    version=$(criu_version "$work/criu/bin/criu")
+    [ -n "$version" ] && at_least "$version" "$criu_wanted"
+}
+
+fetch_criu() {
+    if ! have apt-get || ! have dpkg-deb; then no_criu 'This is no Debian, so a private copy cannot be made.'; fi
+    case $(distribution) in
+        *' ubuntu '*) no_criu "Ubuntu's packages do not come from Debian's mirrors, so a private copy cannot be made." ;;
+    esac
+    for keyring in /usr/share/keyrings/debian-archive-keyring.gpg /usr/share/keyrings/debian-archive-keyring.pgp ''; do
+        if [ -r "$keyring" ]; then break; fi
+    done
+    [ -n "$keyring" ] || no_criu "Debian's keys are not here to check a private copy with (package debian-archive-keyring)."
+
+    say criu "fetching a private copy from Debian ($system_has)"
+    # What a run that was killed has left.
+    for work in "$tools"/fetch.*; do
+        if [ -d "$work" ] && ! kill -0 "${work##*.}" 2>/dev/null; then rm -rf "$work"; fi
+    done
+    work=$tools/fetch.$$
+    mkdir -p "$work"
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+
+    fetched=''
+    for suite in $debian_suites; do
+        for base in $(apt_bases); do
+            if fetch_criu_from "$base" "$suite"; then fetched=yes; break 2; fi
+        done
+    done
+    if [ -z "$fetched" ]; then
+        if [ -f "$work/log" ]; then mv "$work/log" "$tools/criu.log"; else echo 'apt has no package sources' >"$tools/criu.log"; fi
+        no_criu "A private copy could not be fetched ($(short "$tools/criu.log")): $(grep -m 1 '^E: ' "$tools/criu.log" || tail -n 1 "$tools/criu.log")"
+    fi
+    if ! criu_passes "$work/criu/bin/criu"; then
+        die "criu $version was fetched, but does not work on this machine, so it was not kept:" "$why"
+    fi
+    # Whole or not at all. What is in the way is a broken copy, or a good one that another run put there meanwhile.
+    if [ -e "$tools/criu" ] && ! use_private_criu >/dev/null; then mv "$tools/criu" "$work/broken"; fi
+    mv -T "$work/criu" "$tools/criu" 2>/dev/null || [ -x "$tools/criu/bin/criu" ] || die "cannot write $(short "$tools/criu")"
+    rm -rf "$work" "$tools/criu.log"
+    trap - EXIT HUP INT TERM
+}
+
+# --system: criu by apt from the suites that this machine is configured with, if those serve.
+install_system_criu() {
+    if ! have apt-get || ! have apt-cache; then no_criu 'Only apt is known to --system.'; fi
+    is_root || die '--system installs packages, which needs root.'
+    apt-get -q update >/dev/null 2>&1 </dev/null || true
+    offered=$(LC_ALL=C apt-cache policy criu | sed -n 's/^ *Candidate: *//p')
+    case $offered in '' | '(none)') no_criu "This machine's package suites have no criu." ;; esac
+    # Without the epoch and the packaging revision.
+    plain=$(printf '%s' "$offered" | sed 's/^[0-9]*://; s/[-+~].*//')
+    criu_fits "$plain" || no_criu "This machine's package suites offer criu $offered only; $why. Nothing was installed."
+    say criu "installing $offered from the machine's own suites"
+    DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install criu libcriu2 </dev/null ||
+        die 'apt-get could not install criu and libcriu2'
+    use_system_criu || die "criu was installed, but: $system_has"
+}
+
+find_criu() {
+    if [ -n "${CRAC_CRIU_PATH:-}" ]; then
+        version=$(criu_version "$CRAC_CRIU_PATH")
+        [ -n "$version" ] || die "CRAC_CRIU_PATH names $CRAC_CRIU_PATH, which is no criu that runs."
+        criu_passes "$CRAC_CRIU_PATH" || die "CRAC_CRIU_PATH names $CRAC_CRIU_PATH, which does not work here:" "$why"
+        say criu "$version, $CRAC_CRIU_PATH (from CRAC_CRIU_PATH)"
+        return
+    fi
+    use_system_criu && return
+    if [ -n "$system" ]; then install_system_criu; return; fi
+    use_private_criu && return
+    fetch_criu
+    use_private_criu || die "the private criu in $(short "$tools/criu") does not run"
+}
+
+# ---------------------------------------------------------------- .NET and PowerShell
+
+find_dotnet() {
+    have dotnet || die "the .NET $sdk_wanted SDK is needed, and there is no dotnet on the PATH." \
+        'Debian and Ubuntu: package dotnet-sdk-10.0; elsewhere: https://dot.net/download'
+    version=$(dotnet --version 2>/dev/null) || version=''
+    if [ -z "$version" ] || ! at_least "$version" "$sdk_wanted"; then
+        die "the .NET $sdk_wanted SDK is needed; $(command -v dotnet) offers ${version:-no SDK that serves}."
+    fi
+    say dotnet "$version, $(command -v dotnet)"
+}
+
+pwsh_version() { "$1" --version 2>/dev/null </dev/null | sed -n 's/^PowerShell //p'; }
+
+# PowerShell as a .NET tool, at the version that .config/dotnet-tools.json pins.
+use_tool_pwsh() {
+    pinned=$(sed -n 's/.*"version": "\(.*\)".*/\1/p' .config/dotnet-tools.json)
+    pwsh=$tools/bin/pwsh
+    if [ ! -x "$pwsh" ] || [ "$(pwsh_version "$pwsh")" != "$pinned" ]; then
+        mkdir -p "$tools/bin"
+        if ! NUGET_PACKAGES=$tools/nuget timeout 300 dotnet tool restore >"$tools/pwsh.log" 2>&1 </dev/null; then
+            no_pwsh="$path_has, and no package feed in reach has PowerShell $pinned"
+            return 1
+        fi
+        assembly=$(find "$tools/nuget/powershell/$pinned/tools" -name pwsh.dll 2>/dev/null | sort | tail -n 1)
+        if [ -z "$assembly" ]; then
+            no_pwsh="$path_has, and the package PowerShell $pinned holds no pwsh.dll"
+            return 1
+        fi
+        cat >"$pwsh.$$" <<WRAPPER
+#!/bin/sh
+# Runs the PowerShell that .config/dotnet-tools.json pins.
+self=\$(readlink -f -- "\$0")
+exec dotnet "\${self%/bin/pwsh}${assembly#"$tools"}" "\$@"
+WRAPPER
+        chmod 755 "$pwsh.$$"
+        mv "$pwsh.$$" "$pwsh"
+        if [ "$(pwsh_version "$pwsh")" != "$pinned" ]; then
+            no_pwsh="$path_has, and the package PowerShell $pinned does not run here"
+            return 1
+        fi
+    fi
+    rm -f "$tools/pwsh.log"
+    PATH=$tools/bin:$PATH
+    export PATH
+    say pwsh "$pinned, .NET tool in $(short "$tools") ($path_has)"
+}
+
+find_pwsh() {
+    path_has='there is no pwsh on the PATH'
+    if pwsh=$(command -v pwsh); then
+        version=$(pwsh_version "$pwsh")
+        if [ -n "$version" ] && at_least "$version" "$pwsh_wanted"; then
+            say pwsh "$version, $pwsh"
+            return
+        fi
+        path_has="$pwsh is ${version:-broken}, not $pwsh_wanted or later"
+    fi
+    use_tool_pwsh
+}
+
+# ---------------------------------------------------------------- what can be done without PowerShell
+
+option_value() {
+    wanted=$1
+    shift
+    while [ $# -gt 1 ]; do
+        if [ "$(printf '%s' "$1" | tr '[:upper:]' '[:lower:]')" = "$wanted" ]; then printf '%s' "$2"; return; fi
+        shift
+    done
+}
+
+# The attribute $1 of the counters of a trx file on stdin.
+counter() { sed -n "s/.*<Counters.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p"; }
+
+test_engine() {
+    passed=0 failed=0 skipped=0
+    rm -rf TestResults
+    for project in tests/*/*.csproj; do
+        name=$(basename "$project" .csproj)
+        trx=TestResults/$name.trx
+        status=0
+        if [ -n "$filter" ]; then set -- --filter "FullyQualifiedName~$filter"; else set --; fi
+        dotnet test "$project" -c "$configuration" --no-build --nologo \
+            --results-directory TestResults --logger "trx;LogFileName=$name.trx" "$@" </dev/null || status=$?
+        total=0 executed=0 good=0
+        if [ -f "$trx" ]; then
+            total=$(counter total <"$trx") executed=$(counter executed <"$trx") good=$(counter passed <"$trx")
+            total=${total:-0} executed=${executed:-0} good=${good:-0}
+        fi
+        bad=$((executed - good))
+        # A suite that breaks off, or runs nothing, is a failure although no test of it failed.
+        if [ "$bad" -eq 0 ] && { [ "$status" -ne 0 ] || { [ "$total" -eq 0 ] && [ -z "$filter" ]; }; }; then
+            echo "$name did not run to its end: counted as one failure"
+            bad=1
+        fi
+        passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + total - executed))
+    done
+    printf '\nleft out: the module and its Pester tests (%s)\n' "$no_pwsh"
+    printf '%s passed, %s failed, %s skipped\n' "$passed" "$failed" "$skipped"
+    [ "$failed" -eq 0 ]
+}
+
+without_pwsh() {
+    configuration=$(option_value -configuration "$@")
+    configuration=${configuration:-Release}
+    filter=$(option_value -filter "$@")
+    case $task in
+        Analyze | Help | Package | Clean) die "$task needs PowerShell $pwsh_wanted: $no_pwsh." ;;
+        Demo) [ -d samples/EngineDemo ] || die "Demo needs PowerShell $pwsh_wanted: $no_pwsh." ;;
+    esac
+    # Silent unless it fails: warnings are errors.
+    log=$(dotnet build PSCrac.slnx -c "$configuration" --nologo -v quiet </dev/null) || { printf '%s\n' "$log"; die 'the build failed'; }
+    case $task in
+        Build) echo "built; left out: out/PSCrac, the module and its help ($no_pwsh)" ;;
+        Test) test_engine ;;
+        Demo)
+            dotnet run --project samples/EngineDemo -c "$configuration"
+            printf '\nleft out: the same with the cmdlets (%s)\n' "$no_pwsh"
+            ;;
+        Bench)
+            for project in bench/*/*.csproj; do
+                if [ -e "$project" ]; then dotnet run --project "$project" -c "$configuration"; fi
+            done
+            printf '\nleft out: the benchmarks of the cmdlets (%s)\n' "$no_pwsh"
+            ;;
+    esac
+}
+
+# ---------------------------------------------------------------- the run
+
+# Neither words for a first run, nor build servers that outlive it.
+export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_USE_MSBUILD_SERVER=0
+export MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=false
+
+if [ -n "$needs_privilege" ]; then require_privilege; fi
+mkdir -p "$tools"
+if [ -n "$needs_criu" ] || [ -n "$system" ]; then find_criu; fi
+find_dotnet
+if find_pwsh; then
+    if [ -n "$require_pwsh" ]; then set -- "$@" -RequirePester; fi
+    exec "$pwsh" -NoLogo -NoProfile -NonInteractive -File build.ps1 -Task "$task" "$@"
+fi
+if [ -n "$require_pwsh" ]; then die "PowerShell $pwsh_wanted or later is required: $no_pwsh."; fi
+say pwsh "none: $no_pwsh"
+without_pwsh "$@"

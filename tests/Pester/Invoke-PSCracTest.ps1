@@ -1,0 +1,54 @@
+#Requires -Version 7.6
+#Requires -Modules @{ ModuleName = 'Pester'; ModuleVersion = '5.7.0' }
+
+<#
+.SYNOPSIS
+Runs the Pester tests in this folder on the module staged under out/PSCrac.
+
+.DESCRIPTION
+build.ps1 runs this in a process of its own, since an assembly cannot be loaded anew in a session that already has it.
+It writes the counts to SummaryPath when the run came to its end, and leaves judging them to the caller.
+#>
+[CmdletBinding()]
+param(
+    # Runs only tests whose full name (Describe, Context, It) contains this.
+    [string] $Filter,
+
+    # Where the counts go, as JSON.
+    [string] $SummaryPath,
+
+    # Where the results go, as NUnit 3 XML.
+    [string] $ResultPath,
+
+    # No colours.
+    [switch] $Plain
+)
+
+$ErrorActionPreference = 'Stop'
+
+$configuration = New-PesterConfiguration
+$configuration.Run.Path = $PSScriptRoot
+$configuration.Run.PassThru = $true
+$configuration.Output.Verbosity = 'Detailed'
+if ($Plain) {
+    $configuration.Output.RenderMode = 'Plaintext'
+}
+if ($Filter) {
+    $configuration.Filter.FullName = "*$Filter*"
+}
+if ($ResultPath) {
+    $configuration.TestResult.Enabled = $true
+    $configuration.TestResult.OutputFormat = 'NUnit3'
+    $configuration.TestResult.OutputPath = $ResultPath
+}
+
+$run = Invoke-Pester -Configuration $configuration
+
+if ($SummaryPath) {
+    @{
+        Passed  = $run.PassedCount
+        # A file that cannot be read, or a BeforeAll outside a test, fails without a failed test.
+        Failed  = $run.FailedCount + $run.FailedContainersCount + $(if ($run.FailedCount -eq 0) { $run.FailedBlocksCount } else { 0 })
+        Skipped = $run.SkippedCount + $run.InconclusiveCount
+    } | ConvertTo-Json | Set-Content -LiteralPath $SummaryPath
+}
