@@ -109,6 +109,13 @@ internal sealed class ImageStaging : IDisposable
             using SafeFileHandle file = LibC.OpenAt(
                 Handle, ImageManifest.FileName, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL | LibC.O_NOFOLLOW, out int errno, PrivateFile);
             RequireWritten(errno);
+
+            // criu makes its files readable by all and trusts the directory to keep others out; a copy would not.
+            foreach (ImageManifestFile each in files)
+            {
+                RequireWritten(LibC.ChangeMode(Handle, each.Name, PrivateFile));
+            }
+
             (manifest with { Files = files }).Write(file);
             if (!sync)
             {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Criu;
+using PSCrac.Images;
 using PSCrac.Interop;
 using PSCrac.Procfs;
 
@@ -94,17 +95,37 @@ public sealed class Restore
         return config;
     }
 
+    // Without a manifest there is nothing to compare with: criu itself then finds what is missing.
     private static void RequireComplete(CracImage image)
     {
-        if (!image.IsRestorable(out string? missing))
+        if (image.Manifest is not { } manifest)
         {
-            throw new CracException(
-                CracReason.ImageIncomplete,
-                $"The image {image.Path} cannot be restored: {missing}.",
-                "Copy it again with all of its files, or make a new one with Invoke-CracCheckpoint.")
+            return;
+        }
+
+        var found = new Dictionary<string, ImageManifestFile>(StringComparer.Ordinal);
+        foreach (ImageManifestFile file in ImageManifest.Describe(image.Path))
+        {
+            found[file.Name] = file;
+        }
+
+        foreach (ImageManifestFile expected in manifest.Files)
+        {
+            found.TryGetValue(expected.Name, out ImageManifestFile? file);
+            (CracReason reason, string what)? damage = file is null ? (CracReason.ImageIncomplete, "is missing")
+                : file.Size != expected.Size ? (CracReason.ImageIncomplete, $"has {file.Size} bytes where {expected.Size} were written")
+                : expected.Sha256 is not null && file.Sha256 != expected.Sha256 ? (CracReason.ImageCorrupt, "does not hold what was written")
+                : null;
+            if (damage is var (reason, what))
             {
-                Operation = Operation, ImagePath = image.Path, FileName = missing,
-            };
+                throw new CracException(
+                    reason,
+                    $"The image {image.Path} is damaged: its file {expected.Name} {what}.",
+                    "Copy the image again with all of its files, or make a new one with Invoke-CracCheckpoint.")
+                {
+                    Operation = Operation, ImagePath = image.Path, FileName = expected.Name,
+                };
+            }
         }
     }
 

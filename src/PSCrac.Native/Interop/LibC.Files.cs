@@ -42,6 +42,9 @@ internal static partial class LibC
     [LibraryImport(Library, EntryPoint = "unlinkat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int unlinkat(int directory, string path, int flags);
 
+    [LibraryImport(Library, EntryPoint = "fchmodat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int fchmodat(int directory, string path, uint mode, int flags);
+
     [LibraryImport(Library, EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int memfd_create(string name, uint flags);
 
@@ -94,6 +97,13 @@ internal static partial class LibC
     {
         using var at = new Borrowed(directory, AT_FDCWD);
         return unlinkat(at.Descriptor, name, flags) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    }
+
+    /// <summary>fchmodat(2). Returns errno, or 0.</summary>
+    internal static int ChangeMode(SafeHandle directory, string name, uint mode)
+    {
+        using var at = new Borrowed(directory, AT_FDCWD);
+        return fchmodat(at.Descriptor, name, mode, 0) == 0 ? 0 : Marshal.GetLastPInvokeError();
     }
 
     /// <summary>memfd_create(2), close-on-exec. The handle is invalid on failure; errno tells why.</summary>

@@ -1,0 +1,194 @@
+using System.Collections.Concurrent;
+using System.ComponentModel;
+using System.Diagnostics;
+using PSCrac.Procfs;
+
+namespace PSCrac.Criu;
+
+/// <summary>What this machine, its kernel, its criu and this process's privileges allow.</summary>
+public static class CriuEnvironment
+{
+    private const string CachePath = "/run/criu.kdat";
+    private const string All = "every checkpoint and restore";
+
+    // criu's own names for kernel features (criu/cr-check.c), with what in PSCrac needs them.
+    private static readonly (string Feature, string NeededFor, string Mend)[] Features =
+    [
+        ("mem_dirty_track", "-TrackMemory, -ParentImage", "A kernel built with CONFIG_MEM_SOFT_DIRTY."),
+        ("uffd-noncoop", "-LazyPages", "A kernel built with CONFIG_USERFAULTFD, 4.11 or later."),
+        ("network_lock_nftables", "-TcpEstablished without iptables", "A kernel with nftables (nf_tables, NFT_CT), and a criu built with libnftables."),
+        ("clone3_set_tid", "restores without writing ns_last_pid", "Linux 5.5 or later."),
+        ("pidfd_store", "incremental images that notice reused pids", "Linux 5.6 or later."),
+        ("timens", "monotonic clocks that go on where they were", "A kernel built with CONFIG_TIME_NS, 5.6 or later."),
+        ("userns", "processes in user namespaces", "A kernel built with CONFIG_USER_NS."),
+        ("move_mount_set_group", "mount namespaces with shared mounts", "Linux 5.15 or later."),
+        ("pagemap_scan", "quicker dumps of large processes", "Linux 6.7 or later."),
+        ("overlayfs_maps", "programs on overlayfs", "Linux 6.0 or later."),
+    ];
+
+    // capabilities(7), with their bit numbers.
+    private static readonly (string Name, int Bit, bool IsRequired, string NeededFor)[] Capabilities =
+    [
+        ("CAP_SYS_ADMIN", 21, true, "everything but criu's unprivileged mode"),
+        ("CAP_SYS_PTRACE", 19, true, "stopping and reading the processes"),
+        ("CAP_NET_ADMIN", 12, false, "open connections and network namespaces"),
+        ("CAP_SYS_RESOURCE", 24, false, "processes of other users, raised limits"),
+        ("CAP_DAC_OVERRIDE", 1, false, "files of other users"),
+        ("CAP_SETUID", 7, false, "processes of other users"),
+    ];
+
+    /// <summary>Looks at everything there is to look at. Takes some tenths of a second: criu is asked about each feature.</summary>
+    /// <param name="criuPath">The criu to ask; null to look for it.</param>
+    /// <param name="cancellation">Ends the look.</param>
+    public static IReadOnlyList<CracCapability> Examine(string? criuPath = null, CancellationToken cancellation = default)
+    {
+        var rows = new List<CracCapability>();
+        CriuInstallation? criu = AddInstallation(rows, criuPath);
+        if (criu is not null)
+        {
+            AddCheck(rows, criu);
+            AddFeatures(rows, criu, cancellation);
+        }
+
+        AddCapabilities(rows);
+        AddNetworkLock(rows);
+        AddCache(rows);
+        AddConfigurationFiles(rows);
+        return rows;
+    }
+
+    private static CriuInstallation? AddInstallation(List<CracCapability> rows, string? criuPath)
+    {
+        try
+        {
+            var criu = CriuInstallation.Locate(criuPath);
+            rows.Add(new CracCapability("criu", true, true, $"{criu.GetVersion()} at {criu.CriuPath} (from {criu.CriuSource})", All, null));
+            rows.Add(new CracCapability("libcriu", true, true, $"{criu.LibCriuPath} (from {criu.LibCriuSource})", All, null));
+            return criu;
+        }
+        catch (CracException e)
+        {
+            string name = e.Reason == CracReason.LibCriuNotFound ? "libcriu" : "criu";
+            rows.Add(new CracCapability(name, false, true, e.Message, All, e.Advice));
+            return null;
+        }
+    }
+
+    private static void AddCheck(List<CracCapability> rows, CriuInstallation criu)
+    {
+        (int code, string output) = Ask(criu, []);
+        rows.Add(new CracCapability(
+            "criu check",
+            code == 0,
+            true,
+            Summarize(output),
+            All,
+            code == 0 ? null : "Run as root, on a kernel with CONFIG_CHECKPOINT_RESTORE; 'criu check' names what else is missing."));
+    }
+
+    private static void AddFeatures(List<CracCapability> rows, CriuInstallation criu, CancellationToken cancellation)
+    {
+        var answers = new ConcurrentDictionary<string, (int Code, string Output)>(StringComparer.Ordinal);
+        var options = new ParallelOptions { CancellationToken = cancellation, MaxDegreeOfParallelism = Environment.ProcessorCount };
+        Parallel.ForEach(Features, options, feature => answers[feature.Feature] = Ask(criu, ["--feature", feature.Feature]));
+        foreach ((string feature, string neededFor, string mend) in Features)
+        {
+            (int code, string output) = answers[feature];
+            rows.Add(new CracCapability(feature, code == 0, false, Summarize(output), neededFor, code == 0 ? null : mend));
+        }
+    }
+
+    private static void AddCapabilities(List<CracCapability> rows)
+    {
+        ulong held = ProcessStatus.TryRead(Environment.ProcessId)?.EffectiveCapabilities ?? 0;
+        foreach ((string name, int bit, bool isRequired, string neededFor) in Capabilities)
+        {
+            bool has = (held >> bit & 1) != 0;
+            rows.Add(new CracCapability(
+                name,
+                has,
+                isRequired,
+                has ? "held by this process" : "not held by this process",
+                neededFor,
+                has ? null : Environment.IsPrivilegedProcess
+                    ? $"Start this session with {name}; a container drops it unless told to keep it (--cap-add {name[4..]})."
+                    : "Run this session as root, with sudo pwsh."));
+        }
+    }
+
+    private static void AddNetworkLock(List<CracCapability> rows)
+    {
+        string? found = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty)
+            .Split(':', StringSplitOptions.RemoveEmptyEntries)
+            .Append("/usr/sbin")
+            .Append("/sbin")
+            .Select(static folder => Path.Combine(folder, "iptables-restore"))
+            .FirstOrDefault(File.Exists);
+        rows.Add(new CracCapability(
+            "iptables",
+            found is not null,
+            false,
+            found ?? "iptables-restore is not on the PATH",
+            "-TcpEstablished without nftables",
+            found is not null ? null : "Install the package 'iptables', or use -CriuOption @{ 'network-lock' = 'nftables' }."));
+    }
+
+    private static void AddCache(List<CracCapability> rows)
+    {
+        bool isKept = FileSystemTypeOf("/run") == "tmpfs";
+        string cost = "criu then asks the kernel anew at each start, about 30 ms";
+        rows.Add(new CracCapability(
+            "feature cache",
+            isKept || File.Exists(CachePath),
+            false,
+            isKept ? "/run is a tmpfs, so criu keeps its feature cache there"
+                : File.Exists(CachePath) ? $"{CachePath} is there, on a /run that is no tmpfs"
+                : $"/run is no tmpfs, where criu does not keep its feature cache; {cost}",
+            "quick starts of criu",
+            isKept || File.Exists(CachePath) ? null : "Mount a tmpfs on /run; in a container, with --tmpfs /run."));
+    }
+
+    private static void AddConfigurationFiles(List<CracCapability> rows)
+    {
+        foreach (string file in CriuConfigFile.FilesInEffect())
+        {
+            rows.Add(new CracCapability("criu configuration", true, false, $"{file} takes effect in every operation", "nothing", null));
+        }
+    }
+
+    private static string? FileSystemTypeOf(string path)
+    {
+        try
+        {
+            return new DriveInfo(path).DriveFormat;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    private static (int Code, string Output) Ask(CriuInstallation criu, IReadOnlyList<string> arguments)
+    {
+        var start = new ProcessStartInfo(criu.CriuPath, ["check", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment.Remove("CRIU_CONFIG_FILE");
+        try
+        {
+            using Process process = Process.Start(start)!;
+            Task<string> errors = process.StandardError.ReadToEndAsync();
+            string output = process.StandardOutput.ReadToEnd();
+            process.WaitForExit();
+            return (process.ExitCode, output + errors.Result);
+        }
+        catch (Win32Exception e)
+        {
+            return (-1, e.Message);
+        }
+    }
+
+    private static string Summarize(string output)
+    {
+        IReadOnlyList<string> lines = CriuLog.ErrorsOf(output);
+        return lines.Count == 0 ? "not supported; criu says no more" : lines[^1];
+    }
+}

@@ -1,0 +1,50 @@
+using System.Management.Automation;
+using PSCrac.Images;
+
+namespace PSCrac.Commands;
+
+/// <summary>Get-CracImage: images as objects.</summary>
+[Cmdlet(VerbsCommon.Get, "CracImage", DefaultParameterSetName = PathSet)]
+[OutputType(typeof(CracImage))]
+public sealed class GetCracImageCommand : ImageReadingCommand
+{
+    /// <summary>Paths, with wildcards, or names under the image root.</summary>
+    [Parameter(Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
+    [ValidateNotNullOrEmpty]
+    [SupportsWildcards]
+    public string[]? Path { get; set; }
+
+    /// <summary>Paths taken as they are.</summary>
+    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = LiteralPathSet)]
+    [Alias("PSPath")]
+    [ValidateNotNullOrEmpty]
+    public string[] LiteralPath { get; set; } = [];
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        IEnumerable<CracImage> images = ParameterSetName == LiteralPathSet ? OpenLiteralPaths(LiteralPath)
+            : Path is not null ? OpenPaths(Path)
+            : OpenRoot();
+        foreach (CracImage image in images)
+        {
+            WriteObject(image);
+        }
+    }
+
+    private IEnumerable<CracImage> OpenRoot()
+    {
+        if (!Directory.Exists(ImageRoot.Path))
+        {
+            yield break;
+        }
+
+        foreach (string each in Directory.EnumerateDirectories(ImageRoot.Path).Order(StringComparer.Ordinal))
+        {
+            if (CracImage.IsImageDirectory(each) && Open(each) is { } image)
+            {
+                yield return image;
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+using System.Collections;
+using System.Diagnostics;
+using System.Globalization;
+using System.Management.Automation;
+using PSCrac.Checkpointing;
+using PSCrac.Criu;
+using PSCrac.Images;
+using PSCrac.Procfs;
+
+namespace PSCrac.Commands;
+
+/// <summary>Invoke-CracCheckpoint: freezes a process tree into an image.</summary>
+[Cmdlet(VerbsLifecycle.Invoke, "CracCheckpoint", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium, DefaultParameterSetName = InputObjectName)]
+[Alias("Checkpoint-CracProcess")]
+[OutputType(typeof(CracImage))]
+public sealed class InvokeCracCheckpointCommand : CracCommand
+{
+    private const string IdPath = "IdPath";
+    private const string IdName = "IdName";
+    private const string InputObjectPath = "InputObjectPath";
+    private const string InputObjectName = "InputObjectName";
+
+    /// <summary>The pids of the trees' roots.</summary>
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, ParameterSetName = IdPath)]
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, ParameterSetName = IdName)]
+    [ValidateRange(1, int.MaxValue)]
+    public int[] Id { get; set; } = [];
+
+    /// <summary>The trees' roots.</summary>
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = InputObjectPath)]
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = InputObjectName)]
+    [ValidateNotNull]
+    public Process[] InputObject { get; set; } = [];
+
+    /// <summary>The directory that the image becomes.</summary>
+    [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true, ParameterSetName = IdPath)]
+    [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true, ParameterSetName = InputObjectPath)]
+    [ValidateNotNullOrEmpty]
+    public string? ImagePath { get; set; }
+
+    /// <summary>The image's name under the image root.</summary>
+    [Parameter(ParameterSetName = IdName)]
+    [Parameter(ParameterSetName = InputObjectName)]
+    [ValidateNotNullOrEmpty]
+    public string? ImageName { get; set; }
+
+    /// <summary>Let the process go on instead of killing it.</summary>
+    [Parameter]
+    public SwitchParameter LeaveRunning { get; set; }
+
+    /// <summary>Replace an image that is there.</summary>
+    [Parameter]
+    public SwitchParameter Force { get; set; }
+
+    /// <summary>The process belongs to a terminal's session.</summary>
+    [Parameter]
+    public SwitchParameter ShellJob { get; set; }
+
+    /// <summary>Keep open TCP connections.</summary>
+    [Parameter]
+    public SwitchParameter TcpEstablished { get; set; }
+
+    /// <summary>Leave open TCP connections out.</summary>
+    [Parameter]
+    public SwitchParameter TcpClose { get; set; }
+
+    /// <summary>Keep file locks.</summary>
+    [Parameter]
+    public SwitchParameter FileLocks { get; set; }
+
+    /// <summary>Give open unlinked files that have other names a helper link.</summary>
+    [Parameter]
+    public SwitchParameter LinkRemap { get; set; }
+
+    /// <summary>The largest unlinked file to keep inside the image, in bytes.</summary>
+    [Parameter]
+    [ValidateRange(0, uint.MaxValue)]
+    public long GhostLimit { get; set; }
+
+    /// <summary>Leave out unix sockets whose other end is outside the tree.</summary>
+    [Parameter]
+    public SwitchParameter ExternalUnixSocket { get; set; }
+
+    /// <summary>Start tracking changed pages.</summary>
+    [Parameter]
+    public SwitchParameter TrackMemory { get; set; }
+
+    /// <summary>The image on top of which only changed pages are written.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? ParentImage { get; set; }
+
+    /// <summary>How long the tree may take to freeze, in seconds.</summary>
+    [Parameter]
+    [ValidateRange(1, int.MaxValue)]
+    public int FreezeTimeout { get; set; }
+
+    /// <summary>How long to wait for the killed tree's pids to become free, in seconds; 0 not to wait.</summary>
+    [Parameter]
+    [ValidateRange(0, int.MaxValue)]
+    public int PidTimeout { get; set; } = 10;
+
+    /// <summary>Leave writing the image through to the disk to the kernel.</summary>
+    [Parameter]
+    public SwitchParameter NoSync { get; set; }
+
+    /// <summary>Other options of criu by their long names.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public Hashtable CriuOption { get; set; } = [];
+
+    /// <summary>The criu program to use.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? CriuPath { get; set; }
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        if (ParameterSetName is IdPath or IdName)
+        {
+            foreach (int id in Id)
+            {
+                ForItem(id, () => CheckpointOne(id));
+            }
+        }
+        else
+        {
+            foreach (Process process in InputObject)
+            {
+                ForItem(process, () => CheckpointOne(process.Id));
+            }
+        }
+    }
+
+    private void CheckpointOne(int id)
+    {
+        ProcessCommandLine command = ProcessCommandLine.Read(id);
+        string target = ImagePath is not null
+            ? ResolveLiteral(ImagePath)
+            : ImageRoot.PathOf(ImageName ?? string.Create(CultureInfo.InvariantCulture, $"{command.CommandName}-{id}"));
+        string fate = LeaveRunning ? "the process goes on" : "the process is killed";
+        if (!ShouldProcess($"{command.CommandName} ({id})", $"Checkpoint to {target}; {fate}"))
+        {
+            return;
+        }
+
+        CheckpointRequest request = new()
+        {
+            ProcessId = id,
+            ImagePath = target,
+            Options = Options(),
+            Force = Force,
+            NoSync = NoSync,
+            PidTimeout = TimeSpan.FromSeconds(PidTimeout),
+            CriuPath = CriuPath is null ? null : ResolveLiteral(CriuPath),
+        };
+        CheckpointResult result = RunOperation(
+            $"Checkpointing {command.CommandName} ({id})", (progress, stopping) => Checkpoint.Run(request, progress, stopping));
+        Tell(result);
+        WriteObject(result.Image);
+    }
+
+    private CheckpointOptions Options() => new()
+    {
+        LeaveRunning = LeaveRunning,
+        ShellJob = Said(ShellJob, nameof(ShellJob)),
+        TcpEstablished = Said(TcpEstablished, nameof(TcpEstablished)),
+        TcpClose = Said(TcpClose, nameof(TcpClose)),
+        FileLocks = Said(FileLocks, nameof(FileLocks)),
+        LinkRemap = Said(LinkRemap, nameof(LinkRemap)),
+        ExternalUnixSocket = Said(ExternalUnixSocket, nameof(ExternalUnixSocket)),
+        GhostLimit = MyInvocation.BoundParameters.ContainsKey(nameof(GhostLimit)) ? GhostLimit : null,
+        TrackMemory = TrackMemory,
+        ParentImage = ParentImage is null ? null : ResolveLiteral(ParentImage),
+        FreezeTimeout = FreezeTimeout > 0 ? TimeSpan.FromSeconds(FreezeTimeout) : null,
+        CriuOption = CriuOptionTable.From(CriuOption),
+    };
+
+    private bool? Said(SwitchParameter value, string name) => MyInvocation.BoundParameters.ContainsKey(name) ? value.ToBool() : null;
+
+    private void Tell(CheckpointResult result)
+    {
+        foreach (string file in result.ConfigurationFiles)
+        {
+            WriteVerbose($"criu also read its configuration file {file}.");
+        }
+
+        if (result.Image.Statistics is { } statistics)
+        {
+            WriteVerbose(string.Create(
+                CultureInfo.CurrentCulture,
+                $"Frozen for {statistics.FrozenTime.TotalMilliseconds:0} ms, {statistics.PagesWritten} pages written, options: {string.Join(", ", result.Image.Options.Keys.DefaultIfEmpty("none"))}."));
+        }
+
+        if (result.LingeringProcessIds.Count > 0)
+        {
+            WriteWarning(
+                $"The checkpoint is made and its processes have ended, but the ids {string.Join(", ", result.LingeringProcessIds)} are not free yet: their parents have not reaped them. A restore waits for them, up to its own -PidTimeout.");
+        }
+    }
+}

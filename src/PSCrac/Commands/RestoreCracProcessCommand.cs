@@ -1,0 +1,134 @@
+using System.Collections;
+using System.Globalization;
+using System.Management.Automation;
+using PSCrac.Checkpointing;
+using PSCrac.Criu;
+
+namespace PSCrac.Commands;
+
+/// <summary>Restore-CracProcess: brings a process tree back from its image.</summary>
+[Cmdlet(VerbsData.Restore, "CracProcess", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium, DefaultParameterSetName = PathSet)]
+[OutputType(typeof(CracRestoredProcess))]
+public sealed class RestoreCracProcessCommand : ImageReadingCommand
+{
+    /// <summary>Paths, with wildcards, or names under the image root.</summary>
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
+    [ValidateNotNullOrEmpty]
+    [SupportsWildcards]
+    public string[] Path { get; set; } = [];
+
+    /// <summary>Paths taken as they are.</summary>
+    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = LiteralPathSet)]
+    [Alias("PSPath")]
+    [ValidateNotNullOrEmpty]
+    public string[] LiteralPath { get; set; } = [];
+
+    /// <summary>Images.</summary>
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = InputObjectSet)]
+    [ValidateNotNull]
+    public CracImage[] InputObject { get; set; } = [];
+
+    /// <summary>Stay until the restored process has ended, and give its exit code.</summary>
+    [Parameter]
+    public SwitchParameter Wait { get; set; }
+
+    /// <summary>Give the process this terminal.</summary>
+    [Parameter]
+    public SwitchParameter ShellJob { get; set; }
+
+    /// <summary>Take up open TCP connections again.</summary>
+    [Parameter]
+    public SwitchParameter TcpEstablished { get; set; }
+
+    /// <summary>Let the process find its TCP connections closed.</summary>
+    [Parameter]
+    public SwitchParameter TcpClose { get; set; }
+
+    /// <summary>Take file locks again.</summary>
+    [Parameter]
+    public SwitchParameter FileLocks { get; set; }
+
+    /// <summary>Leave unix sockets unconnected whose other end is outside the tree.</summary>
+    [Parameter]
+    public SwitchParameter ExternalUnixSocket { get; set; }
+
+    /// <summary>How long to wait for process ids that are on their way out, in seconds.</summary>
+    [Parameter]
+    [ValidateRange(0, int.MaxValue)]
+    public int PidTimeout { get; set; } = 10;
+
+    /// <summary>Other options of criu by their long names.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public Hashtable CriuOption { get; set; } = [];
+
+    /// <summary>The criu program to use.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? CriuPath { get; set; }
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        IEnumerable<CracImage> images = ParameterSetName switch
+        {
+            PathSet => OpenPaths(Path),
+            LiteralPathSet => OpenLiteralPaths(LiteralPath),
+            _ => InputObject,
+        };
+        foreach (CracImage image in images)
+        {
+            ForItem(image, () => RestoreOne(image));
+        }
+    }
+
+    private void RestoreOne(CracImage image)
+    {
+        if (!ShouldProcess($"{image.Command} ({image.RootProcessId})", $"Restore from {image.Path}"))
+        {
+            return;
+        }
+
+        RestoreRequest request = new()
+        {
+            Image = image,
+            Options = Options(),
+            AsChild = Wait,
+            PidTimeout = TimeSpan.FromSeconds(PidTimeout),
+            CriuPath = CriuPath is null ? null : ResolveLiteral(CriuPath),
+        };
+        CracRestoredProcess restored = RunOperation(
+            $"Restoring {image.Name} ({image.RootProcessId})", (progress, stopping) => Restore.Run(request, progress, stopping));
+        WriteVerbose(string.Create(CultureInfo.CurrentCulture, $"Process {restored.Id} runs again after {restored.RestoreTime.TotalMilliseconds:0} ms."));
+        if (Wait)
+        {
+            WaitForExit(restored);
+        }
+
+        WriteObject(restored);
+    }
+
+    private void WaitForExit(CracRestoredProcess restored)
+    {
+        try
+        {
+            restored.WaitForExit(Timeout.InfiniteTimeSpan, StopToken);
+        }
+        catch (OperationCanceledException)
+        {
+            throw new PipelineStoppedException();
+        }
+    }
+
+    private RestoreOptions Options() => new()
+    {
+        ShellJob = Said(ShellJob, nameof(ShellJob)),
+        TcpEstablished = Said(TcpEstablished, nameof(TcpEstablished)),
+        TcpClose = Said(TcpClose, nameof(TcpClose)),
+        FileLocks = Said(FileLocks, nameof(FileLocks)),
+        ExternalUnixSocket = Said(ExternalUnixSocket, nameof(ExternalUnixSocket)),
+        CriuOption = CriuOptionTable.From(CriuOption),
+    };
+
+    private bool? Said(SwitchParameter value, string name) => MyInvocation.BoundParameters.ContainsKey(name) ? value.ToBool() : null;
+}

@@ -1,0 +1,34 @@
+using System.Management.Automation;
+using PSCrac.Criu;
+
+namespace PSCrac.Commands;
+
+/// <summary>Test-CracEnvironment: what this machine allows, and what to do about the rest.</summary>
+[Cmdlet(VerbsDiagnostic.Test, "CracEnvironment")]
+[OutputType(typeof(CracCapability), typeof(bool))]
+public sealed class TestCracEnvironmentCommand : CracCommand
+{
+    /// <summary>Only say whether all that is required is there.</summary>
+    [Parameter]
+    public SwitchParameter Quiet { get; set; }
+
+    /// <summary>The criu program to ask.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? CriuPath { get; set; }
+
+    /// <inheritdoc/>
+    protected override void EndProcessing()
+    {
+        string? criuPath = CriuPath is null ? null : ResolveLiteral(CriuPath);
+        IReadOnlyList<CracCapability> rows = RunOperation("Asking criu", (_, stopping) => CriuEnvironment.Examine(criuPath, stopping));
+        if (Quiet)
+        {
+            WriteObject(rows.All(static row => row.IsAvailable || !row.IsRequired));
+        }
+        else
+        {
+            WriteObject(rows, enumerateCollection: true);
+        }
+    }
+}
