@@ -15,15 +15,10 @@ internal static class CracErrorRecord
         };
     }
 
-    // What a user sees is the details' message alone, so the advice and the log's path must be in it.
+    // PowerShell's error view shows the recommended action by itself, but none of the exception's other properties.
     private static string Describe(CracException exception)
     {
         var text = new StringBuilder(exception.Message);
-        if (exception.Advice is { } advice)
-        {
-            text.Append(' ').Append(advice);
-        }
-
         if (exception.Reason == CracReason.Unknown)
         {
             foreach (string line in exception.CriuLines.Skip(1).Take(3))
