@@ -1,0 +1,107 @@
+#!/usr/bin/env pwsh
+#Requires -Version 7.6
+
+<#
+.SYNOPSIS
+The two cmdlets beside plain criu, doing the same to the same small process in turn.
+
+.DESCRIPTION
+Prints medians of wall times in milliseconds, and the ratio of the cmdlets' to plain criu's. Plain criu runs as its
+manual shows it, timed by a shell around it; the cmdlets run within this session, without the sync of the image, whose
+cost is a column of its own. Waiting for the killed process's pid to become free is not counted on either side.
+#>
+[CmdletBinding()]
+param(
+    [ValidateRange(1, 1000)]
+    [int] $Count = 20
+)
+
+Set-StrictMode -Version 3
+$ErrorActionPreference = 'Stop'
+
+Import-Module (Join-Path $PSScriptRoot '../out/PSCrac/PSCrac.psd1')
+$criu = (Test-CracEnvironment | Where-Object Name -EQ criu).Detail -replace '^\S+ at (.*) \(from .*\)$', '$1'
+$folder = Join-Path ([IO.Path]::GetTempPath()) "pscrac-bench-$PID"
+$env:PSCRAC_LOG_ROOT = Join-Path $folder 'logs'
+
+# Times a command with a shell's own clock, so that nothing of PowerShell's way to start programs is counted.
+$timed = 's=$EPOCHREALTIME; "$@" >/dev/null 2>&1 || exit; e=$EPOCHREALTIME; echo $(( ${e/./} - ${s/./} ))'
+
+function Measure-Plain([string[]] $Argument) {
+    $microseconds = & bash -c $timed bash $criu @Argument
+    if (-not $microseconds) {
+        throw "criu $Argument failed."
+    }
+    [long]$microseconds / 1000
+}
+
+function Measure-Cmdlet([scriptblock] $Command) {
+    $watch = [Diagnostics.Stopwatch]::StartNew()
+    $null = & $Command
+    $watch.Elapsed.TotalMilliseconds
+}
+
+function Wait-Gone([int] $Id) {
+    while (Test-Path -LiteralPath "/proc/$Id") {
+        Start-Sleep -Milliseconds 5
+    }
+}
+
+function Get-Median([double[]] $Value) {
+    $sorted = $Value | Sort-Object
+    $middle = [Math]::Floor($sorted.Count / 2)
+    ($sorted.Count % 2) ? $sorted[$middle] : ($sorted[$middle - 1] + $sorted[$middle]) / 2
+}
+
+$times = @{}
+foreach ($name in 'plain dump', 'plain restore', 'dump', 'dump synced', 'restore') {
+    $times[$name] = [Collections.Generic.List[double]]::new()
+}
+$null = New-Item -ItemType Directory -Path $folder
+$id = [int](& sh -c 'setsid sleep 1000000 </dev/null >/dev/null 2>&1 & echo $!')
+try {
+    # The first round of each finds cold files and code that is not compiled yet, and is not counted.
+    foreach ($round in 0..$Count) {
+        Write-Progress -Activity 'Round trips' -Status "$round of $Count" -PercentComplete (100 * $round / $Count)
+        $plain = Join-Path $folder "plain$round"
+        $null = New-Item -ItemType Directory -Path $plain
+        $sample = @{
+            'plain dump'    = Measure-Plain dump, '-t', $id, '-D', $plain, '-o', 'dump.log'
+            'plain restore' = $(Wait-Gone $id; Measure-Plain restore, '-d', '-D', $plain, '-o', 'restore.log')
+        }
+        foreach ($kind in 'dump', 'dump synced') {
+            $image = Join-Path $folder "$kind$round"
+            $sample[$kind] = Measure-Cmdlet { Invoke-CracCheckpoint -Id $id -ImagePath $image -NoSync:($kind -eq 'dump') -PidTimeout 0 }
+            Wait-Gone $id
+            $sample['restore'] = Measure-Cmdlet { Restore-CracProcess $image }
+        }
+        if ($round -gt 0) {
+            foreach ($name in $sample.Keys) {
+                $times[$name].Add($sample[$name])
+            }
+        }
+        Remove-Item -Path $folder/* -Recurse -Force
+    }
+}
+finally {
+    Write-Progress -Activity 'Round trips' -Completed
+    Stop-Process -Id $id -ErrorAction Ignore
+    Remove-Item -LiteralPath $folder -Recurse -Force
+}
+
+$median = @{}
+foreach ($name in $times.Keys) {
+    $median[$name] = Get-Median $times[$name]
+}
+$rows = foreach ($what in 'dump', 'restore') {
+    [pscustomobject]@{
+        Operation  = $what
+        'criu ms'  = [Math]::Round($median["plain $what"], 1)
+        'PSCrac ms' = [Math]::Round($median[$what], 1)
+        'Ratio'    = [Math]::Round($median[$what] / $median["plain $what"], 2)
+        'Sync ms'  = $what -eq 'dump' ? [Math]::Round($median['dump synced'] - $median['dump'], 1) : $null
+    }
+}
+$both = [Math]::Round(($median['dump'] + $median['restore']) / ($median['plain dump'] + $median['plain restore']), 2)
+"A round trip of one small process, median of $Count, alternating; ratio of both together: $both"
+$rows | Format-Table | Out-String -Width 80
