@@ -163,6 +163,38 @@ public sealed partial class CracImage
     public static bool IsImageDirectory(string path) =>
         File.Exists(System.IO.Path.Combine(path, Inventory)) || File.Exists(System.IO.Path.Combine(path, ImageManifest.FileName));
 
+    /// <summary>
+    /// Whether the files that a restore needs are there: those of every process and, where there is a manifest, all that
+    /// it lists, in the sizes it lists. Looks at names and sizes only; Test-CracImage -Full reads what is in them.
+    /// </summary>
+    /// <param name="missing">The name of the first file that is missing or of another size; null where none is.</param>
+    /// <exception cref="CracException">The process tree cannot be read.</exception>
+    public bool IsRestorable([System.Diagnostics.CodeAnalysis.NotNullWhen(false)] out string? missing)
+    {
+        var lengths = new Dictionary<string, long>(_source.Files.Count, StringComparer.Ordinal);
+        foreach (ImageFileInfo file in _source.Files)
+        {
+            lengths[file.Name] = file.Length;
+        }
+
+        missing = null;
+        foreach (ImageManifestFile file in Manifest?.Files ?? [])
+        {
+            if (!lengths.TryGetValue(file.Name, out long length) || length != file.Size)
+            {
+                missing = file.Name;
+                return false;
+            }
+        }
+
+        foreach (CracImageProcess process in Processes)
+        {
+            missing ??= process.FirstMissing(lengths);
+        }
+
+        return missing is null;
+    }
+
     /// <inheritdoc/>
     public override string ToString() => Path;
 

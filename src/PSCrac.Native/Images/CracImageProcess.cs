@@ -74,6 +74,39 @@ public sealed partial class CracImageProcess
     /// <inheritdoc/>
     public override string ToString() => $"{Command} ({ProcessId})";
 
+    /// <summary>The name of the first file of the process that is not in a directory; null where all are there.</summary>
+    internal string? FirstMissing(Dictionary<string, long> lengths)
+    {
+        foreach (int thread in ThreadIds)
+        {
+            if (!lengths.ContainsKey($"core-{(uint)thread}.img"))
+            {
+                return $"core-{(uint)thread}.img";
+            }
+        }
+
+        if (State is CracProcessState.Dead or CracProcessState.Zombie)
+        {
+            return null;
+        }
+
+        foreach (string kind in (ReadOnlySpan<string>)["mm", "pagemap", "fs"])
+        {
+            if (!lengths.ContainsKey($"{kind}-{(uint)ProcessId}.img"))
+            {
+                return $"{kind}-{(uint)ProcessId}.img";
+            }
+        }
+
+        string? table = Core.FilesId == 0 ? null : $"fdinfo-{Core.FilesId}.img";
+        if (table is not null && !lengths.ContainsKey(table))
+        {
+            return table;
+        }
+
+        return Pages is { PresentPages: > 0 } pages && !lengths.ContainsKey(pages.PagesFile) ? pages.PagesFile : null;
+    }
+
     /// <summary>Reads the process tree: pstree.img, which has parents before their children.</summary>
     internal static CracImageProcess[] ReadAll(ImageSource source)
     {

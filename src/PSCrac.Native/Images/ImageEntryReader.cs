@@ -78,6 +78,14 @@ internal sealed class ImageEntryReader : IDisposable
     /// <summary>Goes to the next entry; false at the end of the file.</summary>
     internal bool MoveNext()
     {
+        bool moved = MoveWithin();
+        Index += moved ? 1 : 0;
+        return moved;
+    }
+
+    /// <summary>Goes to a message that is part of the current entry's payload; false at the end of the file.</summary>
+    internal bool MoveWithin()
+    {
         if (_position >= _file.Length)
         {
             return false;
@@ -99,7 +107,6 @@ internal sealed class ImageEntryReader : IDisposable
         _messageOffset = _position;
         _messageLength = (int)length;
         _position += length;
-        Index++;
         return true;
     }
 

@@ -29,6 +29,7 @@ public class CracImageTests
         Assert.True(image.Statistics.FrozenTime > TimeSpan.Zero);
         Assert.Empty(image.Options);
         Assert.False(image.IsOneShot);
+        Assert.True(image.IsRestorable(out string? missing), missing);
 
         CracImageProcess root = image.Processes[0];
         Assert.Equal(0, root.ParentProcessId);
@@ -80,6 +81,8 @@ public class CracImageTests
         string core = $"core-{dumped.ProcessId}.img";
         File.Delete(Path.Combine(dumped.Path, core));
         CracImage image = CracImage.Open(dumped.Path);
+        Assert.False(image.IsRestorable(out string? missing));
+        Assert.Equal(core, missing);
         CracException failure = Assert.Throws<CracException>(() => image.Command);
 
         Assert.Equal(CracReason.ImageIncomplete, failure.Reason);

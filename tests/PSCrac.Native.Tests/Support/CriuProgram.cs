@@ -9,7 +9,7 @@ internal static class CriuProgram
     internal static readonly string? Root = FindRoot();
 
     /// <summary>criu's path; null where there is none.</summary>
-    internal static readonly string? Path = Find();
+    internal static readonly string? Path = FindCriu();
 
     /// <summary>Why criu cannot be used; null where it can.</summary>
     internal static string? WhyNot =>
@@ -30,21 +30,17 @@ internal static class CriuProgram
         return (process.ExitCode, error);
     }
 
-    private static string? Find()
+    /// <summary>Finds a program in the checkout's .tools, else on the PATH; null where it is in neither.</summary>
+    internal static string? Find(string program)
     {
-        if (Environment.GetEnvironmentVariable("CRAC_CRIU_PATH") is { Length: > 0 } named)
-        {
-            return named;
-        }
-
-        if (Root is not null && System.IO.Path.Combine(Root, ".tools", "criu", "bin", "criu") is var own && File.Exists(own))
+        if (Root is not null && System.IO.Path.Combine(Root, ".tools", program, "bin", program) is var own && File.Exists(own))
         {
             return own;
         }
 
         foreach (string folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries))
         {
-            string candidate = System.IO.Path.Combine(folder, "criu");
+            string candidate = System.IO.Path.Combine(folder, program);
             if (File.Exists(candidate))
             {
                 return candidate;
@@ -53,6 +49,9 @@ internal static class CriuProgram
 
         return null;
     }
+
+    private static string? FindCriu() =>
+        Environment.GetEnvironmentVariable("CRAC_CRIU_PATH") is { Length: > 0 } named ? named : Find("criu");
 
     private static string? FindRoot()
     {

@@ -1,0 +1,158 @@
+namespace PSCrac.Images;
+
+/// <summary>
+/// Decodes the files of an image, whatever criu 4.2 writes, entry by entry. An unknown magic, an unknown field and the
+/// bytes of formats that are not criu's own are all given, as what they are.
+/// </summary>
+public sealed class ImageContentReader
+{
+    private const string UnknownType = "UNKNOWN";
+    private readonly ImageSource _source;
+    private readonly RecordDecoder _decoder = new();
+    private readonly PayloadReader _payload;
+
+    /// <summary>Makes a reader of an image's files.</summary>
+    /// <param name="image">The image.</param>
+    /// <param name="payloadLimit">
+    /// The longest payload, in bytes, that an entry's <c>extra</c> is to hold; 0 for none at all, as <c>crit --nopl</c>.
+    /// A longer one is left out there and read through <see cref="CracImageEntry.OpenPayload"/>.
+    /// </param>
+    public ImageContentReader(CracImage image, int payloadLimit = 64 << 20)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        _source = image.Source;
+        _payload = new PayloadReader(_decoder, payloadLimit);
+    }
+
+    /// <summary>The names of all types of image file, for completion.</summary>
+    public static IReadOnlyList<string> TypeNames { get; } = [.. ImageFileKind.TypeNames.Order(StringComparer.Ordinal)];
+
+    /// <summary>Lists the image's files, with their types; reads no more of each than its magic.</summary>
+    /// <exception cref="CracException">A file cannot be read, or is too short for a magic.</exception>
+    public IEnumerable<(string File, string Type)> ListFiles()
+    {
+        foreach (ImageFileInfo info in _source.Files)
+        {
+            if (ImageFileKind.IsImageFile(info.Name))
+            {
+                yield return (info.Name, TypeOf(info));
+            }
+        }
+    }
+
+    /// <summary>Decodes the files of some types.</summary>
+    /// <param name="types">
+    /// What to decode: types ("core", "REG_FILES", "reg-files"), or names of files with or without wildcards ("core-12.img", "fdinfo-*");
+    /// empty for everything.
+    /// </param>
+    /// <returns>The entries, read as they are enumerated, in the order of the files' names.</returns>
+    /// <exception cref="CracException">A file is damaged; what came before it has been given.</exception>
+    public IEnumerable<CracImageEntry> Read(params IReadOnlyList<string> types)
+    {
+        foreach (ImageFileInfo info in _source.Files)
+        {
+            if (!ImageFileKind.IsImageFile(info.Name) || (types.Count > 0 && !Matches(info, types)))
+            {
+                continue;
+            }
+
+            foreach (CracImageEntry entry in ReadFile(info.Name))
+            {
+                yield return entry;
+            }
+        }
+    }
+
+    /// <summary>Decodes one file.</summary>
+    /// <param name="name">The file's name in the image.</param>
+    /// <returns>The entries, read as they are enumerated.</returns>
+    /// <exception cref="CracException">The file is not there (ImageIncomplete) or is damaged (ImageCorrupt, ImageIncomplete).</exception>
+    public IEnumerable<CracImageEntry> ReadFile(string name)
+    {
+        ImageFile file = _source.Open(name);
+        if (ImageFileKind.OfRawFile(name) is { } raw)
+        {
+            using (file)
+            {
+                yield return Whole(file, raw.Type, 0);
+            }
+
+            yield break;
+        }
+
+        using var entries = new ImageEntryReader(file);
+        ImageFileKind? kind = ImageFileKind.OfMagic(entries.Magic);
+        if (kind is null)
+        {
+            yield return Whole(file, UnknownType, entries.Magic);
+            yield break;
+        }
+
+        SchemaMessage rest = ImageSchema.Get(kind.Message!);
+        SchemaMessage message = kind.First is null ? rest : ImageSchema.Get(kind.First);
+        while (entries.MoveNext())
+        {
+            CracImageEntry entry = ReadEntry(entries, kind, message);
+            if (entry.Index == 0)
+            {
+                message = kind.Payload == PayloadKind.Ghost && PayloadReader.IsChunked(entry.Value) ? ImageSchema.Get("ghost_chunk_entry") : rest;
+            }
+
+            yield return entry;
+        }
+    }
+
+    private CracImageEntry ReadEntry(ImageEntryReader entries, ImageFileKind kind, SchemaMessage message)
+    {
+        long offset = entries.MessageOffset;
+        int length = entries.Message.Length;
+        CracImageRecord value = _payload.Read(entries, kind.Payload, message);
+        return new CracImageEntry(
+            _source, entries.File.Name, entries.Index, kind.Type, offset, length, value, offset + length, entries.Position - offset - length);
+    }
+
+    /// <summary>A file that is not made of criu's entries, or of entries nobody knows, as one entry.</summary>
+    private CracImageEntry Whole(ImageFile file, string type, uint magic)
+    {
+        CracImageRecord value = type == UnknownType
+            ? new CracImageRecord(["magic", "size"], [$"0x{magic:x8}", file.Length])
+            : new CracImageRecord(["size"], [file.Length]);
+        return new CracImageEntry(_source, file.Name, 0, type, 0, 0, value, 0, file.Length);
+    }
+
+    private bool Matches(ImageFileInfo info, IReadOnlyList<string> types)
+    {
+        string? type = null;
+        foreach (string wanted in types)
+        {
+            if (wanted.Contains('.') || wanted.Contains('*') || wanted.Contains('?'))
+            {
+                if (System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(wanted, info.Name, ignoreCase: false))
+                {
+                    return true;
+                }
+            }
+            else if (SameType(wanted, type ??= TypeOf(info)))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static bool SameType(string wanted, string type) =>
+        wanted.Length == type.Length && wanted.Replace('-', '_').Equals(type, StringComparison.OrdinalIgnoreCase);
+
+    private string TypeOf(ImageFileInfo info)
+    {
+        if (ImageFileKind.OfRawFile(info.Name) is { } raw)
+        {
+            return raw.Type;
+        }
+
+        using ImageFile file = _source.Open(info.Name);
+        using var entries = new ImageEntryReader(file);
+        return ImageFileKind.OfMagic(entries.Magic)?.Type ?? UnknownType;
+    }
+}

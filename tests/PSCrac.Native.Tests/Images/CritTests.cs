@@ -1,0 +1,110 @@
+using System.Diagnostics;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using PSCrac.Images;
+using PSCrac.Tests.Support;
+using Xunit;
+
+namespace PSCrac.Tests.Images;
+
+/// <summary>Holds what we decode against what crit, criu's own tool, decodes.</summary>
+[Collection(Zoo.Collection)]
+public class CritTests(Zoo zoo)
+{
+    // crit has no handler for these, or they are not in criu's format.
+    private static readonly HashSet<string> s_unknownToCrit =
+    [
+        "PAGES", "TMPFS_DEV", "TMPFS_IMG", "IFADDR", "ROUTE", "ROUTE6", "RULE", "IPTABLES", "IP6TABLES", "NFTABLES", "NETNF_CT", "NETNF_EXP",
+        "BINFMT_MISC", "PIDFD", "SIGNAL", "IRMAP_CACHE",
+    ];
+
+    [CriuFact("python3", "crit")]
+    public void The_zoo_on_the_host_reads_as_crit_reads_it() => Compare(zoo.Host, atLeast: 24);
+
+    [CriuFact("python3", "crit", "unshare", "ip")]
+    public void The_zoo_in_its_own_namespaces_reads_as_crit_reads_it() => Compare(zoo.Namespaces, atLeast: 32);
+
+    [CriuFact("node", "crit")]
+    public void A_node_process_reads_as_crit_reads_it()
+    {
+        using DumpedProcess dumped = DumpedProcess.Of(
+            ["node", "-e", "require('http').createServer(() => {}).listen(0, '127.0.0.1', () => require('fs').writeFileSync(process.env.READY, ''))"],
+            "--tcp-established", "--network-lock", "skip");
+        Compare(CracImage.Open(dumped.Path), atLeast: 10);
+    }
+
+    [CriuFact("javac", "java", "crit")]
+    public void A_JVM_reads_as_crit_reads_it()
+    {
+        string folder = Directory.CreateTempSubdirectory("pscrac-java-").FullName;
+        try
+        {
+            File.WriteAllText(folder + "/Main.java", """
+                public class Main {
+                    public static void main(String[] args) throws Exception {
+                        new java.io.File(System.getenv("READY")).createNewFile();
+                        Thread.sleep(1000000);
+                    }
+                }
+                """);
+            Assert.Equal(0, CriuProgram.RunProgram("javac", "-d", folder, folder + "/Main.java").ExitCode);
+            using DumpedProcess dumped = DumpedProcess.Of(["java", "-XX:-UsePerfData", "-cp", folder, "Main"]);
+            Compare(CracImage.Open(dumped.Path), atLeast: 10);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static void Compare(CracImage image, int atLeast)
+    {
+        var reader = new ImageContentReader(image);
+        string[] files = [.. reader.ListFiles()
+            .Where(f => !s_unknownToCrit.Contains(f.Type))
+            .GroupBy(f => f.Type)
+            .SelectMany(type => type.Take(2))
+            .Select(f => f.File)];
+        var ours = files.ToDictionary(f => f, f => ToJson(reader.ReadFile(f)));
+        Parallel.ForEach(files, new ParallelOptions { MaxDegreeOfParallelism = 2 }, file =>
+        {
+            JsonNode theirs = JsonNode.Parse(Crit(Path.Combine(image.Path, file)))!["entries"]!;
+            if (!JsonNode.DeepEquals(theirs, ours[file]))
+            {
+                Assert.Equal($"{file} {theirs}", $"{file} {ours[file]}");
+            }
+        });
+        Assert.True(ours.Count >= atLeast, $"only {ours.Count} files: {string.Join(' ', files)}");
+    }
+
+    private static JsonArray ToJson(IEnumerable<CracImageEntry> entries)
+    {
+        using var stream = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(stream))
+        {
+            writer.WriteStartArray();
+            foreach (CracImageEntry entry in entries)
+            {
+                entry.Value.WriteTo(writer);
+            }
+
+            writer.WriteEndArray();
+        }
+
+        return JsonNode.Parse(stream.ToArray())!.AsArray();
+    }
+
+    private static string Crit(string file)
+    {
+        using Process crit = Process.Start(new ProcessStartInfo(CriuProgram.Find("crit")!, ["decode", "-i", file])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
+        Task<string> error = crit.StandardError.ReadToEndAsync();
+        string text = crit.StandardOutput.ReadToEnd();
+        crit.WaitForExit();
+        Assert.True(crit.ExitCode == 0, $"crit fails on {file}: {error.Result}");
+        return text;
+    }
+}

@@ -1,0 +1,55 @@
+using System.Reflection;
+using System.Text;
+using PSCrac.Images;
+using Xunit;
+
+namespace PSCrac.Tests.Images;
+
+/// <summary>Typed readers look for field numbers; these are the schemas'.</summary>
+public class WireTests
+{
+    [Fact]
+    public void Every_field_number_is_the_schemas()
+    {
+        Type[] messages = typeof(Wire).GetNestedTypes(BindingFlags.NonPublic);
+        Assert.NotEmpty(messages);
+        foreach (Type type in messages)
+        {
+            SchemaMessage message = ImageSchema.Get(ToSnakeCase(type.Name));
+            foreach (FieldInfo constant in type.GetFields(BindingFlags.NonPublic | BindingFlags.Static))
+            {
+                SchemaField? field = message.Fields.SingleOrDefault(f => f.Name == ToSnakeCase(constant.Name));
+                Assert.True(field is not null, $"{message.Name} has no {ToSnakeCase(constant.Name)}");
+                Assert.Equal((int)constant.GetRawConstantValue()!, field.Number);
+            }
+        }
+    }
+
+    [Fact]
+    public void Every_type_of_file_has_its_message()
+    {
+        foreach ((uint magic, ImageFileKind kind) in ImageFileKind.All)
+        {
+            Assert.NotNull(ImageMagic.NameOf(magic));
+            Assert.True(ImageSchema.Messages.ContainsKey(kind.Message!), kind.Message);
+        }
+
+        Assert.Equal(ImageMagic.All.Count(), ImageFileKind.All.Count());
+    }
+
+    private static string ToSnakeCase(string name)
+    {
+        var text = new StringBuilder();
+        foreach (char c in name)
+        {
+            if (char.IsUpper(c) && text.Length > 0)
+            {
+                text.Append('_');
+            }
+
+            text.Append(char.ToLowerInvariant(c));
+        }
+
+        return text.ToString();
+    }
+}
