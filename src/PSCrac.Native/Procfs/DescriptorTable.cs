@@ -84,8 +84,10 @@ public static class DescriptorTable
     /// <summary>Whether the file's own name ends like the kernel's mark for unlinked files.</summary>
     private static bool IsNamedSo(int processId, string path, in FileStatus status) =>
         status.LinkCount > 0
-        && ProcfsNative.TryStat($"/proc/{processId}/root{path}", ProcfsNative.AT_SYMLINK_NOFOLLOW, out FileStatus named, out _)
-        && named.IsSameFile(status);
+        && (IsAt(path, status) || IsAt($"/proc/{processId}/root{path}", status));
+
+    private static bool IsAt(string path, in FileStatus status) =>
+        ProcfsNative.TryStat(path, ProcfsNative.AT_SYMLINK_NOFOLLOW, out FileStatus named, out _) && named.IsSameFile(status);
 
     private static DescriptorKind KindOf(string target, bool unlinked, in FileStatus status) => status.Type switch
     {

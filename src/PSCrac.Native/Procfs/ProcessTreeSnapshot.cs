@@ -25,6 +25,15 @@ public sealed class ProcessTreeSnapshot
     /// <summary>The namespaces of the process that reads; null when they could not be read.</summary>
     public ProcessNamespaces? OwnNamespaces { get; }
 
+    /// <summary>
+    /// Where a member's paths begin, seen from here: nowhere in front of them when it shares our mounts (proc then writes paths
+    /// from our root, also for a process in a chroot), otherwise its root as proc offers it.
+    /// </summary>
+    internal string RootOf(ProcessSnapshot member) =>
+        OwnNamespaces is null || member.Namespaces is null || OwnNamespaces.Shares(NamespaceKind.Mount, member.Namespaces)
+            ? ""
+            : $"/proc/{member.ProcessId}/root";
+
     /// <summary>Whether a pid is one of the tree's.</summary>
     public bool Contains(int processId) => _processIds.Contains(processId);
 

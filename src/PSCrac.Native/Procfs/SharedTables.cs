@@ -14,10 +14,24 @@ internal sealed class SharedTables(ProcessNamespaces? own)
         ulong key = namespaces?[NamespaceKind.Mount] ?? 0;
         if (!_mounts.TryGetValue(key, out MountTable? mounts))
         {
-            _mounts[key] = mounts = MountTable.TryRead(directory);
+            _mounts[key] = mounts = ReadMounts(directory, namespaces);
         }
 
         return mounts;
+    }
+
+    /// <summary>
+    /// Of our own mount namespace we read our own table: a process in a chroot would show only what lies below its root.
+    /// </summary>
+    private MountTable? ReadMounts(ProcessDirectory directory, ProcessNamespaces? namespaces)
+    {
+        if (own is null || namespaces is null || own[NamespaceKind.Mount] != namespaces[NamespaceKind.Mount])
+        {
+            return MountTable.TryRead(directory);
+        }
+
+        using ProcessDirectory? ourselves = ProcessDirectory.TryOpen(Environment.ProcessId);
+        return ourselves is null ? null : MountTable.TryRead(ourselves);
     }
 
     /// <summary>Takes note of a process's sockets; its namespace's table is there after <see cref="ReadSockets"/>.</summary>

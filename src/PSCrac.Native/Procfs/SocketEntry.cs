@@ -128,6 +128,12 @@ public sealed record SocketEntry
     /// <summary>The inode of a unix socket's other end; 0 without one, or where the kernel does not tell.</summary>
     public ulong PeerInode { get; init; }
 
+    /// <summary>The inodes of callers that wait to be accepted by a listening unix socket; 0 for one that has hung up.</summary>
+    public IReadOnlyList<ulong> WaitingCallers { get; init; } = [];
+
+    /// <summary>Which directions of a unix socket are shut: 1 reading, 2 writing, 3 both.</summary>
+    public int Shutdown { get; init; }
+
     /// <summary>The port id of a netlink socket; 0 when not bound.</summary>
     public uint NetlinkPort { get; init; }
 

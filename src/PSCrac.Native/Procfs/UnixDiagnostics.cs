@@ -15,14 +15,16 @@ internal static class UnixDiagnostics
     private const ushort NetlinkDone = 3;
     private const ushort RequestDump = 0x301;
     private const byte UnixFamily = 1;
-    private const uint ShowNamePeerAndQueues = 0x1 | 0x4 | 0x10;
+    private const uint ShowNamePeerCallersAndQueues = 0x1 | 0x4 | 0x8 | 0x10;
     private const int HeaderLength = 16;
     private const int RequestLength = HeaderLength + 24;
     private const int MessageLength = 16;
 
     private const ushort NameAttribute = 0;
     private const ushort PeerAttribute = 2;
+    private const ushort CallersAttribute = 3;
     private const ushort QueueAttribute = 4;
+    private const ushort ShutdownAttribute = 6;
 
     /// <summary>Adds all unix sockets of the calling thread's network namespace. False when the kernel does not answer.</summary>
     internal static bool TryCollect(Dictionary<ulong, SocketEntry> sockets)
@@ -40,7 +42,7 @@ internal static class UnixDiagnostics
         MemoryMarshal.Write(request[6..], RequestDump);
         request[HeaderLength] = UnixFamily;
         MemoryMarshal.Write(request[(HeaderLength + 4)..], uint.MaxValue);
-        MemoryMarshal.Write(request[(HeaderLength + 12)..], ShowNamePeerAndQueues);
+        MemoryMarshal.Write(request[(HeaderLength + 12)..], ShowNamePeerCallersAndQueues);
         if (!SocketNative.TrySend(netlink, request))
         {
             return false;
@@ -88,6 +90,8 @@ internal static class UnixDiagnostics
         uint inode = MemoryMarshal.Read<uint>(message[4..]);
         string? name = null;
         uint peer = 0, receiveQueue = 0, sendQueue = 0;
+        int shutdown = 0;
+        ulong[] callers = [];
         ReadOnlySpan<byte> attributes = message[MessageLength..];
         while (attributes.Length >= 4)
         {
@@ -107,6 +111,17 @@ internal static class UnixDiagnostics
                 case PeerAttribute when value.Length >= 4:
                     peer = MemoryMarshal.Read<uint>(value);
                     break;
+                case CallersAttribute:
+                    callers = new ulong[value.Length / 4];
+                    for (int i = 0; i < callers.Length; i++)
+                    {
+                        callers[i] = MemoryMarshal.Read<uint>(value[(i * 4)..]);
+                    }
+
+                    break;
+                case ShutdownAttribute when value.Length >= 1:
+                    shutdown = value[0];
+                    break;
                 case QueueAttribute when value.Length >= 8:
                     receiveQueue = MemoryMarshal.Read<uint>(value);
                     sendQueue = MemoryMarshal.Read<uint>(value[4..]);
@@ -124,6 +139,8 @@ internal static class UnixDiagnostics
             UnixType = (UnixSocketType)type,
             UnixName = name,
             PeerInode = peer,
+            WaitingCallers = callers,
+            Shutdown = shutdown,
             ReceiveQueue = receiveQueue,
             SendQueue = sendQueue,
         };
