@@ -58,6 +58,9 @@ internal sealed class ProcessDirectory : IDisposable
         return ProcText.TryRead(file, expectedLength, out text, out error);
     }
 
+    /// <summary>Opens one file of the process for reading; the handle is invalid when the process is gone or refuses.</summary>
+    internal SafeFileHandle Open(string name) => ProcfsNative.OpenAt(_handle, name, ProcfsNative.O_RDONLY, out _);
+
     /// <summary>The text of a link such as exe, cwd or fd/3; null when there is none, or it may not be read.</summary>
     internal string? ReadLink(string name) => ReadLink(name, out _);
 
@@ -69,6 +72,10 @@ internal sealed class ProcessDirectory : IDisposable
         int length = ProcfsNative.ReadLinkAt(_handle, name, buffer, out error);
         return length < 0 ? null : Encoding.UTF8.GetString(buffer[..length]);
     }
+
+    /// <summary>The status of what an entry such as exe or fd/3 leads to; false when it is gone or may not be looked at.</summary>
+    internal bool TryStat(string name, out FileStatus status) =>
+        ProcfsNative.TryStatAt(_handle, name, flags: 0, out status, out _);
 
     /// <summary>
     /// The numbers that name the entries of a directory such as fd or task, in the kernel's order.

@@ -18,6 +18,12 @@ internal static unsafe partial class ProcfsNative
     internal const int O_CLOEXEC = 0x80000;
 
     internal const int AT_FDCWD = -100;
+    internal const int AT_SYMLINK_NOFOLLOW = 0x100;
+    internal const int AT_NO_AUTOMOUNT = 0x800;
+    internal const int AT_STATX_DONT_SYNC = 0x4000;
+
+    private const uint StatxBasicStats = 0x7ff;
+    private const uint StatxMountId = 0x1000;
 
     /// <summary>open(2)'s relative form; the caller adds <see cref="O_CLOEXEC"/>.</summary>
     [LibraryImport("libc", EntryPoint = "openat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
@@ -31,6 +37,15 @@ internal static unsafe partial class ProcfsNative
 
     [LibraryImport("libc", EntryPoint = "readlinkat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial nint ReadLinkAtOnce(SafeFileHandle directory, string path, byte* buffer, nint count);
+
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int StatAtOnce(SafeFileHandle directory, string path, int flags, uint mask, out StatxBuffer buffer);
+
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int StatAtOnce(int directory, string path, int flags, uint mask, out StatxBuffer buffer);
+
+    [LibraryImport("libc", EntryPoint = "getxattr", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial nint GetExtendedAttribute(string path, string name, byte* value, nint size);
 
     /// <summary>Opens a path, trying again when a signal interrupts; the handle is invalid on failure and <paramref name="error"/> tells why.</summary>
     internal static SafeFileHandle Open(string path, int flags, out int error)
@@ -90,5 +105,68 @@ internal static unsafe partial class ProcfsNative
 
         error = count < 0 ? Marshal.GetLastPInvokeError() : 0;
         return (int)count;
+    }
+
+    /// <summary>
+    /// Asks for a file's status relative to a directory, without waking a file server for it.
+    /// False on failure, and <paramref name="error"/> tells why.
+    /// </summary>
+    internal static bool TryStatAt(SafeFileHandle directory, string path, int flags, out FileStatus status, out int error)
+    {
+        int result = StatAtOnce(
+            directory, path, flags | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, StatxBasicStats | StatxMountId, out StatxBuffer buffer);
+        error = result < 0 ? Marshal.GetLastPInvokeError() : 0;
+        status = result < 0 ? default : buffer.ToStatus();
+        return result >= 0;
+    }
+
+    /// <summary>As above, by a path of its own.</summary>
+    internal static bool TryStat(string path, int flags, out FileStatus status, out int error)
+    {
+        int result = StatAtOnce(
+            AT_FDCWD, path, flags | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, StatxBasicStats | StatxMountId, out StatxBuffer buffer);
+        error = result < 0 ? Marshal.GetLastPInvokeError() : 0;
+        status = result < 0 ? default : buffer.ToStatus();
+        return result >= 0;
+    }
+
+    /// <summary>
+    /// The name of a socket's protocol, such as TCP or UNIX-STREAM: sockfs keeps it as an extended attribute,
+    /// also for sockets that no table of /proc/net lists. Null when the kernel does not tell.
+    /// </summary>
+    internal static string? ReadSocketProtocolName(int processId, int descriptor)
+    {
+        byte* value = stackalloc byte[64];
+        nint length = GetExtendedAttribute($"/proc/{processId}/fd/{descriptor}", "system.sockprotoname", value, 64);
+        return length <= 0 ? null : System.Text.Encoding.ASCII.GetString(value, (int)length).TrimEnd('\0');
+    }
+
+    /// <summary>struct statx of the kernel's include/uapi/linux/stat.h, the same on every architecture.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    private struct StatxBuffer
+    {
+        [FieldOffset(16)] public uint LinkCount;
+        [FieldOffset(20)] public uint UserId;
+        [FieldOffset(24)] public uint GroupId;
+        [FieldOffset(28)] public ushort Mode;
+        [FieldOffset(32)] public ulong Inode;
+        [FieldOffset(40)] public ulong Size;
+        [FieldOffset(48)] public ulong Blocks;
+        [FieldOffset(128)] public uint SpecialMajor;
+        [FieldOffset(132)] public uint SpecialMinor;
+        [FieldOffset(136)] public uint DeviceMajor;
+        [FieldOffset(140)] public uint DeviceMinor;
+        [FieldOffset(144)] public ulong MountId;
+
+        public readonly FileStatus ToStatus() => new(
+            new DeviceNumber(DeviceMajor, DeviceMinor),
+            Inode,
+            Mode,
+            LinkCount,
+            UserId,
+            GroupId,
+            (long)Size,
+            (long)Blocks * 512,
+            new DeviceNumber(SpecialMajor, SpecialMinor));
     }
 }

@@ -1,0 +1,51 @@
+namespace PSCrac;
+
+/// <summary>How much a finding weighs.</summary>
+public enum CracFindingSeverity
+{
+    /// <summary>The checkpoint or the restore will fail unless something is done first.</summary>
+    Blocker = 0,
+
+    /// <summary>An option of criu takes care of it, and is chosen or was given.</summary>
+    Option,
+
+    /// <summary>It will work, but something will not be as it was.</summary>
+    Warning,
+
+    /// <summary>Worth knowing; nothing needs to be done.</summary>
+    Note,
+}
+
+/// <summary>One thing that was found when a process or an image was looked at before a checkpoint or a restore.</summary>
+public sealed record CracFinding
+{
+    /// <summary>How much it weighs.</summary>
+    public required CracFindingSeverity Severity { get; init; }
+
+    /// <summary>The process it is about, by the pid seen from here; for an image, the pid recorded in it. Null when it is about none or all.</summary>
+    public int? ProcessId { get; init; }
+
+    /// <summary>What was found, such as <c>descriptor 7: tcp 10.0.0.5:5432 ESTABLISHED</c>.</summary>
+    public required string What { get; init; }
+
+    /// <summary>The reason that an operation failing over it would give.</summary>
+    public required CracReason Reason { get; init; }
+
+    /// <summary>Why it matters, in one or two sentences that need no knowledge of CRIU.</summary>
+    public required string Why { get; init; }
+
+    /// <summary>What takes care of it: the parameter that does, or what the program would have to do. Null where nothing needs to be done.</summary>
+    public string? Mend { get; init; }
+
+    /// <summary>criu's option that takes care of it, without dashes, such as <c>ghost-limit</c>. Null where none does, or none was chosen or given.</summary>
+    public string? CriuOption { get; init; }
+
+    /// <summary>The value of <see cref="CriuOption"/>; null for an option without one.</summary>
+    public string? CriuValue { get; init; }
+
+    /// <summary>Whether <see cref="CriuOption"/> was chosen by PSCrac rather than given by the caller.</summary>
+    public bool IsAutomatic { get; init; }
+
+    /// <summary>The severity, what and why on one line.</summary>
+    public override string ToString() => $"{Severity}: {What}: {Why}";
+}

@@ -1,0 +1,97 @@
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight;
+
+/// <summary>What the rules look at, what several of them need to know of it, and where their findings go.</summary>
+internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOptions options, PreflightEnvironment environment)
+{
+    private HashSet<ulong>? _socketInodes;
+
+    internal ProcessTreeSnapshot Tree { get; } = tree;
+
+    internal PreflightOptions Options { get; } = options;
+
+    internal PreflightEnvironment Environment { get; } = environment;
+
+    internal List<CracFinding> Findings { get; } = [];
+
+    /// <summary>The mounts by which criu looks up what a file was opened through: the root's, which all members share unless they moved away.</summary>
+    internal MountTable? Mounts => Tree.Root.Mounts;
+
+    /// <summary>Whether a socket is open in the tree.</summary>
+    internal bool HasSocket(ulong inode)
+    {
+        if (_socketInodes is null)
+        {
+            _socketInodes = [];
+            foreach (ProcessSnapshot member in Tree.Members)
+            {
+                _socketInodes.UnionWith(member.SocketProtocols.Keys);
+            }
+        }
+
+        return _socketInodes.Contains(inode);
+    }
+
+    /// <summary>The sockets of one member, each once, with the lowest descriptor it is open on.</summary>
+    internal static IEnumerable<(ProcessDescriptor Descriptor, SocketEntry Socket)> SocketsOf(ProcessSnapshot member)
+    {
+        if (member.SocketProtocols.Count == 0)
+        {
+            yield break;
+        }
+
+        var seen = new HashSet<ulong>();
+        foreach (ProcessDescriptor descriptor in member.Descriptors)
+        {
+            if (descriptor.Kind == DescriptorKind.Socket && seen.Add(descriptor.Status.Inode))
+            {
+                yield return (descriptor, member.FindSocket(descriptor)!);
+            }
+        }
+    }
+
+    /// <summary>Adds something that cannot work as it is.</summary>
+    internal void Block(int? processId, string what, CracReason reason, string why, string mend) =>
+        Add(CracFindingSeverity.Blocker, processId, what, reason, why, mend);
+
+    /// <summary>Adds something that will not be as it was.</summary>
+    internal void Warn(int? processId, string what, CracReason reason, string why, string? mend) =>
+        Add(CracFindingSeverity.Warning, processId, what, reason, why, mend);
+
+    /// <summary>Adds something worth knowing.</summary>
+    internal void Note(int? processId, string what, CracReason reason, string why, string? mend = null) =>
+        Add(CracFindingSeverity.Note, processId, what, reason, why, mend);
+
+    /// <summary>
+    /// Adds something that an option takes care of: chosen where it loses nothing and choosing is on, otherwise a blocker that names it.
+    /// </summary>
+    internal void Offer(int? processId, string what, CracReason reason, string why, string mend, OptionOffer offer)
+    {
+        bool automatic = !offer.IsGiven && offer.LosesNothing && Options.ChooseOptions;
+        bool handled = offer.IsGiven || automatic;
+        Findings.Add(new CracFinding
+        {
+            Severity = handled ? CracFindingSeverity.Option : CracFindingSeverity.Blocker,
+            ProcessId = processId,
+            What = what,
+            Reason = reason,
+            Why = why,
+            Mend = automatic ? $"{offer.Parameter} is chosen." : offer.IsGiven ? $"{offer.Parameter} is given." : mend,
+            CriuOption = handled ? offer.CriuOption : null,
+            CriuValue = handled ? offer.Value : null,
+            IsAutomatic = automatic,
+        });
+    }
+
+    private void Add(CracFindingSeverity severity, int? processId, string what, CracReason reason, string why, string? mend) =>
+        Findings.Add(new CracFinding
+        {
+            Severity = severity,
+            ProcessId = processId,
+            What = what,
+            Reason = reason,
+            Why = why,
+            Mend = mend,
+        });
+}

@@ -1,0 +1,87 @@
+using PSCrac.Preflight.Rules;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight;
+
+/// <summary>
+/// Looks at a live process and its descendants and says, before anything is stopped, whether criu can checkpoint them, with
+/// which options, and what will be stale afterwards. It only reads: nothing is traced, frozen or signalled.
+/// </summary>
+public sealed class ProcessPreflight
+{
+    private static readonly PreflightRule[] s_rules =
+    [
+        new EligibilityRule(),
+        new PrivilegeRule(),
+        new TracerRule(),
+        new NamespaceRule(),
+        new SessionRule(),
+        new TerminalRule(),
+        new FileLockRule(),
+        new UnlinkedFileRule(),
+        new FileReachRule(),
+        new ProcFileRule(),
+        new TcpConnectionRule(),
+        new TcpListenerRule(),
+        new DatagramSocketRule(),
+        new SocketFamilyRule(),
+        new UnixSocketRule(),
+        new NetlinkSocketRule(),
+        new PipeRule(),
+        new EventPollRule(),
+        new InotifyRule(),
+        new ProcessHandleRule(),
+        new KernelObjectRule(),
+        new DeviceRule(),
+        new MappingRule(),
+        new SpecialMemoryRule(),
+        new SeccompRule(),
+        new ThirtyTwoBitRule(),
+        new CgroupRule(),
+        new StaleTextRule(),
+        new StaleAddressRule(),
+        new StaleLogRule(),
+        new StaleTemporaryFileRule(),
+        new StaleClockRule(),
+        new StaleRandomRule(),
+    ];
+
+    private ProcessPreflight(ProcessTreeSnapshot tree, List<CracFinding> findings)
+    {
+        Tree = tree;
+        Findings = findings;
+        CanCheckpoint = !findings.Exists(finding => finding.Severity == CracFindingSeverity.Blocker);
+        Options = AutomaticOptions.From(findings);
+    }
+
+    /// <summary>The tree as it was read.</summary>
+    public ProcessTreeSnapshot Tree { get; }
+
+    /// <summary>What was found, blockers first.</summary>
+    public IReadOnlyList<CracFinding> Findings { get; }
+
+    /// <summary>Whether nothing stands in the way of a checkpoint.</summary>
+    public bool CanCheckpoint { get; }
+
+    /// <summary>The options to use besides those the caller gave.</summary>
+    public AutomaticOptions Options { get; }
+
+    /// <summary>Looks at a process and its descendants.</summary>
+    /// <param name="processId">The root's pid.</param>
+    /// <param name="options">What the caller has decided; null for nothing.</param>
+    /// <param name="environment">The side that will make the checkpoint; null to look now.</param>
+    /// <exception cref="CracException">No process has this pid (<see cref="CracReason.ProcessNotFound"/>).</exception>
+    public static ProcessPreflight Examine(int processId, PreflightOptions? options = null, PreflightEnvironment? environment = null)
+    {
+        ProcessTreeSnapshot tree = ProcessTreeSnapshot.Read(processId);
+        var subject = new PreflightSubject(tree, options ?? PreflightOptions.Default, environment ?? PreflightEnvironment.Read());
+        foreach (PreflightRule rule in s_rules)
+        {
+            rule.Examine(subject);
+        }
+
+        // A stable sort: within a severity, findings stay in the order of the rules.
+        List<CracFinding> findings = [.. subject.Findings.OrderBy(finding => finding.Severity)];
+        return new ProcessPreflight(tree, findings);
+    }
+}

@@ -1,0 +1,49 @@
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.Rules;
+
+/// <summary>What criu needs to be allowed (capabilities(7); criu's crtools.c and parasite-syscall.c).</summary>
+internal sealed class PrivilegeRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        PreflightEnvironment environment = subject.Environment;
+        if (!environment.CanCheckpointOwn)
+        {
+            subject.Warn(
+                null,
+                $"user {environment.UserId} without CAP_CHECKPOINT_RESTORE",
+                CracReason.PermissionDenied,
+                "CRIU needs this capability, or root, to stop a process and take it apart.",
+                "Use sudo, or give criu itself the capability: sudo setcap cap_checkpoint_restore+eip $(command -v criu)");
+        }
+
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            ProcessStatus status = member.Status;
+            if (status.UserId < 0 || status.UserId == environment.UserId || status.HasEnded)
+            {
+                continue;
+            }
+
+            if (!environment.IsPrivileged)
+            {
+                subject.Block(
+                    status.ProcessId,
+                    $"a process of user {status.UserId}",
+                    CracReason.PermissionDenied,
+                    "Only root may checkpoint the processes of another user.",
+                    "Use sudo.");
+            }
+            else if (!environment.CanReadOthersLimits)
+            {
+                subject.Block(
+                    status.ProcessId,
+                    $"a process of user {status.UserId}, and CAP_SYS_RESOURCE is missing",
+                    CracReason.PermissionDenied,
+                    "CRIU reads the resource limits of what it checkpoints, and of another user's process only with this capability.",
+                    "Run where CAP_SYS_RESOURCE is granted (containers often drop it), or run the program as this user.");
+            }
+        }
+    }
+}

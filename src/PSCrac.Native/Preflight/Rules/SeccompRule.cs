@@ -1,0 +1,38 @@
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.Rules;
+
+/// <summary>Seccomp: criu suspends the filters while it works and puts them back (criu's seccomp.c), for which it has to be root.</summary>
+internal sealed class SeccompRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            ProcessStatus status = member.Status;
+            if (status.SeccompMode == 0)
+            {
+                continue;
+            }
+
+            string what = status.SeccompMode == 1 ? "seccomp, strict mode" : $"seccomp, {status.SeccompFilterCount} filters";
+            if (subject.Environment.IsPrivileged)
+            {
+                subject.Note(
+                    status.ProcessId,
+                    what,
+                    CracReason.PermissionDenied,
+                    "The filters are suspended while CRIU works, and are in place again after the restore.");
+            }
+            else
+            {
+                subject.Block(
+                    status.ProcessId,
+                    what,
+                    CracReason.PermissionDenied,
+                    "Only root may suspend the filters, and without that CRIU's own calls would be caught by them.",
+                    "Use sudo.");
+            }
+        }
+    }
+}

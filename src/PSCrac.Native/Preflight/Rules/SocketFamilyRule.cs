@@ -1,0 +1,35 @@
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.Rules;
+
+/// <summary>Sockets of families or protocols that criu does not know (criu's sockets.c and sk-inet.c).</summary>
+internal sealed class SocketFamilyRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            foreach ((ProcessDescriptor descriptor, SocketEntry socket) in PreflightSubject.SocketsOf(member))
+            {
+                if (socket.Protocol == SocketProtocol.MultipathTcp)
+                {
+                    subject.Block(
+                        member.ProcessId,
+                        $"descriptor {descriptor.Number}: multipath tcp {socket.Local}",
+                        CracReason.ResourceUnsupported,
+                        "CRIU knows TCP but not its multipath form.",
+                        "Turn it off in the program; for Go programs set GODEBUG=multipathtcp=0.");
+                }
+                else if (socket is { Protocol: SocketProtocol.Other, ProtocolName: { } name })
+                {
+                    subject.Block(
+                        member.ProcessId,
+                        $"descriptor {descriptor.Number}: socket of protocol {name}",
+                        CracReason.ResourceUnsupported,
+                        "CRIU does not know this kind of socket.",
+                        "The program would have to close it before the checkpoint and open it after the restore.");
+                }
+            }
+        }
+    }
+}

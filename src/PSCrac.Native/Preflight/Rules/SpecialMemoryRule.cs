@@ -1,0 +1,33 @@
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.Rules;
+
+/// <summary>Memory that the restoring side has to be able to give: locked pages, huge pages.</summary>
+internal sealed class SpecialMemoryRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            ProcessStatus status = member.Status;
+            if (status.LockedBytes > 0)
+            {
+                subject.Note(
+                    status.ProcessId,
+                    $"{status.LockedBytes >> 10} KB of locked memory",
+                    CracReason.ResourceUnsupported,
+                    "It is locked again by the restore, which needs the limit for it (RLIMIT_MEMLOCK) or CAP_IPC_LOCK.");
+            }
+
+            if (status.HugeBytes > 0)
+            {
+                subject.Warn(
+                    status.ProcessId,
+                    $"{status.HugeBytes >> 20} MB on huge pages",
+                    CracReason.ResourceUnsupported,
+                    "The restore needs as many free huge pages.",
+                    "Reserve them there: sysctl vm.nr_hugepages");
+            }
+        }
+    }
+}

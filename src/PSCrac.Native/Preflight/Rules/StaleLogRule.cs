@@ -1,0 +1,41 @@
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.Rules;
+
+/// <summary>
+/// Files that may grow between checkpoint and restore. A restore checks the size of every open file, except of those opened for
+/// appending only (criu's files-reg.c).
+/// </summary>
+internal sealed class StaleLogRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        var seen = new HashSet<(DeviceNumber, ulong)>();
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            foreach (ProcessDescriptor descriptor in member.Descriptors)
+            {
+                if (descriptor is not { Kind: DescriptorKind.RegularFile, IsUnlinked: false, IsPathOnly: false }
+                    || (descriptor.IsAppending && !descriptor.CanRead)
+                    || !seen.Add((descriptor.Status.Device, descriptor.Status.Inode)))
+                {
+                    continue;
+                }
+
+                bool looksLikeLog = descriptor.Target.EndsWith(".log", StringComparison.Ordinal)
+                    || descriptor.Target.StartsWith("/var/log/", StringComparison.Ordinal);
+                if (looksLikeLog || (subject.Options.LeaveRunning && descriptor.CanWrite))
+                {
+                    subject.Warn(
+                        member.ProcessId,
+                        $"descriptor {descriptor.Number}: {descriptor.Target}, {descriptor.Status.SizeBytes} bytes",
+                        CracReason.FileChanged,
+                        subject.Options.LeaveRunning && descriptor.CanWrite
+                            ? "The process goes on writing to it, and the restore fails when its size is not what it was."
+                            : "It looks like a log. The restore fails when its size is not what it was, for instance because another program wrote to it or it was rotated.",
+                        "Restore with -ReopenGrownFile, or let the program open its logs for appending only.");
+                }
+            }
+        }
+    }
+}

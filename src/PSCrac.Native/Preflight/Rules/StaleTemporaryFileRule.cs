@@ -1,0 +1,63 @@
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.Rules;
+
+/// <summary>Files in folders that are cleaned or emptied: by a reboot, by tmpfiles, by the job's end. One finding a process.</summary>
+internal sealed class StaleTemporaryFileRule : PreflightRule
+{
+    private const int Shown = 3;
+
+    private static readonly string[] s_folders = ["/tmp/", "/var/tmp/", "/dev/shm/", "/run/", "/var/run/"];
+
+    internal override void Examine(PreflightSubject subject)
+    {
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            var paths = new SortedSet<string>(StringComparer.Ordinal);
+            foreach (ProcessDescriptor descriptor in member.Descriptors)
+            {
+                if (descriptor is { IsUnlinked: false, Kind: DescriptorKind.RegularFile or DescriptorKind.Directory or DescriptorKind.Fifo } && IsTemporary(descriptor.Target))
+                {
+                    paths.Add(descriptor.Target);
+                }
+            }
+
+            foreach (MemoryArea area in member.Areas)
+            {
+                if (area is { Kind: MemoryAreaKind.File, IsUnlinked: false } && IsTemporary(area.Path))
+                {
+                    paths.Add(area.Path);
+                }
+            }
+
+            if (member.CommandLine.WorkingDirectory is { } folder && IsTemporary(folder + "/"))
+            {
+                paths.Add(folder);
+            }
+
+            if (paths.Count > 0)
+            {
+                string more = paths.Count > Shown ? $" and {paths.Count - Shown} more" : "";
+                subject.Warn(
+                    member.ProcessId,
+                    $"temporary files: {string.Join(", ", paths.Take(Shown))}{more}",
+                    CracReason.FileMissing,
+                    "They have to be there at the restore, in the same size, and such folders are cleaned by reboots and by age.",
+                    "Restore before that happens, or let the program keep its files elsewhere.");
+            }
+        }
+    }
+
+    private static bool IsTemporary(string path)
+    {
+        foreach (string folder in s_folders)
+        {
+            if (path.StartsWith(folder, StringComparison.Ordinal))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

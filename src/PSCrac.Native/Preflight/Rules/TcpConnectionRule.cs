@@ -1,0 +1,97 @@
+using System.Net;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.Rules;
+
+/// <summary>
+/// Open TCP connections: criu keeps or closes them only when told to (criu's sk-inet.c). When both ends are in the tree, keeping
+/// loses nothing; when one is elsewhere, someone has to decide.
+/// </summary>
+internal sealed class TcpConnectionRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        HashSet<(IPEndPoint, IPEndPoint)> ends = FindEnds(subject);
+        var seen = new HashSet<ulong>();
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            foreach ((ProcessDescriptor descriptor, SocketEntry socket) in PreflightSubject.SocketsOf(member))
+            {
+                if (socket is { Protocol: SocketProtocol.Tcp, IsConnected: true } && seen.Add(socket.Inode))
+                {
+                    Report(subject, member, descriptor, socket, isInside: ends.Contains((socket.Remote!, socket.Local!)));
+                }
+            }
+        }
+    }
+
+    private static HashSet<(IPEndPoint Local, IPEndPoint Remote)> FindEnds(PreflightSubject subject)
+    {
+        var ends = new HashSet<(IPEndPoint, IPEndPoint)>();
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            foreach ((_, SocketEntry socket) in PreflightSubject.SocketsOf(member))
+            {
+                if (socket is { Protocol: SocketProtocol.Tcp, IsConnected: true, Local: { } local, Remote: { } remote })
+                {
+                    ends.Add((local, remote));
+                }
+            }
+        }
+
+        return ends;
+    }
+
+    private static void Report(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor, SocketEntry socket, bool isInside)
+    {
+        string what = $"descriptor {descriptor.Number}: tcp {socket.Remote} {NameOf(socket.State)}";
+        PreflightOptions options = subject.Options;
+        if (options.TcpClose && !options.TcpEstablished)
+        {
+            subject.Offer(
+                member.ProcessId,
+                what,
+                CracReason.TcpConnectionOpen,
+                "The program will find the connection closed after the restore.",
+                "",
+                new OptionOffer("-TcpClose", "tcp-close", null, IsGiven: true, LosesNothing: false));
+            return;
+        }
+
+        var keep = new OptionOffer("-TcpEstablished", "tcp-established", null, options.TcpEstablished, LosesNothing: isInside);
+        if (isInside)
+        {
+            subject.Offer(
+                member.ProcessId,
+                what,
+                CracReason.TcpConnectionOpen,
+                "Both ends of the connection are in the tree, so it is kept with all that is under way in it.",
+                "Give -TcpEstablished.",
+                keep);
+        }
+        else
+        {
+            subject.Offer(
+                member.ProcessId,
+                what,
+                CracReason.TcpConnectionOpen,
+                "The other end is outside the tree and will not stop and wait. Kept, the connection is blocked by a firewall rule until the restore, and lost if the other end gives up; closed, the program has to connect again.",
+                "Give -TcpEstablished to keep it, or -TcpClose to close it; or let the program close its connections first.",
+                keep);
+        }
+    }
+
+    private static string NameOf(SocketState state) => state switch
+    {
+        SocketState.Established => "ESTABLISHED",
+        SocketState.SynSent => "SYN_SENT",
+        SocketState.SynReceived => "SYN_RECV",
+        SocketState.FinWait1 => "FIN_WAIT1",
+        SocketState.FinWait2 => "FIN_WAIT2",
+        SocketState.CloseWait => "CLOSE_WAIT",
+        SocketState.LastAck => "LAST_ACK",
+        SocketState.Closing => "CLOSING",
+        SocketState.TimeWait => "TIME_WAIT",
+        _ => state.ToString(),
+    };
+}

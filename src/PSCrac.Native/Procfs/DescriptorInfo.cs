@@ -1,0 +1,131 @@
+namespace PSCrac.Procfs;
+
+/// <summary>Reads /proc/PID/fdinfo/FD, whose lines each kind of file adds to in its own way: proc(5) and Documentation/filesystems/proc.rst.</summary>
+internal static class DescriptorInfo
+{
+    /// <summary>The descriptor with what its fdinfo tells.</summary>
+    internal static ProcessDescriptor Add(ProcessDescriptor descriptor, ReadOnlySpan<byte> text)
+    {
+        int flags = 0, mountId = -1;
+        long position = 0;
+        int? clock = null, terminal = null, process = null;
+        List<FileLock>? locks = null;
+        List<EventPollTarget>? targets = null;
+        List<InotifyWatch>? watches = null;
+        if (descriptor.Status is { Type: FileType.CharacterDevice, SpecialDevice.Major: >= 136 and <= 143 } slave)
+        {
+            terminal = (int)(((slave.SpecialDevice.Major - 136) << 20) + slave.SpecialDevice.Minor);
+        }
+
+        var lines = new AsciiReader(text);
+        while (lines.TryReadLine(out ReadOnlySpan<byte> line))
+        {
+            if (line.StartsWith("inotify "u8))
+            {
+                (watches ??= []).Add(ParseWatch(line));
+                continue;
+            }
+
+            var words = new AsciiReader(line);
+            ReadOnlySpan<byte> key = words.ReadUntil((byte)':');
+            switch (key)
+            {
+                case var _ when key.SequenceEqual("pos"u8):
+                    position = words.ReadInt64();
+                    break;
+                case var _ when key.SequenceEqual("flags"u8):
+                    flags = ParseOctal(words.ReadWord());
+                    break;
+                case var _ when key.SequenceEqual("mnt_id"u8):
+                    mountId = words.ReadInt32();
+                    break;
+                case var _ when key.SequenceEqual("lock"u8):
+                    if (FileLock.Parse(words.Rest) is { } held)
+                    {
+                        (locks ??= []).Add(held);
+                    }
+
+                    break;
+                case var _ when key.SequenceEqual("tfd"u8):
+                    (targets ??= []).Add(ParseTarget(words));
+                    break;
+                case var _ when key.SequenceEqual("clockid"u8):
+                    clock = words.ReadInt32();
+                    break;
+                case var _ when key.SequenceEqual("tty-index"u8):
+                    terminal = words.ReadInt32();
+                    break;
+                case var _ when key.SequenceEqual("Pid"u8):
+                    process = words.ReadInt32();
+                    break;
+            }
+        }
+
+        return descriptor with
+        {
+            Flags = flags,
+            Position = position,
+            MountId = mountId,
+            ClockId = clock,
+            TerminalIndex = terminal,
+            TargetProcessId = descriptor.Kind == DescriptorKind.ProcessHandle ? process ?? -1 : null,
+            Locks = locks ?? (IReadOnlyList<FileLock>)[],
+            PollTargets = targets ?? (IReadOnlyList<EventPollTarget>)[],
+            Watches = watches ?? (IReadOnlyList<InotifyWatch>)[],
+        };
+    }
+
+    private static EventPollTarget ParseTarget(AsciiReader words)
+    {
+        // tfd:        5 events:       19 data:                5  pos:0 ino:61 sdev:1
+        int number = words.ReadInt32();
+        ulong inode = 0;
+        for (ReadOnlySpan<byte> word = words.ReadWord(); !word.IsEmpty; word = words.ReadWord())
+        {
+            if (word.StartsWith("ino:"u8))
+            {
+                inode = AsciiReader.ParseHex(word[4..]);
+            }
+        }
+
+        return new EventPollTarget(number, inode);
+    }
+
+    private static InotifyWatch ParseWatch(ReadOnlySpan<byte> line)
+    {
+        // inotify wd:1 ino:2 sdev:800001 mask:800afce ignored_mask:0 fhandle-bytes:8 fhandle-type:1 f_handle:…
+        var words = new AsciiReader(line);
+        ulong inode = 0;
+        uint device = 0;
+        bool handle = false;
+        for (ReadOnlySpan<byte> word = words.ReadWord(); !word.IsEmpty; word = words.ReadWord())
+        {
+            if (word.StartsWith("ino:"u8))
+            {
+                inode = AsciiReader.ParseHex(word[4..]);
+            }
+            else if (word.StartsWith("sdev:"u8))
+            {
+                device = (uint)AsciiReader.ParseHex(word[5..]);
+            }
+            else if (word.StartsWith("f_handle:"u8))
+            {
+                handle = true;
+            }
+        }
+
+        // Here the kernel writes its own dev_t, with 20 bits for the minor number.
+        return new InotifyWatch(inode, new DeviceNumber(device >> 20, device & 0xfffff), handle);
+    }
+
+    private static int ParseOctal(ReadOnlySpan<byte> word)
+    {
+        int value = 0;
+        foreach (byte digit in word)
+        {
+            value = (value << 3) | (digit - '0');
+        }
+
+        return value;
+    }
+}

@@ -1,0 +1,65 @@
+namespace PSCrac.Procfs;
+
+/// <summary>How a lock is held.</summary>
+public enum FileLockKind
+{
+    /// <summary>A record lock of a process: fcntl(2) F_SETLK.</summary>
+    Posix,
+
+    /// <summary>A lock on a whole open file: flock(2).</summary>
+    Flock,
+
+    /// <summary>A record lock of an open file: fcntl(2) F_OFD_SETLK.</summary>
+    OpenFile,
+
+    /// <summary>A lease, fcntl(2) F_SETLEASE, or a file server's delegation.</summary>
+    Lease,
+
+    /// <summary>A kind this version does not know.</summary>
+    Other,
+}
+
+/// <summary>One lock that is held through a descriptor: a "lock:" line of /proc/PID/fdinfo/FD, written as in /proc/locks (proc(5)).</summary>
+/// <param name="Kind">How it is held.</param>
+/// <param name="IsExclusive">Whether it is a write lock rather than a shared one.</param>
+/// <param name="IsBreaking">Whether it is a lease that the kernel has asked back.</param>
+/// <param name="OwnerProcessId">The pid that took it; -1 for locks of an open file, 0 when that process is outside our pid namespace or gone.</param>
+/// <param name="Start">The first byte.</param>
+/// <param name="End">The last byte; null to the file's end, however far it grows.</param>
+public sealed record FileLock(FileLockKind Kind, bool IsExclusive, bool IsBreaking, int OwnerProcessId, long Start, long? End)
+{
+    /// <summary>Parses what follows "lock:"; null when there is nothing, which older kernels write for locks of other pid namespaces.</summary>
+    internal static FileLock? Parse(ReadOnlySpan<byte> line)
+    {
+        // 1: POSIX  ADVISORY  WRITE 6721 fe:00:1048 0 EOF
+        var words = new AsciiReader(line);
+        if (words.ReadWord().IsEmpty)
+        {
+            return null;
+        }
+
+        ReadOnlySpan<byte> kind = words.ReadWord();
+        ReadOnlySpan<byte> state = words.ReadWord();
+        ReadOnlySpan<byte> access = words.ReadWord();
+        int owner = words.ReadInt32();
+        words.Skip(1);
+        long start = words.ReadInt64();
+        ReadOnlySpan<byte> end = words.ReadWord();
+        return new FileLock(
+            KindOf(kind),
+            access.SequenceEqual("WRITE"u8),
+            state.SequenceEqual("BREAKING"u8) || state.SequenceEqual("BREAKER"u8),
+            owner,
+            start,
+            end.SequenceEqual("EOF"u8) ? null : AsciiReader.ParseInt64(end));
+    }
+
+    private static FileLockKind KindOf(ReadOnlySpan<byte> word) => word switch
+    {
+        _ when word.SequenceEqual("POSIX"u8) => FileLockKind.Posix,
+        _ when word.SequenceEqual("FLOCK"u8) => FileLockKind.Flock,
+        _ when word.SequenceEqual("OFDLCK"u8) => FileLockKind.OpenFile,
+        _ when word.SequenceEqual("LEASE"u8) || word.SequenceEqual("DELEG"u8) => FileLockKind.Lease,
+        _ => FileLockKind.Other,
+    };
+}

@@ -1,0 +1,69 @@
+namespace PSCrac.Procfs;
+
+/// <summary>A device's number.</summary>
+/// <param name="Major">The driver's part.</param>
+/// <param name="Minor">The driver's own count.</param>
+public readonly record struct DeviceNumber(uint Major, uint Minor)
+{
+    /// <summary>Both parts in decimal, as ls(1) and criu's log write them.</summary>
+    public override string ToString() => $"{Major}:{Minor}";
+
+    /// <summary>Takes apart the number as the kernel encodes it for user space: field 7 of stat, sdev of fdinfo (new_encode_dev()).</summary>
+    internal static DeviceNumber Decode(uint number) => new((number >> 8) & 0xfff, (number & 0xff) | ((number >> 12) & 0xfff00));
+}
+
+/// <summary>What kind of file an inode is: the type bits of st_mode, inode(7).</summary>
+public enum FileType
+{
+    /// <summary>None of those below: an anonymous inode of the kernel.</summary>
+    None = 0,
+
+    /// <summary>A FIFO or a pipe.</summary>
+    Fifo = 0x1000,
+
+    /// <summary>A character device.</summary>
+    CharacterDevice = 0x2000,
+
+    /// <summary>A directory.</summary>
+    Directory = 0x4000,
+
+    /// <summary>A block device.</summary>
+    BlockDevice = 0x6000,
+
+    /// <summary>A regular file.</summary>
+    Regular = 0x8000,
+
+    /// <summary>A symbolic link.</summary>
+    SymbolicLink = 0xa000,
+
+    /// <summary>A socket.</summary>
+    Socket = 0xc000,
+}
+
+/// <summary>What statx(2) tells about a file.</summary>
+/// <param name="Device">The device of the file's filesystem. Files of a btrfs subvolume have another one than their mount.</param>
+/// <param name="Inode">The inode's number.</param>
+/// <param name="Mode">Type and permission bits, st_mode.</param>
+/// <param name="LinkCount">The count of names. 0 when the file is open or mapped but has no name any more.</param>
+/// <param name="UserId">The owner.</param>
+/// <param name="GroupId">The group.</param>
+/// <param name="SizeBytes">The length, bytes.</param>
+/// <param name="AllocatedBytes">The room it takes, bytes; less than the length where there are holes.</param>
+/// <param name="SpecialDevice">The device that the file stands for, where it is a device.</param>
+public readonly record struct FileStatus(
+    DeviceNumber Device,
+    ulong Inode,
+    int Mode,
+    uint LinkCount,
+    uint UserId,
+    uint GroupId,
+    long SizeBytes,
+    long AllocatedBytes,
+    DeviceNumber SpecialDevice)
+{
+    /// <summary>The type bits of <see cref="Mode"/>.</summary>
+    public FileType Type => (FileType)(Mode & 0xf000);
+
+    /// <summary>Whether both are the same file.</summary>
+    internal bool IsSameFile(in FileStatus other) => Inode == other.Inode && Device == other.Device;
+}

@@ -1,0 +1,79 @@
+using System.Net;
+using System.Text;
+
+namespace PSCrac.Procfs;
+
+/// <summary>
+/// The IP addresses of a process's network namespace: /proc/PID/net/fib_trie and if_inet6, which tell them for any namespace
+/// without entering it.
+/// </summary>
+public static class LocalAddresses
+{
+    /// <summary>The addresses that are not loopback or link-local ones, as text; empty when the process is gone.</summary>
+    public static IReadOnlyList<string> Read(int processId)
+    {
+        using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
+        var addresses = new List<string>();
+        if (directory is null)
+        {
+            return addresses;
+        }
+
+        if (directory.TryRead("net/fib_trie", out ProcText routes, expectedLength: 4096))
+        {
+            using (routes)
+            {
+                AddVersion4(addresses, routes.Bytes);
+            }
+        }
+
+        if (directory.TryRead("net/if_inet6", out ProcText interfaces, expectedLength: 1024))
+        {
+            using (interfaces)
+            {
+                AddVersion6(addresses, interfaces.Bytes);
+            }
+        }
+
+        return addresses;
+    }
+
+    private static void AddVersion4(List<string> addresses, ReadOnlySpan<byte> text)
+    {
+        // A line "|-- 10.0.0.5" is followed by what it is: "/32 host LOCAL" for an address of ours.
+        string candidate = "";
+        var lines = new AsciiReader(text);
+        while (lines.TryReadLine(out ReadOnlySpan<byte> line))
+        {
+            int mark = line.IndexOf("|-- "u8);
+            if (mark >= 0)
+            {
+                candidate = Encoding.ASCII.GetString(line[(mark + 4)..]);
+            }
+            else if (line.IndexOf("host LOCAL"u8) >= 0 && !candidate.StartsWith("127.", StringComparison.Ordinal) && !addresses.Contains(candidate))
+            {
+                addresses.Add(candidate);
+            }
+        }
+    }
+
+    private static void AddVersion6(List<string> addresses, ReadOnlySpan<byte> text)
+    {
+        // fe80000000000000020c29fffe0a0b0c 02 40 20 80     eth0
+        var lines = new AsciiReader(text);
+        while (lines.TryReadLine(out ReadOnlySpan<byte> line))
+        {
+            ReadOnlySpan<byte> digits = new AsciiReader(line).ReadWord();
+            if (digits.Length != 32)
+            {
+                continue;
+            }
+
+            var address = new IPAddress(Convert.FromHexString(Encoding.ASCII.GetString(digits)));
+            if (!address.IsIPv6LinkLocal && !IPAddress.IsLoopback(address))
+            {
+                addresses.Add(address.ToString());
+            }
+        }
+    }
+}

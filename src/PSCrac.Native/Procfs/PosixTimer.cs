@@ -1,0 +1,38 @@
+namespace PSCrac.Procfs;
+
+/// <summary>A timer of timer_create(2), a paragraph of /proc/PID/timers (proc(5)).</summary>
+/// <param name="Id">The timer's number in its process.</param>
+/// <param name="ClockId">The clock, as clock_gettime(2) numbers them.</param>
+public sealed record PosixTimer(int Id, int ClockId)
+{
+    /// <summary>Reads the timers of an opened process; null when it is gone, may not be looked into, or the kernel does not tell.</summary>
+    internal static List<PosixTimer>? TryRead(ProcessDirectory directory)
+    {
+        if (!directory.TryRead("timers", out ProcText text, expectedLength: 512))
+        {
+            return null;
+        }
+
+        using (text)
+        {
+            var timers = new List<PosixTimer>();
+            int id = 0;
+            var lines = new AsciiReader(text.Bytes);
+            while (lines.TryReadLine(out ReadOnlySpan<byte> line))
+            {
+                var words = new AsciiReader(line);
+                ReadOnlySpan<byte> key = words.ReadUntil((byte)':');
+                if (key.SequenceEqual("ID"u8))
+                {
+                    id = words.ReadInt32();
+                }
+                else if (key.SequenceEqual("ClockID"u8))
+                {
+                    timers.Add(new PosixTimer(id, words.ReadInt32()));
+                }
+            }
+
+            return timers;
+        }
+    }
+}

@@ -1,0 +1,153 @@
+using System.Net;
+
+namespace PSCrac.Procfs;
+
+/// <summary>The protocol of a socket.</summary>
+public enum SocketProtocol
+{
+    /// <summary>One that criu does not know either; <see cref="SocketEntry.ProtocolName"/> has the kernel's name.</summary>
+    Other = 0,
+
+    /// <summary>TCP over IPv4 or IPv6.</summary>
+    Tcp,
+
+    /// <summary>UDP over IPv4 or IPv6.</summary>
+    Udp,
+
+    /// <summary>UDP-Lite over IPv4 or IPv6.</summary>
+    UdpLite,
+
+    /// <summary>ICMP echo sockets ("ping") over IPv4 or IPv6.</summary>
+    Icmp,
+
+    /// <summary>Raw IPv4 or IPv6.</summary>
+    Raw,
+
+    /// <summary>unix(7).</summary>
+    Unix,
+
+    /// <summary>netlink(7).</summary>
+    Netlink,
+
+    /// <summary>packet(7).</summary>
+    Packet,
+
+    /// <summary>Multipath TCP.</summary>
+    MultipathTcp,
+}
+
+/// <summary>The states of a socket as the kernel numbers them for TCP (include/net/tcp_states.h). Unix sockets are Established, Listen or Close.</summary>
+public enum SocketState
+{
+    /// <summary>Not known.</summary>
+    Unknown = 0,
+
+    /// <summary>ESTABLISHED: connected.</summary>
+    Established = 1,
+
+    /// <summary>SYN_SENT: calling.</summary>
+    SynSent = 2,
+
+    /// <summary>SYN_RECV: being called.</summary>
+    SynReceived = 3,
+
+    /// <summary>FIN_WAIT1: closed by us, not yet confirmed.</summary>
+    FinWait1 = 4,
+
+    /// <summary>FIN_WAIT2: closed by us.</summary>
+    FinWait2 = 5,
+
+    /// <summary>TIME_WAIT: closed by both, kept for stragglers.</summary>
+    TimeWait = 6,
+
+    /// <summary>CLOSE: not connected.</summary>
+    Close = 7,
+
+    /// <summary>CLOSE_WAIT: closed by the other side.</summary>
+    CloseWait = 8,
+
+    /// <summary>LAST_ACK: closed by both, not yet confirmed.</summary>
+    LastAck = 9,
+
+    /// <summary>LISTEN: waiting for callers.</summary>
+    Listen = 10,
+
+    /// <summary>CLOSING: closed by both at once.</summary>
+    Closing = 11,
+}
+
+/// <summary>How a unix socket carries data, as socket(2) numbers it.</summary>
+public enum UnixSocketType
+{
+    /// <summary>Not a unix socket, or not known.</summary>
+    None = 0,
+
+    /// <summary>SOCK_STREAM.</summary>
+    Stream = 1,
+
+    /// <summary>SOCK_DGRAM.</summary>
+    Datagram = 2,
+
+    /// <summary>SOCK_SEQPACKET.</summary>
+    SequencedPacket = 5,
+}
+
+/// <summary>One socket of a network namespace.</summary>
+public sealed record SocketEntry
+{
+    /// <summary>The socket's inode: the number in socket:[1234].</summary>
+    public required ulong Inode { get; init; }
+
+    /// <summary>The protocol.</summary>
+    public required SocketProtocol Protocol { get; init; }
+
+    /// <summary>The kernel's name of the protocol, such as TCPv6 or VSOCK; null where not asked for.</summary>
+    public string? ProtocolName { get; init; }
+
+    /// <summary>The state.</summary>
+    public SocketState State { get; init; }
+
+    /// <summary>The address it is bound to; null for what has no IP address.</summary>
+    public IPEndPoint? Local { get; init; }
+
+    /// <summary>The other side's address, all zero when not connected; null for what has no IP address.</summary>
+    public IPEndPoint? Remote { get; init; }
+
+    /// <summary>Bytes sent and not yet taken, or, for a listening unix socket, the length of its queue.</summary>
+    public long SendQueue { get; init; }
+
+    /// <summary>Bytes come and not yet read, or, for a listening socket, the count of callers not yet accepted.</summary>
+    public long ReceiveQueue { get; init; }
+
+    /// <summary>How a unix socket carries data.</summary>
+    public UnixSocketType UnixType { get; init; }
+
+    /// <summary>The name a unix socket is bound to: a path, or an abstract name after an @. Null without one.</summary>
+    public string? UnixName { get; init; }
+
+    /// <summary>The inode of a unix socket's other end; 0 without one, or where the kernel does not tell.</summary>
+    public ulong PeerInode { get; init; }
+
+    /// <summary>The inodes of callers that wait to be accepted by a listening unix socket; 0 for one that has hung up.</summary>
+    public IReadOnlyList<ulong> WaitingCallers { get; init; } = [];
+
+    /// <summary>Which directions of a unix socket are shut: 1 reading, 2 writing, 3 both.</summary>
+    public int Shutdown { get; init; }
+
+    /// <summary>The port id of a netlink socket; 0 when not bound.</summary>
+    public uint NetlinkPort { get; init; }
+
+    /// <summary>The multicast groups of a netlink socket.</summary>
+    public uint NetlinkGroups { get; init; }
+
+    /// <summary>The family of a netlink socket, such as 0 for routing.</summary>
+    public int NetlinkFamily { get; init; }
+
+    /// <summary>Whether it has another side to talk to.</summary>
+    public bool IsConnected => Protocol switch
+    {
+        SocketProtocol.Tcp => State is not (SocketState.Close or SocketState.Listen or SocketState.Unknown),
+        SocketProtocol.Unix => PeerInode != 0,
+        _ => Remote is { Port: > 0 },
+    };
+}

@@ -1,0 +1,163 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+
+namespace PSCrac.Procfs;
+
+/// <summary>
+/// Asks the kernel which unix sockets there are and which belong together, which no file of proc tells:
+/// sock_diag(7), the structures of include/uapi/linux/unix_diag.h.
+/// </summary>
+internal static class UnixDiagnostics
+{
+    private const ushort SockDiagByFamily = 20;
+    private const ushort NetlinkError = 2;
+    private const ushort NetlinkDone = 3;
+    private const ushort RequestDump = 0x301;
+    private const byte UnixFamily = 1;
+    private const uint ShowNamePeerCallersAndQueues = 0x1 | 0x4 | 0x8 | 0x10;
+    private const int HeaderLength = 16;
+    private const int RequestLength = HeaderLength + 24;
+    private const int MessageLength = 16;
+
+    private const ushort NameAttribute = 0;
+    private const ushort PeerAttribute = 2;
+    private const ushort CallersAttribute = 3;
+    private const ushort QueueAttribute = 4;
+    private const ushort ShutdownAttribute = 6;
+
+    /// <summary>Adds all unix sockets of the calling thread's network namespace. False when the kernel does not answer.</summary>
+    internal static bool TryCollect(Dictionary<ulong, SocketEntry> sockets)
+    {
+        using SafeFileHandle netlink = SocketNative.OpenSocketDiagnostics();
+        if (netlink.IsInvalid)
+        {
+            return false;
+        }
+
+        Span<byte> request = stackalloc byte[RequestLength];
+        request.Clear();
+        MemoryMarshal.Write(request, (uint)RequestLength);
+        MemoryMarshal.Write(request[4..], SockDiagByFamily);
+        MemoryMarshal.Write(request[6..], RequestDump);
+        request[HeaderLength] = UnixFamily;
+        MemoryMarshal.Write(request[(HeaderLength + 4)..], uint.MaxValue);
+        MemoryMarshal.Write(request[(HeaderLength + 12)..], ShowNamePeerCallersAndQueues);
+        if (!SocketNative.TrySend(netlink, request))
+        {
+            return false;
+        }
+
+        byte[] buffer = new byte[32768];
+        while (true)
+        {
+            int length = ProcfsNative.Read(netlink, buffer, out _);
+            if (length < HeaderLength)
+            {
+                return false;
+            }
+
+            ReadOnlySpan<byte> messages = buffer.AsSpan(0, length);
+            while (messages.Length >= HeaderLength)
+            {
+                int size = (int)MemoryMarshal.Read<uint>(messages);
+                ushort type = MemoryMarshal.Read<ushort>(messages[4..]);
+                if (type == NetlinkDone)
+                {
+                    return true;
+                }
+
+                if (type == NetlinkError || size < HeaderLength || size > messages.Length)
+                {
+                    return false;
+                }
+
+                if (size >= HeaderLength + MessageLength)
+                {
+                    SocketEntry entry = Parse(messages[HeaderLength..size]);
+                    sockets[entry.Inode] = entry;
+                }
+
+                messages = messages[Math.Min(Align(size), messages.Length)..];
+            }
+        }
+    }
+
+    private static SocketEntry Parse(ReadOnlySpan<byte> message)
+    {
+        byte type = message[1];
+        byte state = message[2];
+        uint inode = MemoryMarshal.Read<uint>(message[4..]);
+        string? name = null;
+        uint peer = 0, receiveQueue = 0, sendQueue = 0;
+        int shutdown = 0;
+        ulong[] callers = [];
+        ReadOnlySpan<byte> attributes = message[MessageLength..];
+        while (attributes.Length >= 4)
+        {
+            int size = MemoryMarshal.Read<ushort>(attributes);
+            ushort kind = MemoryMarshal.Read<ushort>(attributes[2..]);
+            if (size < 4 || size > attributes.Length)
+            {
+                break;
+            }
+
+            ReadOnlySpan<byte> value = attributes[4..size];
+            switch (kind)
+            {
+                case NameAttribute:
+                    name = NameOf(value);
+                    break;
+                case PeerAttribute when value.Length >= 4:
+                    peer = MemoryMarshal.Read<uint>(value);
+                    break;
+                case CallersAttribute:
+                    callers = new ulong[value.Length / 4];
+                    for (int i = 0; i < callers.Length; i++)
+                    {
+                        callers[i] = MemoryMarshal.Read<uint>(value[(i * 4)..]);
+                    }
+
+                    break;
+                case ShutdownAttribute when value.Length >= 1:
+                    shutdown = value[0];
+                    break;
+                case QueueAttribute when value.Length >= 8:
+                    receiveQueue = MemoryMarshal.Read<uint>(value);
+                    sendQueue = MemoryMarshal.Read<uint>(value[4..]);
+                    break;
+            }
+
+            attributes = attributes[Math.Min(Align(size), attributes.Length)..];
+        }
+
+        return new SocketEntry
+        {
+            Inode = inode,
+            Protocol = SocketProtocol.Unix,
+            State = (SocketState)state,
+            UnixType = (UnixSocketType)type,
+            UnixName = name,
+            PeerInode = peer,
+            WaitingCallers = callers,
+            Shutdown = shutdown,
+            ReceiveQueue = receiveQueue,
+            SendQueue = sendQueue,
+        };
+    }
+
+    private static string? NameOf(ReadOnlySpan<byte> value)
+    {
+        if (value.IsEmpty)
+        {
+            return null;
+        }
+
+        // An abstract name begins with a NUL and may hold more of them; both are shown as ss(8) shows them.
+        return value[0] == 0
+            ? "@" + Encoding.UTF8.GetString(value[1..]).TrimEnd('\0').Replace('\0', '@')
+            : Encoding.UTF8.GetString(value).TrimEnd('\0');
+    }
+
+    private static int Align(int length) => (length + 3) & ~3;
+}
