@@ -18,6 +18,7 @@
         'Invoke-CracCheckpoint'
         'Restore-CracProcess'
         'Test-CracEnvironment'
+        'Test-CracProcess'
     )
     AliasesToExport      = @('Checkpoint-CracProcess')
     FunctionsToExport    = @()

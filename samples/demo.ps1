@@ -70,7 +70,7 @@ try {
     Show-Number 1 8
 
     Write-Step 'Freeze it into an image. It is killed once the image is safe on disk.' "Invoke-CracCheckpoint -Id $id -ImagePath $image"
-    $frozen = Invoke-CracCheckpoint -Id $id -ImagePath $image -PidTimeout 20 -FileLocks
+    $frozen = Invoke-CracCheckpoint -Id $id -ImagePath $image -PidTimeout 20
     $frozen | Show-Object
     $before = (Get-Number)[-1]
 

@@ -19,6 +19,7 @@ public sealed class Checkpoint
     private readonly CancellationToken _cancellation;
     private readonly CriuInstallation _installation;
     private readonly ProcessTree _tree;
+    private readonly CheckpointPlan _plan;
     private readonly IReadOnlyList<string> _configurationFiles = CriuConfigFile.FilesInEffect();
     private volatile CracPhase _phase = CracPhase.Preparing;
     private bool _sealed;
@@ -31,6 +32,7 @@ public sealed class Checkpoint
         _tree = ProcessTree.Read(request.ProcessId);
         RequireEligible();
         _installation = CriuInstallation.Locate(request.CriuPath);
+        _plan = CheckpointPlan.Make(request);
     }
 
     /// <summary>Checkpoints a process tree.</summary>
@@ -50,7 +52,7 @@ public sealed class Checkpoint
     private CheckpointResult Run()
     {
         Report(CracPhase.Preparing);
-        string? config = CriuConfigFile.Compose(_request.Options.CriuOption);
+        string? config = CriuConfigFile.Compose(_plan.Options.CriuOption);
         using ImageStaging staging = ImageStaging.Create(_request.ImagePath, _request.Force);
         try
         {
@@ -66,15 +68,15 @@ public sealed class Checkpoint
         }
 
         CracImage image = CracImage.Open(staging.TargetPath);
-        return new CheckpointResult(image, WaitForPids(image), _configurationFiles);
+        return new CheckpointResult(image, WaitForPids(image), _plan.Choices, _plan.Findings, _configurationFiles);
     }
 
     private void Dump(ImageStaging staging, CriuWorkDirectory work)
     {
         ImageManifest manifest = DescribeImage();
         using CriuSession session = CriuSession.Start(_installation, work);
-        session.Apply(_request.Options, staging.Handle);
-        session.ApplyDump(_request.ProcessId, _request.Options);
+        session.Apply(_plan.Options, staging.Handle);
+        session.ApplyDump(_request.ProcessId, _plan.Options);
         session.Notified = (action, _) => OnNotification(action, staging, manifest);
         if (_progress is not null)
         {
@@ -87,7 +89,7 @@ public sealed class Checkpoint
             Exception failure = session.Failure(Operation, _request.ProcessId, staging.TargetPath, _cancellation);
             if (session.WasKilled || failure is CracException { Reason: CracReason.WorkerDied })
             {
-                NetworkLockRules.Remove(_request.ProcessId, _request.Options);
+                NetworkLockRules.Remove(_request.ProcessId, _plan.Options);
             }
 
             throw failure;
@@ -140,9 +142,10 @@ public sealed class Checkpoint
                 Memory = _tree.ResidentBytes,
             },
             CriuVersion = _installation.GetVersion().ToString(),
-            LeaveRunning = _request.Options.LeaveRunning,
-            OneShot = _request.Options.LinkRemap == true,
-            Options = _request.Options.ToNames(),
+            LeaveRunning = _plan.Options.LeaveRunning,
+            OneShot = _plan.Options.LinkRemap == true,
+            Automatic = _plan.Choices,
+            Options = _plan.Options.ToNames(),
             ConfigurationFiles = _configurationFiles,
         };
     }
@@ -168,7 +171,7 @@ public sealed class Checkpoint
 
     private List<int> WaitForPids(CracImage image)
     {
-        if (_request.Options.LeaveRunning || _request.PidTimeout <= TimeSpan.Zero)
+        if (_plan.Options.LeaveRunning || _request.PidTimeout <= TimeSpan.Zero)
         {
             return [];
         }

@@ -1,4 +1,5 @@
 using PSCrac.Criu;
+using PSCrac.Images;
 
 namespace PSCrac.Checkpointing;
 
@@ -13,6 +14,12 @@ public sealed record CheckpointRequest
 
     /// <summary>criu's options.</summary>
     public CheckpointOptions Options { get; init; } = new();
+
+    /// <summary>
+    /// Whether the process is looked at first: what stands in the way ends the checkpoint before anything is frozen, and
+    /// options that lose nothing are chosen for what is found. Otherwise criu alone decides.
+    /// </summary>
+    public bool ChooseOptions { get; init; } = true;
 
     /// <summary>Whether an image that stands at <see cref="ImagePath"/> is replaced. Anything else there is never.</summary>
     public bool Force { get; init; }
@@ -30,5 +37,12 @@ public sealed record CheckpointRequest
 /// <summary>A finished checkpoint.</summary>
 /// <param name="Image">The image, read back.</param>
 /// <param name="LingeringProcessIds">Pids of the killed tree that were not free when the wait for them ended.</param>
+/// <param name="Choices">The options that were chosen, and what for.</param>
+/// <param name="Findings">What the look at the process found.</param>
 /// <param name="ConfigurationFiles">criu's own configuration files that took effect.</param>
-public sealed record CheckpointResult(CracImage Image, IReadOnlyList<int> LingeringProcessIds, IReadOnlyList<string> ConfigurationFiles);
+public sealed record CheckpointResult(
+    CracImage Image,
+    IReadOnlyList<int> LingeringProcessIds,
+    IReadOnlyList<ImageManifestChoice> Choices,
+    IReadOnlyList<CracFinding> Findings,
+    IReadOnlyList<string> ConfigurationFiles);

@@ -118,19 +118,14 @@ public static class CriuEnvironment
 
     private static void AddNetworkLock(List<CracCapability> rows)
     {
-        string? found = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty)
-            .Split(':', StringSplitOptions.RemoveEmptyEntries)
-            .Append("/usr/sbin")
-            .Append("/sbin")
-            .Select(static folder => Path.Combine(folder, "iptables-restore"))
-            .FirstOrDefault(File.Exists);
+        string? found = NetworkLock.FindIptables();
         rows.Add(new CracCapability(
             "iptables",
             found is not null,
             false,
             found ?? "iptables-restore is not on the PATH",
             "-TcpEstablished without nftables",
-            found is not null ? null : "Install the package 'iptables', or use -CriuOption @{ 'network-lock' = 'nftables' }."));
+            found is not null ? null : "None needed where network_lock_nftables is there; else install the package 'iptables'."));
     }
 
     private static void AddCache(List<CracCapability> rows)

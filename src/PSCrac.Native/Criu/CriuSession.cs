@@ -119,6 +119,11 @@ internal sealed class CriuSession : IDisposable
             LibCriu.criu_local_set_timeout(_options, (uint)Math.Ceiling(timeout.TotalSeconds));
         }
 
+        if (options.TcpEstablished == true && !options.CriuOption.ContainsKey("network-lock") && !NetworkLock.HasIptables())
+        {
+            LibCriu.criu_local_set_network_lock(_options, NetworkLock.Nftables);
+        }
+
         if (options.ParentImage is { } parent)
         {
             LibCriu.criu_local_set_parent_images(_options, parent);

@@ -104,6 +104,10 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
     [Parameter]
     public SwitchParameter NoSync { get; set; }
 
+    /// <summary>Look at nothing and choose nothing: only what is given here is used.</summary>
+    [Parameter]
+    public SwitchParameter NoAutoOption { get; set; }
+
     /// <summary>Other options of criu by their long names.</summary>
     [Parameter]
     [ValidateNotNull]
@@ -150,6 +154,7 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
             ProcessId = id,
             ImagePath = target,
             Options = Options(),
+            ChooseOptions = !NoAutoOption,
             Force = Force,
             NoSync = NoSync,
             PidTimeout = TimeSpan.FromSeconds(PidTimeout),
@@ -181,6 +186,11 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
 
     private void Tell(CheckpointResult result)
     {
+        foreach (ImageManifestChoice choice in result.Choices)
+        {
+            WriteVerbose($"Chose {choice.Option}{(choice.Value is null ? string.Empty : "=" + choice.Value)} for {choice.Reason}.");
+        }
+
         foreach (string file in result.ConfigurationFiles)
         {
             WriteVerbose($"criu also read its configuration file {file}.");

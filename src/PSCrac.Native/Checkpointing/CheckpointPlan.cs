@@ -1,0 +1,97 @@
+using System.Globalization;
+using PSCrac.Criu;
+using PSCrac.Images;
+using PSCrac.Preflight;
+
+namespace PSCrac.Checkpointing;
+
+/// <summary>The options of a checkpoint after the process was looked at: the caller's, and those chosen for what was found.</summary>
+internal sealed class CheckpointPlan
+{
+    private CheckpointPlan(CheckpointOptions options, IReadOnlyList<ImageManifestChoice> choices, IReadOnlyList<CracFinding> findings)
+    {
+        Options = options;
+        Choices = choices;
+        Findings = findings;
+    }
+
+    internal CheckpointOptions Options { get; }
+
+    internal IReadOnlyList<ImageManifestChoice> Choices { get; }
+
+    internal IReadOnlyList<CracFinding> Findings { get; }
+
+    /// <summary>Looks at the process and chooses, unless the caller wants neither.</summary>
+    /// <exception cref="CracException">Something stands in the way of the checkpoint.</exception>
+    internal static CheckpointPlan Make(CheckpointRequest request)
+    {
+        if (!request.ChooseOptions)
+        {
+            return new CheckpointPlan(request.Options, [], []);
+        }
+
+        ProcessPreflight preflight = ProcessPreflight.Examine(request.ProcessId, ToPreflight(request.Options));
+        if (!preflight.CanCheckpoint)
+        {
+            throw Blocked(request.ProcessId, preflight.Findings);
+        }
+
+        AutomaticOptions chosen = preflight.Options;
+        CheckpointOptions given = request.Options;
+        CheckpointOptions options = given with
+        {
+            ShellJob = given.ShellJob ?? Chosen(chosen.ShellJob),
+            FileLocks = given.FileLocks ?? Chosen(chosen.FileLocks),
+            TcpEstablished = given.TcpEstablished ?? Chosen(chosen.TcpEstablished),
+            LinkRemap = given.LinkRemap ?? Chosen(chosen.LinkRemap),
+            ExternalUnixSocket = given.ExternalUnixSocket ?? Chosen(chosen.ExternalUnixSocket),
+            GhostLimit = given.GhostLimit ?? chosen.GhostLimit,
+        };
+        var choices = new List<ImageManifestChoice>();
+        foreach (CracFinding finding in chosen.Reasons)
+        {
+            choices.Add(new ImageManifestChoice(finding.CriuOption!, finding.CriuValue, finding.What));
+        }
+
+        return new CheckpointPlan(options, choices, preflight.Findings);
+    }
+
+    /// <summary>The caller's options as the preflight takes them.</summary>
+    internal static PreflightOptions ToPreflight(CheckpointOptions options)
+    {
+        var words = new Dictionary<string, string?>(StringComparer.Ordinal);
+        foreach ((string name, object? value) in options.CriuOption)
+        {
+            words[name] = value is null or true ? null : Convert.ToString(value, CultureInfo.InvariantCulture);
+        }
+
+        return new PreflightOptions
+        {
+            LeaveRunning = options.LeaveRunning,
+            ShellJob = options.ShellJob == true,
+            TcpEstablished = options.TcpEstablished == true,
+            TcpClose = options.TcpClose == true,
+            FileLocks = options.FileLocks == true,
+            LinkRemap = options.LinkRemap == true,
+            GhostLimit = options.GhostLimit,
+            ExternalUnixSocket = options.ExternalUnixSocket == true,
+            SkipInFlight = words.ContainsKey("skip-in-flight"),
+            CriuOptions = words,
+        };
+    }
+
+    private static bool? Chosen(bool chosen) => chosen ? true : null;
+
+    private static CracException Blocked(int processId, IReadOnlyList<CracFinding> findings)
+    {
+        CracFinding first = findings[0];
+        int others = findings.Count(static finding => finding.Severity == CracFindingSeverity.Blocker) - 1;
+        string where = first.ProcessId is { } id && id != processId ? $"process {id}, {first.What}" : first.What;
+        string more = others == 0 ? string.Empty
+            : $" {others} more {(others == 1 ? "thing stands" : "things stand")} in the way: Test-CracProcess -Id {processId} lists {(others == 1 ? "it" : "them")}.";
+        return new CracException(first.Reason, $"{char.ToUpperInvariant(where[0])}{where[1..]}: {first.Why}{more}", first.Mend)
+        {
+            Operation = "checkpoint", ProcessId = processId,
+        };
+    }
+}

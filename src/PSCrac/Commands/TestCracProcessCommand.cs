@@ -1,0 +1,83 @@
+using System.Diagnostics;
+using System.Management.Automation;
+using PSCrac.Preflight;
+
+namespace PSCrac.Commands;
+
+/// <summary>Test-CracProcess: says beforehand whether a checkpoint will work, with which options, and what will be stale.</summary>
+[Cmdlet(VerbsDiagnostic.Test, "CracProcess", DefaultParameterSetName = InputObjectSet)]
+[OutputType(typeof(CracFinding), typeof(bool))]
+public sealed class TestCracProcessCommand : CracCommand
+{
+    private const string IdSet = "Id";
+    private const string InputObjectSet = "InputObject";
+
+    /// <summary>The pids of the trees' roots.</summary>
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
+    [ValidateRange(1, int.MaxValue)]
+    public int[] Id { get; set; } = [];
+
+    /// <summary>The trees' roots.</summary>
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = InputObjectSet)]
+    [ValidateNotNull]
+    public Process[] InputObject { get; set; } = [];
+
+    /// <summary>Only say whether nothing stands in the way.</summary>
+    [Parameter]
+    public SwitchParameter Quiet { get; set; }
+
+    /// <summary>The process is to go on running after the checkpoint.</summary>
+    [Parameter]
+    public SwitchParameter LeaveRunning { get; set; }
+
+    /// <summary>Open TCP connections are to be kept.</summary>
+    [Parameter]
+    public SwitchParameter TcpEstablished { get; set; }
+
+    /// <summary>Open TCP connections are to be left out.</summary>
+    [Parameter]
+    public SwitchParameter TcpClose { get; set; }
+
+    /// <summary>No options are to be chosen.</summary>
+    [Parameter]
+    public SwitchParameter NoAutoOption { get; set; }
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        if (ParameterSetName == IdSet)
+        {
+            foreach (int id in Id)
+            {
+                ForItem(id, () => TestOne(id));
+            }
+        }
+        else
+        {
+            foreach (Process process in InputObject)
+            {
+                ForItem(process, () => TestOne(process.Id));
+            }
+        }
+    }
+
+    private void TestOne(int id)
+    {
+        var options = new PreflightOptions
+        {
+            ChooseOptions = !NoAutoOption,
+            LeaveRunning = LeaveRunning,
+            TcpEstablished = TcpEstablished,
+            TcpClose = TcpClose,
+        };
+        ProcessPreflight preflight = ProcessPreflight.Examine(id, options);
+        if (Quiet)
+        {
+            WriteObject(preflight.CanCheckpoint);
+        }
+        else
+        {
+            WriteObject(preflight.Findings, enumerateCollection: true);
+        }
+    }
+}
