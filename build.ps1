@@ -311,7 +311,9 @@ function Invoke-Build {
     finally {
         Clear-Tree $stage, $replaced
     }
-    Set-Content -LiteralPath $stampPath -Value (Get-BuildStamp)
+    # With something left out, the next build tries again.
+    Clear-Tree $stampPath
+    if (-not $leftOut) { Set-Content -LiteralPath $stampPath -Value (Get-BuildStamp) }
     Write-Fact 'build' "PSCrac $version, $Configuration, in $(Get-ShortPath $staged)$($leftOut ? "; left out: $leftOut" : '')"
 }
 
@@ -518,7 +520,10 @@ function Invoke-Package {
 function Invoke-Clean {
     Clear-Tree $out, $results, (Join-Path $root 'BenchmarkDotNet.Artifacts')
     foreach ($folder in 'src', 'tests', 'samples', 'bench') {
-        Clear-Tree (Get-ChildItem -Path (Join-Path $root $folder '*' '*') -Directory -ErrorAction Ignore | Where-Object Name -In 'bin', 'obj').FullName
+        foreach ($name in 'bin', 'obj') {
+            Get-ChildItem -Path (Join-Path $root $folder '*' $name) -Directory -ErrorAction Ignore |
+                ForEach-Object { Clear-Tree $_.FullName }
+        }
     }
 }
 

@@ -38,6 +38,8 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+lower() { printf '%s' "$1" | tr '[:upper:]' '[:lower:]'; }
+
 # Is version $1 at least $2?
 at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
 
@@ -71,7 +73,7 @@ while [ "$left" -gt 0 ]; do
     esac
 done
 
-case $(printf '%s' "${task:-build}" | tr '[:upper:]' '[:lower:]') in
+case $(lower "${task:-build}") in
     build) task=Build ;;
     test) task=Test ;;
     demo) task=Demo ;;
@@ -112,7 +114,7 @@ require_privilege() {
     is_privileged && return
     if have sudo; then
         die "$task runs criu, which needs root or CAP_CHECKPOINT_RESTORE; nothing was done. Run:" \
-            "sudo env \"PATH=\$PATH\" ./build.sh $task"
+            "sudo env \"PATH=\$PATH\" ./build.sh $(lower "$task")"
     fi
     die "$task runs criu, which needs root or CAP_CHECKPOINT_RESTORE; nothing was done." \
         "There is no sudo here: run it as root."
@@ -226,6 +228,7 @@ Acquire::AllowDowngradeToInsecureRepositories "false";
 #clear Acquire::Languages;
 Acquire::Languages "none";
 APT::Get::AllowUnauthenticated "false";
+APT::Update::Error-Mode "any";
 APT::Architectures { "$(dpkg --print-architecture)"; };
 APT::Install-Recommends "false";
 Dir::Etc::Parts "/dev/null";
@@ -368,13 +371,20 @@ find_dotnet() {
 
 pwsh_version() { "$1" --version 2>/dev/null </dev/null | sed -n 's/^PowerShell //p'; }
 
+# 'dotnet tool restore' with all it keeps in .tools. A home of its own, since it remembers where a tool is by the tool's
+# version alone, and would send this checkout to another's; but with the user's package feeds, which are in the home too.
+restore_tools() {
+    mkdir -p "$tools/bin" "$tools/dotnet" || return 1
+    if [ -d "${HOME:-}/.nuget" ]; then ln -sfn "$HOME/.nuget" "$tools/dotnet/.nuget" || return 1; fi
+    DOTNET_CLI_HOME=$tools/dotnet NUGET_PACKAGES=$tools/nuget timeout 300 dotnet tool restore </dev/null
+}
+
 # PowerShell as a .NET tool, at the version that .config/dotnet-tools.json pins.
 use_tool_pwsh() {
     pinned=$(sed -n 's/.*"version": "\(.*\)".*/\1/p' .config/dotnet-tools.json)
     pwsh=$tools/bin/pwsh
     if [ ! -x "$pwsh" ] || [ "$(pwsh_version "$pwsh")" != "$pinned" ]; then
-        mkdir -p "$tools/bin"
-        if ! NUGET_PACKAGES=$tools/nuget timeout 300 dotnet tool restore >"$tools/pwsh.log" 2>&1 </dev/null; then
+        if ! restore_tools >"$tools/pwsh.log" 2>&1; then
             no_pwsh="$path_has, and no package feed in reach has PowerShell $pinned"
             return 1
         fi
@@ -421,7 +431,7 @@ option_value() {
     wanted=$1
     shift
     while [ $# -gt 1 ]; do
-        if [ "$(printf '%s' "$1" | tr '[:upper:]' '[:lower:]')" = "$wanted" ]; then printf '%s' "$2"; return; fi
+        if [ "$(lower "$1")" = "$wanted" ]; then printf '%s' "$2"; return; fi
         shift
     done
 }

@@ -2,6 +2,7 @@
 //   counter [--interval MILLISECONDS] [--output FILE]
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 var interval = TimeSpan.FromSeconds(1);
 string? output = null;
@@ -35,7 +36,7 @@ using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
 
 try
 {
-    using var writer = output is null ? Console.Out : new StreamWriter(output, append: true);
+    using var writer = output is null ? StandardOutput() : new StreamWriter(output, append: true);
     var number = 0L;
     do
     {
@@ -51,4 +52,11 @@ catch (Exception e) when (e is IOException or UnauthorizedAccessException)
     // The reader has gone, or the file cannot be written.
     Console.Error.WriteLine($"counter: {e.Message}");
     return 1;
+}
+
+// Console.Out would go on for ever into a pipe that nobody reads any more.
+static TextWriter StandardOutput()
+{
+    var stream = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
+    return stream.CanSeek ? Console.Out : new StreamWriter(stream);
 }
