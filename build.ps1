@@ -236,6 +236,60 @@ function ConvertTo-AboutText([string] $Path) {
     (@($lines) + @(& $flush) -join "`n") -replace '(?m)^(\S.*)\n\n+(?=    )', "`$1`n" -replace '\n{3,}', "`n`n"
 }
 
+# Makes what PlatyPS wrote read well in Get-Help. PlatyPS keeps the pages' line breaks inside paragraphs, leaves an
+# example's fences in and its code's indentation out, drops default values, and links to files.
+function Optimize-Maml([string] $Path, [object[]] $Help) {
+    $maml = [xml](Get-Content -LiteralPath $Path -Raw)
+    $names = [Xml.XmlNamespaceManager]::new($maml.NameTable)
+    foreach ($name in 'maml', 'command', 'dev') { $names.AddNamespace($name, $maml.DocumentElement.GetNamespaceOfPrefix($name)) }
+
+    # One para element for each paragraph: Get-Help wraps these itself, and leaves a line between them in examples only.
+    $setParagraphs = {
+        param($parent, $text)
+        $parent.RemoveAll()
+        foreach ($paragraph in $text.Trim() -split '\n\s*\n') {
+            $para = $maml.CreateElement('maml', 'para', $names.LookupNamespace('maml'))
+            $para.InnerText = $paragraph -replace '\s*\n(?!\s*([-*]|\d+\.)\s)\s*', ' '
+            $null = $parent.AppendChild($para)
+        }
+    }
+    foreach ($para in $maml.SelectNodes('//maml:para[not(ancestor::command:example)]', $names)) {
+        $para.InnerText = $para.InnerText -replace '(?<=\S)[ \t]*\n(?!\s*\n)(?!\s*([-*]|\d+\.)\s)(?=\S)', ' '
+    }
+    foreach ($command in $Help) {
+        $element = $maml.SelectSingleNode("//command:command[command:details/command:name = '$($command.Title)']", $names)
+        $examples = @($element.SelectNodes('command:examples/command:example', $names))
+        for ($i = 0; $i -lt $examples.Count; $i++) {
+            $example = $command.Examples[$i]
+            if ($example.Remarks -notmatch '(?ms)\A(?<before>.*?)^```\w*\n(?<code>.*?)\n```\s*$(?<after>.*)\z') {
+                throw "the example '$($example.Title)' of $($command.Title) has no code"
+            }
+            $parts = $Matches
+            & $setParagraphs $examples[$i].SelectSingleNode('maml:introduction', $names) $parts.before
+            $examples[$i].SelectSingleNode('dev:code', $names).InnerText = $parts.code
+            & $setParagraphs $examples[$i].SelectSingleNode('dev:remarks', $names) $parts.after
+            # The only way to an empty line before the next example's title.
+            $null = $examples[$i].SelectSingleNode('dev:remarks', $names).AppendChild($maml.CreateElement('maml', 'para', $names.LookupNamespace('maml')))
+        }
+        foreach ($parameter in $command.Parameters | Where-Object DefaultValue) {
+            $node = $element.SelectSingleNode("command:parameters/command:parameter[maml:name = '$($parameter.Name)']", $names)
+            if ($node) {
+                $default = $maml.CreateElement('dev', 'defaultValue', $names.LookupNamespace('dev'))
+                $default.InnerText = $parameter.DefaultValue
+                $null = $node.AppendChild($default)
+            }
+        }
+    }
+    foreach ($link in $maml.SelectNodes('//maml:navigationLink', $names)) {
+        $uri = $link.SelectSingleNode('maml:uri', $names)
+        if ($uri -and $uri.InnerText -notmatch '^https?:') { $uri.InnerText = '' }
+        if (-not $uri.InnerText -and $link.SelectSingleNode('maml:linkText', $names).InnerText -eq 'Online Version') {
+            $null = $link.ParentNode.RemoveChild($link)
+        }
+    }
+    $maml.Save($Path)
+}
+
 # Writes the help that Get-Help shows into a folder, and returns what had to be left out.
 function Export-Help([string] $Folder) {
     $pages = @(Get-ChildItem -Path (Join-Path $root 'docs' 'help' '*.md') -ErrorAction Ignore)
@@ -258,11 +312,12 @@ function Export-Help([string] $Folder) {
     Import-Module $platyPS.Path
     $maml = Join-Path $out ".maml.$PID"
     try {
-        $written = Import-MarkdownCommandHelp -LiteralPath $commands.FullName |
-            Export-MamlCommandHelp -OutputFolder $maml -Force
+        $help = @(Import-MarkdownCommandHelp -LiteralPath $commands.FullName)
+        $written = $help | Export-MamlCommandHelp -OutputFolder $maml -Force
         if (@($written).Count -ne 1) {
             throw "the pages under docs/help name more than one 'external help file': $($written.Name -join ', ')"
         }
+        Optimize-Maml $written.FullName $help
         Move-Item -LiteralPath $written.FullName -Destination (Join-Path $Folder 'PSCrac.dll-Help.xml')
     }
     finally {
