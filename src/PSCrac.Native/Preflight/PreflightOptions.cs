@@ -1,6 +1,9 @@
 namespace PSCrac.Preflight;
 
-/// <summary>What the caller has decided about a checkpoint, as far as it changes what stands in its way.</summary>
+/// <summary>
+/// What the caller has decided about a checkpoint, as far as it changes what stands in its way. Of an option, null means that
+/// nothing was said and it may be chosen, false that it must not be.
+/// </summary>
 public sealed record PreflightOptions
 {
     /// <summary>Nothing given: the process is killed, and options are chosen.</summary>
@@ -13,28 +16,25 @@ public sealed record PreflightOptions
     public bool LeaveRunning { get; init; }
 
     /// <summary>criu's shell-job: the tree belongs to a terminal, or to a session that begins outside it.</summary>
-    public bool ShellJob { get; init; }
+    public bool? ShellJob { get; init; }
 
     /// <summary>criu's tcp-established: connections are kept, and locked until the restore.</summary>
-    public bool TcpEstablished { get; init; }
+    public bool? TcpEstablished { get; init; }
 
     /// <summary>criu's tcp-close: connections are found closed after the restore.</summary>
-    public bool TcpClose { get; init; }
-
-    /// <summary>criu's skip-in-flight: callers that wait to be accepted are forgotten.</summary>
-    public bool SkipInFlight { get; init; }
+    public bool? TcpClose { get; init; }
 
     /// <summary>criu's file-locks: held locks are taken again.</summary>
-    public bool FileLocks { get; init; }
+    public bool? FileLocks { get; init; }
 
     /// <summary>criu's link-remap: files that lost the name they were opened by get a helper link beside it.</summary>
-    public bool LinkRemap { get; init; }
+    public bool? LinkRemap { get; init; }
 
     /// <summary>criu's ghost-limit: the largest unlinked file that is put into the image, bytes. Null for criu's 1 MiB.</summary>
     public long? GhostLimit { get; init; }
 
     /// <summary>criu's ext-unix-sk: datagram sockets connected to a named socket outside the tree are connected again.</summary>
-    public bool ExternalUnixSocket { get; init; }
+    public bool? ExternalUnixSocket { get; init; }
 
     /// <summary>Options given in criu's own words, without dashes, with their values; null for those without one.</summary>
     public IReadOnlyDictionary<string, string?> CriuOptions { get; init; } = new Dictionary<string, string?>();

@@ -68,8 +68,9 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
     /// </summary>
     internal void Offer(int? processId, string what, CracReason reason, string why, string mend, OptionOffer offer)
     {
-        bool automatic = !offer.IsGiven && offer.LosesNothing && Options.ChooseOptions;
-        bool handled = offer.IsGiven || automatic;
+        bool automatic = offer.Given is null && offer.LosesNothing && Options.ChooseOptions;
+        bool given = offer.Given == true;
+        bool handled = given || automatic;
         Findings.Add(new CracFinding
         {
             Severity = handled ? CracFindingSeverity.Option : CracFindingSeverity.Blocker,
@@ -77,7 +78,7 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
             What = what,
             Reason = reason,
             Why = why,
-            Mend = automatic ? $"{offer.Parameter} is chosen." : offer.IsGiven ? $"{offer.Parameter} is given." : mend,
+            Mend = automatic ? $"{offer.Parameter} is chosen." : given ? $"{offer.Parameter} is given." : mend,
             CriuOption = handled ? offer.CriuOption : null,
             CriuValue = handled ? offer.Value : null,
             IsAutomatic = automatic,

@@ -12,9 +12,12 @@ internal sealed class TestProgram : IDisposable
     private readonly Process _process;
     private readonly HashSet<ProcessIdentity> _seen = [];
 
-    private TestProgram(Process process, string folder)
+    private readonly bool _ownsFolder;
+
+    private TestProgram(Process process, string folder, bool ownsFolder)
     {
         _process = process;
+        _ownsFolder = ownsFolder;
         Folder = folder;
         Remember();
     }
@@ -29,12 +32,32 @@ internal sealed class TestProgram : IDisposable
     internal static TestProgram Shell(string script) => Start("sh", ["-c", script]);
 
     /// <summary>Starts a program under setsid, so that nothing of the test's own terminal or session clings to it.</summary>
-    internal static TestProgram Start(string program, IReadOnlyList<string> arguments, string? folder = null)
+    internal static TestProgram Start(string program, IReadOnlyList<string> arguments, bool inOurSession = false, bool openFolder = false)
     {
-        folder ??= Directory.CreateTempSubdirectory("pscrac-test-").FullName;
+        string folder = Directory.CreateTempSubdirectory("pscrac-test-").FullName;
+        if (openFolder)
+        {
+            File.SetUnixFileMode(folder, (UnixFileMode)0x1ff);
+        }
+
+        return Start(program, arguments, folder, ownsFolder: true, inOurSession);
+    }
+
+    /// <summary>Starts another program in the folder of this one, in a session of its own. It has to be disposed first.</summary>
+    internal TestProgram StartPartner(string program, IReadOnlyList<string> arguments) =>
+        Start(program, arguments, Folder, ownsFolder: false, inOurSession: false);
+
+    private static TestProgram Start(string program, IReadOnlyList<string> arguments, string folder, bool ownsFolder, bool inOurSession)
+    {
         // The shell opens the files, so that none of the pipes .NET would make is inherited.
-        var start = new ProcessStartInfo("setsid") { WorkingDirectory = folder, UseShellExecute = false };
-        foreach (string argument in (string[])["sh", "-c", "exec \"$@\" </dev/null >>out 2>>err", "sh", program])
+        var start = new ProcessStartInfo(inOurSession ? "sh" : "setsid") { WorkingDirectory = folder, UseShellExecute = false };
+        if (!inOurSession)
+        {
+            start.ArgumentList.Add("sh");
+        }
+
+        string log = ownsFolder ? "" : "partner-";
+        foreach (string argument in (string[])["-c", $"exec \"$@\" </dev/null >>{log}out 2>>{log}err", "sh", program])
         {
             start.ArgumentList.Add(argument);
         }
@@ -44,7 +67,7 @@ internal sealed class TestProgram : IDisposable
             start.ArgumentList.Add(argument);
         }
 
-        return new TestProgram(Process.Start(start)!, folder);
+        return new TestProgram(Process.Start(start)!, folder, ownsFolder);
     }
 
     /// <summary>Waits until the program's output has a line that starts so, and gives the line.</summary>
@@ -67,7 +90,7 @@ internal sealed class TestProgram : IDisposable
 
     internal string ReadErrors()
     {
-        string path = Path.Combine(Folder, "err");
+        string path = Path.Combine(Folder, _ownsFolder ? "err" : "partner-err");
         return File.Exists(path) ? File.ReadAllText(path) : "";
     }
 
@@ -96,7 +119,10 @@ internal sealed class TestProgram : IDisposable
 
         _process.WaitForExit();
         _process.Dispose();
-        Directory.Delete(Folder, recursive: true);
+        if (_ownsFolder)
+        {
+            Directory.Delete(Folder, recursive: true);
+        }
     }
 
     private static void Kill(int processId)

@@ -49,7 +49,7 @@ internal sealed class FileReachRule : PreflightRule
 
         if (mounts.IsCovered(mount))
         {
-            if (!isTerminal || !subject.Options.ShellJob)
+            if (!isTerminal || subject.Options.ShellJob != true)
             {
                 subject.Block(
                     member.ProcessId,

@@ -44,7 +44,7 @@ internal sealed class MappingRule : PreflightRule
                             "Something such as perf or bpftrace watches the program; its breakpoints do not come back by themselves.",
                             "End the tracer, or give -CriuOption @{ 'allow-uprobes' = $true }.",
                             new OptionOffer(
-                                "-CriuOption allow-uprobes", "allow-uprobes", null, subject.Options.HasCriuOption("allow-uprobes"), LosesNothing: false));
+                                "-CriuOption allow-uprobes", "allow-uprobes", null, subject.Options.HasCriuOption("allow-uprobes") ? true : null, LosesNothing: false));
                         break;
                 }
             }

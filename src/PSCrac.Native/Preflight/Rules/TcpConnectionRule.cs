@@ -46,7 +46,7 @@ internal sealed class TcpConnectionRule : PreflightRule
     {
         string what = $"descriptor {descriptor.Number}: tcp {socket.Remote} {NameOf(socket.State)}";
         PreflightOptions options = subject.Options;
-        if (options.TcpClose && !options.TcpEstablished)
+        if (options.TcpClose == true && options.TcpEstablished != true)
         {
             subject.Offer(
                 member.ProcessId,
@@ -54,7 +54,7 @@ internal sealed class TcpConnectionRule : PreflightRule
                 CracReason.TcpConnectionOpen,
                 "The program will find the connection closed after the restore.",
                 "",
-                new OptionOffer("-TcpClose", "tcp-close", null, IsGiven: true, LosesNothing: false));
+                new OptionOffer("-TcpClose", "tcp-close", null, Given: true, LosesNothing: false));
             return;
         }
 

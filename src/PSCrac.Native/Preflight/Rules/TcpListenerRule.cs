@@ -27,7 +27,7 @@ internal sealed class TcpListenerRule : PreflightRule
                         "-CriuOption skip-in-flight",
                         "skip-in-flight",
                         null,
-                        subject.Options.SkipInFlight || subject.Options.HasCriuOption("skip-in-flight"),
+                        subject.Options.HasCriuOption("skip-in-flight") ? true : null,
                         LosesNothing: false));
             }
         }

@@ -92,14 +92,13 @@ internal sealed class UnlinkedFileRule : PreflightRule
 
         // Room to grow until the process is stopped.
         long roomy = Math.Min(status.AllocatedBytes + Math.Max(status.AllocatedBytes / 4, 16L << 20), LargestGhostLimit);
-        bool isGiven = subject.Options.GhostLimit >= status.AllocatedBytes;
         subject.Offer(
             member.ProcessId,
             what,
             CracReason.FileUnlinked,
             $"A file without a name has to go into the image, and CRIU takes none above {SizeOf(limit)} unless it is told to.",
             $"Give -GhostLimit {SizeOf(roomy).Replace(" ", "", StringComparison.Ordinal)}.",
-            new OptionOffer("-GhostLimit", "ghost-limit", roomy.ToString(CultureInfo.InvariantCulture), isGiven, LosesNothing: subject.Options.GhostLimit is null));
+            new OptionOffer("-GhostLimit", "ghost-limit", roomy.ToString(CultureInfo.InvariantCulture), Given: subject.Options.GhostLimit is null ? null : false, LosesNothing: true));
     }
 
     private static void ReportLink(PreflightSubject subject, ProcessSnapshot member, string where, string path)
@@ -108,7 +107,7 @@ internal sealed class UnlinkedFileRule : PreflightRule
         if (subject.Options.LeaveRunning)
         {
             const string Why = "CRIU can give the file a helper link, but takes that away again when the process goes on running: the image could never be restored.";
-            if (subject.Options.LinkRemap)
+            if (subject.Options.LinkRemap == true)
             {
                 subject.Warn(member.ProcessId, what, CracReason.FileUnlinked, Why, "Checkpoint without -LeaveRunning.");
             }

@@ -1,0 +1,172 @@
+namespace PSCrac.Tests.Preflight;
+
+/// <summary>Shapes that criu cannot do, whatever the options.</summary>
+internal static partial class ProcessShapes
+{
+    private static IEnumerable<ProcessShape> Impossible() =>
+    [
+        new("io_uring", ShapeNeed.Impossible, """
+            f = syscall(425, 8, ctypes.create_string_buffer(120))
+            ready(); wait()
+            answer(f > 0)
+            """) { Says = "io_uring", WhyNot = WhyNoSystemCall("io_uring_setup", 425, "/proc/sys/kernel/io_uring_disabled") },
+        new("userfaultfd", ShapeNeed.Impossible, """
+            f = syscall(323, 0)
+            ready(); wait()
+            answer(f > 0)
+            """) { Says = "userfaultfd", WhyNot = OnlyOn64BitIntel },
+        new("performance counter", ShapeNeed.Impossible, """
+            attr = struct.pack("IIQQQQQ", 1, 112, 0, 0, 0, 0, 0) + bytes(72)
+            f = syscall(298, attr, 0, -1, -1, 0)
+            ready(); wait()
+            answer(f > 0)
+            """) { Says = "performance counter", WhyNot = OnlyOn64BitIntel },
+        new("bpf map", ShapeNeed.Impossible, """
+            f = syscall(321, 0, struct.pack("IIIII", 2, 4, 4, 1, 0) + bytes(100), 120)
+            ready(); wait()
+            answer(f > 0)
+            """) { Says = "bpf map", WhyNot = OnlyOn64BitIntel },
+        new("bpf program", ShapeNeed.Impossible, """
+            code = ctypes.create_string_buffer(struct.pack("BBhi", 0xb7, 0, 0, 0) + struct.pack("BBhi", 0x95, 0, 0, 0))
+            licence = ctypes.create_string_buffer(b"GPL")
+            attr = struct.pack("IIQQ", 1, 2, ctypes.addressof(code), ctypes.addressof(licence)) + bytes(96)
+            f = syscall(321, 5, attr, 120)
+            ready(); wait()
+            answer(f > 0)
+            """) { Says = "bpf", WhyNot = OnlyOn64BitIntel },
+        new("virtual machine", ShapeNeed.Impossible, """
+            f = os.open("/dev/kvm", os.O_RDWR)
+            ready(); wait()
+            answer(f > 0)
+            """) { Says = "/dev/kvm", WhyNot = WhyNoFile("/dev/kvm") },
+        new("device file", ShapeNeed.Impossible, """
+            f = os.open("/dev/fuse", os.O_RDWR)
+            ready(); wait()
+            answer(f > 0)
+            """) { Says = "/dev/fuse", WhyNot = WhyNoFile("/dev/fuse") },
+        new("block device", ShapeNeed.Impossible, """
+            import stat
+            os.mknod("disk", stat.S_IFBLK | 0o600, os.makedev(7, 77))
+            f = os.open("disk", os.O_PATH)
+            ready(); wait()
+            answer(f > 0)
+            """) { Says = "block device" },
+        new("tun device", ShapeNeed.Impossible, """
+            f = os.open("/dev/net/tun", os.O_RDWR)
+            ready(); wait()
+            answer(f > 0)
+            """) { Says = "tun", WhyNot = WhyNoFile("/dev/net/tun") },
+        new("serial line", ShapeNeed.Impossible, """
+            import stat
+            os.mknod("line", stat.S_IFCHR | 0o600, os.makedev(4, 64))
+            f = os.open("line", os.O_PATH)
+            ready(); wait()
+            answer(f > 0)
+            """) { Says = "terminal" },
+        new("SysV segment of the machine", ShapeNeed.Impossible, """
+            libc.shmat.restype = ctypes.c_void_p
+            i = libc.shmget(0, 4096, 0o1600)
+            a = libc.shmat(i, None, 0)
+            libc.shmctl(i, 0, None)
+            ready(); wait()
+            answer(ctypes.string_at(a, 4) == bytes(4))
+            """) { Says = "SysV" },
+        new("traced by a debugger", ShapeNeed.Impossible, """
+            open("pid", "w").write(str(os.getpid()))
+            libc.prctl(0x59616d61, -1, 0, 0, 0)
+            until("partner-ready")
+            ready(); wait()
+            answer(True)
+            """)
+        {
+            Partner = """
+                until("pid")
+                while not open("pid").read():
+                    time.sleep(0.01)
+                syscall(101, 0x4206, int(open("pid").read()), 0, 0)
+                ready()
+                while True:
+                    try:
+                        pid, status = os.waitpid(-1, 0x40000000)
+                        libc.ptrace(7, pid, 0, os.WSTOPSIG(status))
+                    except ChildProcessError:
+                        time.sleep(0.1)
+                """,
+            Says = "traced by",
+            WhyNot = OnlyOn64BitIntel,
+        },
+        new("pipe in packet mode", ShapeNeed.Impossible, """
+            r, w = os.pipe2(os.O_DIRECT)
+            ready(); wait()
+            os.write(w, b"x")
+            answer(os.read(r, 10) == b"x")
+            """) { Says = "packet mode" },
+        new("pidfd of a process outside", ShapeNeed.Impossible, """
+            f = os.pidfd_open(os.getppid())
+            ready(); wait()
+            answer(f > 0)
+            """) { Says = "outside the tree" },
+        new("pidfd of a thread", ShapeNeed.Impossible, """
+            ids = []
+            t = threading.Thread(target=lambda: (ids.append(threading.get_native_id()), time.sleep(600)), daemon=True)
+            t.start()
+            while not ids:
+                time.sleep(0.01)
+            f = syscall(434, ids[0], os.O_EXCL)
+            ready(); wait()
+            answer(f > 0)
+            """) { Says = "pidfd of a thread", WhyNot = WhyKernelOlderThan(6, 9) },
+        new("epoll that watches a file closed here", ShapeNeed.Impossible, """
+            r, w = os.pipe()
+            child(lambda: None)
+            p = select.epoll()
+            p.register(r, select.EPOLLIN)
+            os.close(r); os.close(w)
+            ready(); wait()
+            answer(p.poll(0) == [])
+            """) { Says = "epoll" },
+        new("message queue", ShapeNeed.Impossible, """
+            librt = ctypes.CDLL("librt.so.1", use_errno=True)
+            f = librt.mq_open(b"/pscrac-%d" % os.getpid(), os.O_RDWR | os.O_CREAT, 0o600, None)
+            librt.mq_unlink(b"/pscrac-%d" % os.getpid())
+            ready(); wait()
+            answer(f > 0)
+            """),
+        new("two terminals from outside", ShapeNeed.Impossible, """
+            until("partner-ready")
+            fds = [os.open(open(BASE + n).read(), os.O_RDWR | os.O_NOCTTY) for n in ("name", "second")]
+            ready(); wait()
+            answer(all(os.isatty(f) for f in fds))
+            """) { Partner = HoldsTerminals, Says = "second terminal" },
+        new("main thread that has ended", ShapeNeed.Impossible, """
+            def run():
+                ready(); wait()
+                answer(True)
+            threading.Thread(target=run).start()
+            libc.pthread_exit(None)
+            """) { Says = "first thread has ended" },
+        new("process of another user", ShapeNeed.Impossible, """
+            ready(); wait()
+            answer(True)
+            """) { Wrapper = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"], Says = "user 65534", OpenFolder = true, WhyNot = WhyMayReadLimits },
+        new("adopted by one who is not the root", ShapeNeed.RestoreFails, """
+            r, w = os.pipe()
+            def adopt():
+                libc.prctl(36, 1, 0, 0, 0)
+                def lead():
+                    os.setsid()
+                    middle = os.fork()
+                    if middle == 0:
+                        os.write(w, b"%d" % child(lambda: None))
+                        os._exit(0)
+                    os.waitpid(middle, 0)
+                child(lead)
+            adopter = child(adopt)
+            pid = int(os.read(r, 20))
+            while open("/proc/%d/stat" % pid).read().split()[3] != str(adopter):
+                time.sleep(0.001)
+            ready(); wait()
+            answer(True)
+            """) { Says = "no ancestor" },
+    ];
+}

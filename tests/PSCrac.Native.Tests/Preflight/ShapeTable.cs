@@ -1,0 +1,23 @@
+using System.Collections.Concurrent;
+
+namespace PSCrac.Tests.Preflight;
+
+/// <summary>Gathers what became of each shape, and prints it as one table when all have run.</summary>
+public sealed class ShapeTable : IDisposable
+{
+    private readonly ConcurrentQueue<string[]> _rows = new();
+
+    internal void Add(params string[] row) => _rows.Enqueue(row);
+
+    /// <summary>Prints the table, and leaves it beside the tests as process-shapes.txt.</summary>
+    public void Dispose()
+    {
+        string[] head = ["shape", "foretold", "criu, no option", "options", "restored"];
+        List<string[]> rows = [head, .. _rows.OrderBy(row => row[0], StringComparer.Ordinal)];
+        int[] widths = [.. Enumerable.Range(0, head.Length).Select(column => rows.Max(row => row[column].Length))];
+        IEnumerable<string> lines = rows.Select(row => string.Join("  ", row.Select((cell, column) => cell.PadRight(widths[column]))).TrimEnd());
+        string table = string.Join('\n', lines) + '\n';
+        Console.WriteLine(table);
+        File.WriteAllText(Path.Combine(AppContext.BaseDirectory, "process-shapes.txt"), table);
+    }
+}
