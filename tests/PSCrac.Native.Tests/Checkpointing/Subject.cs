@@ -1,0 +1,105 @@
+using PSCrac.Checkpointing;
+using PSCrac.Criu;
+using PSCrac.Procfs;
+using PSCrac.Tests.Support;
+using Xunit;
+
+namespace PSCrac.Tests.Checkpointing;
+
+/// <summary>A program to checkpoint, with a folder for its images; both go with the test, restored or not.</summary>
+internal sealed class Subject : IDisposable
+{
+    private readonly TestProgram _program;
+    private readonly TemporaryFolder _folder = new();
+
+    private Subject(TestProgram program) => _program = program;
+
+    internal int ProcessId => _program.ProcessId;
+
+    internal TestProgram Program => _program;
+
+    internal TemporaryFolder Folder => _folder;
+
+    /// <summary>Where the image goes.</summary>
+    internal string ImagePath => _folder.At("image");
+
+    /// <summary>A program that prints 1, 2, 3, a line each.</summary>
+    internal static Subject Counting() => Python(Counter);
+
+    /// <summary>A python program that prints 1, 2, 3, a line each.</summary>
+    internal const string Counter = """
+        import itertools, time
+        for n in itertools.count(1):
+            print(n, flush=True)
+            time.sleep(0.02)
+        """;
+
+    /// <summary>A python program; it is ready when it has printed a line that starts with "ready" or "1".</summary>
+    internal static Subject Python(string script, string ready = "1") => Of(["python3", "-c", script], ready);
+
+    /// <summary>Any program, which is ready when it has printed a line that starts so.</summary>
+    internal static Subject Of(string[] command, string ready = "ready")
+    {
+        var subject = new Subject(TestProgram.Start(command[0], command[1..]));
+        try
+        {
+            subject._program.WaitForLine(ready);
+            return subject;
+        }
+        catch
+        {
+            subject.Dispose();
+            throw;
+        }
+    }
+
+    internal CheckpointResult Checkpoint(CheckpointOptions? options = null, bool force = false, CancellationToken cancellation = default, IProgress<CracProgress>? progress = null) =>
+        PSCrac.Checkpointing.Checkpoint.Run(
+            new CheckpointRequest { ProcessId = ProcessId, ImagePath = ImagePath, Options = options ?? new(), Force = force, NoSync = true },
+            progress,
+            cancellation);
+
+    /// <summary>Restores the image; Dispose then ends what was restored.</summary>
+    internal CracRestoredProcess Restore(RestoreOptions? options = null, bool asChild = false)
+    {
+        CracRestoredProcess restored = PSCrac.Checkpointing.Restore.Run(
+            new RestoreRequest { Image = CracImage.Open(ImagePath), Options = options ?? new(), AsChild = asChild });
+        _program.Remember();
+        return restored;
+    }
+
+    /// <summary>The last whole line of the program's output.</summary>
+    internal string LastLine()
+    {
+        string text = File.ReadAllText(_program.OutputPath);
+        string[] lines = text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        return lines.Length == 0 ? "" : lines[^1];
+    }
+
+    /// <summary>Waits until a counter has passed a number, and asserts that it has left none out and repeated none.</summary>
+    internal void AssertCountsPast(int number)
+    {
+        Wait.Until(() => int.TryParse(LastLine(), out int last) && last > number, () => $"the counter stays at {LastLine()}; {_program.ReadErrors()}");
+        string text = File.ReadAllText(_program.OutputPath);
+        int[] counted = [.. text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
+        Assert.Equal(Enumerable.Range(1, counted.Length), counted);
+    }
+
+    internal int Count => int.Parse(LastLine());
+
+    /// <summary>Asserts that a failed checkpoint left nothing: no image, no staging directory, a program that goes on.</summary>
+    internal void AssertUnharmed(params string[] alsoThere)
+    {
+        Assert.Equal(alsoThere.Order(StringComparer.Ordinal), _folder.Names());
+        Assert.False(HasEnded(ProcessId));
+        Assert.NotEqual(ProcessState.Stopped, ProcessStatus.TryRead(ProcessId)!.State);
+    }
+
+    internal static bool HasEnded(int processId) => ProcessStatus.TryRead(processId) is not { HasEnded: false };
+
+    public void Dispose()
+    {
+        _program.Dispose();
+        _folder.Dispose();
+    }
+}

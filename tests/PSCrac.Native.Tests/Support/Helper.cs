@@ -1,0 +1,89 @@
+using System.Diagnostics;
+using PSCrac.Checkpointing;
+using PSCrac.Criu;
+
+namespace PSCrac.Tests.Support;
+
+/// <summary>
+/// The engine in a process of its own, for what cannot be tried inside the test host: another environment, no libcriu,
+/// a terminal, a caller that is killed. This assembly is the program; what happened is told on its standard output.
+/// </summary>
+internal static class Helper
+{
+    /// <summary>The command line that runs the helper.</summary>
+    internal static string[] Command(params string[] arguments) =>
+        [Environment.ProcessPath is { } host && Path.GetFileName(host) == "dotnet" ? host : "dotnet", typeof(Helper).Assembly.Location, .. arguments];
+
+    /// <summary>Runs the helper to its end.</summary>
+    internal static (int ExitCode, string Output, string Error) Run(IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+    {
+        string[] command = Command(arguments);
+        var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach ((string name, string? value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        using Process process = Process.Start(start)!;
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output, errors.Result);
+    }
+
+    /// <summary>The program's entry point.</summary>
+    internal static int Main(string[] arguments)
+    {
+        try
+        {
+            switch (arguments)
+            {
+                case ["locate", .. var paths]:
+                    var found = CriuInstallation.Locate(paths.ElementAtOrDefault(0), paths.ElementAtOrDefault(1));
+                    Console.WriteLine($"found {found.CriuPath} {found.LibCriuPath}");
+                    return 0;
+                case ["checkpoint", var id, var image]:
+                    CheckpointResult result = Checkpoint.Run(
+                        new CheckpointRequest { ProcessId = int.Parse(id), ImagePath = image },
+                        new Announcer());
+                    Console.WriteLine($"checkpointed {result.Image.Path}");
+                    return 0;
+                case ["restore", var image]:
+                    using (CracRestoredProcess restored = Restore.Run(new RestoreRequest { Image = CracImage.Open(image) }))
+                    {
+                        Console.WriteLine($"restored {restored.Id}");
+                    }
+
+                    return 0;
+                case ["count"]:
+                    for (int number = 1; ; number++)
+                    {
+                        Console.WriteLine(number);
+                        Thread.Sleep(20);
+                    }
+
+                default:
+                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | restore IMAGE | count");
+                    return 2;
+            }
+        }
+        catch (CracException e)
+        {
+            Console.WriteLine($"failed {e.Reason}");
+            Console.WriteLine(e.Message);
+            Console.WriteLine(e.Advice);
+            foreach (string line in e.CriuLines)
+            {
+                Console.WriteLine($"criu: {line}");
+            }
+
+            return 1;
+        }
+    }
+
+    // Not Progress<T>, which would report from other threads, later.
+    private sealed class Announcer : IProgress<CracProgress>
+    {
+        public void Report(CracProgress value) => Console.WriteLine($"phase {value.Phase} {value.Bytes}");
+    }
+}
