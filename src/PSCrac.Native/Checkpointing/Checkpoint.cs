@@ -22,7 +22,8 @@ public sealed class Checkpoint
     private readonly CheckpointPlan _plan;
     private readonly IReadOnlyList<string> _configurationFiles = CriuConfigFile.FilesInEffect();
     private volatile CracPhase _phase = CracPhase.Preparing;
-    private bool _sealed;
+    private volatile bool _sealed;
+    private bool _isDone;
 
     private Checkpoint(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
@@ -58,10 +59,12 @@ public sealed class Checkpoint
         {
             using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{_request.ProcessId}", config);
             Dump(staging, work);
-            staging.Finish();
-            MoveBeside(work, staging.CurrentPath);
+
+            // From here on the tree may exist in the image alone: nothing that fails may take the image back.
+            _isDone = true;
+            TidyUp(staging, work);
         }
-        catch
+        catch when (!_isDone)
         {
             staging.RollBack();
             throw;
@@ -77,14 +80,14 @@ public sealed class Checkpoint
         using CriuSession session = CriuSession.Start(_installation, work);
         session.Apply(_plan.Options, staging.Handle);
         session.ApplyDump(_request.ProcessId, _plan.Options);
-        session.Notified = (action, _) => OnNotification(action, staging, manifest);
+        session.Notified = (action, _) => OnNotification(action, session, staging, manifest);
         if (_progress is not null)
         {
             session.Working = () => Report(_phase, _sealed ? 0 : staging.WrittenBytes());
         }
 
         int result = session.Run(CriuRequest.Dump, _cancellation);
-        if (result < 0)
+        if (result < 0 && !(_sealed && WasTreeKilled()))
         {
             Exception failure = session.Failure(Operation, _request.ProcessId, staging.TargetPath, _cancellation);
             if (session.WasKilled || failure is CracException { Reason: CracReason.WorkerDied })
@@ -104,7 +107,10 @@ public sealed class Checkpoint
         }
     }
 
-    private void OnNotification(string action, ImageStaging staging, ImageManifest manifest)
+    // A worker that ends between the kill and its answer leaves a good image and no process: that is a checkpoint.
+    private bool WasTreeKilled() => !_plan.Options.LeaveRunning && !_tree.Root.Status.Identity.IsRunning();
+
+    private void OnNotification(string action, CriuSession session, ImageStaging staging, ImageManifest manifest)
     {
         switch (action)
         {
@@ -119,6 +125,7 @@ public sealed class Checkpoint
                 staging.Seal(manifest, sync: !_request.NoSync);
                 staging.Commit(sync: !_request.NoSync);
                 _sealed = true;
+                session.IsPastCancelling = true;
                 Report(CracPhase.Finishing);
                 break;
         }
@@ -191,18 +198,27 @@ public sealed class Checkpoint
         static bool IsOurs(int processId) => PidVacancy.IsZombie(processId);
     }
 
-    // criu writes its statistics and the end of its log after the image was sealed.
-    private static void MoveBeside(CriuWorkDirectory work, string image)
+    // criu writes its statistics and the end of its log after the image was sealed. They say more of the image, but the
+    // image is whole without them.
+    private static void TidyUp(ImageStaging staging, CriuWorkDirectory work)
     {
-        Move("stats-dump", "stats-dump");
-        Move(CriuWorkDirectory.LogName, "dump.log");
+        try
+        {
+            staging.Finish();
+            Move("stats-dump", "stats-dump");
+            Move(CriuWorkDirectory.LogName, "dump.log");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A full disk, say; what could not be moved goes with the work directory.
+        }
 
         void Move(string from, string to)
         {
             string source = Path.Combine(work.DirectoryPath, from);
             if (File.Exists(source))
             {
-                string target = Path.Combine(image, to);
+                string target = Path.Combine(staging.CurrentPath, to);
                 File.Move(source, target);
                 File.SetUnixFileMode(target, UnixFileMode.UserRead | UnixFileMode.UserWrite);
             }

@@ -75,7 +75,6 @@ internal sealed class CheckpointPlan
             LinkRemap = options.LinkRemap == true,
             GhostLimit = options.GhostLimit,
             ExternalUnixSocket = options.ExternalUnixSocket == true,
-            SkipInFlight = words.ContainsKey("skip-in-flight"),
             CriuOptions = words,
         };
     }

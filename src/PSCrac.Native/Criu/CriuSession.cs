@@ -21,6 +21,8 @@ internal sealed class CriuSession : IDisposable
     private readonly CriuOptionsHandle _options = CriuOptionsHandle.Create();
     private ExceptionDispatchInfo? _handlerFailure;
     private volatile bool _cancelling;
+    private volatile bool _isPastCancelling;
+    private bool _diedUnasked;
 
     private CriuSession(CriuWorker worker, CriuWorkDirectory work)
     {
@@ -39,6 +41,13 @@ internal sealed class CriuSession : IDisposable
 
     /// <summary>Whether criu had to be ended, and so could not undo what it had done.</summary>
     internal bool WasKilled { get; private set; }
+
+    /// <summary>Whether the operation has gone so far that cancelling it would do harm.</summary>
+    internal bool IsPastCancelling
+    {
+        get => _isPastCancelling;
+        set => _isPastCancelling = value;
+    }
 
     /// <summary>Starts a worker and prepares its options.</summary>
     /// <param name="installation">Which criu.</param>
@@ -213,8 +222,6 @@ internal sealed class CriuSession : IDisposable
         _options.Dispose();
     }
 
-    private bool _diedUnasked;
-
     private int Call(CriuRequest request) => request switch
     {
         CriuRequest.Dump => LibCriu.criu_local_dump(_options),
@@ -229,8 +236,9 @@ internal sealed class CriuSession : IDisposable
         WaitHandle[] events = [answered.WaitHandle, cancellation.WaitHandle];
         while (!answered.IsSet)
         {
-            if (_cancelling)
+            if (cancellation.IsCancellationRequested)
             {
+                // Its handle stays signalled, so waiting for it too would be spinning.
                 answered.Wait(Slice, CancellationToken.None);
             }
             else
@@ -238,7 +246,7 @@ internal sealed class CriuSession : IDisposable
                 WaitHandle.WaitAny(events, Slice);
             }
 
-            if (cancellation.IsCancellationRequested && !_cancelling)
+            if (cancellation.IsCancellationRequested && !_cancelling && !_isPastCancelling)
             {
                 _cancelling = true;
                 killAt = Environment.TickCount64 + (long)Grace.TotalMilliseconds;
@@ -270,7 +278,7 @@ internal sealed class CriuSession : IDisposable
 
     private void OnNotification(string action, int pid)
     {
-        if (_cancelling)
+        if (_cancelling && !_isPastCancelling)
         {
             throw new OperationCanceledException();
         }
