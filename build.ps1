@@ -517,8 +517,13 @@ function Invoke-Help {
     if (-not $platyPS) {
         throw $reason
     }
-    # In a process of its own, since it loads the module.
+    # In a process of its own, since it loads the module; and from a copy without help, since PlatyPS would add what
+    # Get-Help says to what stands in the page.
     $pages = Join-Path $root 'docs' 'help'
+    $bare = Join-Path $out ".help.$PID"
+    Clear-Tree $bare
+    $null = New-Item -ItemType Directory -Path $bare
+    Copy-Item -Path (Join-Path $staged '*') -Destination $bare -Exclude 'en-US' -Recurse
     & (Get-PwshCommand) -NoLogo -NoProfile -NonInteractive -Command {
         param($platyPS, $module, $pages)
         $ErrorActionPreference = 'Stop'
@@ -528,6 +533,8 @@ function Invoke-Help {
             $page = Join-Path $pages "$($command.Name).md"
             if (Test-Path -LiteralPath $page) {
                 $null = Update-MarkdownCommandHelp -LiteralPath $page -NoBackup
+                # Without the byte order mark that it puts there.
+                [IO.File]::WriteAllText($page, [IO.File]::ReadAllText($page))
                 "updated $($command.Name).md"
             }
             else {
@@ -537,7 +544,8 @@ function Invoke-Help {
             }
         }
         if (Test-Path -LiteralPath "$pages.new") { Remove-Item -LiteralPath "$pages.new" -Recurse }
-    } -args $platyPS.Path, (Join-Path $staged 'PSCrac.psd1'), $pages | Out-Host
+    } -args $platyPS.Path, (Join-Path $bare 'PSCrac.psd1'), $pages | Out-Host
+    Clear-Tree $bare
     if ($LASTEXITCODE -ne 0) {
         throw 'the pages could not be brought up to date'
     }
