@@ -90,6 +90,9 @@ public enum CracReason
     /// <summary>The image's files do not hold what they should.</summary>
     ImageCorrupt,
 
+    /// <summary>Other images build on the image.</summary>
+    ImageInUse,
+
     /// <summary>Something is already where the image should go.</summary>
     ImageExists,
 

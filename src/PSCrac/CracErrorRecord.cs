@@ -41,7 +41,7 @@ internal static class CracErrorRecord
         CracReason.OptionRefused => ErrorCategory.InvalidArgument,
         CracReason.ProcessNotFound or CracReason.ProcessGone or CracReason.FileMissing => ErrorCategory.ObjectNotFound,
         CracReason.NotAnImage => ErrorCategory.ObjectNotFound,
-        CracReason.PidInUse or CracReason.AddressUnavailable => ErrorCategory.ResourceBusy,
+        CracReason.PidInUse or CracReason.AddressUnavailable or CracReason.ImageInUse => ErrorCategory.ResourceBusy,
         CracReason.ImageExists => ErrorCategory.ResourceExists,
         CracReason.PermissionDenied => ErrorCategory.PermissionDenied,
         CracReason.ImageNotTrusted => ErrorCategory.SecurityError,
