@@ -107,4 +107,7 @@ public enum CracReason
 
     /// <summary>A wait took longer than it was allowed to.</summary>
     TimedOut,
+
+    /// <summary>The image does not hold the memory that was asked for.</summary>
+    MemoryNotInImage,
 }

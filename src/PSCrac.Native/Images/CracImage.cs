@@ -96,7 +96,7 @@ public sealed partial class CracImage
     }
 
     /// <summary>The processes, parents before their children; the first is the root.</summary>
-    public IReadOnlyList<CracImageProcess> Processes => _processes ??= CracImageProcess.ReadAll(_source);
+    public IReadOnlyList<CracImageProcess> Processes => _processes ??= CracImageProcess.ReadAll(this);
 
     /// <summary>The ids of all processes, the root's first.</summary>
     public IReadOnlyList<int> ProcessIds

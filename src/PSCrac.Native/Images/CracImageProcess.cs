@@ -5,16 +5,17 @@ namespace PSCrac;
 /// <summary>A process of an image. Its ids are read with the image's process tree, all else when it is asked for.</summary>
 public sealed partial class CracImageProcess
 {
+    private readonly CracImage _image;
     private readonly ImageSource _source;
     private ProcessCore? _core;
     private PageMap? _pages;
     private bool _pagesKnown;
     private int _descriptorCount = -1;
-    private long _virtualMemory = -1;
 
-    private CracImageProcess(ImageSource source, int processId, int parentProcessId, int processGroupId, int sessionId, int[] threadIds)
+    private CracImageProcess(CracImage image, int processId, int parentProcessId, int processGroupId, int sessionId, int[] threadIds)
     {
-        _source = source;
+        _image = image;
+        _source = image.Source;
         ProcessId = processId;
         ParentProcessId = parentProcessId;
         ProcessGroupId = processGroupId;
@@ -47,13 +48,25 @@ public sealed partial class CracImageProcess
     public int ExitCode => Core.ExitCode;
 
     /// <summary>How many descriptors the process had open.</summary>
-    public int DescriptorCount => _descriptorCount >= 0 ? _descriptorCount : _descriptorCount = CountDescriptors();
+    public int DescriptorCount => _descriptorCount >= 0 ? _descriptorCount : _descriptorCount = ReadDescriptors(null);
 
     /// <summary>How much of the process's private memory the image holds, in bytes; pages of a parent image are not counted.</summary>
     public long Memory => Pages?.PresentBytes ?? 0;
 
     /// <summary>The size of all mapped areas, in bytes, whether or not anything of them was dumped.</summary>
-    public long VirtualMemory => _virtualMemory >= 0 ? _virtualMemory : _virtualMemory = SumAreas();
+    public long VirtualMemory
+    {
+        get
+        {
+            ulong sum = 0;
+            foreach (MappedArea area in AddressSpace is { } space ? space.Areas : [])
+            {
+                sum += area.Length;
+            }
+
+            return (long)Math.Min(sum, long.MaxValue);
+        }
+    }
 
     internal ProcessCore Core => _core ??= ProcessCore.Read(_source, ProcessId);
 
@@ -63,7 +76,7 @@ public sealed partial class CracImageProcess
         {
             if (!_pagesKnown)
             {
-                _pages = PageMap.ReadProcess(_source, ProcessId);
+                _pages = PageMap.Read(_source, PageMap.NameFor(ProcessId));
                 _pagesKnown = true;
             }
 
@@ -108,23 +121,23 @@ public sealed partial class CracImageProcess
     }
 
     /// <summary>Reads the process tree: pstree.img, which has parents before their children.</summary>
-    internal static CracImageProcess[] ReadAll(ImageSource source)
+    internal static CracImageProcess[] ReadAll(CracImage image)
     {
         var processes = new List<CracImageProcess>();
         var threads = new List<uint>();
-        using ImageEntryReader entries = source.OpenEntries("pstree.img", ImageMagic.Pstree);
+        using ImageEntryReader entries = image.Source.OpenEntries("pstree.img", ImageMagic.Pstree);
         entries.MoveToFirst();
         do
         {
             threads.Clear();
-            processes.Add(Read(source, entries.Reader, threads));
+            processes.Add(Read(image, entries.Reader, threads));
         }
         while (entries.MoveNext());
 
         return [.. processes];
     }
 
-    private static CracImageProcess Read(ImageSource source, ProtobufReader entry, List<uint> threads)
+    private static CracImageProcess Read(CracImage image, ProtobufReader entry, List<uint> threads)
     {
         int pid = 0;
         int ppid = 0;
@@ -161,7 +174,7 @@ public sealed partial class CracImageProcess
             ids[i] = (int)threads[i];
         }
 
-        return new CracImageProcess(source, pid, ppid, pgid, sid, ids);
+        return new CracImageProcess(image, pid, ppid, pgid, sid, ids);
     }
 
     private static int Id(ref ProtobufReader entry)
@@ -173,65 +186,5 @@ public sealed partial class CracImageProcess
         }
 
         return (int)id;
-    }
-
-    private int CountDescriptors()
-    {
-        using ImageEntryReader? entries = Core.FilesId == 0 ? null : _source.TryOpenEntries($"fdinfo-{Core.FilesId}.img", ImageMagic.Fdinfo);
-        int count = 0;
-        while (entries is not null && entries.MoveNext())
-        {
-            count++;
-        }
-
-        return count;
-    }
-
-    private long SumAreas()
-    {
-        using ImageEntryReader? entries = _source.TryOpenEntries($"mm-{(uint)ProcessId}.img", ImageMagic.Mm);
-        if (entries is null || !entries.MoveNext())
-        {
-            return 0;
-        }
-
-        ulong sum = 0;
-        ProtobufReader entry = entries.Reader;
-        while (entry.MoveNext())
-        {
-            if (entry.Field == Wire.MmEntry.Vmas)
-            {
-                sum += Length(entry.Message());
-            }
-            else
-            {
-                entry.Skip();
-            }
-        }
-
-        return (long)Math.Min(sum, long.MaxValue);
-    }
-
-    private static ulong Length(ProtobufReader area)
-    {
-        ulong start = 0;
-        ulong end = 0;
-        while (area.MoveNext())
-        {
-            switch (area.Field)
-            {
-                case Wire.VmaEntry.Start:
-                    start = area.UInt64();
-                    break;
-                case Wire.VmaEntry.End:
-                    end = area.UInt64();
-                    break;
-                default:
-                    area.Skip();
-                    break;
-            }
-        }
-
-        return end >= start ? end - start : 0;
     }
 }

@@ -112,6 +112,31 @@ public sealed class CracImageRecord : IReadOnlyDictionary<string, object>, IDict
         }
     }
 
+    /// <summary>A field as a number; 0 where it is not set, or is none.</summary>
+    internal ulong Number(string name) =>
+        TryGetValue(name, out object? value)
+            ? value switch
+            {
+                uint number => number,
+                ulong number => number,
+                int number => (ulong)number,
+                long number => (ulong)number,
+                _ => 0,
+            }
+            : 0;
+
+    /// <summary>A field as text; null where it is not set, or is none.</summary>
+    internal string? Text(string name) => TryGetValue(name, out object? value) ? value as string : null;
+
+    /// <summary>A field as a message; null where it is not set, or is none.</summary>
+    internal CracImageRecord? Record(string name) => TryGetValue(name, out object? value) ? value as CracImageRecord : null;
+
+    /// <summary>A repeated field's values; empty where it is not set.</summary>
+    internal object[] Items(string name) => TryGetValue(name, out object? value) && value is object[] items ? items : [];
+
+    /// <summary>Whether a field is set and true.</summary>
+    internal bool Flag(string name) => TryGetValue(name, out object? value) && value is true;
+
     private static NotSupportedException ReadOnly() => new("An image's records cannot be changed.");
 
     private static void WriteValue(Utf8JsonWriter writer, object value)

@@ -6,7 +6,7 @@ namespace PSCrac.Images;
 /// </summary>
 public sealed class ImageContentReader
 {
-    private const string UnknownType = "UNKNOWN";
+    internal const string UnknownType = "UNKNOWN";
     private readonly ImageSource _source;
     private readonly RecordDecoder _decoder = new();
     private readonly PayloadReader _payload;

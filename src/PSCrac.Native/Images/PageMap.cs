@@ -28,6 +28,7 @@ internal sealed class PageMap
     private const int SmallestPage = 4096;
     private readonly ImageSource _source;
     private readonly PageRun[] _runs;
+    private readonly int[] _present;
     private int _pageSize;
 
     private PageMap(ImageSource source, uint pagesId, PageRun[] runs, ulong presentPages)
@@ -35,6 +36,7 @@ internal sealed class PageMap
         _source = source;
         PagesId = pagesId;
         _runs = runs;
+        _present = PresentIndexes(runs);
         PresentPages = presentPages;
     }
 
@@ -57,12 +59,13 @@ internal sealed class PageMap
     /// </summary>
     internal int PageSize => _pageSize != 0 ? _pageSize : _pageSize = FindPageSize();
 
-    /// <summary>Reads the map of a process; null where it has none, as a zombie.</summary>
-    internal static PageMap? ReadProcess(ImageSource source, int processId) => Read(source, $"pagemap-{(uint)processId}.img");
+    /// <summary>The name of a process's map.</summary>
+    internal static string NameFor(int processId) => $"pagemap-{(uint)processId}.img";
 
-    /// <summary>Reads the map of a shared memory segment; null where there is none.</summary>
-    internal static PageMap? ReadShared(ImageSource source, ulong shmid) => Read(source, $"pagemap-shmem-{shmid}.img");
+    /// <summary>The name of a shared memory segment's map.</summary>
+    internal static string NameForShared(ulong shmid) => $"pagemap-shmem-{shmid}.img";
 
+    /// <summary>Reads a map; null where there is none of that name.</summary>
     internal static PageMap? Read(ImageSource source, string name)
     {
         using ImageEntryReader? entries = source.TryOpenEntries(name, ImageMagic.Pagemap);
@@ -93,6 +96,51 @@ internal sealed class PageMap
         }
 
         return new PageMap(source, pagesId, [.. runs], filePage);
+    }
+
+    /// <summary>The index of the first run that ends behind an address; the number of runs where none does.</summary>
+    internal int FirstEndingAfter(ulong address)
+    {
+        ulong pageSize = (ulong)PageSize;
+        int low = 0;
+        int high = _runs.Length;
+        while (low < high)
+        {
+            int middle = (low + high) >>> 1;
+            if (_runs[middle].Address + (_runs[middle].Pages * pageSize) <= address)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+
+        return low;
+    }
+
+    /// <summary>The index of the run that a place in the pages file belongs to; -1 where none does.</summary>
+    internal int RunOfFileOffset(long offset)
+    {
+        ulong page = (ulong)offset / (ulong)PageSize;
+        int low = 0;
+        int high = _present.Length;
+        while (low < high)
+        {
+            int middle = (low + high) >>> 1;
+            PageRun run = _runs[_present[middle]];
+            if (run.FilePage + run.Pages <= page)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+
+        return low < _present.Length ? _present[low] : -1;
     }
 
     private static uint ReadHead(ProtobufReader head)
@@ -148,6 +196,20 @@ internal sealed class PageMap
         // Before flags there was in_parent alone, and before nr_pages its 32-bit predecessor.
         PageFlags known = flags ?? (inParent ? PageFlags.Parent : PageFlags.Present);
         return new PageRun(address, pages != 0 ? pages : compatiblePages, inParent ? known | PageFlags.Parent : known, filePage);
+    }
+
+    private static int[] PresentIndexes(PageRun[] runs)
+    {
+        var indexes = new List<int>(runs.Length);
+        for (int i = 0; i < runs.Length; i++)
+        {
+            if (runs[i].IsPresent && runs[i].Pages > 0)
+            {
+                indexes.Add(i);
+            }
+        }
+
+        return [.. indexes];
     }
 
     private int FindPageSize()

@@ -8,7 +8,7 @@ internal sealed class PayloadReader(RecordDecoder decoder, int limit)
     private const string Extra = "extra";
 
     /// <summary>Whether a ghost file's first entry says that its content follows in chunks.</summary>
-    internal static bool IsChunked(CracImageRecord ghost) => ghost.TryGetValue("chunks", out object? chunks) && chunks is true;
+    internal static bool IsChunked(CracImageRecord ghost) => ghost.Flag("chunks");
 
     /// <summary>Decodes the current entry, and leaves the reader behind its payload.</summary>
     internal CracImageRecord Read(ImageEntryReader entries, PayloadKind kind, SchemaMessage message)
@@ -38,15 +38,8 @@ internal sealed class PayloadReader(RecordDecoder decoder, int limit)
     private static CracImageRecord With(CracImageRecord record, object? extra) =>
         extra is null ? record : new CracImageRecord([.. record.Names, Extra], [.. record.Values, extra]);
 
-    private static long Number(CracImageRecord record, string name) =>
-        record.TryGetValue(name, out object? value)
-            ? value switch
-            {
-                uint number => number,
-                ulong number => number <= long.MaxValue ? (long)number : -1,
-                _ => 0,
-            }
-            : 0;
+    /// <summary>A length; more than any file has where it does not fit.</summary>
+    private static long Number(CracImageRecord record, string name) => (long)Math.Min(record.Number(name), long.MaxValue / 4);
 
     private static long RoundUp(long size, long unit) => (size + unit - 1) / unit * unit;
 
@@ -74,7 +67,7 @@ internal sealed class PayloadReader(RecordDecoder decoder, int limit)
 
     private string? ReadSharedMemory(ImageEntryReader entries, CracImageRecord segment)
     {
-        if (segment.TryGetValue("in_pagemaps", out object? elsewhere) && elsewhere is true)
+        if (segment.Flag("in_pagemaps"))
         {
             return "";
         }

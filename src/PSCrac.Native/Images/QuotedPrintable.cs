@@ -51,6 +51,43 @@ internal static class QuotedPrintable
         return text.ToString();
     }
 
+    /// <summary>
+    /// Turns what <see cref="Encode"/> made back into text as proc shows a socket's name: zero bytes at the end are left out,
+    /// others are shown as @.
+    /// </summary>
+    internal static string DecodeForDisplay(string text)
+    {
+        var bytes = new List<byte>(text.Length);
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (text[i] != '=')
+            {
+                bytes.Add((byte)text[i]);
+            }
+            else if (i + 1 < text.Length && text[i + 1] == '\n')
+            {
+                i++;
+            }
+            else if (i + 2 < text.Length && byte.TryParse(text.AsSpan(i + 1, 2), System.Globalization.NumberStyles.AllowHexSpecifier, null, out byte b))
+            {
+                bytes.Add(b);
+                i += 2;
+            }
+        }
+
+        while (bytes.Count > 0 && bytes[^1] == 0)
+        {
+            bytes.RemoveAt(bytes.Count - 1);
+        }
+
+        for (int i = 0; i < bytes.Count; i++)
+        {
+            bytes[i] = bytes[i] == 0 ? (byte)'@' : bytes[i];
+        }
+
+        return Encoding.UTF8.GetString([.. bytes]);
+    }
+
     private static bool NeedsQuoting(byte b, byte next, bool last, int column) => b switch
     {
         > 126 or (byte)'=' => true,

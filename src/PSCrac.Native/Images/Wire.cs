@@ -6,16 +6,6 @@ namespace PSCrac.Images;
 /// </summary>
 internal static class Wire
 {
-    internal static class InventoryEntry
-    {
-        internal const int ImgVersion = 1;
-        internal const int RootIds = 3;
-        internal const int Lsmtype = 6;
-        internal const int DumpUptime = 8;
-        internal const int TcpClose = 10;
-        internal const int DumpCriuRunId = 13;
-    }
-
     internal static class PstreeEntry
     {
         internal const int Pid = 1;
@@ -27,10 +17,8 @@ internal static class Wire
 
     internal static class CoreEntry
     {
-        internal const int Mtype = 1;
         internal const int Tc = 3;
         internal const int Ids = 4;
-        internal const int ThreadCore = 5;
     }
 
     internal static class TaskCoreEntry
@@ -38,31 +26,11 @@ internal static class Wire
         internal const int TaskState = 1;
         internal const int ExitCode = 2;
         internal const int Comm = 6;
-        internal const int Timers = 7;
-        internal const int Loginuid = 13;
-        internal const int OomScoreAdj = 14;
-    }
-
-    internal static class ThreadCoreEntry
-    {
-        internal const int Creds = 10;
-        internal const int Comm = 13;
     }
 
     internal static class TaskKobjIdsEntry
     {
-        internal const int VmId = 1;
         internal const int FilesId = 2;
-        internal const int FsId = 3;
-        internal const int SighandId = 4;
-        internal const int PidNsId = 5;
-        internal const int NetNsId = 6;
-        internal const int IpcNsId = 7;
-        internal const int UtsNsId = 8;
-        internal const int MntNsId = 9;
-        internal const int UserNsId = 10;
-        internal const int CgroupNsId = 11;
-        internal const int TimeNsId = 12;
     }
 
     internal static class MmEntry
@@ -100,10 +68,23 @@ internal static class Wire
         internal const int NrPages = 5;
     }
 
+    internal static class FdinfoEntry
+    {
+        internal const int Id = 1;
+        internal const int Flags = 2;
+        internal const int Fd = 4;
+    }
+
+    internal static class FsEntry
+    {
+        internal const int CwdId = 1;
+        internal const int RootId = 2;
+        internal const int Umask = 3;
+    }
+
     internal static class StatsEntry
     {
         internal const int Dump = 1;
-        internal const int Restore = 2;
     }
 
     internal static class DumpStatsEntry

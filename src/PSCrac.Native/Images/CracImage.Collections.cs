@@ -1,0 +1,93 @@
+using PSCrac.Images;
+
+namespace PSCrac;
+
+public sealed partial class CracImage
+{
+    private OpenFileTable? _openFiles;
+    private IReadOnlyList<CracImageFile>? _files;
+    private IReadOnlyList<CracImageSocket>? _sockets;
+    private IReadOnlyList<CracImageMemoryArea>? _areas;
+    private IReadOnlyList<CracImageTimer>? _timers;
+    private IReadOnlyList<CracImageMount>? _mounts;
+    private IReadOnlyList<CracImageNamespace>? _namespaces;
+    private IReadOnlyList<string>? _commandLine;
+    private CracImageRecord? _cpu;
+    private bool _cpuKnown;
+
+    /// <summary>The open files of all processes.</summary>
+    public IReadOnlyList<CracImageFile> Files => _files ??= Collect(static process => process.Files);
+
+    /// <summary>The sockets of all processes.</summary>
+    public IReadOnlyList<CracImageSocket> Sockets => _sockets ??= Collect(static process => process.Sockets);
+
+    /// <summary>The mapped areas of all processes.</summary>
+    public IReadOnlyList<CracImageMemoryArea> MemoryAreas => _areas ??= Collect(static process => process.MemoryAreas);
+
+    /// <summary>The timers of all processes.</summary>
+    public IReadOnlyList<CracImageTimer> Timers => _timers ??= Collect(static process => process.Timers);
+
+    /// <summary>The mounts of the mount namespaces that the image holds, parents first; empty where it holds none.</summary>
+    public IReadOnlyList<CracImageMount> Mounts => _mounts ??= CracImageMount.ReadAll(_source);
+
+    /// <summary>The namespaces that the processes were in.</summary>
+    public IReadOnlyList<CracImageNamespace> Namespaces => _namespaces ??= CracImageNamespace.ReadAll(_source, Processes);
+
+    /// <summary>The root's command line, an argument an element: from the manifest, else out of the dumped memory; empty where neither has it.</summary>
+    public IReadOnlyList<string> CommandLine =>
+        _commandLine ??= Manifest is { Process.Command: { Count: > 0 } command } ? command : Processes[0].CommandLine;
+
+    /// <summary>The root's environment, out of the dumped memory; empty where the image does not have it.</summary>
+    public IReadOnlyList<string> Environment => Processes[0].Environment;
+
+    /// <summary>The CPU's feature flags by the names of /proc/cpuinfo: from the manifest; empty without one (see <see cref="Cpu"/>).</summary>
+    public IReadOnlyList<string> CpuFeatures => Manifest?.Host.CpuFeatures ?? [];
+
+    /// <summary>What criu noted of the CPU; null unless it was told to (criu's option cpu-cap).</summary>
+    public CracImageRecord? Cpu
+    {
+        get
+        {
+            if (!_cpuKnown)
+            {
+                foreach (CracImageRecord cpu in _source.ReadRecords("cpuinfo.img", ImageMagic.Cpuinfo))
+                {
+                    _cpu = cpu;
+                }
+
+                _cpuKnown = true;
+            }
+
+            return _cpu;
+        }
+    }
+
+    internal OpenFileTable OpenFiles => _openFiles ??= new OpenFileTable(_source);
+
+    /// <summary>Finds a process.</summary>
+    /// <param name="processId">Its id.</param>
+    /// <returns>The process; null where the image has none of that id.</returns>
+    public CracImageProcess? FindProcess(int processId)
+    {
+        foreach (CracImageProcess process in Processes)
+        {
+            if (process.ProcessId == processId)
+            {
+                return process;
+            }
+        }
+
+        return null;
+    }
+
+    private T[] Collect<T>(Func<CracImageProcess, IReadOnlyList<T>> of)
+    {
+        var all = new List<T>();
+        foreach (CracImageProcess process in Processes)
+        {
+            all.AddRange(of(process));
+        }
+
+        return [.. all];
+    }
+}
