@@ -14,9 +14,14 @@
     TypesToProcess       = @('PSCrac.Types.ps1xml')
 
     CmdletsToExport      = @(
+        'Compare-CracImage'
         'Get-CracImage'
+        'Get-CracImageContent'
+        'Get-CracImageMemory'
         'Invoke-CracCheckpoint'
+        'Remove-CracImage'
         'Restore-CracProcess'
+        'Search-CracImage'
         'Test-CracEnvironment'
         'Test-CracProcess'
     )

@@ -2,21 +2,25 @@ using PSCrac.Images;
 
 namespace PSCrac;
 
-/// <summary>One entry of an image file, decoded.</summary>
-public sealed class CracImageEntry
+/// <summary>
+/// One entry of an image file, decoded: its fields with criu's names and, as <c>extra</c>, what follows the message, as
+/// <c>crit decode</c> gives them. Payload longer than the reader's limit is not in it; <see cref="OpenPayload"/> reads it.
+/// A field's name wins over a property of the same name where PowerShell looks one up.
+/// </summary>
+public sealed class CracImageEntry : CracImageRecord
 {
     private readonly ImageSource _source;
     private readonly int _length;
 
     internal CracImageEntry(ImageSource source, string file, int index, string type, long offset, int length, CracImageRecord value, long payloadOffset, long payloadLength)
+        : base(value)
     {
         _source = source;
         _length = length;
         File = file;
         Index = index;
-        Type = type;
+        FileType = type;
         Offset = offset;
-        Value = value;
         PayloadOffset = payloadOffset;
         PayloadLength = payloadLength;
     }
@@ -31,16 +35,10 @@ public sealed class CracImageEntry
     /// criu's and crit's name of the file's type, such as "REG_FILES"; "UNKNOWN" for a magic that criu 4.2 does not know,
     /// and the name criu gives the file where the format is not criu's own ("PAGES", "ROUTE", "TMPFS_IMG").
     /// </summary>
-    public string Type { get; }
+    public string FileType { get; }
 
     /// <summary>Where the entry's message begins in the file, in bytes.</summary>
     public long Offset { get; }
-
-    /// <summary>
-    /// The entry's fields, with criu's names and, as <c>extra</c>, what follows the message: the same that <c>crit decode</c> gives.
-    /// Payload longer than the reader's limit is not in it; <see cref="OpenPayload"/> reads it.
-    /// </summary>
-    public CracImageRecord Value { get; }
 
     /// <summary>Where the bytes that follow the message begin in the file; meaningless where there are none.</summary>
     public long PayloadOffset { get; }

@@ -23,6 +23,9 @@ public sealed partial class CracImageProcess
         ThreadIds = threadIds;
     }
 
+    /// <summary>The image it is in.</summary>
+    internal CracImage Image => _image;
+
     /// <summary>The process id, as the process itself saw it.</summary>
     public int ProcessId { get; }
 

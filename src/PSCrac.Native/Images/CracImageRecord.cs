@@ -10,10 +10,15 @@ namespace PSCrac;
 /// in base 64), another record, or an object array of those. A field that criu 4.2 does not know is named
 /// <c>unknown_</c> and its number.
 /// </summary>
-public sealed class CracImageRecord : IReadOnlyDictionary<string, object>, IDictionary
+public class CracImageRecord : IReadOnlyDictionary<string, object>, IDictionary
 {
     private readonly string[] _names;
     private readonly object[] _values;
+
+    private protected CracImageRecord(CracImageRecord other)
+        : this(other._names, other._values)
+    {
+    }
 
     internal CracImageRecord(string[] names, object[] values)
     {

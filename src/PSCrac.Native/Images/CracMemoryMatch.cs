@@ -24,6 +24,9 @@ public sealed class CracMemoryMatch
     /// <summary>The process.</summary>
     public CracImageProcess Process { get; }
 
+    /// <summary>The image it is in.</summary>
+    public string ImagePath => Process.Image.Path;
+
     /// <summary>The area it is in; null where the image does not list it.</summary>
     public CracImageMemoryArea? Area { get; }
 

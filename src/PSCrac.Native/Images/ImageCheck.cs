@@ -66,9 +66,9 @@ public sealed class ImageCheck
             {
                 foreach (CracImageEntry entry in reader.ReadFile(name))
                 {
-                    if (entry.Type == ImageContentReader.UnknownType)
+                    if (entry.FileType == ImageContentReader.UnknownType)
                     {
-                        finding = new(CracReason.ImageCorrupt, name, 0, null, $"{name} has a magic that criu 4.2 does not know: {entry.Value.Text("magic")}.");
+                        finding = new(CracReason.ImageCorrupt, name, 0, null, $"{name} has a magic that criu 4.2 does not know: {entry.Text("magic")}.");
                     }
                 }
             }

@@ -95,7 +95,7 @@ public sealed class ImageContentReader
             CracImageEntry entry = ReadEntry(entries, kind, message);
             if (entry.Index == 0)
             {
-                message = kind.Payload == PayloadKind.Ghost && PayloadReader.IsChunked(entry.Value) ? ImageSchema.Get("ghost_chunk_entry") : rest;
+                message = kind.Payload == PayloadKind.Ghost && PayloadReader.IsChunked(entry) ? ImageSchema.Get("ghost_chunk_entry") : rest;
             }
 
             yield return entry;

@@ -65,6 +65,73 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         }
     }
 
+    /// <summary>
+    /// Writes what an operation finds as it finds it. The operation runs away from the pipeline's thread, which meanwhile
+    /// shows how far it is and can be stopped.
+    /// </summary>
+    private protected void WriteStream<T>(string activity, Func<CancellationToken, IEnumerable<T>> operation, Func<string> status)
+    {
+        using var found = new BlockingCollection<T>(boundedCapacity: 1024);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+        Task task = Task.Factory.StartNew(
+            () =>
+            {
+                try
+                {
+                    foreach (T each in operation(ended.Token))
+                    {
+                        found.Add(each, ended.Token);
+                    }
+                }
+                finally
+                {
+                    found.CompleteAdding();
+                }
+            },
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default);
+        try
+        {
+            WriteFound(activity, found, status);
+        }
+        finally
+        {
+            // A later command of the pipeline may want no more (Select-Object -First).
+            ended.Cancel();
+            ((IAsyncResult)task).AsyncWaitHandle.WaitOne();
+        }
+
+        if (!_stopping.IsCancellationRequested)
+        {
+            task.GetAwaiter().GetResult();
+        }
+    }
+
+    private void WriteFound<T>(string activity, BlockingCollection<T> found, Func<string> status)
+    {
+        const int ProgressMilliseconds = 500;
+        ProgressRecord? record = null;
+        while (!found.IsCompleted)
+        {
+            if (found.TryTake(out T? each, ProgressMilliseconds))
+            {
+                WriteObject(each);
+            }
+            else if (!found.IsCompleted)
+            {
+                record = new ProgressRecord(0, activity, status());
+                WriteProgress(record);
+            }
+        }
+
+        if (record is not null)
+        {
+            record.RecordType = ProgressRecordType.Completed;
+            WriteProgress(record);
+        }
+    }
+
     /// <summary>Does something for one item: what goes wrong with it is its own error, and the next item's turn comes.</summary>
     private protected void ForItem(object? target, Action action)
     {

@@ -9,25 +9,8 @@ namespace PSCrac.Commands;
 /// <summary>Restore-CracProcess: brings a process tree back from its image.</summary>
 [Cmdlet(VerbsData.Restore, "CracProcess", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium, DefaultParameterSetName = PathSet)]
 [OutputType(typeof(CracRestoredProcess))]
-public sealed class RestoreCracProcessCommand : ImageReadingCommand
+public sealed class RestoreCracProcessCommand : ImageInputCommand
 {
-    /// <summary>Paths, with wildcards, or names under the image root.</summary>
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
-    [ValidateNotNullOrEmpty]
-    [SupportsWildcards]
-    public string[] Path { get; set; } = [];
-
-    /// <summary>Paths taken as they are.</summary>
-    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = LiteralPathSet)]
-    [Alias("PSPath")]
-    [ValidateNotNullOrEmpty]
-    public string[] LiteralPath { get; set; } = [];
-
-    /// <summary>Images.</summary>
-    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = InputObjectSet)]
-    [ValidateNotNull]
-    public CracImage[] InputObject { get; set; } = [];
-
     /// <summary>Stay until the restored process has ended, and give its exit code.</summary>
     [Parameter]
     public SwitchParameter Wait { get; set; }
@@ -68,21 +51,7 @@ public sealed class RestoreCracProcessCommand : ImageReadingCommand
     public string? CriuPath { get; set; }
 
     /// <inheritdoc/>
-    protected override void ProcessRecord()
-    {
-        IEnumerable<CracImage> images = ParameterSetName switch
-        {
-            PathSet => OpenPaths(Path),
-            LiteralPathSet => OpenLiteralPaths(LiteralPath),
-            _ => InputObject,
-        };
-        foreach (CracImage image in images)
-        {
-            ForItem(image, () => RestoreOne(image));
-        }
-    }
-
-    private void RestoreOne(CracImage image)
+    private protected override void ProcessImage(CracImage image)
     {
         if (!ShouldProcess($"{image.Command} ({image.RootProcessId})", $"Restore from {image.Path}"))
         {

@@ -85,7 +85,7 @@ public class CritTests(Zoo zoo)
             writer.WriteStartArray();
             foreach (CracImageEntry entry in entries)
             {
-                entry.Value.WriteTo(writer);
+                entry.WriteTo(writer);
             }
 
             writer.WriteEndArray();

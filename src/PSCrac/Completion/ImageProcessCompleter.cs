@@ -1,0 +1,50 @@
+using System.Collections;
+using System.Globalization;
+using System.Management.Automation;
+using System.Management.Automation.Language;
+using PSCrac.Images;
+
+namespace PSCrac.Completion;
+
+/// <summary>Completes the pids of the processes of the image that is named before on the command line.</summary>
+public sealed class ImageProcessCompleter : IArgumentCompleter
+{
+    /// <inheritdoc/>
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters)
+    {
+        foreach (CracImageProcess process in Find(fakeBoundParameters))
+        {
+            string id = process.ProcessId.ToString(CultureInfo.InvariantCulture);
+            if (id.StartsWith(wordToComplete, StringComparison.Ordinal) || process.Command.StartsWith(wordToComplete, StringComparison.Ordinal))
+            {
+                yield return new CompletionResult(id, process.ToString(), CompletionResultType.ParameterValue, process.ToString());
+            }
+        }
+    }
+
+    // Whatever goes wrong, a completer that throws or writes errors would only be in the way.
+    private static IReadOnlyList<CracImageProcess> Find(IDictionary bound)
+    {
+        try
+        {
+            object? given = bound["InputObject"] ?? bound["LiteralPath"] ?? bound["Path"];
+            given = given is PSObject wrapped ? wrapped.BaseObject : given;
+            if (given is CracImage image)
+            {
+                return image.Processes;
+            }
+
+            string path = LanguagePrimitives.ConvertTo<string[]>(given)[0];
+            string here = Path.GetFullPath(path, Runspace());
+            return CracImage.Open(Directory.Exists(here) ? here : ImageRoot.PathOf(path)).Processes;
+        }
+        catch (Exception e) when (e is CracException or PSInvalidCastException or NullReferenceException or IndexOutOfRangeException or ArgumentException)
+        {
+            return [];
+        }
+    }
+
+    private static string Runspace() =>
+        System.Management.Automation.Runspaces.Runspace.DefaultRunspace?.SessionStateProxy.Path.CurrentFileSystemLocation.Path ?? Environment.CurrentDirectory;
+}
