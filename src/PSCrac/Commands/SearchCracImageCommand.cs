@@ -11,8 +11,16 @@ namespace PSCrac.Commands;
 [OutputType(typeof(CracMemoryMatch))]
 public sealed class SearchCracImageCommand : ImageInputCommand
 {
+    // What to look for comes first, as in Select-String.
+
+    /// <inheritdoc/>
+    [Parameter(Mandatory = true, Position = 1, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
+    [ValidateNotNullOrEmpty]
+    [SupportsWildcards]
+    public override string[] Path { get; set; } = [];
+
     /// <summary>A text to look for.</summary>
-    [Parameter(Position = 1)]
+    [Parameter(Position = 0)]
     [ValidateNotNullOrEmpty]
     public string? String { get; set; }
 
