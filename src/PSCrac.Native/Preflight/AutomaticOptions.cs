@@ -26,6 +26,9 @@ public sealed record AutomaticOptions
     /// <summary>criu's ghost-limit, bytes; null where criu's own suffices.</summary>
     public long? GhostLimit { get; init; }
 
+    /// <summary>criu's root, for the restore of a tree that has a mount namespace of its own: /. Null where it has none.</summary>
+    public string? Root { get; init; }
+
     /// <summary>Whether the image can be restored only once: its first restore uses up the helper links.</summary>
     public bool IsOneShot => LinkRemap;
 
@@ -55,6 +58,7 @@ public sealed record AutomaticOptions
                 "tcp-established" => options with { TcpEstablished = true },
                 "link-remap" => options with { LinkRemap = true },
                 "ext-unix-sk" => options with { ExternalUnixSocket = true },
+                "root" => options with { Root = finding.CriuValue },
                 "ghost-limit" => options with
                 {
                     GhostLimit = Math.Max(options.GhostLimit ?? 0, long.Parse(finding.CriuValue!, CultureInfo.InvariantCulture)),

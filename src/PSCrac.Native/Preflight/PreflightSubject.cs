@@ -15,8 +15,28 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
 
     internal List<CracFinding> Findings { get; } = [];
 
-    /// <summary>The mounts by which criu looks up what a file was opened through: the root's, which all members share unless they moved away.</summary>
-    internal MountTable? Mounts => Tree.Root.Mounts;
+    /// <summary>
+    /// The mount with this number, and the table it is in; null when no process of the tree sees it. criu looks files up in the
+    /// mounts of all members.
+    /// </summary>
+    internal (MountTable Table, MountPoint Mount)? FindMount(int id)
+    {
+        MountTable? previous = null;
+        foreach (ProcessSnapshot member in Tree.Members)
+        {
+            if (member.Mounts is { } table && table != previous)
+            {
+                if (table.Find(id) is { } mount)
+                {
+                    return (table, mount);
+                }
+
+                previous = table;
+            }
+        }
+
+        return null;
+    }
 
     /// <summary>Whether a socket is open in the tree.</summary>
     internal bool HasSocket(ulong inode)

@@ -50,6 +50,7 @@ public enum FileType
 /// <param name="SizeBytes">The length, bytes.</param>
 /// <param name="AllocatedBytes">The room it takes, bytes; less than the length where there are holes.</param>
 /// <param name="SpecialDevice">The device that the file stands for, where it is a device.</param>
+/// <param name="MountId">The mount it was reached through, <see cref="MountPoint.Id"/>; 0 on kernels before 5.8.</param>
 public readonly record struct FileStatus(
     DeviceNumber Device,
     ulong Inode,
@@ -59,7 +60,8 @@ public readonly record struct FileStatus(
     uint GroupId,
     long SizeBytes,
     long AllocatedBytes,
-    DeviceNumber SpecialDevice)
+    DeviceNumber SpecialDevice,
+    int MountId)
 {
     /// <summary>The type bits of <see cref="Mode"/>.</summary>
     public FileType Type => (FileType)(Mode & 0xf000);

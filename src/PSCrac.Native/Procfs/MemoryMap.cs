@@ -132,7 +132,8 @@ public static class MemoryMap
                 continue;
             }
 
-            bool unlinked = inode != 0 && name.EndsWith(UnlinkedMark);
+            // By the name alone: the inode of the first SysV segment, which is its id, is 0.
+            bool unlinked = name.StartsWith("/"u8) && name.EndsWith(UnlinkedMark);
             ReadOnlySpan<byte> path = unlinked ? name[..^UnlinkedMark.Length] : name;
             int colon = device.IndexOf((byte)':');
             areas.Add(new MemoryArea(

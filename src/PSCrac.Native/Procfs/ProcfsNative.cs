@@ -167,6 +167,7 @@ internal static unsafe partial class ProcfsNative
             GroupId,
             (long)Size,
             (long)Blocks * 512,
-            new DeviceNumber(SpecialMajor, SpecialMinor));
+            new DeviceNumber(SpecialMajor, SpecialMinor),
+            (int)MountId);
     }
 }

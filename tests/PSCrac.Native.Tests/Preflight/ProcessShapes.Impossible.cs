@@ -132,6 +132,47 @@ internal static partial class ProcessShapes
             ready(); wait()
             answer(f > 0)
             """),
+        new("secret memory", ShapeNeed.Impossible, """
+            f = syscall(447, 0)
+            os.ftruncate(f, 4096)
+            a = mmap.mmap(f, 4096)
+            ready(); wait()
+            answer(a[0] == 0)
+            """) { WhyNot = WhyNoSecretMemory },
+        new("memory of a device", ShapeNeed.Impossible, """
+            f = os.open("/dev/kmsg", os.O_RDONLY)
+            g = os.open("/dev/mem", os.O_RDONLY)
+            a = mmap.mmap(g, 4096, mmap.MAP_SHARED, mmap.PROT_READ)
+            ready(); wait()
+            answer(True)
+            """) { Says = "/dev/mem", WhyNot = WhyNoFile("/dev/mem") },
+        new("/dev/tty without the terminal itself", ShapeNeed.Impossible, """
+            import pty
+            pid, master = pty.fork()
+            if pid == 0:
+                f = os.open("/dev/tty", os.O_RDWR)
+                n = os.open("/dev/null", os.O_RDWR)
+                for g in (0, 1, 2):
+                    os.dup2(n, g)
+                ready()
+                while True:
+                    time.sleep(60)
+            wait()
+            answer(True)
+            """) { Says = "/dev/tty" },
+        new("32-bit program", ShapeNeed.Nothing, """
+            import subprocess
+            code = bytes.fromhex("b81d000000cd80ebf7")
+            head = b"\x7fELF" + bytes([1, 1, 1]) + bytes(9) + struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, 0x8048054, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+            head += struct.pack("<IIIIIIII", 1, 0, 0x8048000, 0x8048000, 93, 93, 5, 4096)
+            open("program", "wb").write(head + code)
+            os.chmod("program", 0o700)
+            p = subprocess.Popen(["./program"])
+            while not os.readlink("/proc/%d/exe" % p.pid).endswith("/program"):
+                time.sleep(0.001)
+            ready(); wait()
+            answer(p.poll() is None)
+            """),
         new("two terminals from outside", ShapeNeed.Impossible, """
             until("partner-ready")
             fds = [os.open(open(BASE + n).read(), os.O_RDWR | os.O_NOCTTY) for n in ("name", "second")]

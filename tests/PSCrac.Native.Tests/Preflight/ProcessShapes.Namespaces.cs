@@ -18,6 +18,59 @@ internal static partial class ProcessShapes
             ready(); wait()
             answer(ctypes.string_at(a, 4) == b"kept")
             """) { Wrapper = ["unshare", "-i"] },
+        new("network namespace", ShapeNeed.Nothing, """
+            ready(); wait()
+            answer(os.listdir("/sys/class/net") is not None)
+            """) { Wrapper = ["unshare", "-n"] },
+        new("mount namespace", ShapeNeed.RestoreOption, """
+            os.closerange(3, 20)
+            ready(); wait()
+            answer(os.path.exists(BASE + "go"))
+            """) { Wrapper = ["unshare", "-m", "sh", "-c", "exec \"$@\" </dev/null >>out 2>>err", "sh"], Says = "root" },
+        new("mount namespace entered by itself", ShapeNeed.Impossible, """
+            libc.unshare(0x00020000)
+            for f in (0, 1, 2):
+                os.dup2(os.open("/dev/null", os.O_RDWR), f)
+            os.closerange(3, 20)
+            ready(); wait()
+            answer(os.path.exists(BASE + "go"))
+            """) { Says = "opened through a mount" },
+        new("child in another mount namespace", ShapeNeed.RestoreFails, """
+            r, w = os.pipe()
+            def away():
+                libc.unshare(0x00020000)
+                for f in (0, 1, 2):
+                    os.dup2(os.open("/dev/null", os.O_RDWR), f)
+                os.write(w, b"x")
+            child(away)
+            os.read(r, 1)
+            ready(); wait()
+            answer(True)
+            """),
+        new("child in another network namespace", ShapeNeed.RestoreFails, """
+            r, w = os.pipe()
+            def away():
+                libc.unshare(0x40000000)
+                os.write(w, b"x")
+            child(away)
+            os.read(r, 1)
+            ready(); wait()
+            answer(True)
+            """),
+        new("root and child in network namespaces", ShapeNeed.Nothing, """
+            r, w = os.pipe()
+            def away():
+                libc.unshare(0x40000000)
+                os.write(w, b"x")
+            pid = child(away)
+            os.read(r, 1)
+            ready(); wait()
+            answer(os.readlink("/proc/%d/ns/net" % pid) != os.readlink("/proc/self/ns/net"))
+            """) { Wrapper = ["unshare", "-n"] },
+        new("cgroup namespace", ShapeNeed.Nothing, """
+            ready(); wait()
+            answer(True)
+            """) { Wrapper = ["unshare", "-C"] },
         new("child in another pid namespace", ShapeNeed.Impossible, """
             libc.unshare(0x20000000)
             child(lambda: None)
@@ -39,7 +92,7 @@ internal static partial class ProcessShapes
             ready(); wait()
             answer(True)
             """) { Says = "time namespace" },
-        new("another user namespace", ShapeNeed.Impossible, """
+        new("another user namespace", ShapeNeed.RestoreFails, """
             ready(); wait()
             answer(True)
             """) { Wrapper = ["unshare", "-U", "-r"], Says = "user namespace" },

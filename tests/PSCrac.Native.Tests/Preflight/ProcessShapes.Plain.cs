@@ -319,6 +319,67 @@ internal static partial class ProcessShapes
             ready(); wait()
             answer(os.path.exists("/inside"))
             """) { Folder = "root/" },
+        new("stopped root", ShapeNeed.Nothing, """
+            ready()
+            os.kill(os.getpid(), signal.SIGSTOP)
+            wait()
+            answer(True)
+            """) { WhyNoRestore = "it stays stopped, as it should" },
+        new("program file removed", ShapeNeed.Nothing, """
+            import shutil
+            shutil.copy(shutil.which("sleep"), "program")
+            import subprocess
+            p = subprocess.Popen(["./program", "600"], close_fds=True)
+            while not os.readlink("/proc/%d/exe" % p.pid).endswith("/program"):
+                time.sleep(0.001)
+            os.unlink("program")
+            ready(); wait()
+            answer(os.readlink("/proc/%d/exe" % p.pid).endswith("program (deleted)"))
+            """),
+        new("file opened only by its path (O_PATH)", ShapeNeed.Nothing, """
+            open("data", "w").close()
+            os.symlink("data", "link")
+            f = os.open("data", os.O_PATH)
+            g = os.open("link", os.O_PATH | os.O_NOFOLLOW)
+            ready(); wait()
+            answer(os.fstat(f).st_size == 0 and os.readlink("", dir_fd=g) == "data")
+            """),
+        new("descriptor under way in a unix socket", ShapeNeed.Nothing, """
+            a, b = socket.socketpair()
+            r, w = os.pipe()
+            os.write(w, b"kept")
+            socket.send_fds(a, [b"x"], [r])
+            ready(); wait()
+            _, fds, _, _ = socket.recv_fds(b, 10, 1)
+            answer(os.read(fds[0], 10) == b"kept")
+            """),
+        new("pipe whose other end is outside", ShapeNeed.Nothing, """
+            ready(); wait()
+            os.set_blocking(0, False)
+            answer(os.read(0, 10) == b"")
+            """) { Wrapper = ["sh", "-c", "sleep 600 | exec \"$@\"", "sh"], WhyNot = "the shell that makes the pipe would be the tree's root" },
+        new("fanotify", ShapeNeed.Nothing, """
+            f = libc.fanotify_init(0, os.O_RDONLY)
+            os.mkdir("watched")
+            libc.fanotify_mark(f, 1, ctypes.c_uint64(0x20 | 0x08000000), -100, b"watched")
+            ready(); wait()
+            open("watched/new", "w").close()
+            answer(len(os.read(f, 1000)) > 0)
+            """),
+        new("private memory of a device: zero", ShapeNeed.Nothing, """
+            f = os.open("/dev/zero", os.O_RDWR)
+            a = mmap.mmap(f, 4096, mmap.MAP_PRIVATE)
+            a[0:4] = b"kept"
+            ready(); wait()
+            answer(a[0:4] == b"kept")
+            """),
+        new("hundred descriptors on one file", ShapeNeed.Nothing, """
+            f = os.open("data", os.O_RDWR | os.O_CREAT)
+            fds = [os.dup(f) for _ in range(100)]
+            ready(); wait()
+            os.write(fds[99], b"x")
+            answer(os.lseek(fds[0], 0, os.SEEK_CUR) == 1)
+            """),
         new("limits, priority and name", ShapeNeed.Nothing, """
             resource.setrlimit(resource.RLIMIT_NOFILE, (123, 456))
             os.setpriority(os.PRIO_PROCESS, 0, 5)

@@ -216,7 +216,7 @@ internal static partial class ProcessShapes
                 """,
             Says = "outside the tree",
         },
-        new("unix connection that the other side has not accepted", ShapeNeed.Impossible, """
+        new("unix connection that the other side has not accepted", ShapeNeed.RestoreFails, """
             until("partner-ready")
             s = socket.socket(socket.AF_UNIX)
             s.connect(BASE + "socket")

@@ -17,6 +17,9 @@ internal static partial class ProcessShapes
 
     private static string? WhyNoFile(string path) => File.Exists(path) ? null : $"there is no {path}";
 
+    private static string? WhyNoSecretMemory =>
+        File.ReadAllText("/proc/kallsyms").Contains("secretmem", StringComparison.Ordinal) ? null : "the kernel has no secret memory";
+
     private static string? WhyNoSystemCall(string name, int number, string switchFile) =>
         File.Exists(switchFile) && File.ReadAllText(switchFile).Trim() == "2" ? $"{name} ({number}) is turned off" : null;
 

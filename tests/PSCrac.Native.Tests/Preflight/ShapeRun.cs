@@ -35,7 +35,7 @@ internal sealed class ShapeRun : IDisposable
             }
 
             var run = new ShapeRun(shape, program, partner);
-            run.WaitFor("ready");
+            run.WaitFor(shape.Folder + "ready");
             program.Remember();
             return run;
         }
@@ -69,6 +69,7 @@ internal sealed class ShapeRun : IDisposable
         Add(options.TcpEstablished, "--tcp-established");
         Add(options.LinkRemap, "--link-remap");
         Add(options.ExternalUnixSocket, "--ext-unix-sk");
+        Add(options.Root is not null, "--root", options.Root ?? "");
         Add(options.GhostLimit is not null, "--ghost-limit", (options.GhostLimit ?? 0).ToString(CultureInfo.InvariantCulture));
         return arguments;
     }

@@ -12,7 +12,7 @@ internal sealed class FileReachRule : PreflightRule
     {
         foreach (ProcessSnapshot member in subject.Tree.Members)
         {
-            if (!member.IsReadable || member.Mounts is not { } mounts)
+            if (!member.IsReadable || member.Mounts is null)
             {
                 continue;
             }
@@ -21,33 +21,30 @@ internal sealed class FileReachRule : PreflightRule
             {
                 if (descriptor.HasPath && descriptor.MountId >= 0)
                 {
-                    Examine(subject, member, mounts, descriptor);
+                    Examine(subject, member, descriptor);
                 }
             }
+
+            ExamineMapped(subject, member);
         }
     }
 
-    private static void Examine(PreflightSubject subject, ProcessSnapshot member, MountTable mounts, ProcessDescriptor descriptor)
+    private static void Examine(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor)
     {
         string what = $"descriptor {descriptor.Number}: {descriptor.Target}";
         bool isTerminal = descriptor.Kind is DescriptorKind.Terminal or DescriptorKind.TerminalMaster;
-        if (mounts.Find(descriptor.MountId) is not { } mount)
+        if (subject.FindMount(descriptor.MountId) is not { } found)
         {
             // With shell-job, which a terminal from outside always needs, criu does not look for its mount.
             if (!isTerminal)
             {
-                subject.Block(
-                    member.ProcessId,
-                    what,
-                    CracReason.NamespaceUnsupported,
-                    "It was opened through a mount that the process does not see: before it entered its namespace, or one that was unmounted lazily.",
-                    "Start the program with this descriptor closed or redirected to a file inside its own file system.");
+                ReportUnseen(subject, member, what, "Start the program with this descriptor closed or redirected to a file inside its own file system.");
             }
 
             return;
         }
 
-        if (mounts.IsCovered(mount))
+        if (found.Table.IsCovered(found.Mount))
         {
             if (!isTerminal || subject.Options.ShellJob != true)
             {
@@ -55,14 +52,14 @@ internal sealed class FileReachRule : PreflightRule
                     member.ProcessId,
                     what,
                     CracReason.NamespaceUnsupported,
-                    $"Another file system was mounted over {mount.Point} after it was opened, and its path leads elsewhere now.",
-                    $"Unmount what lies on {mount.Point}, or start the program again.");
+                    $"Another file system was mounted over {found.Mount.Point} after it was opened, and its path leads elsewhere now.",
+                    $"Unmount what lies on {found.Mount.Point}, or start the program again.");
             }
 
             return;
         }
 
-        if (descriptor.IsUnlinked || isTerminal || mount.FileSystem is "proc" or "devpts")
+        if (descriptor.IsUnlinked || isTerminal || found.Mount.FileSystem is "proc" or "devpts")
         {
             return;
         }
@@ -78,4 +75,40 @@ internal sealed class FileReachRule : PreflightRule
                 "Move the other file away, or let the program open its file again.");
         }
     }
+
+    /// <summary>
+    /// The program and what it has mapped. Among our own mounts only the program is looked at; in other mount namespaces each file,
+    /// since a process that moved there by itself keeps what it had mapped before.
+    /// </summary>
+    private static void ExamineMapped(PreflightSubject subject, ProcessSnapshot member)
+    {
+        if (member.ExecutableStatus is { MountId: > 0 } program && subject.FindMount(program.MountId) is null)
+        {
+            ReportUnseen(subject, member, $"program {member.CommandLine.ExecutablePath}", "Start the program inside its mount namespace: unshare -m PROGRAM");
+            return;
+        }
+
+        if (subject.Tree.RootOf(member).Length == 0)
+        {
+            return;
+        }
+
+        foreach (MemoryArea area in member.Areas)
+        {
+            if (area.Kind == MemoryAreaKind.File
+                && ProcfsNative.TryStat($"/proc/{member.ProcessId}/map_files/{area.Start:x}-{area.End:x}", flags: 0, out FileStatus status, out _)
+                && status.MountId > 0 && subject.FindMount(status.MountId) is null)
+            {
+                ReportUnseen(subject, member, $"memory at {area.Start:x}: {area.Path}", "Start the program inside its mount namespace: unshare -m PROGRAM");
+                return;
+            }
+        }
+    }
+
+    private static void ReportUnseen(PreflightSubject subject, ProcessSnapshot member, string what, string mend) => subject.Block(
+        member.ProcessId,
+        what,
+        CracReason.NamespaceUnsupported,
+        "It was opened through a mount that no process of the tree sees: before a namespace was entered, or one that was unmounted lazily.",
+        mend);
 }

@@ -52,7 +52,7 @@ internal sealed class NamespaceRule : PreflightRule
                     root.ProcessId,
                     "another user namespace",
                     CracReason.NamespaceUnsupported,
-                    "Users inside it are other users outside, and CRIU cannot put that back together from here.",
+                    "Users inside it are other users outside. CRIU makes an image of that, but cannot bring it back from here.",
                     "Checkpoint it from inside that namespace, or start the program without one (no rootless container, no unshare -U).");
                 break;
             case NamespaceKind.Pid when root.InnermostProcessId != 1 && !subject.Options.EntersPidNamespace:
@@ -64,11 +64,13 @@ internal sealed class NamespaceRule : PreflightRule
                     $"Checkpoint the namespace's first process, or work inside it: nsenter -t {root.ProcessId} -p -m pwsh");
                 break;
             case NamespaceKind.Mount:
-                subject.Note(
+                subject.Offer(
                     root.ProcessId,
                     "a mount namespace of its own",
                     CracReason.NamespaceUnsupported,
-                    "Its mounts become part of the image, and are made again by the restore.");
+                    "Its mounts become part of the image. The restore makes them again on top of a root file system, and has to be told which.",
+                    "Give -CriuOption @{ root = '/' } to checkpoint and restore.",
+                    new OptionOffer("-CriuOption @{ root = '/' }", "root", "/", subject.Options.HasCriuOption("root") ? true : null, LosesNothing: true));
                 break;
             default:
                 subject.Note(
@@ -94,7 +96,12 @@ internal sealed class NamespaceRule : PreflightRule
 
         foreach ((NamespaceKind kind, string name) in s_kinds)
         {
-            if (kind is not (NamespaceKind.Mount or NamespaceKind.Network) && !namespaces.Shares(kind, root))
+            if (namespaces.Shares(kind, root))
+            {
+                continue;
+            }
+
+            if (kind is not (NamespaceKind.Mount or NamespaceKind.Network))
             {
                 subject.Block(
                     member.ProcessId,
@@ -102,6 +109,15 @@ internal sealed class NamespaceRule : PreflightRule
                     CracReason.NamespaceUnsupported,
                     "Within a tree CRIU can tell apart mount and network namespaces only.",
                     "Checkpoint this process by itself, as the root of its own tree.");
+            }
+            else if (subject.Tree.OwnNamespaces is not { } own || root.Shares(kind, own))
+            {
+                subject.Block(
+                    member.ProcessId,
+                    $"a {name} namespace other than the root's",
+                    CracReason.NamespaceUnsupported,
+                    $"CRIU would make an image, but can restore a {name} namespace inside a tree only if the root has one of its own, too.",
+                    $"Start the whole tree in a {name} namespace of its own: unshare {(kind == NamespaceKind.Mount ? "-m" : "-n")} PROGRAM");
             }
         }
     }

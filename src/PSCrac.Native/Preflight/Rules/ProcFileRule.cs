@@ -12,7 +12,7 @@ internal sealed class ProcFileRule : PreflightRule
         {
             foreach (ProcessDescriptor descriptor in member.Descriptors)
             {
-                if (!descriptor.HasPath || member.Mounts?.Find(descriptor.MountId)?.FileSystem != "proc"
+                if (!descriptor.HasPath || subject.FindMount(descriptor.MountId)?.Mount.FileSystem != "proc"
                     || OwnerOf(descriptor.Target) is not { } owner || subject.Tree.Contains(owner))
                 {
                     continue;

@@ -20,7 +20,7 @@ internal sealed class UnlinkedFileRule : PreflightRule
             foreach (ProcessDescriptor descriptor in member.Descriptors)
             {
                 if (descriptor.IsUnlinked && descriptor.HasPath && descriptor.Kind is not (DescriptorKind.Terminal or DescriptorKind.TerminalMaster)
-                    && subject.Mounts?.Find(descriptor.MountId)?.FileSystem is not ("proc" or "devpts")
+                    && subject.FindMount(descriptor.MountId)?.Mount.FileSystem is not ("proc" or "devpts")
                     && seen.Add((descriptor.Status.Device, descriptor.Status.Inode)))
                 {
                     Report(subject, member, $"descriptor {descriptor.Number}", descriptor.Target, descriptor.Status);
@@ -49,13 +49,13 @@ internal sealed class UnlinkedFileRule : PreflightRule
     private static bool IsSillyRenamed(PreflightSubject subject, ProcessDescriptor descriptor) =>
         descriptor.Kind == DescriptorKind.RegularFile
         && Path.GetFileName(descriptor.Target).StartsWith(".nfs", StringComparison.Ordinal)
-        && subject.Mounts?.Find(descriptor.MountId)?.FileSystem is "nfs" or "nfs4";
+        && subject.FindMount(descriptor.MountId)?.Mount.FileSystem is "nfs" or "nfs4";
 
     /// <summary>What a mapped file is like; where that may not be looked at, a file without names as long as the area is taken for it.</summary>
     private static FileStatus StatusOf(ProcessSnapshot member, MemoryArea area) =>
         ProcfsNative.TryStat($"/proc/{member.ProcessId}/map_files/{area.Start:x}-{area.End:x}", flags: 0, out FileStatus status, out _)
             ? status
-            : new FileStatus(area.Device, area.Inode, (int)FileType.Regular, 0, 0, 0, area.LengthBytes, area.LengthBytes, default);
+            : new FileStatus(area.Device, area.Inode, (int)FileType.Regular, 0, 0, 0, area.LengthBytes, area.LengthBytes, default, 0);
 
     private static void Report(PreflightSubject subject, ProcessSnapshot member, string where, string path, in FileStatus status)
     {
