@@ -21,7 +21,9 @@ public sealed class Checkpoint
     private readonly ProcessTree _tree;
     private readonly IReadOnlyList<string> _configurationFiles = CriuConfigFile.FilesInEffect();
     private volatile CracPhase _phase = CracPhase.Preparing;
+    private ProcessTree? _frozenTree;
     private bool _sealed;
+    private bool _isPastReturn;
 
     private Checkpoint(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
@@ -52,21 +54,22 @@ public sealed class Checkpoint
         Report(CracPhase.Preparing);
         string? config = CriuConfigFile.Compose(_request.Options.CriuOption);
         using ImageStaging staging = ImageStaging.Create(_request.ImagePath, _request.Force);
+        string? replaced;
         try
         {
             using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{_request.ProcessId}", config);
             Dump(staging, work);
-            staging.Finish();
+            replaced = staging.Finish();
             MoveBeside(work, staging.CurrentPath);
         }
-        catch
+        catch when (!_isPastReturn)
         {
             staging.RollBack();
             throw;
         }
 
         CracImage image = CracImage.Open(staging.TargetPath);
-        return new CheckpointResult(image, WaitForPids(image), _configurationFiles);
+        return new CheckpointResult(image, WaitForPids(image), _configurationFiles, replaced);
     }
 
     private void Dump(ImageStaging staging, CriuWorkDirectory work)
@@ -84,8 +87,15 @@ public sealed class Checkpoint
         int result = session.Run(CriuRequest.Dump, _cancellation);
         if (result < 0)
         {
+            // Looked at first, since what follows takes time in which others of the tree may end by themselves.
+            _isPastReturn = session.WorkerDied && HasKilledSome();
             Exception failure = session.Failure(Operation, _request.ProcessId, staging.TargetPath, _cancellation);
-            if (session.WasKilled || failure is CracException { Reason: CracReason.WorkerDied })
+            if (_isPastReturn)
+            {
+                throw DiedWhileKilling(staging, failure);
+            }
+
+            if (session.WorkerDied)
             {
                 NetworkLockRules.Remove(_request.ProcessId, _request.Options);
             }
@@ -93,13 +103,31 @@ public sealed class Checkpoint
             throw failure;
         }
 
+        // The tree is dead: from here on the image is all there is of it, and no failure may take it back.
+        _isPastReturn = true;
         if (!_sealed)
         {
-            throw new CracException(
-                CracReason.SealFailed,
-                "criu did not announce the end of its dump, so the image was not put in place.",
-                "A file in criu's own configuration may turn its notifications off: " + string.Join(", ", _configurationFiles));
+            Seal(staging, manifest);
         }
+    }
+
+    // A criu that is ended after its image was sealed may have killed some of the tree already.
+    private bool HasKilledSome() =>
+        _sealed && !_request.Options.LeaveRunning && _frozenTree!.Members.Any(member => !member.Status.HasEnded && !member.Status.Identity.IsRunning());
+
+    private CracException DiedWhileKilling(ImageStaging staging, Exception failure)
+    {
+        staging.Finish();
+        int[] alive = [.. _frozenTree!.Members.Where(static member => member.Status.Identity.IsRunning()).Select(static member => member.ProcessId)];
+        return new CracException(
+            CracReason.WorkerDied,
+            $"The image at {staging.TargetPath} is whole, but criu was ended while it killed the processes"
+                + (alive.Length == 0 ? "." : $": {string.Join(", ", alive)} still run."),
+            alive.Length == 0 ? "Restore the image." : $"End what is left with Stop-Process -Id {string.Join(',', alive)} -Force, then restore the image.",
+            failure)
+        {
+            Operation = Operation, ProcessId = _request.ProcessId, ImagePath = staging.TargetPath, LogPath = (failure as CracException)?.LogPath,
+        };
     }
 
     private void OnNotification(string action, ImageStaging staging, ImageManifest manifest)
@@ -113,13 +141,25 @@ public sealed class Checkpoint
                 Report(CracPhase.Dumping);
                 break;
             case "post-dump":
-                Report(CracPhase.Sealing);
-                staging.Seal(manifest, sync: !_request.NoSync);
-                staging.Commit(sync: !_request.NoSync);
-                _sealed = true;
+                _frozenTree = ProcessTree.Read(_request.ProcessId);
+                Seal(staging, manifest);
                 Report(CracPhase.Finishing);
                 break;
         }
+    }
+
+    private void Seal(ImageStaging staging, ImageManifest manifest)
+    {
+        Report(CracPhase.Sealing);
+        staging.Seal(manifest, sync: !_request.NoSync);
+        if (!_isPastReturn)
+        {
+            // The last moment at which a cancellation can be heeded.
+            _cancellation.ThrowIfCancellationRequested();
+        }
+
+        staging.Commit(sync: !_request.NoSync);
+        _sealed = true;
     }
 
     private ImageManifest DescribeImage()
@@ -188,7 +228,7 @@ public sealed class Checkpoint
         static bool IsOurs(int processId) => PidVacancy.IsZombie(processId);
     }
 
-    // criu writes its statistics and the end of its log after the image was sealed.
+    // criu writes its statistics and the end of its log after the image was sealed. An image without them is whole.
     private static void MoveBeside(CriuWorkDirectory work, string image)
     {
         Move("stats-dump", "stats-dump");
@@ -200,8 +240,16 @@ public sealed class Checkpoint
             if (File.Exists(source))
             {
                 string target = Path.Combine(image, to);
-                File.Move(source, target);
-                File.SetUnixFileMode(target, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                try
+                {
+                    File.Move(source, target);
+                    File.SetUnixFileMode(target, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                }
+                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+                {
+                    // Half a copy says less than none.
+                    File.Delete(target);
+                }
             }
         }
     }

@@ -31,4 +31,6 @@ public sealed record CheckpointRequest
 /// <param name="Image">The image, read back.</param>
 /// <param name="LingeringProcessIds">Pids of the killed tree that were not free when the wait for them ended.</param>
 /// <param name="ConfigurationFiles">criu's own configuration files that took effect.</param>
-public sealed record CheckpointResult(CracImage Image, IReadOnlyList<int> LingeringProcessIds, IReadOnlyList<string> ConfigurationFiles);
+/// <param name="ReplacedImagePath">Where the image that was replaced still is, when it could not be removed; null otherwise.</param>
+public sealed record CheckpointResult(
+    CracImage Image, IReadOnlyList<int> LingeringProcessIds, IReadOnlyList<string> ConfigurationFiles, string? ReplacedImagePath = null);
