@@ -22,8 +22,9 @@ public sealed class Checkpoint
     private readonly CheckpointPlan _plan;
     private readonly IReadOnlyList<string> _configurationFiles = CriuConfigFile.FilesInEffect();
     private volatile CracPhase _phase = CracPhase.Preparing;
-    private volatile bool _sealed;
-    private bool _isDone;
+    private ProcessTree? _frozenTree;
+    private bool _sealed;
+    private bool _isPastReturn;
 
     private Checkpoint(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
@@ -55,23 +56,22 @@ public sealed class Checkpoint
         Report(CracPhase.Preparing);
         string? config = CriuConfigFile.Compose(_plan.Options.CriuOption);
         using ImageStaging staging = ImageStaging.Create(_request.ImagePath, _request.Force);
+        string? replaced;
         try
         {
             using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{_request.ProcessId}", config);
             Dump(staging, work);
-
-            // From here on the tree may exist in the image alone: nothing that fails may take the image back.
-            _isDone = true;
-            TidyUp(staging, work);
+            replaced = staging.Finish();
+            MoveBeside(work, staging.CurrentPath);
         }
-        catch when (!_isDone)
+        catch when (!_isPastReturn)
         {
             staging.RollBack();
             throw;
         }
 
         CracImage image = CracImage.Open(staging.TargetPath);
-        return new CheckpointResult(image, WaitForPids(image), _plan.Choices, _plan.Findings, _configurationFiles);
+        return new CheckpointResult(image, WaitForPids(image), _plan.Choices, _plan.Findings, _configurationFiles, replaced);
     }
 
     private void Dump(ImageStaging staging, CriuWorkDirectory work)
@@ -87,10 +87,17 @@ public sealed class Checkpoint
         }
 
         int result = session.Run(CriuRequest.Dump, _cancellation);
-        if (result < 0 && !(_sealed && WasTreeKilled()))
+        if (result < 0)
         {
+            // Looked at first, since what follows takes time in which others of the tree may end by themselves.
+            _isPastReturn = session.WorkerDied && HasKilledSome();
             Exception failure = session.Failure(Operation, _request.ProcessId, staging.TargetPath, _cancellation);
-            if (session.WasKilled || failure is CracException { Reason: CracReason.WorkerDied })
+            if (_isPastReturn)
+            {
+                throw DiedWhileKilling(staging, failure);
+            }
+
+            if (session.WorkerDied)
             {
                 NetworkLockRules.Remove(_request.ProcessId, _plan.Options);
             }
@@ -98,17 +105,32 @@ public sealed class Checkpoint
             throw failure;
         }
 
+        // The tree is dead: from here on the image is all there is of it, and no failure may take it back.
+        _isPastReturn = true;
         if (!_sealed)
         {
-            throw new CracException(
-                CracReason.SealFailed,
-                "criu did not announce the end of its dump, so the image was not put in place.",
-                "A file in criu's own configuration may turn its notifications off: " + string.Join(", ", _configurationFiles));
+            Seal(staging, manifest);
         }
     }
 
-    // A worker that ends between the kill and its answer leaves a good image and no process: that is a checkpoint.
-    private bool WasTreeKilled() => !_plan.Options.LeaveRunning && !_tree.Root.Status.Identity.IsRunning();
+    // A criu that is ended after its image was sealed may have killed some of the tree already.
+    private bool HasKilledSome() =>
+        _sealed && !_plan.Options.LeaveRunning && _frozenTree!.Members.Any(member => !member.Status.HasEnded && !member.Status.Identity.IsRunning());
+
+    private CracException DiedWhileKilling(ImageStaging staging, Exception failure)
+    {
+        staging.Finish();
+        int[] alive = [.. _frozenTree!.Members.Where(static member => member.Status.Identity.IsRunning()).Select(static member => member.ProcessId)];
+        return new CracException(
+            CracReason.WorkerDied,
+            $"The image at {staging.TargetPath} is whole, but criu was ended while it killed the processes"
+                + (alive.Length == 0 ? "." : $": {string.Join(", ", alive)} still run."),
+            alive.Length == 0 ? "Restore the image." : $"End what is left with Stop-Process -Id {string.Join(',', alive)} -Force, then restore the image.",
+            failure)
+        {
+            Operation = Operation, ProcessId = _request.ProcessId, ImagePath = staging.TargetPath, LogPath = (failure as CracException)?.LogPath,
+        };
+    }
 
     private void OnNotification(string action, CriuSession session, ImageStaging staging, ImageManifest manifest)
     {
@@ -121,14 +143,26 @@ public sealed class Checkpoint
                 Report(CracPhase.Dumping);
                 break;
             case "post-dump":
-                Report(CracPhase.Sealing);
-                staging.Seal(manifest, sync: !_request.NoSync);
-                staging.Commit(sync: !_request.NoSync);
-                _sealed = true;
+                _frozenTree = ProcessTree.Read(_request.ProcessId);
+                Seal(staging, manifest);
                 session.IsPastCancelling = true;
                 Report(CracPhase.Finishing);
                 break;
         }
+    }
+
+    private void Seal(ImageStaging staging, ImageManifest manifest)
+    {
+        Report(CracPhase.Sealing);
+        staging.Seal(manifest, sync: !_request.NoSync);
+        if (!_isPastReturn)
+        {
+            // The last moment at which a cancellation can be heeded.
+            _cancellation.ThrowIfCancellationRequested();
+        }
+
+        staging.Commit(sync: !_request.NoSync);
+        _sealed = true;
     }
 
     private ImageManifest DescribeImage()
@@ -198,29 +232,28 @@ public sealed class Checkpoint
         static bool IsOurs(int processId) => PidVacancy.IsZombie(processId);
     }
 
-    // criu writes its statistics and the end of its log after the image was sealed. They say more of the image, but the
-    // image is whole without them.
-    private static void TidyUp(ImageStaging staging, CriuWorkDirectory work)
+    // criu writes its statistics and the end of its log after the image was sealed. An image without them is whole.
+    private static void MoveBeside(CriuWorkDirectory work, string image)
     {
-        try
-        {
-            staging.Finish();
-            Move("stats-dump", "stats-dump");
-            Move(CriuWorkDirectory.LogName, "dump.log");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // A full disk, say; what could not be moved goes with the work directory.
-        }
+        Move("stats-dump", "stats-dump");
+        Move(CriuWorkDirectory.LogName, "dump.log");
 
         void Move(string from, string to)
         {
             string source = Path.Combine(work.DirectoryPath, from);
             if (File.Exists(source))
             {
-                string target = Path.Combine(staging.CurrentPath, to);
-                File.Move(source, target);
-                File.SetUnixFileMode(target, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                string target = Path.Combine(image, to);
+                try
+                {
+                    File.Move(source, target);
+                    File.SetUnixFileMode(target, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                }
+                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+                {
+                    // Half a copy says less than none.
+                    File.Delete(target);
+                }
             }
         }
     }

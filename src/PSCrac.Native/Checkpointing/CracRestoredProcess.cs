@@ -9,10 +9,10 @@ namespace PSCrac;
 /// </summary>
 public sealed class CracRestoredProcess : IDisposable
 {
-    private readonly SafeFileHandle _pidFd;
-    private readonly bool _isChild;
+    private readonly SafeFileHandle? _pidFd;
+    private readonly Task<(int Code, bool Exited)?>? _reaper;
 
-    internal CracRestoredProcess(CracImage image, int id, TimeSpan restoreTime, SafeFileHandle pidFd, bool isChild)
+    internal CracRestoredProcess(CracImage image, int id, TimeSpan restoreTime, bool isChild)
     {
         Id = id;
         ImageProcessId = image.RootProcessId;
@@ -20,8 +20,20 @@ public sealed class CracRestoredProcess : IDisposable
         ProcessCount = image.ProcessCount;
         ImagePath = image.Path;
         RestoreTime = restoreTime;
-        _pidFd = pidFd;
-        _isChild = isChild;
+        SafeFileHandle pidFd = LibC.OpenPidFd(id, out int errno);
+        if (errno != 0)
+        {
+            // It has ended already and init has reaped it; a child of ours would wait for us.
+            pidFd.Dispose();
+        }
+        else if (isChild)
+        {
+            _reaper = StartReaper(pidFd, id);
+        }
+        else
+        {
+            _pidFd = pidFd;
+        }
     }
 
     /// <summary>The root's pid, as seen from here.</summary>
@@ -43,13 +55,15 @@ public sealed class CracRestoredProcess : IDisposable
     public TimeSpan RestoreTime { get; }
 
     /// <summary>
-    /// The exit code, after <see cref="WaitForExit"/> of a process restored as a child; 128 and the signal's number where
-    /// a signal ended it, as shells have it. Null where it has not been waited for, or was not restored as a child.
+    /// The exit code of a process restored as a child; 128 and the signal's number where a signal ended it, as shells have
+    /// it. Null while it runs, or where it was not restored as a child.
     /// </summary>
-    public int? ExitCode { get; private set; }
+    public int? ExitCode => Ended is var (code, exited) ? exited ? code : 128 + code : null;
 
     /// <summary>The number of the signal that ended it; null where none did, or where it is not known.</summary>
-    public int? ExitSignal { get; private set; }
+    public int? ExitSignal => Ended is (var code, false) ? code : null;
+
+    private (int Code, bool Exited)? Ended => _reaper is { IsCompletedSuccessfully: true } ? _reaper.Result : null;
 
     /// <summary>Waits until the root has ended.</summary>
     /// <param name="timeout">How long; <see cref="Timeout.InfiniteTimeSpan"/> for as long as it takes.</param>
@@ -58,9 +72,14 @@ public sealed class CracRestoredProcess : IDisposable
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public bool WaitForExit(TimeSpan timeout, CancellationToken cancellation = default)
     {
+        if (_reaper is not null)
+        {
+            return _reaper.Wait(timeout, cancellation);
+        }
+
         const int SliceMilliseconds = 100;
         long end = timeout == Timeout.InfiniteTimeSpan ? long.MaxValue : Environment.TickCount64 + (long)timeout.TotalMilliseconds;
-        while (!LibC.WaitReadable(_pidFd, (int)Math.Clamp(end - Environment.TickCount64, 0, SliceMilliseconds)))
+        while (_pidFd is not null && !LibC.WaitReadable(_pidFd, (int)Math.Clamp(end - Environment.TickCount64, 0, SliceMilliseconds)))
         {
             cancellation.ThrowIfCancellationRequested();
             if (Environment.TickCount64 >= end)
@@ -69,17 +88,31 @@ public sealed class CracRestoredProcess : IDisposable
             }
         }
 
-        if (_isChild && ExitCode is null && LibC.Reap(_pidFd, out int code, out bool exited) == 0)
-        {
-            ExitSignal = exited ? null : code;
-            ExitCode = exited ? code : 128 + code;
-        }
-
         return true;
     }
 
     /// <summary>Lets go of the process, which goes on.</summary>
-    public void Dispose() => _pidFd.Dispose();
+    public void Dispose() => _pidFd?.Dispose();
+
+    // A child is reaped as soon as it ends, whether or not somebody waits for it. Left as a zombie it would keep its pid,
+    // and so its image from being restored again; and where a System.Diagnostics.Process of the checkpointed process,
+    // which had the same pid, is still held, .NET's SIGCHLD handler finds a dead child that it takes for one that it has
+    // reaped already, and asks again and again, under a lock that all of Process needs, until somebody reaps it.
+    private static Task<(int Code, bool Exited)?> StartReaper(SafeFileHandle pidFd, int id)
+    {
+        var ended = new TaskCompletionSource<(int Code, bool Exited)?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var reaper = new Thread(() =>
+        {
+            using (pidFd)
+            {
+                int errno = LibC.Reap(pidFd, out int code, out bool exited);
+                ended.SetResult(errno == 0 ? (code, exited) : null);
+            }
+        })
+        { IsBackground = true, Name = $"reaper of {id}" };
+        reaper.Start();
+        return ended.Task;
+    }
 
     /// <inheritdoc/>
     public override string ToString() => $"{Command} ({Id})";

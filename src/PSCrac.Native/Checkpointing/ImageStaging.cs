@@ -87,7 +87,9 @@ internal sealed class ImageStaging : IDisposable
     internal long WrittenBytes()
     {
         long sum = 0;
-        var pages = new FileSystemEnumerable<long>(CurrentPath, static (ref FileSystemEntry entry) => entry.Length)
+
+        // Through the descriptor, since the directory gets its name while this runs.
+        var pages = new FileSystemEnumerable<long>($"/proc/self/fd/{Handle.DangerousGetHandle()}", static (ref FileSystemEntry entry) => entry.Length)
         {
             ShouldIncludePredicate = static (ref FileSystemEntry entry) => entry.FileName.StartsWith("pages-"),
         };
@@ -166,29 +168,47 @@ internal sealed class ImageStaging : IDisposable
     }
 
     /// <summary>Removes the image that was replaced. After this the commit can no longer be taken back.</summary>
-    internal void Finish()
+    /// <returns>Where the replaced image still is, when it could not be removed; null otherwise.</returns>
+    internal string? Finish()
     {
-        if (_state == State.Exchanged)
+        if (_state != State.Exchanged)
         {
-            _state = State.Committed;
-            Directory.Delete(Path.Combine(_parentPath, _stagingName), recursive: true);
+            return null;
+        }
+
+        _state = State.Committed;
+        return TryDeleteStaging() ? null : Path.Combine(_parentPath, _stagingName);
+    }
+
+    /// <summary>Takes back whatever was done: the target is then as it was before. Fails silently: it is called where something failed already.</summary>
+    internal void RollBack()
+    {
+        int errno = _state switch
+        {
+            State.Exchanged => LibC.Rename(_parent, _stagingName, _targetName, LibC.RENAME_EXCHANGE),
+            State.Committed => LibC.Rename(_parent, _targetName, _stagingName, LibC.RENAME_NOREPLACE),
+            _ => 0,
+        };
+
+        // What could not be moved back must not be removed: under the staging name there is then the image of before.
+        if (errno == 0)
+        {
+            _state = State.Staged;
+            TryDeleteStaging();
         }
     }
 
-    /// <summary>Takes back whatever was done: the target is then as it was before.</summary>
-    internal void RollBack()
+    private bool TryDeleteStaging()
     {
-        if (_state == State.Exchanged)
+        try
         {
-            LibC.Rename(_parent, _stagingName, _targetName, LibC.RENAME_EXCHANGE);
+            Directory.Delete(Path.Combine(_parentPath, _stagingName), recursive: true);
+            return true;
         }
-        else if (_state == State.Committed)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            LibC.Rename(_parent, _targetName, _stagingName, LibC.RENAME_NOREPLACE);
+            return false;
         }
-
-        _state = State.Staged;
-        Directory.Delete(Path.Combine(_parentPath, _stagingName), recursive: true);
     }
 
     public void Dispose()

@@ -12,6 +12,9 @@ public sealed class Restore
 {
     private const string Operation = "restore";
 
+    // Only scripts of the user's and page daemons can keep a restore from noticing that it was cancelled.
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
+
     private readonly RestoreRequest _request;
     private readonly IProgress<CracProgress>? _progress;
     private readonly CancellationToken _cancellation;
@@ -58,16 +61,30 @@ public sealed class Restore
         using SafeFileHandle? terminal = _options.ShellJob == true ? OpenTerminal() : null;
         using CriuSession session = CriuSession.Start(_installation, work, terminal);
         session.Apply(_options, images);
+        session.Grace = Grace;
         session.Notified = OnNotification;
         long start = Stopwatch.GetTimestamp();
         Report(CracPhase.Restoring);
         int result = session.Run(CriuRequest.Restore, _cancellation);
         if (result <= 0)
         {
-            throw session.Failure(Operation, image.RootProcessId, image.Path, _cancellation);
+            Exception failure = session.Failure(Operation, image.RootProcessId, image.Path, _cancellation);
+            if (session.WorkerDied || _request.AsChild)
+            {
+                // criu ends what it made when it fails, but cannot reap a root that is our child.
+                HalfRestored.Kill(image, session.Worker);
+            }
+
+            if (session.WorkerDied)
+            {
+                // Nothing is lost by ending a restore: that it was cancelled is then all there is to say.
+                _cancellation.ThrowIfCancellationRequested();
+            }
+
+            throw failure;
         }
 
-        return new CracRestoredProcess(image, result, Stopwatch.GetElapsedTime(start), LibC.OpenPidFd(result, out _), _request.AsChild);
+        return new CracRestoredProcess(image, result, Stopwatch.GetElapsedTime(start), _request.AsChild);
     }
 
     private void OnNotification(string action, int processId)

@@ -3,6 +3,7 @@ using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
+using PSCrac.Procfs;
 
 namespace PSCrac.Criu;
 
@@ -20,6 +21,7 @@ internal sealed class CriuSession : IDisposable
     private readonly CriuWorkDirectory _work;
     private readonly CriuOptionsHandle _options = CriuOptionsHandle.Create();
     private ExceptionDispatchInfo? _handlerFailure;
+    private ExceptionDispatchInfo? _callerFailure;
     private volatile bool _cancelling;
     private volatile bool _isPastCancelling;
     private bool _diedUnasked;
@@ -33,14 +35,20 @@ internal sealed class CriuSession : IDisposable
     /// <summary>Called for each of criu's notifications, on the thread that talks to criu; throwing makes criu roll back.</summary>
     internal Action<string, int>? Notified { get; set; }
 
-    /// <summary>Called several times a second while criu works, on the thread that called <see cref="Run"/>.</summary>
+    /// <summary>
+    /// Called several times a second while criu works, on the thread that called <see cref="Run"/>. What it throws makes
+    /// criu roll back, and is what <see cref="Failure"/> then gives.
+    /// </summary>
     internal Action? Working { get; set; }
 
     /// <summary>How long criu may take to roll back once it was told to, before it is ended.</summary>
-    internal TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(15);
+    internal TimeSpan Grace { get; set; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>Whether criu had to be ended, and so could not undo what it had done.</summary>
+    /// <summary>Whether criu had to be ended before it had answered, and so could not undo what it had done.</summary>
     internal bool WasKilled { get; private set; }
+
+    /// <summary>Whether criu ended before it had answered, by our hand or another's.</summary>
+    internal bool WorkerDied => WasKilled || _diedUnasked;
 
     /// <summary>Whether the operation has gone so far that cancelling it would do harm.</summary>
     internal bool IsPastCancelling
@@ -48,6 +56,9 @@ internal sealed class CriuSession : IDisposable
         get => _isPastCancelling;
         set => _isPastCancelling = value;
     }
+
+    /// <summary>The criu that serves this session.</summary>
+    internal ProcessIdentity Worker => _worker.Identity;
 
     /// <summary>Starts a worker and prepares its options.</summary>
     /// <param name="installation">Which criu.</param>
@@ -170,12 +181,12 @@ internal sealed class CriuSession : IDisposable
         Supervise(request, answered, cancellation);
         caller.Join();
 
-        // A refused notification ends libcriu's call at once, while criu still rolls back.
+        // A refused notification ends libcriu's call at once, while criu still rolls back. A criu that has answered well
+        // and does not end is of no harm any more, but must not stay either.
         if (!_worker.WaitForExit(Grace))
         {
-            WasKilled = true;
-            _worker.Kill();
-            _worker.WaitForExit(TimeSpan.FromSeconds(5));
+            WasKilled = result < 0;
+            _worker.KillTree();
         }
 
         return result;
@@ -189,7 +200,8 @@ internal sealed class CriuSession : IDisposable
     internal Exception Failure(string operation, int? processId, string? imagePath, CancellationToken cancellation)
     {
         string? log = _work.Keep();
-        if (cancellation.IsCancellationRequested && !WasKilled)
+        _callerFailure?.Throw();
+        if (cancellation.IsCancellationRequested && !WorkerDied)
         {
             return new OperationCanceledException($"The {operation} was cancelled; criu rolled it back.", cancellation);
         }
@@ -208,9 +220,9 @@ internal sealed class CriuSession : IDisposable
             lines = CriuLog.ErrorsOf(_worker.ReadOutput());
         }
 
-        if (WasKilled || _diedUnasked)
+        if (WorkerDied)
         {
-            return WorkerDied(operation, processId, imagePath, log, lines);
+            return DescribeDeath(operation, processId, imagePath, log, lines);
         }
 
         return KnownFailures.Explain(operation, processId, imagePath, log, lines);
@@ -238,7 +250,7 @@ internal sealed class CriuSession : IDisposable
         {
             if (cancellation.IsCancellationRequested)
             {
-                // Its handle stays signalled, so waiting for it too would be spinning.
+                // The token's handle stays signalled: to wait for it too would be to spin.
                 answered.Wait(Slice, CancellationToken.None);
             }
             else
@@ -246,17 +258,17 @@ internal sealed class CriuSession : IDisposable
                 WaitHandle.WaitAny(events, Slice);
             }
 
-            if (cancellation.IsCancellationRequested && !_cancelling && !_isPastCancelling)
+            if ((cancellation.IsCancellationRequested || _callerFailure is not null) && !_cancelling && !_isPastCancelling)
             {
                 _cancelling = true;
                 killAt = Environment.TickCount64 + (long)Grace.TotalMilliseconds;
                 _worker.FailWrites();
             }
 
-            if (Environment.TickCount64 > killAt)
+            if (Environment.TickCount64 > killAt && !answered.IsSet)
             {
                 WasKilled = true;
-                _worker.Kill();
+                _worker.KillTree();
                 killAt = long.MaxValue;
             }
 
@@ -272,13 +284,22 @@ internal sealed class CriuSession : IDisposable
                 answered.Wait(CancellationToken.None);
             }
 
-            Working?.Invoke();
+            try
+            {
+                Working?.Invoke();
+            }
+            catch (Exception e) when (_callerFailure is null)
+            {
+                // To leave now would leave libcriu's call behind, and criu in the middle of a process: let it roll back.
+                _callerFailure = ExceptionDispatchInfo.Capture(e);
+                Working = null;
+            }
         }
     }
 
     private void OnNotification(string action, int pid)
     {
-        if (_cancelling && !_isPastCancelling)
+        if (_cancelling)
         {
             throw new OperationCanceledException();
         }
@@ -286,14 +307,14 @@ internal sealed class CriuSession : IDisposable
         Notified?.Invoke(action, pid);
     }
 
-    private CracException WorkerDied(string operation, int? processId, string? imagePath, string? log, IReadOnlyList<string> lines)
+    private CracException DescribeDeath(string operation, int? processId, string? imagePath, string? log, IReadOnlyList<string> lines)
     {
         string what = WasKilled
             ? $"criu did not roll back within {Grace.TotalSeconds:0} s and had to be ended."
             : $"The criu worker ended before it answered ({_worker.ExitDescription}).";
         string damage = operation == "checkpoint"
             ? " The process goes on, but criu could not clean up after itself: two of its own memory mappings may be left in it."
-            : " Processes that it had already made may be left; their ids are those of the image.";
+            : " The processes that it had already made were ended.";
         return new CracException(
             CracReason.WorkerDied, what + damage, "Try again; criu's log tells how far it had come.")
         {

@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
+using PSCrac.Procfs;
 
 namespace PSCrac.Criu;
 
@@ -25,14 +26,16 @@ internal sealed class CriuWorker : IDisposable
 
     private CriuWorker(int pid, SafeFileHandle pidFd, SafeFileHandle socket, SafeFileHandle theirEnd, SafeFileHandle output)
     {
-        ProcessId = pid;
+        Identity = ProcessIdentity.TryRead(pid) ?? new ProcessIdentity(pid, 0);
         _pidFd = pidFd;
         Socket = socket;
         _theirEnd = theirEnd;
         _output = output;
     }
 
-    internal int ProcessId { get; }
+    internal ProcessIdentity Identity { get; }
+
+    internal int ProcessId => Identity.ProcessId;
 
     /// <summary>Our end of the pair. libcriu closes the descriptor it is given, so it must be given a copy.</summary>
     internal SafeFileHandle Socket { get; }
@@ -73,7 +76,7 @@ internal sealed class CriuWorker : IDisposable
                 descriptors.Add((High(source), target));
             }
 
-            // A blocked SIGXFSZ lets a write past RLIMIT_FSIZE fail with EFBIG instead of ending criu: see Cancel. A
+            // A blocked SIGXFSZ lets a write past RLIMIT_FSIZE fail with EFBIG instead of ending criu: see FailWrites. A
             // blocked SIGTTOU lets criu set up a restored job's terminal from outside its foreground group.
             errno = LibC.Spawn(
                 installation.CriuPath,
@@ -126,8 +129,33 @@ internal sealed class CriuWorker : IDisposable
         LibC.Send(_theirEnd, [TypeField, (byte)request, SuccessField, 0]);
     }
 
-    /// <summary>Ends criu at once, leaving whatever it had done to the process.</summary>
-    internal void Kill() => LibC.Signal(_pidFd, LibC.SIGKILL);
+    /// <summary>
+    /// Ends criu and what it has started at once, leaving whatever it had done to the process. What it has started are
+    /// its scripts and the tasks that it was restoring, never what it was dumping; they would wait for it for good.
+    /// </summary>
+    internal void KillTree()
+    {
+        const int SecondsToDie = 5;
+        IReadOnlyList<ProcessTreeMember> tree = [];
+        try
+        {
+            // Stopped first, so that it starts nothing between the look at its children and its end.
+            LibC.Signal(_pidFd, LibC.SIGSTOP);
+            tree = ProcessTree.Read(ProcessId).Members;
+        }
+        catch (CracException)
+        {
+            // It has ended and was reaped: it has no children any more.
+        }
+
+        LibC.Signal(_pidFd, LibC.SIGKILL);
+        foreach (ProcessTreeMember member in tree.Skip(1))
+        {
+            ProcessKill.Kill(member.Status.Identity);
+        }
+
+        WaitForExit(TimeSpan.FromSeconds(SecondsToDie));
+    }
 
     /// <summary>Waits until criu has ended, and reaps it.</summary>
     /// <returns>Whether it did within <paramref name="timeout"/>.</returns>
@@ -143,8 +171,9 @@ internal sealed class CriuWorker : IDisposable
             return false;
         }
 
-        LibC.Reap(_pidFd, out int code, out bool exited);
-        ExitDescription = exited ? $"exit code {code}" : $"signal {code}";
+        // A host that reaps every child it hears of may have been quicker; how criu ended is then not known.
+        int errno = LibC.Reap(_pidFd, out int code, out bool exited);
+        ExitDescription = errno != 0 ? "reaped by another part of this program" : exited ? $"exit code {code}" : $"signal {code}";
         _reaped = true;
         return true;
     }
@@ -165,8 +194,7 @@ internal sealed class CriuWorker : IDisposable
     {
         if (!_reaped)
         {
-            Kill();
-            WaitForExit(TimeSpan.FromSeconds(5));
+            KillTree();
         }
 
         Socket.Dispose();

@@ -8,6 +8,7 @@ internal static partial class LibC
     internal const int SIGKILL = 9;
     internal const int SIGPIPE = 13;
     internal const int SIGTERM = 15;
+    internal const int SIGSTOP = 19;
     internal const int SIGTTOU = 22;
     internal const int SIGXFSZ = 25;
 

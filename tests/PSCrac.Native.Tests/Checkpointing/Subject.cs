@@ -95,6 +95,27 @@ internal sealed class Subject : IDisposable
         Assert.NotEqual(ProcessState.Stopped, ProcessStatus.TryRead(ProcessId)!.State);
     }
 
+    internal int CountLines(string text) => File.ReadLines(_program.OutputPath).Count(line => line == text);
+
+    /// <summary>Sends a signal by its short name.</summary>
+    internal void Signal(string name) => Assert.Equal(0, CriuProgram.RunProgram("kill", "-" + name, $"{ProcessId}").ExitCode);
+
+    /// <summary>Kills the program's root and waits until its pid is free.</summary>
+    internal void End()
+    {
+        Signal("KILL");
+        Wait.Until(() => ProcessStatus.TryRead(ProcessId) is null, () => $"{ProcessId} was not reaped");
+    }
+
+    /// <summary>Dumps the program with plain criu, without PSCrac, which kills it.</summary>
+    internal void DumpWithCriu(params string[] options)
+    {
+        Directory.CreateDirectory(ImagePath);
+        (int code, string error) = CriuProgram.Run(["dump", "-t", $"{ProcessId}", "-D", ImagePath, "-o", "dump.log", "-v4", .. options]);
+        Assert.True(code == 0, error);
+        Wait.Until(() => ProcessStatus.TryRead(ProcessId) is null, () => $"{ProcessId} was not reaped");
+    }
+
     internal static bool HasEnded(int processId) => ProcessStatus.TryRead(processId) is not { HasEnded: false };
 
     public void Dispose()

@@ -46,12 +46,18 @@ internal static class Helper
                     CheckpointResult result = Checkpoint.Run(
                         new CheckpointRequest { ProcessId = int.Parse(id), ImagePath = image },
                         new Announcer());
+                    foreach (string file in result.ConfigurationFiles)
+                    {
+                        Console.WriteLine($"configuration {file}");
+                    }
+
                     Console.WriteLine($"checkpointed {result.Image.Path}");
                     return 0;
                 case ["restore", var image]:
                     using (CracRestoredProcess restored = Restore.Run(new RestoreRequest { Image = CracImage.Open(image) }))
                     {
                         Console.WriteLine($"restored {restored.Id}");
+                        restored.WaitForExit(Timeout.InfiniteTimeSpan);
                     }
 
                     return 0;

@@ -1,0 +1,20 @@
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Criu;
+
+/// <summary>Ends processes by who they are, so that one which took over a pid meanwhile is not hit.</summary>
+internal static class ProcessKill
+{
+    /// <summary>Kills the process, if its pid is still its own.</summary>
+    internal static void Kill(ProcessIdentity identity)
+    {
+        // The descriptor pins whoever has the pid now; only then is it certain that the look and the signal meet the same one.
+        using SafeFileHandle pidFd = LibC.OpenPidFd(identity.ProcessId, out int errno);
+        if (errno == 0 && identity.IsRunning())
+        {
+            LibC.Signal(pidFd, LibC.SIGKILL);
+        }
+    }
+}
