@@ -23,13 +23,13 @@ internal static class CracErrorRecord
         {
             foreach (string line in exception.CriuLines.Skip(1).Take(3))
             {
-                text.Append("\n  criu: ").Append(line);
+                text.Append("\ncriu: ").Append(line);
             }
         }
 
         if (exception.LogPath is { } log && exception.Advice?.Contains(log, StringComparison.Ordinal) != true)
         {
-            text.Append("\n  criu's log: ").Append(log);
+            text.Append("\ncriu's log: ").Append(log);
         }
 
         return text.ToString();

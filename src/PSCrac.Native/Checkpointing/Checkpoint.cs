@@ -33,6 +33,7 @@ public sealed class Checkpoint
         _cancellation = cancellation;
         _tree = ProcessTree.Read(request.ProcessId);
         RequireEligible();
+        RequireParentImage();
         _installation = CriuInstallation.Locate(request.CriuPath);
         _plan = CheckpointPlan.Make(request);
     }
@@ -191,6 +192,20 @@ public sealed class Checkpoint
         };
     }
 
+    private void RequireParentImage()
+    {
+        if (_request.Options.ParentImage is { } parent && !CracImage.IsImageDirectory(parent))
+        {
+            throw new CracException(
+                CracReason.NotAnImage,
+                $"The parent image {parent} is not an image.",
+                "Give -ParentImage the path of an image that was made of this process with -TrackMemory and -LeaveRunning.")
+            {
+                Operation = Operation, ProcessId = _request.ProcessId, ImagePath = parent,
+            };
+        }
+    }
+
     private void RequireEligible()
     {
         ProcessStatus root = _tree.Root.Status;
@@ -202,7 +217,7 @@ public sealed class Checkpoint
         {
             throw new CracException(
                 CracReason.ProcessNotEligible,
-                $"Process {_request.ProcessId} ({root.CommandName}) {why} and cannot be checkpointed from here.",
+                $"Process {_request.ProcessId} ({root.CommandName}) {why}, which cannot be checkpointed{(root.IsKernelThread || root.HasEnded ? string.Empty : " from here")}.",
                 root.HasEnded || root.IsKernelThread ? "Get-Process shows what runs now." : "Checkpoint it from a session that does not descend from it.")
             {
                 Operation = Operation, ProcessId = _request.ProcessId,

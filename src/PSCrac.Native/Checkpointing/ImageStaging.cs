@@ -157,7 +157,7 @@ internal sealed class ImageStaging : IDisposable
 
         if (errno == LibC.EEXIST)
         {
-            throw Exists(TargetPath, "Give another path, or replace the image that is there with -Force.");
+            throw Exists(TargetPath, "something, made while the checkpoint was under way,", "Give another path, or look at what made it.");
         }
 
         RequireWritten(errno);
@@ -226,16 +226,18 @@ internal sealed class ImageStaging : IDisposable
             return;
         }
 
-        if (!force)
-        {
-            throw Exists(target, "Give another path, or replace the image that is there with -Force.");
-        }
-
         bool isDirectory = there.LinkTarget is null && Directory.Exists(target);
-        bool isReplaceable = isDirectory && (CracImage.IsImageDirectory(target) || !Directory.EnumerateFileSystemEntries(target).Any());
+        bool isImage = isDirectory && CracImage.IsImageDirectory(target);
+        bool isReplaceable = isImage || (isDirectory && !Directory.EnumerateFileSystemEntries(target).Any());
         if (!isReplaceable)
         {
-            throw Exists(target, "-Force replaces images only. Give another path, or move away what is there.");
+            string what = there.LinkTarget is not null ? "a symbolic link" : isDirectory ? "a folder that is no image" : "a file";
+            throw Exists(target, what, force ? "-Force replaces images only. Give another path, or move away what is there." : "Give another path.");
+        }
+
+        if (!force)
+        {
+            throw Exists(target, isImage ? "an image" : "an empty folder", "Give another path, or replace it with -Force.");
         }
     }
 
@@ -264,8 +266,8 @@ internal sealed class ImageStaging : IDisposable
         return parent;
     }
 
-    private static CracException Exists(string target, string advice) =>
-        new(CracReason.ImageExists, $"There is something at {target} already.", advice) { ImagePath = target };
+    private static CracException Exists(string target, string what, string advice) =>
+        new(CracReason.ImageExists, $"There is {what} at {target} already.", advice) { Operation = "checkpoint", ImagePath = target };
 
     private static CracException CannotWrite(string target, int errno) => new(
         errno is LibC.EACCES or LibC.EPERM or LibC.EROFS ? CracReason.PermissionDenied : errno == LibC.ENOSPC ? CracReason.NoSpace : CracReason.SealFailed,

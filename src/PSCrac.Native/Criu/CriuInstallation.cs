@@ -210,7 +210,7 @@ public sealed class CriuInstallation
             criu.WaitForExit();
             return ParseVersion(output) ?? throw new CracException(
                 CracReason.CriuNotFound,
-                $"{path} --version did not name a version, but said: {output.Trim()}",
+                $"{path} is not criu: asked for its version it said '{output.Trim().Split('\n')[0]}'.",
                 $"Name another criu with {CriuPathVariable}.");
         }
         catch (Win32Exception e)

@@ -148,10 +148,18 @@ public abstract class CracCommand : PSCmdlet, IDisposable
     /// <summary>The file system path for what a user gave, which need not exist. Wildcards mean nothing.</summary>
     private protected string ResolveLiteral(string path)
     {
-        string resolved = SessionState.Path.GetUnresolvedProviderPathFromPSPath(path, out ProviderInfo provider, out _);
-        return provider.Name == "FileSystem"
-            ? resolved
-            : throw new CracException(CracReason.NotAnImage, $"{path} is not in the file system but in {provider.Name}.", "Give a path of the file system.");
+        try
+        {
+            string resolved = SessionState.Path.GetUnresolvedProviderPathFromPSPath(path, out ProviderInfo provider, out _);
+            return provider.Name == "FileSystem"
+                ? resolved
+                : throw new CracException(CracReason.NotAnImage, $"{path} is not in the file system but in {provider.Name}.", "Give a path of the file system.");
+        }
+        catch (SessionStateException e)
+        {
+            // A drive or provider that is not there: an error of this item, not the end of the pipeline.
+            throw new CracException(CracReason.NotAnImage, $"{path} is no path: {e.Message}", "Get-PSDrive lists the drives; put ./ before a name with a colon.", e);
+        }
     }
 
     private void ShowProgress(string activity, BlockingCollection<CracProgress> reports)

@@ -69,6 +69,11 @@ public abstract class ImageReadingCommand : CracCommand
         {
             // Nothing here matches; names under the image root still may.
         }
+        catch (SessionStateException)
+        {
+            // No such drive: said below in the same words as without a wildcard.
+            ResolveLiteral(path);
+        }
 
         return path.Contains('/', StringComparison.Ordinal) || !Directory.Exists(ImageRoot.Path) ? [] : FindNames(path);
     }

@@ -20,6 +20,9 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
     private const string InputObjectPath = "InputObjectPath";
     private const string InputObjectName = "InputObjectName";
 
+    // The images that this command has made, with the process of each.
+    private readonly Dictionary<string, int> _made = new(StringComparer.Ordinal);
+
     /// <summary>The pids of the trees' roots.</summary>
     [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, ParameterSetName = IdPath)]
     [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, ParameterSetName = IdName)]
@@ -149,6 +152,7 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
             return;
         }
 
+        RequireOwnTarget(id, target);
         CheckpointRequest request = new()
         {
             ProcessId = id,
@@ -162,8 +166,24 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
         };
         CheckpointResult result = RunOperation(
             $"Checkpointing {command.CommandName} ({id})", (progress, stopping) => Checkpoint.Run(request, progress, stopping));
+        _made[result.Image.Path] = id;
         Tell(result);
         WriteObject(result.Image);
+    }
+
+    // With -Force a second process would replace the first one's image, and that process may be gone by then.
+    private void RequireOwnTarget(int id, string target)
+    {
+        if (_made.TryGetValue(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(target)), out int other))
+        {
+            throw new CracException(
+                CracReason.ImageExists,
+                $"The image {target} was made of process {other} just now, and process {id} would replace it.",
+                "Give each process a path of its own: Get-Process … | Invoke-CracCheckpoint -ImagePath { \"./cr/$($_.Id)\" }.")
+            {
+                Operation = "checkpoint", ProcessId = id, ImagePath = target,
+            };
+        }
     }
 
     private CheckpointOptions Options() => new()

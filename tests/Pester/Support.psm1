@@ -1,0 +1,273 @@
+# What the test files share: a folder and an environment of their own for each, programs to checkpoint, and the look
+# at the end for anything that was left behind.
+
+$script:root = [IO.Path]::GetFullPath("$PSScriptRoot/../..")
+$script:module = Join-Path $script:root 'out/PSCrac/PSCrac.psd1'
+
+# A process that carries this variable was started by the tests, or restored from one that was.
+$script:marker = 'PSCRAC_TEST_RUN'
+$script:folder = $null
+$script:started = $null
+$script:before = @{}
+
+<#
+.SYNOPSIS
+Why tests that checkpoint something cannot run here; nothing where they can.
+#>
+function Get-CriuObstacle {
+    if (-not [Environment]::IsPrivilegedProcess) { 'needs root' }
+}
+
+<#
+.SYNOPSIS
+What to add to the name of a test that is skipped for this reason.
+#>
+function Get-SkipNote([string] $Reason) {
+    if ($Reason) { " (skipped: $Reason)" } else { '' }
+}
+
+<#
+.SYNOPSIS
+The path of a program; nothing where it is not installed. Names that lead to a script (a version manager's) are followed.
+#>
+function Find-Program([string] $Name) {
+    if ($Name -eq 'python3') {
+        # Asked of itself: the name may lead to a script that chooses a version.
+        $path = Get-Command -Name python3 -CommandType Application -ErrorAction Ignore | Select-Object -First 1
+        return $(if ($path) { & $path.Source -c 'import sys; print(sys.executable)' })
+    }
+    (Get-Command -Name $Name -CommandType Application -ErrorAction Ignore | Select-Object -First 1).Source
+}
+
+<#
+.SYNOPSIS
+Gives a test file the staged module, a folder, and an image root and a log root inside it. Returns the folder.
+#>
+function Enter-CracTest {
+    [CmdletBinding()]
+    param()
+    if (-not (Test-Path -LiteralPath $script:module)) {
+        throw "there is no $($script:module): run ./build.ps1 -Task Build first"
+    }
+    Import-Module $script:module -Global
+    $script:folder = [IO.Directory]::CreateTempSubdirectory('pscrac-test-').FullName
+    $script:started = [Collections.Generic.List[int]]::new()
+    Set-TestVariable $script:marker ([guid]::NewGuid().ToString('N'))
+    Set-TestVariable 'PSCRAC_IMAGE_ROOT' (Join-Path $script:folder 'images')
+    Set-TestVariable 'PSCRAC_LOG_ROOT' (Join-Path $script:folder 'logs')
+    $script:folder
+}
+
+<#
+.SYNOPSIS
+Ends what Start-TestProgram started, takes the folder and the environment away, and fails for anything else left behind.
+#>
+function Exit-CracTest {
+    [CmdletBinding()]
+    param()
+    Stop-TestProgram
+    $mark = "$($script:marker)=$([Environment]::GetEnvironmentVariable($script:marker))"
+    $processes = @(Get-MarkedProcess $mark)
+    foreach ($process in $processes) { Stop-Process -Id $process.Id -Force -ErrorAction Ignore }
+    $mounts = @([IO.File]::ReadAllLines('/proc/self/mountinfo').Where({ $_.Contains($script:folder) }))
+    $partial = @([IO.Directory]::EnumerateFileSystemEntries($script:folder, '.pscrac-*', 'AllDirectories'))
+    Remove-Item -LiteralPath $script:folder -Recurse -Force
+    foreach ($name in @($script:before.Keys)) {
+        [Environment]::SetEnvironmentVariable($name, $script:before[$name])
+    }
+    $script:before.Clear()
+    $left = @($processes.ForEach({ "process $($_.Id) ($($_.Command))" })) + @($mounts.ForEach({ "mount $_" })) + $partial
+    if ($left) {
+        throw "left behind by the tests: $($left -join '; ')"
+    }
+}
+
+<#
+.SYNOPSIS
+Sets an environment variable until Exit-CracTest.
+#>
+function Set-TestVariable([string] $Name, [string] $Value) {
+    if (-not $script:before.ContainsKey($Name)) {
+        $script:before[$Name] = [Environment]::GetEnvironmentVariable($Name)
+    }
+    [Environment]::SetEnvironmentVariable($Name, $Value)
+}
+
+function Get-MarkedProcess([string] $Mark) {
+    foreach ($directory in [IO.Directory]::EnumerateDirectories('/proc')) {
+        $id = 0
+        if ([int]::TryParse([IO.Path]::GetFileName($directory), [ref] $id) -and $id -ne $PID) {
+            try {
+                if ([IO.File]::ReadAllText("$directory/environ").Split("`0") -contains $Mark) {
+                    [pscustomobject]@{ Id = $id; Command = [IO.File]::ReadAllText("$directory/comm").Trim() }
+                }
+            }
+            catch [IO.IOException], [UnauthorizedAccessException] {
+                # It ended meanwhile, or is not the tests'.
+                continue
+            }
+        }
+    }
+}
+
+<#
+.SYNOPSIS
+Starts a command line of bash in a session of its own, without a terminal, and returns its process id.
+#>
+function Start-TestProgram {
+    [CmdletBinding()]
+    [OutputType([int])]
+    param(
+        [Parameter(Mandatory)]
+        [string] $Command,
+
+        # Where its output goes.
+        [string] $Output = '/dev/null'
+    )
+    $id = [int](bash -c "setsid $Command </dev/null >'$Output' 2>&1 & echo `$!")
+    $script:started.Add($id)
+    $id
+}
+
+<#
+.SYNOPSIS
+Starts a loop of bash, one process, that appends the next number to a file every few hundredths of a second.
+#>
+function Start-Count([string] $Path) {
+    $id = Start-TestProgram "bash -c 'exec 9<> <(:); i=0; while :; do i=`$((i+1)); echo `$i >> `"$Path`"; read -t 0.03 -u 9; done'"
+    Wait-Count $Path 2
+    $id
+}
+
+<#
+.SYNOPSIS
+Kills what Start-TestProgram started, with all of its session, restored or not.
+#>
+function Stop-TestProgram {
+    [CmdletBinding()]
+    param()
+    foreach ($id in $script:started) {
+        # Each is the leader of a process group of its own.
+        bash -c "kill -9 -$id $id 2>/dev/null"
+    }
+    Wait-Until { $script:started.TrueForAll({ -not (Test-Running $args[0]) }) } 'the test programs end'
+    $script:started.Clear()
+}
+
+<#
+.SYNOPSIS
+Has Stop-TestProgram kill a process that was not started by Start-TestProgram.
+#>
+function Add-TestProgram([int] $Id) {
+    $script:started.Add($Id)
+}
+
+<#
+.SYNOPSIS
+Whether a process runs. One that has ended and was not reaped yet does not.
+#>
+function Test-Running([int] $Id) {
+    try {
+        [IO.File]::ReadAllText("/proc/$Id/stat") -notmatch '\) [ZX] '
+    }
+    catch [IO.IOException] {
+        $false
+    }
+}
+
+<#
+.SYNOPSIS
+Waits until a condition holds, and fails when it does not within the time.
+#>
+function Wait-Until([scriptblock] $Condition, [string] $What, [int] $Seconds = 20) {
+    $end = [Environment]::TickCount64 + $Seconds * 1000
+    while (-not (& $Condition)) {
+        if ([Environment]::TickCount64 -gt $end) {
+            throw "waited $Seconds s in vain until $What"
+        }
+        [Threading.Thread]::Sleep(10)
+    }
+}
+
+<#
+.SYNOPSIS
+The numbers that a counting program has written so far.
+#>
+function Get-Count([string] $Path) {
+    if (-not [IO.File]::Exists($Path)) { return , @() }
+    $text = [IO.File]::ReadAllText($Path)
+    # A last line that is still being written does not count.
+    , @($text.Substring(0, $text.LastIndexOf("`n") + 1).Split("`n", [StringSplitOptions]::RemoveEmptyEntries).ForEach([int]))
+}
+
+<#
+.SYNOPSIS
+Waits until a counting program has written a number, and returns the last one.
+#>
+function Wait-Count([string] $Path, [int] $Number) {
+    Wait-Until { (Get-Count $Path).Count -ge $Number } "$Path counts to $Number"
+}
+
+<#
+.SYNOPSIS
+Waits until a counting program has written three numbers more.
+#>
+function Wait-CountingOn([string] $Path) {
+    Wait-Count $Path ((Get-Count $Path).Count + 3)
+}
+
+<#
+.SYNOPSIS
+The number at which a counting program lost or repeated one; nothing where it did not.
+#>
+function Find-Gap([string] $Path) {
+    $numbers = Get-Count $Path
+    for ($i = 0; $i -lt $numbers.Count; $i++) {
+        if ($numbers[$i] -ne $i + 1) { return "line $($i + 1) is $($numbers[$i])" }
+    }
+}
+
+<#
+.SYNOPSIS
+Runs PowerShell in a process of its own, with the module loaded, and returns what it wrote as text and its exit code.
+#>
+function Invoke-ChildPwsh {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory)]
+        [string] $Command,
+
+        # Added to its environment; an empty value takes a variable away.
+        [hashtable] $Environment = @{},
+
+        # The module to load.
+        [string] $Module = $script:module,
+
+        # Words before pwsh, such as setpriv and its options.
+        [string[]] $Prefix = @()
+    )
+    $words = @($Prefix) + @((Get-PwshPath), '-NoLogo', '-NoProfile', '-NonInteractive', '-Command', "`$PSStyle.OutputRendering = 'PlainText'; Import-Module '$Module'; $Command")
+    $start = [Diagnostics.ProcessStartInfo]::new($words[0], [string[]] $words[1..($words.Count - 1)])
+    $start.RedirectStandardOutput = $start.RedirectStandardError = $start.RedirectStandardInput = $true
+    foreach ($name in $Environment.Keys) {
+        if ($Environment[$name]) { $start.Environment[$name] = $Environment[$name] }
+        else { $null = $start.Environment.Remove($name) }
+    }
+    $process = [Diagnostics.Process]::Start($start)
+    $process.StandardInput.Close()
+    $errors = $process.StandardError.ReadToEndAsync()
+    $output = $process.StandardOutput.ReadToEnd()
+    $process.WaitForExit()
+    [pscustomobject]@{ Output = $output.Trim(); Error = $errors.Result.Trim(); ExitCode = $process.ExitCode }
+}
+
+<#
+.SYNOPSIS
+The PowerShell that runs the tests. As a .NET tool it has no executable of its own, but a command on the PATH.
+#>
+function Get-PwshPath {
+    $own = Join-Path $PSHOME 'pwsh'
+    (Test-Path -LiteralPath $own) ? $own : (Get-Command -Name pwsh -CommandType Application).Source
+}
+
+Export-ModuleMember -Function *-*
