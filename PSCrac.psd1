@@ -22,6 +22,7 @@
         'Remove-CracImage'
         'Restore-CracProcess'
         'Search-CracImage'
+        'Start-CracProcess'
         'Test-CracEnvironment'
         'Test-CracProcess'
     )

@@ -36,6 +36,12 @@ public sealed class CracException : Exception
     /// <summary>The lines of criu's log, or of its standard error, that tell the failure; empty where there are none.</summary>
     public IReadOnlyList<string> CriuLines { get; init; } = [];
 
+    /// <summary>The last lines that a program wrote before it ended or was given up; empty where there are none.</summary>
+    public IReadOnlyList<string> OutputLines { get; init; } = [];
+
+    /// <summary>The exit code of a program that ended too early, 128 and the signal's number where a signal ended it; else null.</summary>
+    public int? ExitCode { get; init; }
+
     /// <summary>The file of an image that could not be read; null where the failure is not one file's.</summary>
     public string? FileName { get; init; }
 

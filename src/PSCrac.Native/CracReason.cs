@@ -105,6 +105,12 @@ public enum CracReason
     /// <summary>The image was made, but could not be put in place.</summary>
     SealFailed,
 
+    /// <summary>A program could not be started.</summary>
+    ProgramNotStarted,
+
+    /// <summary>A program ended before it was ready.</summary>
+    ProgramEnded,
+
     /// <summary>A wait took longer than it was allowed to.</summary>
     TimedOut,
 

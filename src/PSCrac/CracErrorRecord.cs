@@ -27,6 +27,11 @@ internal static class CracErrorRecord
             }
         }
 
+        foreach (string line in exception.OutputLines)
+        {
+            text.Append("\n  program: ").Append(line);
+        }
+
         if (exception.LogPath is { } log && exception.Advice?.Contains(log, StringComparison.Ordinal) != true)
         {
             text.Append("\ncriu's log: ").Append(log);
@@ -47,6 +52,8 @@ internal static class CracErrorRecord
         CracReason.ImageNotTrusted => ErrorCategory.SecurityError,
         CracReason.ImageIncomplete or CracReason.ImageCorrupt or CracReason.ImageConsumed or CracReason.FileChanged => ErrorCategory.InvalidData,
         CracReason.FreezeTimeout or CracReason.TimedOut => ErrorCategory.OperationTimeout,
+        CracReason.ProgramNotStarted => ErrorCategory.OpenError,
+        CracReason.ProgramEnded => ErrorCategory.InvalidResult,
         CracReason.NoSpace or CracReason.SealFailed => ErrorCategory.WriteError,
         CracReason.ResourceUnsupported or CracReason.NamespaceUnsupported or CracReason.KernelFeatureMissing or CracReason.CpuIncompatible => ErrorCategory.NotImplemented,
         CracReason.ProcessNotEligible or CracReason.TcpConnectionOpen or CracReason.TerminalAttached or CracReason.FileLocksHeld

@@ -1,8 +1,17 @@
 namespace PSCrac.Checkpointing;
 
-/// <summary>The phases of a checkpoint and of a restore, in their order.</summary>
+/// <summary>The phases of a start, of a checkpoint and of a restore, in their order.</summary>
 public enum CracPhase
 {
+    /// <summary>Starting a program.</summary>
+    Starting,
+
+    /// <summary>Waiting until a program is ready.</summary>
+    WaitingUntilReady,
+
+    /// <summary>Using a program that is ready, so that what it does once is done before the checkpoint.</summary>
+    WarmingUp,
+
     /// <summary>Looking at the process, or at the image.</summary>
     Preparing,
 

@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
+using PSCrac.Starting;
 
 namespace PSCrac;
 
@@ -7,7 +8,7 @@ namespace PSCrac;
 /// The root of a restored tree. It binds to Stop-Process, Wait-Process and Get-Process by <see cref="Id"/>, and has no
 /// property named Name or ProcessName, since these would bind too.
 /// </summary>
-public sealed class CracRestoredProcess : IDisposable
+public sealed class CracRestoredProcess : IDisposable, IReadySubject
 {
     private readonly SafeFileHandle? _pidFd;
     private readonly Task<(int Code, bool Exited)?>? _reaper;
@@ -53,6 +54,13 @@ public sealed class CracRestoredProcess : IDisposable
 
     /// <summary>How long criu took, from its start until the tree ran.</summary>
     public TimeSpan RestoreTime { get; }
+
+    /// <summary>How long it took, from the beginning of the restore, until it was ready; null where no condition said when that is.</summary>
+    public TimeSpan? ReadyTime { get; internal set; }
+
+    IReadOnlyList<OutputFile> IReadySubject.Output => [];
+
+    string? IReadySubject.Advice => null;
 
     /// <summary>
     /// The exit code of a process restored as a child; 128 and the signal's number where a signal ended it, as shells have

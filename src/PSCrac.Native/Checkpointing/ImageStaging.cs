@@ -217,7 +217,9 @@ internal sealed class ImageStaging : IDisposable
         _parent.Dispose();
     }
 
-    private static void RequireFree(string target, bool force)
+    /// <summary>Refuses a target where something is, unless that is an image, or an empty folder, to be replaced by force.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.ImageExists"/>.</exception>
+    internal static void RequireFree(string target, bool force)
     {
         // A dangling link is in the way too, and is not followed.
         FileSystemInfo there = new FileInfo(target);

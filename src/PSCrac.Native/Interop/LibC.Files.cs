@@ -14,6 +14,7 @@ internal static partial class LibC
     internal const int O_CREAT = 0x40;
     internal const int O_EXCL = 0x80;
     internal const int O_NOCTTY = 0x100;
+    internal const int O_APPEND = 0x400;
     internal const int O_CLOEXEC = 0x80000;
 
     // These two differ by architecture (asm/fcntl.h): arm kept its own numbers.

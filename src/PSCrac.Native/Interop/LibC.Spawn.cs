@@ -7,6 +7,7 @@ internal static partial class LibC
     private const short POSIX_SPAWN_SETPGROUP = 0x02;
     private const short POSIX_SPAWN_SETSIGDEF = 0x04;
     private const short POSIX_SPAWN_SETSIGMASK = 0x08;
+    private const short POSIX_SPAWN_SETSID = 0x80;
 
     // posix_spawnattr_t is 336 bytes and posix_spawn_file_actions_t 80 in glibc and musl; sigset_t is 128. Rounded up.
     private const int SpawnAttributesSize = 512;
@@ -43,6 +44,13 @@ internal static partial class LibC
     [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_adddup2")]
     private static unsafe partial int posix_spawn_file_actions_adddup2(byte* fileActions, int from, int to);
 
+    [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_addclose")]
+    private static unsafe partial int posix_spawn_file_actions_addclose(byte* fileActions, int descriptor);
+
+    // In glibc since 2.29, in musl since 1.1.24.
+    [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_addchdir_np", StringMarshalling = StringMarshalling.Utf8)]
+    private static unsafe partial int posix_spawn_file_actions_addchdir_np(byte* fileActions, string path);
+
     [LibraryImport(Library, EntryPoint = "sigemptyset")]
     private static unsafe partial int sigemptyset(byte* set);
 
@@ -57,6 +65,9 @@ internal static partial class LibC
     /// <param name="blockedSignals">Signals blocked in it; all others are not.</param>
     /// <param name="defaultSignals">Signals whose handling is reset, for those that this process ignores.</param>
     /// <param name="pid">The new process.</param>
+    /// <param name="ownSession">Whether it also gets a session of its own, and with it no terminal.</param>
+    /// <param name="workingDirectory">Where it starts; null for where this process is.</param>
+    /// <param name="closed">Descriptors that it does not get, for those that this process inherited without close-on-exec.</param>
     /// <returns>errno, or 0.</returns>
     internal static unsafe int Spawn(
         string path,
@@ -65,7 +76,10 @@ internal static partial class LibC
         IReadOnlyList<(SafeHandle Source, int Target)> descriptors,
         ReadOnlySpan<int> blockedSignals,
         ReadOnlySpan<int> defaultSignals,
-        out int pid)
+        out int pid,
+        bool ownSession = false,
+        string? workingDirectory = null,
+        IReadOnlyList<int>? closed = null)
     {
         byte* attributes = stackalloc byte[SpawnAttributesSize];
         byte* actions = stackalloc byte[SpawnFileActionsSize];
@@ -81,22 +95,19 @@ internal static partial class LibC
         posix_spawn_file_actions_init(actions);
         try
         {
-            posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+            // A session's leader also leads a group of its own, and may not be put into another.
+            short grouping = ownSession ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
+            posix_spawnattr_setflags(attributes, (short)(grouping | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK));
             posix_spawnattr_setpgroup(attributes, 0);
             posix_spawnattr_setsigmask(attributes, blocked);
             posix_spawnattr_setsigdefault(attributes, defaulted);
-            foreach ((SafeHandle source, int target) in descriptors)
+            int result = AddActions(actions, descriptors, workingDirectory, closed ?? []);
+            int child = 0;
+            if (result == 0)
             {
-                int errno = posix_spawn_file_actions_adddup2(actions, (int)source.DangerousGetHandle(), target);
-                if (errno != 0)
-                {
-                    pid = 0;
-                    return errno;
-                }
+                result = posix_spawn(&child, file, actions, attributes, argv, envp);
             }
 
-            int child = 0;
-            int result = posix_spawn(&child, file, actions, attributes, argv, envp);
             GC.KeepAlive(descriptors);
             pid = child;
             return result;
@@ -109,6 +120,28 @@ internal static partial class LibC
             FreeVector(argv);
             Marshal.FreeCoTaskMem((nint)file);
         }
+    }
+
+    private static unsafe int AddActions(
+        byte* actions, IReadOnlyList<(SafeHandle Source, int Target)> descriptors, string? workingDirectory, IReadOnlyList<int> closed)
+    {
+        int errno = 0;
+        foreach ((SafeHandle source, int target) in descriptors)
+        {
+            errno = errno != 0 ? errno : posix_spawn_file_actions_adddup2(actions, (int)source.DangerousGetHandle(), target);
+        }
+
+        foreach (int descriptor in closed)
+        {
+            errno = errno != 0 ? errno : posix_spawn_file_actions_addclose(actions, descriptor);
+        }
+
+        if (workingDirectory is not null)
+        {
+            errno = errno != 0 ? errno : posix_spawn_file_actions_addchdir_np(actions, workingDirectory);
+        }
+
+        return errno;
     }
 
     private static unsafe void FillSignalSet(byte* set, ReadOnlySpan<int> signals)

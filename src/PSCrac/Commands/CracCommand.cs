@@ -1,6 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
-using System.Globalization;
 using System.Management.Automation;
 using System.Runtime.ExceptionServices;
 using PSCrac.Checkpointing;
@@ -10,8 +8,8 @@ namespace PSCrac.Commands;
 /// <summary>What the cmdlets share: errors become error records, Ctrl+C a cancellation, an operation's phases a progress bar.</summary>
 public abstract class CracCommand : PSCmdlet, IDisposable
 {
-    private static readonly TimeSpan BeforeProgressShows = TimeSpan.FromMilliseconds(500);
     private readonly CancellationTokenSource _stopping = new();
+    private BlockingCollection<Action>? _pipelineWork;
 
     /// <summary>Cancelled by Ctrl+C.</summary>
     private protected CancellationToken StopToken => _stopping.Token;
@@ -38,23 +36,38 @@ public abstract class CracCommand : PSCmdlet, IDisposable
     /// <summary>Runs an operation away from the pipeline's thread, which meanwhile shows how far it is.</summary>
     private protected T RunOperation<T>(string activity, Func<IProgress<CracProgress>, CancellationToken, T> operation)
     {
-        using var reports = new BlockingCollection<CracProgress>();
+        using var work = new BlockingCollection<Action>();
+        var display = new OperationProgress(this, activity);
+        _pipelineWork = work;
         Task<T> task = Task.Factory.StartNew(
             () =>
             {
                 try
                 {
-                    return operation(new Reporter(reports), _stopping.Token);
+                    return operation(new Reporter(work, display), _stopping.Token);
                 }
                 finally
                 {
-                    reports.CompleteAdding();
+                    work.Add(display.End);
+                    work.CompleteAdding();
                 }
             },
             CancellationToken.None,
             TaskCreationOptions.LongRunning,
             TaskScheduler.Default);
-        ShowProgress(activity, reports);
+        foreach (Action action in work.GetConsumingEnumerable())
+        {
+            try
+            {
+                action();
+            }
+            catch (PipelineStoppedException)
+            {
+                // Ctrl+C: nothing is shown any more, but the operation is still to clean up after itself.
+            }
+        }
+
+        _pipelineWork = null;
         try
         {
             return task.GetAwaiter().GetResult();
@@ -63,6 +76,28 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         {
             throw new PipelineStoppedException();
         }
+    }
+
+    /// <summary>
+    /// Called by a running operation: has the pipeline's thread, where alone script blocks and the cmdlet's streams work,
+    /// do something, and gives its result or what it threw.
+    /// </summary>
+    private protected T OnPipeline<T>(Func<T> function)
+    {
+        var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _pipelineWork!.Add(() =>
+        {
+            try
+            {
+                done.SetResult(function());
+            }
+            catch (Exception e)
+            {
+                // It is the operation's to handle; thrown here, it would end the pipeline before the operation has cleaned up.
+                done.SetException(e);
+            }
+        });
+        return done.Task.GetAwaiter().GetResult();
     }
 
     /// <summary>
@@ -162,49 +197,8 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         }
     }
 
-    private void ShowProgress(string activity, BlockingCollection<CracProgress> reports)
+    private sealed class Reporter(BlockingCollection<Action> work, OperationProgress display) : IProgress<CracProgress>
     {
-        long start = Stopwatch.GetTimestamp();
-        ProgressRecord? record = null;
-        foreach (CracProgress report in reports.GetConsumingEnumerable())
-        {
-            if (Stopwatch.GetElapsedTime(start) >= BeforeProgressShows)
-            {
-                record = new ProgressRecord(0, activity, Describe(report)) { PercentComplete = Percent(report) };
-                WriteProgress(record);
-            }
-        }
-
-        if (record is not null)
-        {
-            record.RecordType = ProgressRecordType.Completed;
-            WriteProgress(record);
-        }
-    }
-
-    private static string Describe(CracProgress report)
-    {
-        string phase = report.Phase switch
-        {
-            CracPhase.Preparing => "Preparing",
-            CracPhase.WaitingForPids => "Waiting for process ids to become free",
-            CracPhase.Freezing => "Freezing",
-            CracPhase.Dumping => "Writing memory",
-            CracPhase.Sealing => "Sealing the image",
-            CracPhase.Finishing => "Finishing",
-            CracPhase.Restoring => "Restoring",
-            _ => "Resuming",
-        };
-        return report.Bytes > 0
-            ? string.Create(CultureInfo.CurrentCulture, $"{phase}: {report.Bytes >> 20:N0} of about {report.ExpectedBytes >> 20:N0} MiB")
-            : phase;
-    }
-
-    private static int Percent(CracProgress report) =>
-        report is { Bytes: > 0, ExpectedBytes: > 0 } ? (int)Math.Min(99, report.Bytes * 100 / report.ExpectedBytes) : -1;
-
-    private sealed class Reporter(BlockingCollection<CracProgress> reports) : IProgress<CracProgress>
-    {
-        public void Report(CracProgress value) => reports.Add(value);
+        public void Report(CracProgress value) => work.Add(() => display.Show(value));
     }
 }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Management.Automation;
 using PSCrac.Checkpointing;
 using PSCrac.Criu;
+using PSCrac.Starting;
 
 namespace PSCrac.Commands;
 
@@ -40,6 +41,26 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
     [ValidateRange(0, int.MaxValue)]
     public int PidTimeout { get; set; } = 10;
 
+    /// <summary>It is ready when this URI answers with a status below 400.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public Uri? ReadyUri { get; set; }
+
+    /// <summary>It is ready when it listens on this TCP port.</summary>
+    [Parameter]
+    [ValidateRange(1, 65535)]
+    public int ReadyPort { get; set; }
+
+    /// <summary>It is ready when this gives something that PowerShell takes for true.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public ScriptBlock? ReadyScript { get; set; }
+
+    /// <summary>How long it may take until it is ready, in seconds.</summary>
+    [Parameter]
+    [ValidateRange(1, int.MaxValue / 1000)]
+    public int ReadyTimeout { get; set; } = 60;
+
     /// <summary>Other options of criu by their long names.</summary>
     [Parameter]
     [ValidateNotNull]
@@ -66,8 +87,9 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
             PidTimeout = TimeSpan.FromSeconds(PidTimeout),
             CriuPath = CriuPath is null ? null : ResolveLiteral(CriuPath),
         };
+        ReadyCondition[] ready = [.. ReadyParameters.Conditions(ReadyUri, ReadyPort, ReadyScript is null ? null : AskScript)];
         CracRestoredProcess restored = RunOperation(
-            $"Restoring {image.Name} ({image.RootProcessId})", (progress, stopping) => Restore.Run(request, progress, stopping));
+            $"Restoring {image.Name} ({image.RootProcessId})", (progress, stopping) => Readiness.Restore(request, ready, TimeSpan.FromSeconds(ReadyTimeout), progress, stopping));
         WriteVerbose(string.Create(CultureInfo.CurrentCulture, $"Process {restored.Id} runs again after {restored.RestoreTime.TotalMilliseconds:0} ms."));
         if (Wait)
         {
@@ -76,6 +98,8 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
 
         WriteObject(restored);
     }
+
+    private bool AskScript() => OnPipeline(() => ReadyParameters.Ask(ReadyScript!, process: null));
 
     private void WaitForExit(CracRestoredProcess restored)
     {

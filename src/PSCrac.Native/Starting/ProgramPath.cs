@@ -1,0 +1,34 @@
+namespace PSCrac.Starting;
+
+/// <summary>Where a program is.</summary>
+internal static class ProgramPath
+{
+    private const UnixFileMode Execute = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+
+    /// <summary>The full path of a program: of the file, where a path is given, else of the first on the PATH with that name.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.ProgramNotStarted"/>: there is none.</exception>
+    internal static string Find(string name)
+    {
+        if (name.Contains('/', StringComparison.Ordinal))
+        {
+            return IsProgram(name) ? Path.GetFullPath(name) : throw NotFound(
+                File.Exists(name) ? $"{name} may not be executed." : $"There is no program {name}.",
+                File.Exists(name) ? $"Make it executable with chmod +x {name}, or start its interpreter with it as an argument." : "Correct -FilePath.");
+        }
+
+        foreach (string folder in (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':', StringSplitOptions.RemoveEmptyEntries))
+        {
+            string candidate = Path.Combine(folder, name);
+            if (IsProgram(candidate))
+            {
+                return Path.GetFullPath(candidate);
+            }
+        }
+
+        throw NotFound($"There is no program '{name}' on the PATH.", "Give its path, such as ./" + name + ", or add its folder to the PATH.");
+    }
+
+    private static bool IsProgram(string path) => File.Exists(path) && (File.GetUnixFileMode(path) & Execute) != 0;
+
+    private static CracException NotFound(string message, string advice) => new(CracReason.ProgramNotStarted, message, advice);
+}

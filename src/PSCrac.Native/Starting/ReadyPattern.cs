@@ -1,0 +1,46 @@
+using System.Text.RegularExpressions;
+
+namespace PSCrac.Starting;
+
+/// <summary>A line that matches a pattern appeared in the program's output.</summary>
+public sealed class ReadyPattern : ReadyCondition
+{
+    private readonly Regex _pattern;
+    private readonly List<OutputFile> _files;
+
+    /// <summary>Creates the condition.</summary>
+    /// <param name="pattern">A regular expression, tried on each line by itself, also on one that is not finished.</param>
+    /// <param name="paths">The files that the program's output goes to.</param>
+    /// <exception cref="ArgumentException">The pattern is none, or there is no file.</exception>
+    public ReadyPattern(string pattern, IReadOnlyList<string> paths)
+    {
+        ArgumentNullException.ThrowIfNull(paths);
+        ArgumentOutOfRangeException.ThrowIfZero(paths.Count, nameof(paths));
+        _pattern = new Regex(pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+        _files = [.. paths.Distinct(StringComparer.Ordinal).Select(static path => new OutputFile(path))];
+    }
+
+    /// <inheritdoc/>
+    public override string Description => $"no line of its output matches '{_pattern}'";
+
+    /// <inheritdoc/>
+    public override bool HoldsAfterRestore => false;
+
+    internal override void Prepare(CancellationToken cancellation) => _files.ForEach(static file => file.SkipToEnd());
+
+    internal override bool IsMet(int processId, TimeSpan limit, CancellationToken cancellation)
+    {
+        foreach (OutputFile file in _files)
+        {
+            foreach (string line in file.ReadNewLines())
+            {
+                if (_pattern.IsMatch(line))
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+}

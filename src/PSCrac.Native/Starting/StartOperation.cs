@@ -1,0 +1,185 @@
+using System.Diagnostics;
+using PSCrac.Checkpointing;
+using PSCrac.Criu;
+
+namespace PSCrac.Starting;
+
+/// <summary>A start: restore where there is an image, else launch, wait until ready, warm up, checkpoint.</summary>
+public sealed class StartOperation
+{
+    private static readonly TimeSpan SettleLimit = TimeSpan.FromSeconds(5);
+
+    private readonly StartRequest _request;
+    private readonly IProgress<CracProgress>? _progress;
+    private readonly CancellationToken _cancellation;
+    private readonly Action<CracStartedProcess>? _started;
+    private readonly List<string> _warnings = [];
+    private readonly List<string> _decisions = [];
+    private bool _replace;
+
+    private StartOperation(
+        StartRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation, Action<CracStartedProcess>? started)
+    {
+        _started = started;
+        _request = request;
+        _progress = progress;
+        _cancellation = cancellation;
+        _replace = request.Force;
+    }
+
+    /// <summary>Starts a program.</summary>
+    /// <param name="request">What and how.</param>
+    /// <param name="progress">Told of the phases; null for nobody.</param>
+    /// <param name="cancellation">Cancelling ends the program, as far as it was started, and rolls back its checkpoint.</param>
+    /// <param name="started">Told of each process as soon as it is there, before it is ready; null for nobody.</param>
+    /// <returns>The program: running, or ended by its checkpoint.</returns>
+    /// <exception cref="CracException">It failed, and the program was ended.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled, with the same outcome.</exception>
+    public static StartResult Run(
+        StartRequest request,
+        IProgress<CracProgress>? progress = null,
+        CancellationToken cancellation = default,
+        Action<CracStartedProcess>? started = null)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        cancellation.ThrowIfCancellationRequested();
+        return new StartOperation(request, progress, cancellation, started).Run();
+    }
+
+    private StartResult Run()
+    {
+        if (_request.ImagePath is { } path)
+        {
+            ImageStaging.RequireFree(path, _request.Force || _request.OrRestore);
+            CriuInstallation.Locate(_request.CriuPath);
+            if (_request.OrRestore && CracImage.IsImageDirectory(path) && TryRestore(path) is { } restored)
+            {
+                return Result(restored);
+            }
+        }
+
+        return Result(StartAnew());
+    }
+
+    private StartResult Result(CracStartedProcess process) => new(process, _warnings, _decisions);
+
+    private CracStartedProcess? TryRestore(string path)
+    {
+        ReadyCondition[] conditions = [.. _request.Ready.Where(static condition => condition.HoldsAfterRestore)];
+        Prepare(conditions);
+        CracStartedProcess? process = null;
+        try
+        {
+            long start = Stopwatch.GetTimestamp();
+            process = RestoreAsChild(CracImage.Open(path), _request.CriuPath, _progress, _cancellation);
+            _started?.Invoke(process);
+            AwaitReady(process, conditions, start);
+            _decisions.Add($"Restored from {path}.");
+            return process;
+        }
+        catch (CracException e)
+        {
+            process?.End();
+            _warnings.Add($"The image {path} could not be restored, so the program is started anew, and the image replaced: {e.Message}");
+            _replace = true;
+            return null;
+        }
+        catch
+        {
+            process?.End();
+            throw;
+        }
+    }
+
+    /// <summary>Restores an image's tree as a child of this process, reaped when it ends.</summary>
+    internal static CracStartedProcess RestoreAsChild(
+        CracImage image, string? criuPath, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    {
+        var request = new RestoreRequest { Image = image, AsChild = true, CriuPath = criuPath };
+        using CracRestoredProcess restored = Restore.Run(request, progress, cancellation);
+        return new CracStartedProcess(ChildProcess.Adopt(restored.Id), restored.Command, isRestored: true) { Image = image };
+    }
+
+    private CracStartedProcess StartAnew()
+    {
+        Report(CracPhase.Starting);
+        Prepare(_request.Ready);
+        long start = Stopwatch.GetTimestamp();
+        CracStartedProcess process = Launcher.Launch(_request, _decisions);
+        try
+        {
+            _started?.Invoke(process);
+            AwaitReady(process, _request.Ready, start);
+            if (_request.WarmUp is { } warmUp)
+            {
+                Report(CracPhase.WarmingUp);
+                warmUp(process);
+                _cancellation.ThrowIfCancellationRequested();
+            }
+
+            if (_request.ImagePath is { } path)
+            {
+                TakeCheckpoint(process, path);
+            }
+
+            return process;
+        }
+        catch
+        {
+            process.End();
+            throw;
+        }
+    }
+
+    private void Prepare(IReadOnlyList<ReadyCondition> conditions)
+    {
+        foreach (ReadyCondition condition in conditions)
+        {
+            condition.Prepare(_cancellation);
+        }
+    }
+
+    private void AwaitReady(CracStartedProcess process, IReadOnlyList<ReadyCondition> conditions, long start)
+    {
+        if (conditions.Count == 0)
+        {
+            _decisions.Add("No condition says when the program is ready: it counts as ready as soon as it runs.");
+            return;
+        }
+
+        Report(CracPhase.WaitingUntilReady);
+        process.ReadyTime = Readiness.Wait(process, conditions, start, _request.ReadyTimeout, _cancellation);
+    }
+
+    private void TakeCheckpoint(CracStartedProcess process, string path)
+    {
+        if (!TreeSockets.WaitUntilSettled(process.Id, SettleLimit, _cancellation))
+        {
+            _decisions.Add("Connections that were hung up on are still open in the program.");
+        }
+
+        var request = new CheckpointRequest
+        {
+            ProcessId = process.Id,
+            ImagePath = path,
+            Options = new CheckpointOptions { LeaveRunning = _request.LeaveRunning || _request.OrRestore },
+            Force = _replace,
+            CriuPath = _request.CriuPath,
+        };
+        try
+        {
+            process.Image = Checkpoint.Run(request, _progress, _cancellation).Image;
+            if (!request.Options.LeaveRunning)
+            {
+                process.WaitForExit(ChildProcess.EndGrace, CancellationToken.None);
+            }
+        }
+        catch (CracException e) when (_request.OrRestore && !process.HasExited)
+        {
+            // What is asked for is a program that runs; that it starts quickly the next time comes second.
+            _warnings.Add($"The program runs, but no checkpoint could be made of it: {e.Message} {e.Advice}");
+        }
+    }
+
+    private void Report(CracPhase phase) => _progress?.Report(new CracProgress(phase, 0, 0));
+}

@@ -1,0 +1,65 @@
+namespace PSCrac.Starting;
+
+/// <summary>What to start, and how.</summary>
+public sealed record StartRequest
+{
+    /// <summary>The program: a path, or a name to look for on the PATH. A relative path starts at this process's own directory.</summary>
+    public required string FilePath { get; init; }
+
+    /// <summary>Its arguments, without its name.</summary>
+    public IReadOnlyList<string> Arguments { get; init; } = [];
+
+    /// <summary>Where it starts; null for this process's own directory.</summary>
+    public string? WorkingDirectory { get; init; }
+
+    /// <summary>What differs from this process's environment; a null value takes a variable away.</summary>
+    public IReadOnlyDictionary<string, string?> Environment { get; init; } = new Dictionary<string, string?>();
+
+    /// <summary>The file that it reads as its standard input; null for the null device.</summary>
+    public string? StandardInputPath { get; init; }
+
+    /// <summary>The file that its standard output is appended to; null for the null device.</summary>
+    public string? StandardOutputPath { get; init; }
+
+    /// <summary>The file that its standard error is appended to, which may be the same; null for the null device.</summary>
+    public string? StandardErrorPath { get; init; }
+
+    /// <summary>
+    /// The lowest pid that it may get, or 0 for any. Null for 10,000 where this process's own pid is below 1,000, and else
+    /// for any. In a fresh container pids repeat from run to run, and the next run's shell would have the image's.
+    /// </summary>
+    public int? MinimumId { get; init; }
+
+    /// <summary>What must hold, all of it, for the program to be ready. Empty: it is, as soon as it runs.</summary>
+    public IReadOnlyList<ReadyCondition> Ready { get; init; } = [];
+
+    /// <summary>How long it may take until it is ready.</summary>
+    public TimeSpan ReadyTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>What is done with the program once it is ready, before the checkpoint; null for nothing. Not done after a restore.</summary>
+    public Action<CracStartedProcess>? WarmUp { get; init; }
+
+    /// <summary>Where a checkpoint is made once it is ready; null for none.</summary>
+    public string? ImagePath { get; init; }
+
+    /// <summary>Whether the program goes on after the checkpoint.</summary>
+    public bool LeaveRunning { get; init; }
+
+    /// <summary>Whether an image that stands at <see cref="ImagePath"/> is replaced.</summary>
+    public bool Force { get; init; }
+
+    /// <summary>
+    /// Whether the program is restored where there is an image already. It then runs in the end in any case: started
+    /// where the image cannot be restored, which is then replaced, and left running by the checkpoint.
+    /// </summary>
+    public bool OrRestore { get; init; }
+
+    /// <summary>The criu to use; null to look for it.</summary>
+    public string? CriuPath { get; init; }
+}
+
+/// <summary>A finished start.</summary>
+/// <param name="Process">The process.</param>
+/// <param name="Warnings">What did not go as asked, although the program runs.</param>
+/// <param name="Decisions">What was decided, for who wants to know.</param>
+public sealed record StartResult(CracStartedProcess Process, IReadOnlyList<string> Warnings, IReadOnlyList<string> Decisions);

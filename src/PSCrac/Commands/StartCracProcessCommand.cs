@@ -1,0 +1,160 @@
+using System.Management.Automation;
+using PSCrac.Images;
+using PSCrac.Starting;
+
+namespace PSCrac.Commands;
+
+/// <summary>Start-CracProcess: starts a program so that it can be checkpointed, and does so when it is ready.</summary>
+[Cmdlet(VerbsLifecycle.Start, "CracProcess", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium, DefaultParameterSetName = NoImageSet)]
+[OutputType(typeof(CracStartedProcess))]
+public sealed class StartCracProcessCommand : StartingCommand
+{
+    private const string NoImageSet = "NoImage";
+    private const string ImagePathSet = "ImagePath";
+    private const string ImageNameSet = "ImageName";
+    private SignalForwarding? _signals;
+
+    /// <summary>It is ready when a line of its output matches this.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? ReadyPattern { get; set; }
+
+    /// <summary>It is ready when it has written this file.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? ReadyFile { get; set; }
+
+    /// <summary>The directory that the image becomes.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = ImagePathSet)]
+    [ValidateNotNullOrEmpty]
+    public string? ImagePath { get; set; }
+
+    /// <summary>The image's name under the image root.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = ImageNameSet)]
+    [ValidateNotNullOrEmpty]
+    public string? ImageName { get; set; }
+
+    /// <summary>Let the program go on after the checkpoint.</summary>
+    [Parameter(ParameterSetName = ImagePathSet)]
+    [Parameter(ParameterSetName = ImageNameSet)]
+    public SwitchParameter LeaveRunning { get; set; }
+
+    /// <summary>Restore the program where the image is there already.</summary>
+    [Parameter(ParameterSetName = ImagePathSet)]
+    [Parameter(ParameterSetName = ImageNameSet)]
+    public SwitchParameter OrRestore { get; set; }
+
+    /// <summary>Replace an image that is there.</summary>
+    [Parameter(ParameterSetName = ImagePathSet)]
+    [Parameter(ParameterSetName = ImageNameSet)]
+    public SwitchParameter Force { get; set; }
+
+    /// <summary>Stay until the program has ended, passing signals on to it.</summary>
+    [Parameter]
+    public SwitchParameter Wait { get; set; }
+
+    /// <inheritdoc/>
+    protected override void EndProcessing()
+    {
+        try
+        {
+            Start();
+        }
+        catch (CracException e)
+        {
+            // There is one program: a unit or a container that starts it must see that it did not.
+            ThrowTerminatingError(CracErrorRecord.Create(e, FilePath));
+        }
+    }
+
+    private void Start()
+    {
+        string? target = ImageName is not null ? ImageRoot.PathOf(ImageName) : Resolve(ImagePath);
+        string action = target is null ? "Start"
+            : OrRestore ? $"Restore from {target}, or start and checkpoint to it"
+            : $"Start, and checkpoint to {target}; the program {(LeaveRunning ? "goes on" : "is killed")}";
+        if (!ShouldProcess(CommandLine, action))
+        {
+            return;
+        }
+
+        StartRequest request = Request() with { ImagePath = target, LeaveRunning = LeaveRunning, OrRestore = OrRestore, Force = Force };
+        request = request with { Ready = [.. request.Ready, .. OwnConditions(request)] };
+        using var signals = new SignalForwarding(keepsThisProcess: Wait);
+        _signals = signals;
+        StartResult result = RunOperation($"Starting {FilePath}", (progress, stopping) => StartOperation.Run(request, progress, stopping, OnStarted));
+        Tell(result, target);
+        if (Wait)
+        {
+            WaitForExit(result.Process);
+        }
+
+        WriteObject(result.Process);
+    }
+
+    private protected override void OnStarted(CracStartedProcess process)
+    {
+        base.OnStarted(process);
+        _signals?.Forward(process);
+    }
+
+    private IEnumerable<ReadyCondition> OwnConditions(StartRequest request)
+    {
+        if (ReadyFile is not null)
+        {
+            yield return new ReadyFile(ResolveLiteral(ReadyFile));
+        }
+
+        if (ReadyPattern is not null)
+        {
+            string[] outputs = [.. new[] { request.StandardOutputPath, request.StandardErrorPath }.OfType<string>()];
+            yield return outputs.Length > 0 ? NewPattern(ReadyPattern, outputs) : throw new CracException(
+                CracReason.OptionRefused,
+                "-ReadyPattern has no output to look at.",
+                "Give -StandardOutputPath, -StandardErrorPath, or both, which may be the same file.");
+        }
+    }
+
+    private static ReadyPattern NewPattern(string pattern, string[] outputs)
+    {
+        try
+        {
+            return new ReadyPattern(pattern, outputs);
+        }
+        catch (ArgumentException e)
+        {
+            throw new CracException(CracReason.OptionRefused, $"-ReadyPattern '{pattern}' is no regular expression: {e.Message}", "about_Regular_Expressions tells how they are written.", e);
+        }
+    }
+
+    private void Tell(StartResult result, string? target)
+    {
+        foreach (string decision in result.Decisions)
+        {
+            WriteVerbose(decision);
+        }
+
+        foreach (string warning in result.Warnings)
+        {
+            WriteWarning(warning);
+        }
+
+        if (result.Process is { IsRestored: false, ReadyTime: null } && target is not null)
+        {
+            WriteWarning("The checkpoint was taken as soon as the program ran, since no condition says when it is ready: -ReadyUri, -ReadyPort, -ReadyPattern, -ReadyFile, -ReadyScript.");
+        }
+    }
+
+    private void WaitForExit(CracStartedProcess process)
+    {
+        try
+        {
+            process.WaitForExit(Timeout.InfiniteTimeSpan, StopToken);
+        }
+        catch (OperationCanceledException)
+        {
+            process.End();
+            throw new PipelineStoppedException();
+        }
+    }
+}
