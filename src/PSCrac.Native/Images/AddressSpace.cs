@@ -38,6 +38,9 @@ internal readonly record struct MappedArea(ulong Start, ulong End, ulong FileOff
 internal sealed class AddressSpace
 {
     private MappedArea[] _areas = [];
+    private ulong _stack;
+    private ulong _heapStart;
+    private ulong _heapEnd;
 
     internal ulong ArgumentsStart { get; private set; }
 
@@ -54,6 +57,13 @@ internal sealed class AddressSpace
     /// areas, and are listed after them all.
     /// </summary>
     internal ReadOnlySpan<MappedArea> Areas => _areas;
+
+    /// <summary>Whether an area is the main thread's stack: where the stack began.</summary>
+    internal bool IsStack(in MappedArea area) => (area.Status & AreaStatus.Stack) != 0 || (area.Start <= _stack && _stack < area.End);
+
+    /// <summary>Whether an area is the heap: what lies between the two ends that brk(2) moves.</summary>
+    internal bool IsHeap(in MappedArea area) =>
+        (area.Status & AreaStatus.Heap) != 0 || (area.Start < _heapEnd && area.End > _heapStart && (area.Status & AreaStatus.AnonymousPrivate) != 0);
 
     /// <summary>Reads a process's address space; null where it has none, as a zombie.</summary>
     internal static AddressSpace? Read(ImageSource source, int processId)
@@ -72,6 +82,15 @@ internal sealed class AddressSpace
         {
             switch (entry.Field)
             {
+                case Wire.MmEntry.MmStartStack:
+                    space._stack = entry.UInt64();
+                    break;
+                case Wire.MmEntry.MmStartBrk:
+                    space._heapStart = entry.UInt64();
+                    break;
+                case Wire.MmEntry.MmBrk:
+                    space._heapEnd = entry.UInt64();
+                    break;
                 case Wire.MmEntry.MmArgStart:
                     space.ArgumentsStart = entry.UInt64();
                     break;

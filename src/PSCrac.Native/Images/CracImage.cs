@@ -17,6 +17,8 @@ public sealed partial class CracImage
     private CracImageStatistics? _statistics;
     private bool _statisticsKnown;
     private string? _criuVersion;
+    private CracContainer? _container;
+    private bool _containerKnown;
     private long _size = -1;
     private long _memory = -1;
 
@@ -27,10 +29,10 @@ public sealed partial class CracImage
         Name = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(source.Path));
     }
 
-    /// <summary>The directory's name.</summary>
+    /// <summary>The directory's, or the archive's, name.</summary>
     public string Name { get; }
 
-    /// <summary>The directory's full path.</summary>
+    /// <summary>The directory's, or the archive's, full path.</summary>
     public string Path => _source.Path;
 
     /// <summary>What PSCrac recorded beside criu's files; null for an image that criu or a JVM made without PSCrac.</summary>
@@ -138,10 +140,31 @@ public sealed partial class CracImage
         }
     }
 
+    /// <summary>The container, where the image is in a checkpoint archive of one; null where it is not.</summary>
+    public CracContainer? Container
+    {
+        get
+        {
+            if (!_containerKnown)
+            {
+                _container = _source is ArchiveImageSource archive ? CracContainer.Read(archive) : null;
+                _containerKnown = true;
+            }
+
+            return _container;
+        }
+    }
+
+    /// <summary>Whether the image is in an archive: it has to be imported before it can be restored.</summary>
+    public bool IsArchive => _source is ArchiveImageSource;
+
     internal ImageSource Source => _source;
 
     /// <summary>Opens an image.</summary>
-    /// <param name="path">The image's directory.</param>
+    /// <param name="path">
+    /// The image's directory, or a checkpoint archive as Podman, CRI-O and the kubelet write it (tar, plain or compressed with
+    /// gzip or, where libzstd is there, zstd), which is read without unpacking it to disk.
+    /// </param>
     /// <returns>The image; what is in it is read when it is asked for.</returns>
     /// <exception cref="CracException">
     /// NotAnImage where nothing, or something else, is at the path; ImageIncomplete where the checkpoint did not finish or
@@ -150,12 +173,12 @@ public sealed partial class CracImage
     public static CracImage Open(string path)
     {
         string full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
-        if (!Directory.Exists(full))
+        if (Directory.Exists(full))
         {
-            throw ImageFault.NotAnImage(full, File.Exists(full) ? "it is a file" : "there is nothing there");
+            return Open(new DirectoryImageSource(full));
         }
 
-        return Open(new DirectoryImageSource(full));
+        return File.Exists(full) ? Open(new ArchiveImageSource(full)) : throw ImageFault.NotAnImage(full, "there is nothing there");
     }
 
     /// <summary>Whether a directory looks like an image: it holds inventory.img, or a manifest. Reads nothing.</summary>

@@ -48,8 +48,8 @@ public sealed class CracImageMemoryArea
         {
             AreaStatus status = _area.Status;
             return (status & (AreaStatus.FilePrivate | AreaStatus.FileShared | AreaStatus.MemFd)) != 0 ? _files.PathOf((uint)_area.ShmId)
-                : (status & AreaStatus.Heap) != 0 ? "[heap]"
-                : (status & AreaStatus.Stack) != 0 ? "[stack]"
+                : _memory.Space.IsHeap(_area) ? "[heap]"
+                : _memory.Space.IsStack(_area) ? "[stack]"
                 : (status & AreaStatus.Vdso) != 0 ? "[vdso]"
                 : (status & AreaStatus.Vvar) != 0 ? "[vvar]"
                 : (status & AreaStatus.Vsyscall) != 0 ? "[vsyscall]"

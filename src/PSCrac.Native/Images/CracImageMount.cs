@@ -5,8 +5,12 @@ namespace PSCrac;
 /// <summary>A mount of a mount namespace that an image holds.</summary>
 public sealed class CracImageMount
 {
-    // criu's fstype says AUTO where the file system's own name is in fsname.
-    private const string NamedElsewhere = "AUTO";
+    // criu's numbers of file systems; 16 stands for one whose name is in fsname.
+    private static readonly string[] s_types =
+    [
+        "unsupported", "proc", "sysfs", "devtmpfs", "binfmt_misc", "tmpfs", "devpts", "simfs", "pstore", "securityfs", "fusectl", "debugfs",
+        "cgroup", "aufs", "mqueue", "fuse", "auto", "overlay", "autofs", "tracefs", "", "", "", "cgroup2",
+    ];
 
     private CracImageMount(int namespaceId, CracImageRecord details)
     {
@@ -31,8 +35,8 @@ public sealed class CracImageMount
     {
         get
         {
-            string type = Details.Text("fstype") ?? "";
-            return (type == NamedElsewhere ? Details.Text("fsname") ?? type : type).ToLowerInvariant();
+            ulong type = Details.Number("fstype");
+            return Details.Text("fsname") is { Length: > 0 } name ? name : type < (ulong)s_types.Length ? s_types[type] : type.ToString();
         }
     }
 

@@ -171,12 +171,8 @@ public sealed partial class CracImageProcess
             }
         }
 
-        int[] ids = threads.Count == 0 ? [pid] : new int[threads.Count];
-        for (int i = 0; i < threads.Count; i++)
-        {
-            ids[i] = (int)threads[i];
-        }
-
+        // criu 4.2 writes whatever was in its memory as the threads of a process that had ended. A live one is its own first thread.
+        int[] ids = threads.Contains((uint)pid) ? [.. threads.ConvertAll(static id => (int)id)] : [pid];
         return new CracImageProcess(image, pid, ppid, pgid, sid, ids);
     }
 

@@ -35,6 +35,9 @@ internal static class Wire
 
     internal static class MmEntry
     {
+        internal const int MmStartStack = 5;
+        internal const int MmStartBrk = 6;
+        internal const int MmBrk = 7;
         internal const int MmArgStart = 8;
         internal const int MmArgEnd = 9;
         internal const int MmEnvStart = 10;

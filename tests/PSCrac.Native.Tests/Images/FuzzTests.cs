@@ -1,0 +1,185 @@
+using System.Buffers.Binary;
+using System.Diagnostics;
+using PSCrac.Images;
+using PSCrac.Tests.Support;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace PSCrac.Tests.Images;
+
+/// <summary>
+/// Damages real images at random: every case ends in objects, or in a CracException that names the file and, where the
+/// file's content is to blame, the offset; in bounded time and memory. CRAC_FUZZ_SEED repeats a run, CRAC_FUZZ_CASES makes it longer.
+/// </summary>
+[Collection(Zoo.Collection)]
+public class FuzzTests(Zoo zoo, ITestOutputHelper output)
+{
+    private const int LargestDamaged = 1 << 20;
+    private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(20);
+
+    [CriuFact("python3", "unshare", "ip")]
+    public void Damaged_images_end_in_objects_or_in_an_exception_that_names_file_and_offset()
+    {
+        int seed = Setting("CRAC_FUZZ_SEED", Environment.TickCount);
+        int cases = Setting("CRAC_FUZZ_CASES", 20_000);
+        Console.WriteLine($"fuzz: seed {seed}, {cases} cases");
+        output.WriteLine($"seed {seed}");
+        Dictionary<string, byte[]>[] images = [.. zoo.All.Select(Load)];
+        var random = new Random(seed);
+        int thrown = 0;
+        for (int i = 0; i < cases; i++)
+        {
+            Dictionary<string, byte[]> image = images[i % images.Length];
+            string[] names = [.. image.Where(f => f.Value.Length <= LargestDamaged).Select(f => f.Key)];
+            string file = names[random.Next(names.Length)];
+            byte[] damaged = Damage(image[file], random);
+            thrown += Try(new MemoryImageSource(image, file, damaged), file, $"seed {seed}, case {i}, {file}", typed: i % 4 == 0) ? 1 : 0;
+        }
+
+        output.WriteLine($"{thrown} of {cases} cases ended in an exception");
+        Assert.InRange(thrown, cases / 20, cases);
+    }
+
+    [CriuFact("tar")]
+    public void Damaged_archives_end_in_objects_or_in_an_exception_that_names_file_and_offset()
+    {
+        int seed = Setting("CRAC_FUZZ_SEED", Environment.TickCount);
+        Console.WriteLine($"fuzz of archives: seed {seed}");
+        var random = new Random(seed);
+        using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000");
+        string archive = Path.Combine(dumped.Path, "..", "archive.tar");
+        foreach (string compress in (string[])["", "-z"])
+        {
+            CriuProgram.RunProgram("tar", ["-C", dumped.Path, "-cf", archive, .. compress.Length > 0 ? [compress] : Array.Empty<string>(), "."]);
+            byte[] sound = File.ReadAllBytes(archive);
+            for (int i = 0; i < 250; i++)
+            {
+                File.WriteAllBytes(archive, Damage(sound, random));
+                Expect($"seed {seed}, archive {compress} case {i}", sound.Length, () =>
+                {
+                    CracImage image = CracImage.Open(archive);
+                    foreach (CracImageEntry entry in new ImageContentReader(image).Read())
+                    {
+                        _ = entry.GetRawBytes();
+                    }
+
+                    Traverse(image);
+                });
+            }
+        }
+    }
+
+    private static int Setting(string name, int otherwise) =>
+        int.TryParse(Environment.GetEnvironmentVariable(name), out int value) ? value : otherwise;
+
+    private static Dictionary<string, byte[]> Load(CracImage image)
+    {
+        var files = Directory.GetFiles(image.Path).Where(f => !f.EndsWith(".log", StringComparison.Ordinal))
+            .ToDictionary(f => Path.GetFileName(f), File.ReadAllBytes);
+        using var manifest = new MemoryStream();
+        ImageManifestTests.Sample().Write(manifest);
+        files[ImageManifest.FileName] = manifest.ToArray();
+        return files;
+    }
+
+    private static byte[] Damage(byte[] sound, Random random)
+    {
+        byte[] bytes = [.. sound];
+        for (int times = random.Next(1, 4); times > 0 && bytes.Length > 0; times--)
+        {
+            int at = random.Next(bytes.Length);
+            switch (random.Next(7))
+            {
+                case 0:
+                    bytes[at] ^= (byte)(1 << random.Next(8));
+                    break;
+                case 1:
+                    bytes[at] = (byte)random.Next(256);
+                    break;
+                case 2:
+                    bytes = bytes[..at];
+                    break;
+                case 3 when bytes.Length >= 4:
+                    // A length, wherever one may be, made huge.
+                    BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(Math.Min(at, bytes.Length - 4)), random.Next(2) == 0 ? uint.MaxValue : (uint)random.Next());
+                    break;
+                case 4:
+                    bytes.AsSpan(at, Math.Min(random.Next(1, 12), bytes.Length - at)).Fill(0xff);
+                    break;
+                case 5:
+                    bytes = [.. bytes[..at], .. bytes[random.Next(bytes.Length)..]];
+                    break;
+                default:
+                    byte[] noise = new byte[random.Next(1, 64)];
+                    random.NextBytes(noise);
+                    bytes = [.. bytes[..at], .. noise, .. bytes[at..]];
+                    break;
+            }
+        }
+
+        return bytes;
+    }
+
+    private static bool Try(MemoryImageSource source, string file, string what, bool typed) =>
+        Expect(what, source.Files.Sum(f => f.Length), () =>
+        {
+            CracImage image = CracImage.Open(source);
+            if (typed)
+            {
+                Traverse(image);
+            }
+            else if (ImageFileKind.IsImageFile(file))
+            {
+                foreach (CracImageEntry entry in new ImageContentReader(image).ReadFile(file))
+                {
+                    _ = entry.GetRawBytes();
+                }
+            }
+        });
+
+    /// <summary>Asks for everything there is.</summary>
+    private static void Traverse(CracImage image)
+    {
+        _ = image.Command + image.CriuVersion + image.Container;
+        _ = image.Memory + image.Size + image.ThreadCount + (image.Statistics?.PagesWritten ?? 0);
+        foreach (CracImageProcess process in image.Processes)
+        {
+            _ = process.Memory + process.VirtualMemory + process.DescriptorCount + process.CommandLine.Count + process.Environment.Count + (process.Credentials?.Groups.Count ?? 0);
+            _ = process.MemoryAreas.Sum(a => (double)a.Dumped + a.Path.Length);
+        }
+
+        _ = string.Concat(image.Files) + string.Concat(image.Sockets) + string.Concat(image.Timers) + string.Concat(image.Mounts) + string.Concat(image.Namespaces);
+        _ = image.IsRestorable(out _);
+        _ = ImageCheck.Run(image).Count();
+        _ = new MemorySearch(image, MemoryPattern.FromString("python")).Run().Take(20).Count();
+        _ = ImageComparison.Compare(image, image, withPages: false).Count();
+    }
+
+    /// <summary>Runs a case; whether it threw what it may throw.</summary>
+    private static bool Expect(string what, long imageLength, Action run)
+    {
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        var clock = Stopwatch.StartNew();
+        bool thrown = false;
+        try
+        {
+            run();
+        }
+        catch (CracException e)
+        {
+            thrown = true;
+            Assert.True(e.ImagePath is not null, $"{what}: names no image: {e.Message}");
+            Assert.True(e.FileName is not null || e.Reason is CracReason.NotAnImage, $"{what}: names no file: {e.Message}");
+            Assert.True(e.FileOffset is not null || e.Reason is not CracReason.ImageCorrupt, $"{what}: names no offset: {e.Message}");
+        }
+        catch (Exception e)
+        {
+            Assert.Fail($"{what}: {e}");
+        }
+
+        Assert.True(clock.Elapsed < s_longest, $"{what}: took {clock.Elapsed}");
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        Assert.True(allocated < (64 << 20) + (40 * imageLength), $"{what}: allocated {allocated} bytes");
+        return thrown;
+    }
+}
