@@ -1,4 +1,5 @@
-using System.IO.Enumeration;
+using System.Buffers.Text;
+using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 
@@ -10,8 +11,6 @@ namespace PSCrac.Procfs;
 /// </summary>
 internal sealed class ProcessDirectory : IDisposable
 {
-    private static readonly EnumerationOptions s_everything = new() { AttributesToSkip = 0, IgnoreInaccessible = true };
-
     private readonly SafeFileHandle _handle;
 
     private ProcessDirectory(int processId, SafeFileHandle handle)
@@ -83,31 +82,50 @@ internal sealed class ProcessDirectory : IDisposable
     /// </summary>
     internal List<int>? ReadNumbers(string name)
     {
-        // Through our own descriptor rather than by pid, so that a pid that changes hands is not followed.
-        return ReadNumbersOf($"/proc/self/fd/{_handle.DangerousGetHandle()}/{name}");
+        using SafeFileHandle directory = ProcfsNative.OpenAt(_handle, name, ProcfsNative.O_RDONLY | ProcfsNative.O_DIRECTORY, out _);
+        return ReadNumbers(directory);
     }
 
-    /// <summary>The numbers that name the entries of any directory; null when it cannot be read.</summary>
-    internal static List<int>? ReadNumbersOf(string path)
+    /// <summary>The pids of all processes; null when proc cannot be read.</summary>
+    internal static List<int>? ReadProcessIds()
     {
-        try
-        {
-            var numbers = new List<int>();
-            var entries = new FileSystemEnumerable<int>(path, static (ref FileSystemEntry entry) => int.Parse(entry.FileName), s_everything)
-            {
-                ShouldIncludePredicate = static (ref FileSystemEntry entry) => char.IsAsciiDigit(entry.FileName[0]) && int.TryParse(entry.FileName, out _),
-            };
-            foreach (int number in entries)
-            {
-                numbers.Add(number);
-            }
+        using SafeFileHandle directory = ProcfsNative.Open("/proc", ProcfsNative.O_RDONLY | ProcfsNative.O_DIRECTORY, out _);
+        return ReadNumbers(directory);
+    }
 
-            return numbers;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+    /// <summary>
+    /// Reads the entries by the system call itself: the base library would follow each link to see whether it leads to a directory,
+    /// and what the descriptors of another process lead to may be a file server that does not answer.
+    /// </summary>
+    private static List<int>? ReadNumbers(SafeFileHandle directory)
+    {
+        const int LengthOffset = 16;
+        const int NameOffset = 19;
+        if (directory.IsInvalid)
         {
             return null;
         }
+
+        var numbers = new List<int>();
+        Span<byte> buffer = stackalloc byte[8192];
+        int length;
+        while ((length = ProcfsNative.ReadEntries(directory, buffer)) > 0)
+        {
+            ReadOnlySpan<byte> entries = buffer[..length];
+            while (entries.Length > NameOffset)
+            {
+                ReadOnlySpan<byte> name = entries[NameOffset..];
+                name = name[..name.IndexOf((byte)0)];
+                if (Utf8Parser.TryParse(name, out int number, out int used) && used == name.Length)
+                {
+                    numbers.Add(number);
+                }
+
+                entries = entries[MemoryMarshal.Read<ushort>(entries[LengthOffset..])..];
+            }
+        }
+
+        return length < 0 ? null : numbers;
     }
 
     public void Dispose() => _handle.Dispose();

@@ -156,7 +156,7 @@ public sealed class ProcessTree
     private static void AddByParents(List<ProcessTreeMember> members)
     {
         var childrenOf = new Dictionary<int, List<int>>();
-        foreach (int processId in ProcessDirectory.ReadNumbersOf("/proc") ?? [])
+        foreach (int processId in ProcessDirectory.ReadProcessIds() ?? [])
         {
             using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
             if (directory is not null && ProcessStatus.TryReadStat(directory) is { } status)

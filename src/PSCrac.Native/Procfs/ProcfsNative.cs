@@ -38,6 +38,9 @@ internal static unsafe partial class ProcfsNative
     [LibraryImport("libc", EntryPoint = "readlinkat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial nint ReadLinkAtOnce(SafeFileHandle directory, string path, byte* buffer, nint count);
 
+    [LibraryImport("libc", EntryPoint = "getdents64", SetLastError = true)]
+    private static partial nint ReadEntriesOnce(SafeFileHandle directory, byte* buffer, nint count);
+
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int StatAtOnce(SafeFileHandle directory, string path, int flags, uint mask, out StatxBuffer buffer);
 
@@ -105,6 +108,15 @@ internal static unsafe partial class ProcfsNative
 
         error = count < 0 ? Marshal.GetLastPInvokeError() : 0;
         return (int)count;
+    }
+
+    /// <summary>Reads on in a directory: the count of bytes of whole entries, 0 at the end, -1 on failure (getdents64(2)).</summary>
+    internal static int ReadEntries(SafeFileHandle directory, Span<byte> buffer)
+    {
+        fixed (byte* start = buffer)
+        {
+            return (int)ReadEntriesOnce(directory, start, buffer.Length);
+        }
     }
 
     /// <summary>

@@ -5,8 +5,8 @@ using Microsoft.Win32.SafeHandles;
 namespace PSCrac.Procfs;
 
 /// <summary>
-/// The sockets of one network namespace, as far as asked for: /proc/PID/net/tcp and its like (proc(5)), and sock_diag(7)
-/// for unix sockets. Sockets that were made and neither bound nor connected appear in none of them.
+/// The sockets of one network namespace, as far as asked for: by sock_diag(7), and where that does not list them by
+/// /proc/PID/net/tcp and its like (proc(5)). Sockets that were made and neither bound nor connected appear in none of them.
 /// </summary>
 public sealed class SocketTable
 {
@@ -55,9 +55,10 @@ public sealed class SocketTable
         ProcessDirectory directory, bool isOwnNamespace, IReadOnlySet<ulong>? wanted, IReadOnlySet<SocketProtocol> protocols)
     {
         var sockets = new Dictionary<ulong, SocketEntry>();
+        HashSet<SocketProtocol> listed = isOwnNamespace ? Collect(sockets, protocols) : CollectInside(directory, sockets, protocols);
         foreach ((SocketProtocol protocol, string file) in s_internetTables)
         {
-            if (protocols.Contains(protocol) && directory.TryRead(file, out ProcText text, expectedLength: 16384))
+            if (protocols.Contains(protocol) && !listed.Contains(protocol) && directory.TryRead(file, out ProcText text, expectedLength: 16384))
             {
                 using (text)
                 {
@@ -74,35 +75,40 @@ public sealed class SocketTable
             }
         }
 
-        if (protocols.Contains(SocketProtocol.Unix))
-        {
-            if (isOwnNamespace)
-            {
-                UnixDiagnostics.TryCollect(sockets);
-            }
-            else
-            {
-                CollectInside(directory, sockets);
-            }
-        }
-
         return new SocketTable(sockets);
     }
 
-    /// <summary>A netlink socket stays in the namespace it was made in, so it is made by a thread that enters and then ends.</summary>
-    private static void CollectInside(ProcessDirectory directory, Dictionary<ulong, SocketEntry> sockets)
+    /// <summary>Lists what the calling thread's network namespace has, and returns the protocols of which that is all.</summary>
+    private static HashSet<SocketProtocol> Collect(Dictionary<ulong, SocketEntry> sockets, IReadOnlySet<SocketProtocol> protocols)
     {
+        var listed = new HashSet<SocketProtocol>();
+        foreach (SocketProtocol protocol in protocols)
+        {
+            if (protocol == SocketProtocol.Unix ? UnixDiagnostics.TryCollect(sockets) : InternetDiagnostics.TryCollect(sockets, protocol))
+            {
+                listed.Add(protocol);
+            }
+        }
+
+        return listed;
+    }
+
+    /// <summary>A netlink socket stays in the namespace it was made in, so it is made by a thread that enters and then ends.</summary>
+    private static HashSet<SocketProtocol> CollectInside(
+        ProcessDirectory directory, Dictionary<ulong, SocketEntry> sockets, IReadOnlySet<SocketProtocol> protocols)
+    {
+        HashSet<SocketProtocol> listed = [];
         using SafeFileHandle target = directory.Open("ns/net");
         if (target.IsInvalid)
         {
-            return;
+            return listed;
         }
 
         var thread = new Thread(() =>
         {
             if (SocketNative.TryEnterNetworkNamespace(target))
             {
-                UnixDiagnostics.TryCollect(sockets);
+                listed = Collect(sockets, protocols);
             }
         })
         {
@@ -111,6 +117,7 @@ public sealed class SocketTable
         };
         thread.Start();
         thread.Join();
+        return listed;
     }
 
     private static void AddInternet(

@@ -1,23 +1,17 @@
 using System.Runtime.InteropServices;
 using System.Text;
-using Microsoft.Win32.SafeHandles;
 
 namespace PSCrac.Procfs;
 
 /// <summary>
 /// Asks the kernel which unix sockets there are and which belong together, which no file of proc tells:
-/// sock_diag(7), the structures of include/uapi/linux/unix_diag.h.
+/// the structures of include/uapi/linux/unix_diag.h.
 /// </summary>
 internal static class UnixDiagnostics
 {
-    private const ushort SockDiagByFamily = 20;
-    private const ushort NetlinkError = 2;
-    private const ushort NetlinkDone = 3;
-    private const ushort RequestDump = 0x301;
     private const byte UnixFamily = 1;
     private const uint ShowNamePeerCallersAndQueues = 0x1 | 0x4 | 0x8 | 0x10;
-    private const int HeaderLength = 16;
-    private const int RequestLength = HeaderLength + 24;
+    private const int RequestLength = SocketDiagnostics.HeaderLength + 24;
     private const int MessageLength = 16;
 
     private const ushort NameAttribute = 0;
@@ -29,57 +23,20 @@ internal static class UnixDiagnostics
     /// <summary>Adds all unix sockets of the calling thread's network namespace. False when the kernel does not answer.</summary>
     internal static bool TryCollect(Dictionary<ulong, SocketEntry> sockets)
     {
-        using SafeFileHandle netlink = SocketNative.OpenSocketDiagnostics();
-        if (netlink.IsInvalid)
-        {
-            return false;
-        }
-
         Span<byte> request = stackalloc byte[RequestLength];
         request.Clear();
-        MemoryMarshal.Write(request, (uint)RequestLength);
-        MemoryMarshal.Write(request[4..], SockDiagByFamily);
-        MemoryMarshal.Write(request[6..], RequestDump);
-        request[HeaderLength] = UnixFamily;
-        MemoryMarshal.Write(request[(HeaderLength + 4)..], uint.MaxValue);
-        MemoryMarshal.Write(request[(HeaderLength + 12)..], ShowNamePeerCallersAndQueues);
-        if (!SocketNative.TrySend(netlink, request))
+        request[SocketDiagnostics.HeaderLength] = UnixFamily;
+        MemoryMarshal.Write(request[(SocketDiagnostics.HeaderLength + 4)..], uint.MaxValue);
+        MemoryMarshal.Write(request[(SocketDiagnostics.HeaderLength + 12)..], ShowNamePeerCallersAndQueues);
+        return SocketDiagnostics.TryList(request, Add, sockets);
+    }
+
+    private static void Add(ReadOnlySpan<byte> message, Dictionary<ulong, SocketEntry> sockets)
+    {
+        if (message.Length >= MessageLength)
         {
-            return false;
-        }
-
-        byte[] buffer = new byte[32768];
-        while (true)
-        {
-            int length = ProcfsNative.Read(netlink, buffer, out _);
-            if (length < HeaderLength)
-            {
-                return false;
-            }
-
-            ReadOnlySpan<byte> messages = buffer.AsSpan(0, length);
-            while (messages.Length >= HeaderLength)
-            {
-                int size = (int)MemoryMarshal.Read<uint>(messages);
-                ushort type = MemoryMarshal.Read<ushort>(messages[4..]);
-                if (type == NetlinkDone)
-                {
-                    return true;
-                }
-
-                if (type == NetlinkError || size < HeaderLength || size > messages.Length)
-                {
-                    return false;
-                }
-
-                if (size >= HeaderLength + MessageLength)
-                {
-                    SocketEntry entry = Parse(messages[HeaderLength..size]);
-                    sockets[entry.Inode] = entry;
-                }
-
-                messages = messages[Math.Min(Align(size), messages.Length)..];
-            }
+            SocketEntry entry = Parse(message);
+            sockets[entry.Inode] = entry;
         }
     }
 
@@ -128,7 +85,7 @@ internal static class UnixDiagnostics
                     break;
             }
 
-            attributes = attributes[Math.Min(Align(size), attributes.Length)..];
+            attributes = attributes[Math.Min(SocketDiagnostics.Align(size), attributes.Length)..];
         }
 
         return new SocketEntry
@@ -158,6 +115,4 @@ internal static class UnixDiagnostics
             ? "@" + Encoding.UTF8.GetString(value[1..]).TrimEnd('\0').Replace('\0', '@')
             : Encoding.UTF8.GetString(value).TrimEnd('\0');
     }
-
-    private static int Align(int length) => (length + 3) & ~3;
 }

@@ -25,10 +25,14 @@ internal sealed class SessionRule : PreflightRule
             byId[member.ProcessId] = member;
         }
 
+        var groups = new HashSet<int>();
         foreach (ProcessSnapshot member in subject.Tree.Members)
         {
             ExamineSession(subject, member.Status, root, byId);
-            ExamineGroup(subject, member.Status, root, byId);
+            if (groups.Add(member.Status.ProcessGroupId))
+            {
+                ExamineGroup(subject, member.Status, root, byId);
+            }
         }
     }
 

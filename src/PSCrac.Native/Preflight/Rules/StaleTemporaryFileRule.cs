@@ -2,7 +2,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.Rules;
 
-/// <summary>Files in folders that are cleaned or emptied: by a reboot, by tmpfiles, by the job's end. One finding a process.</summary>
+/// <summary>Files in folders that are cleaned or emptied: by a reboot, by tmpfiles, by the job's end. At most one finding a process.</summary>
 internal sealed class StaleTemporaryFileRule : PreflightRule
 {
     private const int Shown = 3;
@@ -11,6 +11,8 @@ internal sealed class StaleTemporaryFileRule : PreflightRule
 
     internal override void Examine(PreflightSubject subject)
     {
+        // A child has what its parent has; each path is told once.
+        var told = new HashSet<string>(StringComparer.Ordinal);
         foreach (ProcessSnapshot member in subject.Tree.Members)
         {
             var paths = new SortedSet<string>(StringComparer.Ordinal);
@@ -30,11 +32,13 @@ internal sealed class StaleTemporaryFileRule : PreflightRule
                 }
             }
 
-            if (member.CommandLine.WorkingDirectory is { } folder && IsTemporary(folder + "/"))
+            if (member.CommandLine.WorkingDirectory is { } folder && IsTemporary(folder + "/") && !folder.EndsWith(" (deleted)", StringComparison.Ordinal))
             {
                 paths.Add(folder);
             }
 
+            paths.ExceptWith(told);
+            told.UnionWith(paths);
             if (paths.Count > 0)
             {
                 string more = paths.Count > Shown ? $" and {paths.Count - Shown} more" : "";

@@ -16,10 +16,17 @@ internal sealed class StaleTextRule : PreflightRule
     {
         string host = System.Environment.MachineName;
         IReadOnlyList<string> addresses = LocalAddresses.Read(subject.Tree.Root.ProcessId);
+        // A child inherits its parent's environment; each variable is told once.
+        var told = new HashSet<string>(StringComparer.Ordinal);
         foreach (ProcessSnapshot member in subject.Tree.Members)
         {
             foreach (string variable in member.Environment)
             {
+                if (!told.Add(variable))
+                {
+                    continue;
+                }
+
                 int equals = variable.IndexOf('=', StringComparison.Ordinal);
                 if (equals > 0)
                 {

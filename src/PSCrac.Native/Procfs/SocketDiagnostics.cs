@@ -1,0 +1,76 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace PSCrac.Procfs;
+
+/// <summary>
+/// Asks the kernel to list sockets of the calling thread's network namespace: sock_diag(7). The files of /proc/net tell much the
+/// same, but walk the kernel's whole hash table under its locks for it, which takes some twenty times as long.
+/// </summary>
+internal static class SocketDiagnostics
+{
+    internal const int HeaderLength = 16;
+
+    private const ushort SockDiagByFamily = 20;
+    private const ushort NetlinkError = 2;
+    private const ushort NetlinkDone = 3;
+    private const ushort RequestDump = 0x301;
+
+    internal delegate void MessageHandler(ReadOnlySpan<byte> message, Dictionary<ulong, SocketEntry> sockets);
+
+    /// <summary>
+    /// Sends a request for a list and hands each message of the answer over. False when the kernel does not answer, or not for
+    /// this kind of sockets.
+    /// </summary>
+    /// <param name="request">The request, with room for netlink's header in front.</param>
+    /// <param name="handler">Takes a message without its header.</param>
+    /// <param name="sockets">What the handler adds to.</param>
+    internal static bool TryList(Span<byte> request, MessageHandler handler, Dictionary<ulong, SocketEntry> sockets)
+    {
+        using SafeFileHandle netlink = SocketNative.OpenSocketDiagnostics();
+        if (netlink.IsInvalid)
+        {
+            return false;
+        }
+
+        MemoryMarshal.Write(request, (uint)request.Length);
+        MemoryMarshal.Write(request[4..], SockDiagByFamily);
+        MemoryMarshal.Write(request[6..], RequestDump);
+        if (!SocketNative.TrySend(netlink, request))
+        {
+            return false;
+        }
+
+        byte[] buffer = new byte[32768];
+        while (true)
+        {
+            int length = ProcfsNative.Read(netlink, buffer, out _);
+            if (length < HeaderLength)
+            {
+                return false;
+            }
+
+            ReadOnlySpan<byte> messages = buffer.AsSpan(0, length);
+            while (messages.Length >= HeaderLength)
+            {
+                int size = (int)MemoryMarshal.Read<uint>(messages);
+                ushort type = MemoryMarshal.Read<ushort>(messages[4..]);
+                if (type == NetlinkDone)
+                {
+                    return true;
+                }
+
+                if (type == NetlinkError || size < HeaderLength || size > messages.Length)
+                {
+                    return false;
+                }
+
+                handler(messages[HeaderLength..size], sockets);
+                messages = messages[Math.Min(Align(size), messages.Length)..];
+            }
+        }
+    }
+
+    /// <summary>netlink's padding: what follows begins at a multiple of four.</summary>
+    internal static int Align(int length) => (length + 3) & ~3;
+}
