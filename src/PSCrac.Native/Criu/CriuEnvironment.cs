@@ -8,7 +8,6 @@ namespace PSCrac.Criu;
 /// <summary>What this machine, its kernel, its criu and this process's privileges allow.</summary>
 public static class CriuEnvironment
 {
-    private const string CachePath = "/run/criu.kdat";
     private const string All = "every checkpoint and restore";
 
     // criu's own names for kernel features (criu/cr-check.c), with what in PSCrac needs them.
@@ -52,7 +51,7 @@ public static class CriuEnvironment
 
         AddCapabilities(rows);
         AddNetworkLock(rows);
-        AddCache(rows);
+        rows.Add(DescribeCache());
         AddConfigurationFiles(rows);
         return rows;
     }
@@ -128,19 +127,11 @@ public static class CriuEnvironment
             found is not null ? null : "None needed where network_lock_nftables is there; else install the package 'iptables'."));
     }
 
-    private static void AddCache(List<CracCapability> rows)
+    /// <summary>Whether criu finds its feature cache at its next start.</summary>
+    public static CracCapability DescribeCache()
     {
-        bool isKept = FileSystemTypeOf("/run") == "tmpfs";
-        string cost = "criu then asks the kernel anew at each start, about 30 ms";
-        rows.Add(new CracCapability(
-            "feature cache",
-            isKept || File.Exists(CachePath),
-            false,
-            isKept ? "/run is a tmpfs, so criu keeps its feature cache there"
-                : File.Exists(CachePath) ? $"{CachePath} is there, on a /run that is no tmpfs"
-                : $"/run is no tmpfs, where criu does not keep its feature cache; {cost}",
-            "quick starts of criu",
-            isKept || File.Exists(CachePath) ? null : "Mount a tmpfs on /run; in a container, with --tmpfs /run."));
+        bool isThere = CriuFeatureCache.IsAvailable(out string detail);
+        return new CracCapability("feature cache", isThere, false, detail, "quick starts of criu", isThere ? null : "Initialize-CracEnvironment makes it, for as long as this boot lasts.");
     }
 
     private static void AddConfigurationFiles(List<CracCapability> rows)
@@ -148,18 +139,6 @@ public static class CriuEnvironment
         foreach (string file in CriuConfigFile.FilesInEffect())
         {
             rows.Add(new CracCapability("criu configuration", true, false, $"{file} takes effect in every operation", "nothing", null));
-        }
-    }
-
-    private static string? FileSystemTypeOf(string path)
-    {
-        try
-        {
-            return new DriveInfo(path).DriveFormat;
-        }
-        catch (IOException)
-        {
-            return null;
         }
     }
 

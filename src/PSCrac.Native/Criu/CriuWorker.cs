@@ -48,6 +48,7 @@ internal sealed class CriuWorker : IDisposable
     internal static CriuWorker Start(
         CriuInstallation installation, SafeHandle? standardInput = null, IReadOnlyList<(SafeHandle Source, int Target)>? inherited = null)
     {
+        CriuFeatureCache.DropIfStale();
         int errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
         if (errno != 0)
         {

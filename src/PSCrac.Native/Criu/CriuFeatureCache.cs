@@ -1,0 +1,263 @@
+using System.Collections;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Criu;
+
+/// <summary>
+/// criu's cache of what the kernel can do, without which each of its starts asks anew. criu keeps it at /run/criu.kdat
+/// only where that is on a tmpfs, since it must not outlive the boot, but reads it from anywhere, and checks only that
+/// the same build of criu wrote it (criu/kerndat.c). Where /run is no tmpfs, this has criu make the cache, puts it on the
+/// tmpfs that /dev is, and makes /run/criu.kdat a link to it: after a boot the link leads nowhere, also for a criu that
+/// PSCrac has no part in, and criu takes it away itself.
+/// </summary>
+public static class CriuFeatureCache
+{
+    private const string RunFolder = "/run";
+    private const string CacheName = "criu.kdat";
+    private const string CachePath = RunFolder + "/" + CacheName;
+    private const string KeepFolder = "/dev";
+    private const string KeepPrefix = "criu.kdat.";
+    private const UnixFileMode WritableByOthers = UnixFileMode.GroupWrite | UnixFileMode.OtherWrite;
+
+    /// <summary>Whether criu finds a cache at its next start, or makes one there, and where; for a reader.</summary>
+    /// <param name="detail">What was found.</param>
+    public static bool IsAvailable(out string detail)
+    {
+        if (IsTmpfs(RunFolder))
+        {
+            detail = $"{RunFolder} is a tmpfs, so criu keeps its feature cache there";
+            return true;
+        }
+
+        string? target = LinkTarget();
+        bool isThere = File.Exists(CachePath) && (target is null || !IsStale(target));
+        detail = isThere
+            ? target is null ? $"{CachePath} is there, on a {RunFolder} that is no tmpfs" : $"{CachePath} leads to {target}, which ends with this boot"
+            : $"{RunFolder} is no tmpfs, where criu does not keep its feature cache; it then asks the kernel anew at each start, about 30 ms";
+        return isThere;
+    }
+
+    /// <summary>
+    /// Takes the link away where it leads to a cache of an earlier boot, or to one that someone else could have written.
+    /// Called before each start of criu; a criu of another build is noticed by criu itself.
+    /// </summary>
+    internal static void DropIfStale()
+    {
+        if (LinkTarget() is { } target && IsStale(target))
+        {
+            TryDelete(CachePath);
+        }
+    }
+
+    /// <summary>Has criu make its cache, and puts it where criu finds it until the next boot.</summary>
+    /// <param name="criuPath">The criu to make it with; null to look for it. Another build of criu does not use it.</param>
+    /// <param name="cancellation">Ends criu.</param>
+    /// <returns>Whether it was made; false where criu keeps it by itself.</returns>
+    /// <exception cref="CracException">It could not be made, or there is no place for it.</exception>
+    public static bool Create(string? criuPath = null, CancellationToken cancellation = default)
+    {
+        if (IsTmpfs(RunFolder))
+        {
+            return false;
+        }
+
+        var criu = CriuInstallation.Locate(criuPath);
+        RequirePlace();
+        byte[] cache = MakeAside(criu, cancellation);
+        RemoveKept();
+        string kept = Path.Combine(KeepFolder, KeepPrefix + BootId());
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite };
+        try
+        {
+            using (var file = new FileStream(kept, options))
+            {
+                file.Write(cache);
+            }
+
+            PutLink(kept);
+            return true;
+        }
+        catch (IOException e)
+        {
+            throw Failed($"it cannot be put in place: {e.Message.TrimEnd('.')}");
+        }
+    }
+
+    /// <summary>Takes the link and what it leads to away again. What criu itself has put at its place stays.</summary>
+    /// <returns>Whether there was one.</returns>
+    public static bool Remove()
+    {
+        bool isOurs = LinkTarget() is not null;
+        if (isOurs)
+        {
+            TryDelete(CachePath);
+        }
+
+        RemoveKept();
+        return isOurs;
+    }
+
+    // A thread with mounts of its own: there /run is a tmpfs, and criu keeps its cache on it. Both end with the thread.
+    private static byte[] MakeAside(CriuInstallation criu, CancellationToken cancellation)
+    {
+        byte[]? cache = null;
+        string? problem = null;
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                cache = MakeOnOwnMounts(criu, cancellation, out problem);
+            }
+            catch (Exception e)
+            {
+                problem = e.Message;
+            }
+        })
+        { IsBackground = true, Name = "PSCrac mount namespace" };
+        thread.Start();
+        thread.Join();
+        cancellation.ThrowIfCancellationRequested();
+        return cache is { Length: > 0 } ? cache : throw Failed(problem ?? "criu check did not write it");
+    }
+
+    private static byte[]? MakeOnOwnMounts(CriuInstallation criu, CancellationToken cancellation, out string? problem)
+    {
+        int errno = LibC.EnterOwnMounts();
+        errno = errno != 0 ? errno : LibC.MountTmpfs(RunFolder);
+        if (errno != 0)
+        {
+            problem = $"no mount namespace of its own could be made for criu: {LibC.Message(errno)}";
+            return null;
+        }
+
+        problem = RunCheck(criu, cancellation);
+        return problem is null && File.Exists(CachePath) ? File.ReadAllBytes(CachePath) : null;
+    }
+
+    private static string? RunCheck(CriuInstallation criu, CancellationToken cancellation)
+    {
+        using SafeFileHandle nothing = LibC.OpenAt(null, "/dev/null", LibC.O_RDWR, out _);
+        using SafeFileHandle standard = LibC.Duplicate(nothing, 10, out _);
+        var environment = new List<string>();
+        foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
+        {
+            if ((string)variable.Key != "CRIU_CONFIG_FILE")
+            {
+                environment.Add($"{variable.Key}={variable.Value}");
+            }
+        }
+
+        int errno = LibC.Spawn(criu.CriuPath, ["criu", "check"], environment, [(standard, 0), (standard, 1), (standard, 2)], [], [LibC.SIGPIPE], out int pid);
+        if (errno != 0)
+        {
+            return $"{criu.CriuPath} could not be started: {LibC.Message(errno)}";
+        }
+
+        using SafeFileHandle pidFd = LibC.OpenPidFd(pid, out _);
+        const int SliceMilliseconds = 100;
+        while (!LibC.WaitReadable(pidFd, SliceMilliseconds))
+        {
+            if (cancellation.IsCancellationRequested)
+            {
+                LibC.Signal(pidFd, LibC.SIGKILL);
+            }
+        }
+
+        LibC.Reap(pidFd, out int code, out bool exited);
+
+        // A check that fails for want of some feature has kept its cache all the same.
+        return exited ? null : $"criu check was ended by signal {code}";
+    }
+
+    private static void RequirePlace()
+    {
+        if (!Environment.IsPrivilegedProcess)
+        {
+            throw new CracException(CracReason.PermissionDenied, "Only root may make criu's feature cache.", "Run this session as root, with sudo pwsh.");
+        }
+
+        foreach (string folder in (string[])[RunFolder, KeepFolder])
+        {
+            if (!IsRootsAlone(folder))
+            {
+                throw Failed($"{folder} belongs to someone else than root, or can be written by others");
+            }
+        }
+
+        if (!IsTmpfs(KeepFolder))
+        {
+            throw Failed($"{KeepFolder} is no tmpfs, so that a cache on it would outlive the boot");
+        }
+    }
+
+    private static void PutLink(string target)
+    {
+        string name = $".{CacheName}.{Environment.ProcessId}";
+        using SafeFileHandle run = LibC.OpenAt(null, RunFolder, LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
+        errno = errno != 0 ? errno : LibC.MakeLink(run, name, target);
+        errno = errno != 0 ? errno : LibC.Rename(run, name, CacheName, 0);
+        if (errno != 0)
+        {
+            LibC.Unlink(run, name, 0);
+            TryDelete(target);
+            throw Failed($"{CachePath} cannot be made: {LibC.Message(errno)}");
+        }
+    }
+
+    private static string? LinkTarget()
+    {
+        string? target = new FileInfo(CachePath).LinkTarget;
+        return target is not null && target.StartsWith(Path.Combine(KeepFolder, KeepPrefix), StringComparison.Ordinal) ? target : null;
+    }
+
+    private static bool IsStale(string target)
+    {
+        var file = new FileInfo(target);
+        return target != Path.Combine(KeepFolder, KeepPrefix + BootId())
+            || !file.Exists || file.LinkTarget is not null || !IsRootsAlone(target) || !IsTmpfs(KeepFolder);
+    }
+
+    private static bool IsRootsAlone(string path) =>
+        ProcfsNative.TryStat(path, 0, out FileStatus status, out _)
+        && status.UserId == 0 && ((UnixFileMode)status.Mode & WritableByOthers) == 0;
+
+    private static void RemoveKept()
+    {
+        foreach (string kept in Directory.EnumerateFiles(KeepFolder, KeepPrefix + "*"))
+        {
+            TryDelete(kept);
+        }
+    }
+
+    private static void TryDelete(string path)
+    {
+        try
+        {
+            File.Delete(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Without the right to take it away there is none to run criu either, which says so.
+        }
+    }
+
+    private static string BootId() => File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
+
+    // devtmpfs is a tmpfs by another name, and also gone with the boot; a container's /dev is a plain one.
+    private static bool IsTmpfs(string path)
+    {
+        try
+        {
+            return new DriveInfo(path).DriveFormat == "tmpfs";
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    private static CracException Failed(string why) => new(
+        CracReason.PermissionDenied, $"criu's feature cache could not be made: {why}.", "Mount a tmpfs on /run instead; in a container, with --tmpfs /run.");
+}

@@ -1,0 +1,36 @@
+using System.Management.Automation;
+using PSCrac.Criu;
+
+namespace PSCrac.Commands;
+
+/// <summary>Initialize-CracEnvironment: mends what can be mended safely on this machine.</summary>
+[Cmdlet(VerbsData.Initialize, "CracEnvironment", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
+[OutputType(typeof(CracCapability))]
+public sealed class InitializeCracEnvironmentCommand : CracCommand
+{
+    /// <summary>The criu program to mend it for.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? CriuPath { get; set; }
+
+    /// <inheritdoc/>
+    protected override void EndProcessing()
+    {
+        if (!ShouldProcess("/run/criu.kdat", "Have criu make its feature cache"))
+        {
+            return;
+        }
+
+        string? criuPath = CriuPath is null ? null : ResolveLiteral(CriuPath);
+        try
+        {
+            bool made = RunOperation("Asking criu", (_, stopping) => CriuFeatureCache.Create(criuPath, stopping));
+            WriteVerbose(made ? "criu has made its feature cache." : "Nothing is to be done: criu keeps its feature cache by itself.");
+            WriteObject(CriuEnvironment.DescribeCache());
+        }
+        catch (CracException e)
+        {
+            ThrowTerminatingError(CracErrorRecord.Create(e, CriuPath));
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using System.Management.Automation;
+using PSCrac.Images;
+using PSCrac.Starting;
+
+namespace PSCrac.Commands;
+
+/// <summary>Measure-CracStartup: cold starts and restores of a program, in turn, side by side.</summary>
+[Cmdlet(VerbsDiagnostic.Measure, "CracStartup", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium, DefaultParameterSetName = NewImageSet)]
+[OutputType(typeof(CracStartupMeasurement))]
+public sealed class MeasureCracStartupCommand : StartingCommand
+{
+    private const string NewImageSet = "NewImage";
+    private const string ImagePathSet = "ImagePath";
+    private const string ImageNameSet = "ImageName";
+
+    /// <summary>The image to restore.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = ImagePathSet)]
+    [ValidateNotNullOrEmpty]
+    public string? ImagePath { get; set; }
+
+    /// <summary>The name, under the image root, of the image to restore.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = ImageNameSet)]
+    [ValidateNotNullOrEmpty]
+    public string? ImageName { get; set; }
+
+    /// <summary>How many times each is measured.</summary>
+    [Parameter]
+    [ValidateRange(1, 10_000)]
+    public int Count { get; set; } = 5;
+
+    /// <summary>The SVG file that a picture of the samples is written to.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? Plot { get; set; }
+
+    /// <inheritdoc/>
+    protected override void EndProcessing()
+    {
+        try
+        {
+            Measure();
+        }
+        catch (CracException e)
+        {
+            ThrowTerminatingError(CracErrorRecord.Create(e, FilePath));
+        }
+    }
+
+    private void Measure()
+    {
+        if (!ShouldProcess(CommandLine, $"Start and restore it {Count + 1} times each, and end it each time"))
+        {
+            return;
+        }
+
+        StartRequest request = Request() with { ImagePath = ImageName is not null ? ImageRoot.PathOf(ImageName) : Resolve(ImagePath) };
+        string? plot = Resolve(Plot);
+        CracStartupMeasurement measurement = RunOperation(
+            $"Measuring {FilePath}", (_, stopping) => StartupMeasuring.Run(request, Count, ShowRound, OnStarted, stopping));
+        if (plot is not null)
+        {
+            File.WriteAllText(plot, StartupPlot.Draw(measurement));
+        }
+
+        WriteObject(measurement);
+    }
+
+    private void ShowRound(int round) => OnPipeline<object?>(() =>
+    {
+        WriteProgress(new ProgressRecord(0, $"Measuring {FilePath}", round == 0 ? "A round that is not counted" : $"Round {round} of {Count}")
+        {
+            PercentComplete = 100 * round / (Count + 1),
+        });
+        return null;
+    });
+}
