@@ -36,6 +36,9 @@ public sealed class CracException : Exception
     /// <summary>The lines of criu's log, or of its standard error, that tell the failure; empty where there are none.</summary>
     public IReadOnlyList<string> CriuLines { get; init; } = [];
 
+    /// <summary>What stood in the way, one by one; empty where that is not known.</summary>
+    public IReadOnlyList<CracFinding> Findings { get; init; } = [];
+
     /// <summary>The file of an image that could not be read; null where the failure is not one file's.</summary>
     public string? FileName { get; init; }
 
