@@ -20,6 +20,8 @@ public sealed class JvmCheckpoint
     private readonly CheckpointRequest _request;
     private readonly IProgress<CracProgress>? _progress;
     private readonly CancellationToken _cancellation;
+    private bool _isMade;
+    private bool _isPlaced;
 
     private JvmCheckpoint(JvmProcess jvm, CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
@@ -99,17 +101,17 @@ public sealed class JvmCheckpoint
             string path = Place(directory, staging, manifest);
             directory.Keep();
             CracImage image = CracImage.Open(path);
-            return new CheckpointResult(image, dump.LeftRunning ? [] : WaitForPids(image), []);
+            return new CheckpointResult(image, dump.LeftRunning ? [] : WaitForPids(image), [], [], []);
         }
         catch
         {
             // Where the dump was made and only the placing failed, the image stays: the process is gone.
-            if (!_imageMade)
+            if (!_isMade)
             {
                 directory.PutBack();
             }
 
-            if (staging is not null && !_placed)
+            if (staging is not null && !_isPlaced)
             {
                 staging.RollBack();
             }
@@ -121,9 +123,6 @@ public sealed class JvmCheckpoint
             staging?.Dispose();
         }
     }
-
-    private bool _imageMade;
-    private bool _placed;
 
     private void RequireFeasible()
     {
@@ -197,14 +196,14 @@ public sealed class JvmCheckpoint
 
     private string Place(JvmImageDirectory directory, ImageStaging? staging, ImageManifest manifest)
     {
-        _imageMade = true;
+        _isMade = true;
         string made = directory.Locate() ?? throw Refuse(CracReason.ImageIncomplete, $"The JVM has ended, and {directory.OriginalPath} is not there.", null);
         try
         {
             if (staging is null)
             {
                 SealInPlace(made, manifest);
-                _placed = true;
+                _isPlaced = true;
                 return directory.Describe();
             }
 
@@ -221,7 +220,7 @@ public sealed class JvmCheckpoint
 
             staging.Seal(manifest, sync: !_request.NoSync);
             staging.Commit(sync: !_request.NoSync);
-            _placed = true;
+            _isPlaced = true;
             staging.Finish();
             directory.Empty(names);
             return staging.TargetPath;

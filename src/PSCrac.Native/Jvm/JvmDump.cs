@@ -88,8 +88,9 @@ internal sealed class JvmDump
 
     private void Await(Task<JvmReply?> answer, TimeSpan patience, Action<long> written, CancellationToken cancellation)
     {
-        long start = Stopwatch.GetTimestamp();
+        long lastSign = Stopwatch.GetTimestamp();
         long finished = 0;
+        long size = 0;
         bool answered = false;
         while (true)
         {
@@ -116,10 +117,11 @@ internal sealed class JvmDump
             {
                 throw CriuFailed();
             }
-            else if (begun)
+            else if (begun && WrittenBytes() is var bytes && bytes != size)
             {
-                written(WrittenBytes());
-                continue;
+                size = bytes;
+                lastSign = Stopwatch.GetTimestamp();
+                written(bytes);
             }
 
             if (!answered && answer.IsCompleted)
@@ -128,18 +130,19 @@ internal sealed class JvmDump
                 Judge(answer);
             }
 
+            if (_console.ReadNew() is var text && JvmRefusal.IsIn(text))
+            {
+                throw Refused(text);
+            }
+
             if (!begun)
             {
-                if (_console.ReadNew() is var text && JvmRefusal.IsIn(text))
-                {
-                    throw Refused(text);
-                }
-
                 cancellation.ThrowIfCancellationRequested();
-                if (Stopwatch.GetElapsedTime(start) > patience)
-                {
-                    throw NoSign(patience);
-                }
+            }
+
+            if (finished == 0 && Stopwatch.GetElapsedTime(lastSign) > patience)
+            {
+                throw NoSign(patience);
             }
         }
     }
