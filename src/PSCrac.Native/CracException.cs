@@ -42,6 +42,9 @@ public sealed class CracException : Exception
     /// <summary>The exit code of a program that ended too early, 128 and the signal's number where a signal ended it; else null.</summary>
     public int? ExitCode { get; init; }
 
+    /// <summary>What stood in the way, one by one; empty where that is not known.</summary>
+    public IReadOnlyList<CracFinding> Findings { get; init; } = [];
+
     /// <summary>The file of an image that could not be read; null where the failure is not one file's.</summary>
     public string? FileName { get; init; }
 

@@ -116,4 +116,13 @@ public enum CracReason
 
     /// <summary>The image does not hold the memory that was asked for.</summary>
     MemoryNotInImage,
+
+    /// <summary>The JVM would not be checkpointed: its application holds what it cannot bring back, or failed to prepare.</summary>
+    JvmRefused,
+
+    /// <summary>The JVM takes no commands: attaching is off, or it did not answer.</summary>
+    JvmNotAttachable,
+
+    /// <summary>The JVM does not know CRaC, or was not started for it.</summary>
+    JvmNotCapable,
 }

@@ -59,7 +59,7 @@ public sealed class Restore
 
         using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{image.RootProcessId}", config);
         using SafeFileHandle? terminal = _options.ShellJob == true ? OpenTerminal() : null;
-        using CriuSession session = CriuSession.Start(_installation, work, terminal);
+        using CriuSession session = CriuSession.Start(_installation, work, terminal, _request.Inherited);
         session.Apply(_options, images);
         session.Grace = Grace;
         session.Notified = OnNotification;

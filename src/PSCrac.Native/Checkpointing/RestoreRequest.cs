@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using PSCrac.Criu;
 
 namespace PSCrac.Checkpointing;
@@ -22,4 +23,7 @@ public sealed record RestoreRequest
 
     /// <summary>The criu to use; null to look for it.</summary>
     public string? CriuPath { get; init; }
+
+    /// <summary>Descriptors to put in the place of what the image names, each with criu's key for it; closed by who opened them.</summary>
+    internal IReadOnlyList<(SafeHandle Descriptor, string Key)> Inherited { get; init; } = [];
 }

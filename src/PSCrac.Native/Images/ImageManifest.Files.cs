@@ -84,9 +84,12 @@ public sealed partial record ImageManifest
     internal static bool IsPages(string name) =>
         name.StartsWith("pages-", StringComparison.Ordinal) && name.EndsWith(".img", StringComparison.Ordinal);
 
-    /// <summary>Whether a file is as it will stay when an image is sealed.</summary>
+    /// <summary>
+    /// Whether a file is as it will stay when an image is sealed. perfdata holds the performance counters of a CRaC JVM,
+    /// which goes on counting in it once it is restored.
+    /// </summary>
     internal static bool IsSealed(string name) =>
-        name is not (FileName or "stats-dump" or "stats-restore" or "cppath")
+        name is not (FileName or "stats-dump" or "stats-restore" or "cppath" or "perfdata")
         && !name.EndsWith(".log", StringComparison.Ordinal)
         && !name.EndsWith(".pid", StringComparison.Ordinal);
 

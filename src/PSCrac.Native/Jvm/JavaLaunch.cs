@@ -1,0 +1,202 @@
+using System.Collections;
+using System.Diagnostics;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Checkpointing;
+using PSCrac.Criu;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Jvm;
+
+/// <summary>
+/// One <c>java -XX:CRaCRestoreFrom</c>. The process that is started becomes criu and then a guard of the engine's, which
+/// passes signals on to the restored JVM, its child, and exits as that does.
+/// </summary>
+internal static class JavaLaunch
+{
+    private const string Operation = "restore";
+
+    // What the engine's guard is started with (openjdk/crac: criuhelper.c, criuengine.c).
+    private const string GuardCommand = "restorewait";
+    private const int MostOutput = 64 * 1024;
+    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(5);
+
+    internal static CracRestoredProcess Run(JvmRestoreRequest request, string java, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    {
+        progress?.Report(new CracProgress(CracPhase.Restoring, 0, 0));
+        long start = Stopwatch.GetTimestamp();
+        using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{request.Image.RootProcessId}", null);
+        SafeFileHandle guard = Start(request, java, work, out int guardId);
+        try
+        {
+            int id = Await(request, guard, guardId, work, start, cancellation);
+            progress?.Report(new CracProgress(CracPhase.Resuming, 0, 0));
+            if (!request.AsChild)
+            {
+                ReapInTime(guard);
+                SafeFileHandle own = LibC.OpenPidFd(id, out _);
+                return new CracRestoredProcess(request.Image, id, Stopwatch.GetElapsedTime(start), own, isChild: false);
+            }
+
+            // The guard is our child and ends as the JVM does: its exit code is the JVM's.
+            return new CracRestoredProcess(request.Image, id, Stopwatch.GetElapsedTime(start), guard, isChild: true);
+        }
+        catch
+        {
+            EndAll(guard, guardId);
+            throw;
+        }
+    }
+
+    // With what criu had made by then: half-made tasks of a criu that is gone would wait for it for ever.
+    private static void EndAll(SafeFileHandle guard, int guardId)
+    {
+        using (guard)
+        {
+            if (!LibC.WaitReadable(guard, 0))
+            {
+                List<ProcessIdentity> tree = [.. ProcessTree.Read(guardId).Members.Select(static member => member.Status.Identity)];
+                LibC.Signal(guard, LibC.SIGKILL);
+                foreach (ProcessIdentity member in tree.Where(member => member.ProcessId != guardId && member.HoldsItsPid()))
+                {
+                    LibC.Kill(member.ProcessId, LibC.SIGKILL);
+                }
+            }
+
+            LibC.Reap(guard, out _, out _);
+        }
+    }
+
+    private static SafeFileHandle Start(JvmRestoreRequest request, string java, CriuWorkDirectory work, out int pid)
+    {
+        const uint PrivateFile = 0x180; // 0600
+        const int LowestSource = 200; // The sources of dup2 must not be among its targets.
+        using SafeFileHandle terminal = LibC.OpenAt(null, "/dev/tty", LibC.O_RDWR | LibC.O_NOCTTY, out int noTerminal);
+        using SafeFileHandle nothing = LibC.OpenAt(null, "/dev/null", LibC.O_RDWR, out _);
+
+        // criu gives a restored shell job the terminal that it has itself as standard input.
+        using SafeFileHandle input = LibC.Duplicate(noTerminal == 0 ? terminal : nothing, LowestSource, out _);
+        using SafeFileHandle log = LibC.OpenAt(work.Handle, CriuWorkDirectory.LogName, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL, out _, PrivateFile);
+        using SafeFileHandle written = LibC.Duplicate(log, LowestSource, out _);
+
+        // The engine has criu leave its statistics in the working directory, which is the shell's to choose.
+        int errno = LibC.Spawn(
+            "/bin/sh",
+            ["sh", "-c", "cd \"$0\" && exec \"$@\"", work.DirectoryPath, java, .. Arguments(request)],
+            EnvironmentOf(request),
+            [(input, 0), (written, 1), (written, 2)],
+            [LibC.SIGTTOU],
+            [LibC.SIGPIPE],
+            out pid);
+        SafeFileHandle child = errno == 0 ? LibC.OpenPidFd(pid, out errno) : new SafeFileHandle(-1, ownsHandle: true);
+        return errno == 0 ? child : throw new CracException(
+            CracReason.JvmNotCapable, $"{java} could not be started: {LibC.Message(errno)}.", "Name the java of the runtime that made the image.")
+        {
+            Operation = Operation, ImagePath = request.Image.Path,
+        };
+    }
+
+    private static IEnumerable<string> Arguments(JvmRestoreRequest request)
+    {
+        yield return $"-XX:CRaCRestoreFrom={request.Image.Path}";
+        foreach (string option in request.JavaOptions)
+        {
+            yield return option;
+        }
+
+        foreach ((string name, string value) in request.Properties)
+        {
+            yield return $"-D{name}={value}";
+        }
+
+        if (request.MainClass is { } main)
+        {
+            yield return main;
+            foreach (string argument in request.Arguments)
+            {
+                yield return argument;
+            }
+        }
+    }
+
+    private static List<string> EnvironmentOf(JvmRestoreRequest request)
+    {
+        var environment = new List<string>();
+        foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
+        {
+            string name = (string)variable.Key;
+            if (name != "CRIU_CONFIG_FILE" && !(name == CriuInstallation.CriuPathVariable && request.CriuPath is not null))
+            {
+                environment.Add($"{name}={variable.Value}");
+            }
+        }
+
+        if (request.CriuPath is { } criu)
+        {
+            environment.Add($"{CriuInstallation.CriuPathVariable}={criu}");
+        }
+
+        return environment;
+    }
+
+    private static int Await(JvmRestoreRequest request, SafeFileHandle guard, int guardId, CriuWorkDirectory work, long start, CancellationToken cancellation)
+    {
+        int root = request.Image.RootProcessId;
+        while (!LibC.WaitReadable(guard, (int)Slice.TotalMilliseconds))
+        {
+            cancellation.ThrowIfCancellationRequested();
+
+            // criu becomes the guard once all tasks run and have been told so; other engines become the JVM itself.
+            if (ProcessDirectory.TryOpen(guardId) is { } directory)
+            {
+                using (directory)
+                {
+                    if (ProcessCommandLine.TryRead(directory) is { Arguments: [.., GuardCommand] })
+                    {
+                        return root;
+                    }
+                }
+            }
+
+            if (Stopwatch.GetElapsedTime(start) > request.Timeout)
+            {
+                throw new CracException(
+                    CracReason.TimedOut, $"java did not restore the image within {request.Timeout.TotalSeconds:0.#} s.", "Give it longer, or restore it with -Engine Criu.")
+                {
+                    Operation = Operation, ImagePath = request.Image.Path, LogPath = work.Keep(), CriuLines = CriuLog.ErrorsOf(ReadEnd(work.LogPath)),
+                };
+            }
+        }
+
+        IReadOnlyList<string> lines = CriuLog.ErrorsOf(ReadEnd(work.LogPath));
+        string? kept = work.Keep();
+        CracException why = KnownFailures.Explain(Operation, root, request.Image.Path, kept, lines);
+        throw why.Reason != CracReason.Unknown ? why : new CracException(
+            CracReason.Unknown, $"java did not restore the image: {(lines.Count > 0 ? lines[0] : "it gave no reason")}",
+            "Restore it with -Engine Criu, whose log says more; or pass -XX:CRaCEngineOptions=args=-v4 to java.")
+        {
+            Operation = Operation, ProcessId = root, ImagePath = request.Image.Path, LogPath = kept, CriuLines = lines,
+        };
+    }
+
+    // Nobody waits for the guard: it would stay as a zombie for as long as this process lives.
+    private static void ReapInTime(SafeFileHandle guard) =>
+        new Thread(() =>
+        {
+            using (guard)
+            {
+                LibC.Reap(guard, out _, out _);
+            }
+        })
+        {
+            IsBackground = true, Name = "PSCrac waits for a JVM's guard",
+        }.Start();
+
+    private static string ReadEnd(string path)
+    {
+        using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        file.Seek(-Math.Min(MostOutput, file.Length), SeekOrigin.End);
+        using var reader = new StreamReader(file);
+        return reader.ReadToEnd();
+    }
+}

@@ -1,0 +1,130 @@
+using System.Text;
+
+namespace PSCrac;
+
+/// <summary>An installed Java runtime: where it is, which version, and whether it knows CRaC. Nothing of it is started to find out.</summary>
+public sealed record JavaRuntime
+{
+    private const int LongestReleaseFile = 64 * 1024;
+
+    private JavaRuntime(string home)
+    {
+        Home = home;
+    }
+
+    /// <summary>The runtime's folder (java.home), as its own processes see it.</summary>
+    public string Home { get; }
+
+    /// <summary>The <c>java</c> program; it need not be there, as in a runtime that a program brings along.</summary>
+    public string Executable => Path.Combine(Home, "bin", "java");
+
+    /// <summary>The version, such as <c>17.0.15+6</c>, from the runtime's <c>release</c> file; null where that does not tell.</summary>
+    public string? Version { get; private init; }
+
+    /// <summary>Who built it, such as <c>Azul Systems, Inc.</c>; null where the <c>release</c> file does not tell.</summary>
+    public string? Implementor { get; private init; }
+
+    /// <summary>Whether it is built for musl rather than for glibc: their real-time signals are numbered differently.</summary>
+    public bool IsMusl { get; private init; }
+
+    /// <summary>What it can do of CRaC.</summary>
+    public CracSupport Support { get; private init; }
+
+    /// <summary>
+    /// Whether it writes <c>cppath</c> into its images, after criu has ended. The engines that are a program of their own
+    /// do (lib/criuengine); those that are a library (lib/libcriuengine.so) do not.
+    /// </summary>
+    internal bool WritesImagePath { get; private init; }
+
+    /// <summary>Looks at a runtime's folder.</summary>
+    /// <param name="home">The folder that holds <c>bin/java</c> and <c>lib</c>.</param>
+    /// <returns>The runtime, or null where the folder holds none with a HotSpot library (lib/server/libjvm.so).</returns>
+    public static JavaRuntime? TryOpen(string home)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(home);
+        return TryOpen(home, home);
+    }
+
+    /// <summary>Finds the runtime of a <c>java</c> program: links are followed, as Debian's alternatives need.</summary>
+    /// <param name="program">A path, or a bare name that is looked for on the PATH.</param>
+    /// <returns>The runtime, or null where the program is not there or is no HotSpot's <c>java</c>.</returns>
+    public static JavaRuntime? TryFind(string program)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(program);
+        string? path = program.Contains('/', StringComparison.Ordinal) ? Path.GetFullPath(program) : FindOnPath(program);
+        if (path is null || !File.Exists(path))
+        {
+            return null;
+        }
+
+        string real = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
+        string? bin = Path.GetDirectoryName(real);
+        string? home = bin is null || Path.GetFileName(bin) != "bin" ? null : Path.GetDirectoryName(bin);
+
+        // JDK 8 has a java under jre/bin as well; both folders have a lib with the same parent.
+        return home is null ? null : TryOpen(home);
+    }
+
+    /// <summary>Looks at a runtime that another process sees under another path.</summary>
+    /// <param name="home">Its folder as its processes see it.</param>
+    /// <param name="here">The same folder as this process sees it.</param>
+    internal static JavaRuntime? TryOpen(string home, string here)
+    {
+        string lib = Path.Combine(here, "lib");
+        if (!File.Exists(Path.Combine(lib, "server", "libjvm.so")) && !File.Exists(Path.Combine(lib, "amd64", "server", "libjvm.so")))
+        {
+            return null;
+        }
+
+        Dictionary<string, string> release = ReadRelease(Path.Combine(here, "release"));
+        bool Has(string file) => File.Exists(Path.Combine(lib, file));
+        bool engineProgram = Has("criuengine");
+        bool module = release.GetValueOrDefault("MODULES", string.Empty).Split(' ').Contains("jdk.crac", StringComparer.Ordinal);
+        CracSupport support = engineProgram || Has("libcriuengine.so") ? CracSupport.Criu
+            : Has("libwarp.so") || Has("warp") ? CracSupport.Warp
+            : module || Has("simengine") || Has("libsimengine.so") || Has("pauseengine") ? CracSupport.Simulated
+            : CracSupport.None;
+        return new JavaRuntime(home)
+        {
+            Version = release.GetValueOrDefault("JAVA_RUNTIME_VERSION") ?? release.GetValueOrDefault("JAVA_VERSION"),
+            Implementor = release.GetValueOrDefault("IMPLEMENTOR"),
+            IsMusl = release.GetValueOrDefault("LIBC") == "musl",
+            Support = support,
+            WritesImagePath = engineProgram,
+        };
+    }
+
+    // Lines of NAME="value".
+    private static Dictionary<string, string> ReadRelease(string path)
+    {
+        var values = new Dictionary<string, string>(StringComparer.Ordinal);
+        try
+        {
+            if (new FileInfo(path) is not { Exists: true, Length: <= LongestReleaseFile })
+            {
+                return values;
+            }
+
+            foreach (string line in File.ReadLines(path, Encoding.UTF8))
+            {
+                int equals = line.IndexOf('=', StringComparison.Ordinal);
+                if (equals > 0)
+                {
+                    values[line[..equals]] = line[(equals + 1)..].Trim().Trim('"');
+                }
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A runtime works without the file; what it would have told is not known then.
+        }
+
+        return values;
+    }
+
+    private static string? FindOnPath(string program) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? string.Empty)
+            .Split(':', StringSplitOptions.RemoveEmptyEntries)
+            .Select(folder => Path.Combine(folder, program))
+            .FirstOrDefault(File.Exists);
+}

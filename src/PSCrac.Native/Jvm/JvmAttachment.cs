@@ -1,0 +1,417 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Sockets;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
+
+namespace PSCrac.Jvm;
+
+/// <summary>
+/// Speaks the HotSpot attach protocol with a running JVM, so that no JDK tools are needed. A JVM listens on a unix socket,
+/// /tmp/.java_pidN in its own mount namespace, N being its own pid; it opens the socket when it gets a SIGQUIT while a file
+/// .attach_pidN is in its working directory or in /tmp. A connection takes one command
+/// (OpenJDK's src/hotspot/share/services/attachListener.hpp and src/hotspot/os/posix/attachListener_posix.cpp).
+/// </summary>
+public sealed class JvmAttachment
+{
+    // Limits of version 1 of the protocol, which every HotSpot since JDK 6 speaks.
+    private const int MostArguments = 3;
+    private const int LongestArgument = 1024;
+
+    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(2);
+    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
+
+    private readonly JvmProcess _jvm;
+    private readonly string _socketPath;
+    private bool _asItsUser;
+    private int? _version;
+
+    private JvmAttachment(JvmProcess jvm)
+    {
+        _jvm = jvm;
+        _socketPath = $"/proc/{jvm.ProcessId}/root/tmp/.java_pid{jvm.InnerProcessId}";
+    }
+
+    /// <summary>How long the JVM may take to open its socket and to answer, where nothing else is said.</summary>
+    public static TimeSpan DefaultTimeout { get; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Makes a JVM ready for commands.</summary>
+    /// <param name="jvm">The JVM.</param>
+    /// <param name="timeout">How long it may take; null for <see cref="DefaultTimeout"/>.</param>
+    /// <param name="cancellation">Ends the wait; the JVM may open its socket all the same.</param>
+    /// <exception cref="CracException">
+    /// <see cref="CracReason.JvmNotAttachable"/>: it takes no commands, stands still, or did not answer in time;
+    /// <see cref="CracReason.PermissionDenied"/>: it is another user's; <see cref="CracReason.ProcessGone"/>.
+    /// </exception>
+    public static JvmAttachment Open(JvmProcess jvm, TimeSpan? timeout = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(jvm);
+        var attachment = new JvmAttachment(jvm);
+        var limit = new Deadline(timeout ?? DefaultTimeout, cancellation);
+        attachment.RequireAnswerable();
+        if (!attachment.SocketIsThere())
+        {
+            attachment.Wake(limit);
+        }
+
+        // Asks nothing yet, but tells a socket that is left over from a JVM that listens no more.
+        using (attachment.Connect(limit))
+        {
+        }
+
+        return attachment;
+    }
+
+    /// <summary>Gives the JVM a command and waits for its answer.</summary>
+    /// <param name="command">The command's name, such as <c>properties</c>, <c>threaddump</c>, <c>printflag</c> or <c>jcmd</c>.</param>
+    /// <param name="arguments">Its arguments; a jcmd command with its own arguments is one.</param>
+    /// <param name="timeout">How long it may take; null for <see cref="DefaultTimeout"/>.</param>
+    /// <param name="cancellation">Ends the wait; the JVM may carry the command out all the same.</param>
+    /// <exception cref="CracException">As <see cref="Open"/>, and <see cref="CracReason.OptionRefused"/> for arguments that cannot be passed.</exception>
+    public JvmReply Send(string command, IReadOnlyList<string>? arguments = null, TimeSpan? timeout = null, CancellationToken cancellation = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(command);
+        arguments ??= [];
+        var limit = new Deadline(timeout ?? DefaultTimeout, cancellation);
+        RequireAnswerable();
+        byte[] request = Compose(command, arguments, limit);
+        byte[] answer = Exchange(request, limit);
+        if (answer.Length == 0 && !_asItsUser && MayActForIts(out JvmTask task) && task.User != 0)
+        {
+            // JVMs before JDK 11, and those in a user namespace of their own, hang up on root.
+            _asItsUser = true;
+            answer = Exchange(request, limit);
+        }
+
+        return Parse(answer);
+    }
+
+    /// <summary>Gives a diagnostic command, as the JDK's <c>jcmd</c> tool does, such as <c>VM.version</c>.</summary>
+    /// <inheritdoc cref="Send" path="/exception"/>
+    /// <param name="line">The command and its arguments, blanks between them.</param>
+    /// <param name="timeout">How long it may take; null for <see cref="DefaultTimeout"/>.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    public JvmReply Jcmd(string line, TimeSpan? timeout = null, CancellationToken cancellation = default) =>
+        Send("jcmd", [line], timeout, cancellation);
+
+    /// <summary>The value that a flag of the JVM has, as text: a string flag that is not set gives an empty one.</summary>
+    /// <param name="name">The flag's name without -XX:.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    /// <returns>The value; <c>+</c> or <c>-</c> for a flag that is on or off; null where the JVM has no such flag.</returns>
+    /// <inheritdoc cref="Send" path="/exception"/>
+    public string? ReadFlag(string name, CancellationToken cancellation = default)
+    {
+        string text = Send("printflag", [name], null, cancellation).Text.Trim();
+        const string Prefix = "-XX:";
+        return !text.StartsWith(Prefix, StringComparison.Ordinal) ? null
+            : text.IndexOf('=', StringComparison.Ordinal) is > 0 and int equals ? text[(equals + 1)..]
+            : text.AsSpan(Prefix.Length) is ['+' or '-', ..] ? text.Substring(Prefix.Length, 1)
+            : string.Empty;
+    }
+
+    /// <summary>The JVM's system properties.</summary>
+    /// <param name="cancellation">Ends the wait.</param>
+    /// <inheritdoc cref="Send" path="/exception"/>
+    public IReadOnlyDictionary<string, string> ReadProperties(CancellationToken cancellation = default) =>
+        JavaProperties.Parse(Send("properties", null, null, cancellation).Text);
+
+    private byte[] Compose(string command, IReadOnlyList<string> arguments, Deadline limit)
+    {
+        if (command.Contains('\0', StringComparison.Ordinal) || arguments.Any(static argument => argument.Contains('\0', StringComparison.Ordinal)))
+        {
+            throw new CracException(CracReason.OptionRefused, "A command to a JVM cannot hold a NUL character.");
+        }
+
+        if (arguments.Count <= MostArguments && arguments.All(static argument => Utf8.GetByteCount(argument) <= LongestArgument))
+        {
+            return Utf8.GetBytes($"1\0{command}\0{string.Join('\0', arguments.Concat(Enumerable.Repeat(string.Empty, MostArguments - arguments.Count)))}\0");
+        }
+
+        _version ??= Parse(Exchange(Utf8.GetBytes("1\0getversion\0\0\0\0"), limit)) is { IsSuccess: true } reply
+            && int.TryParse(reply.Text.Trim(), CultureInfo.InvariantCulture, out int version) ? version : 1;
+        if (_version < 2)
+        {
+            throw new CracException(
+                CracReason.OptionRefused,
+                $"A JVM before JDK 24 takes {MostArguments} arguments of {LongestArgument} bytes to a command; these are more.",
+                "Give shorter arguments.") { ProcessId = _jvm.ProcessId };
+        }
+
+        byte[] words = Utf8.GetBytes($"{command}\0{string.Concat(arguments.Select(static argument => argument + '\0'))}");
+        return [.. Utf8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"2\0{words.Length}\0")), .. words];
+    }
+
+    private byte[] Exchange(byte[] request, Deadline limit)
+    {
+        using Socket socket = Connect(limit);
+        var answer = new MemoryStream();
+        try
+        {
+            for (int sent = 0; sent < request.Length;)
+            {
+                Await(socket, SelectMode.SelectWrite, limit);
+                sent += socket.Send(request.AsSpan(sent));
+            }
+
+            byte[] buffer = new byte[16 * 1024];
+            while (true)
+            {
+                Await(socket, SelectMode.SelectRead, limit);
+                int read = socket.Receive(buffer);
+                if (read == 0)
+                {
+                    break;
+                }
+
+                answer.Write(buffer, 0, read);
+            }
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.ConnectionReset or SocketError.Shutdown or SocketError.ConnectionAborted)
+        {
+            // The JVM hung up, or ended: what it had said until then is its answer.
+        }
+
+        return answer.ToArray();
+    }
+
+    private Socket Connect(Deadline limit)
+    {
+        if (!_asItsUser || !MayActForIts(out JvmTask task))
+        {
+            return ConnectHere(limit);
+        }
+
+        try
+        {
+            return JvmNative.RunAs(task.User, task.Group, () => ConnectHere(limit));
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new CracException(
+                CracReason.PermissionDenied, $"The JVM {_jvm.ProcessId} takes commands from its own user only, and that user's ids may not be taken: {e.Message}.",
+                "Run as the user the JVM runs as.", e) { ProcessId = _jvm.ProcessId };
+        }
+    }
+
+    private Socket ConnectHere(Deadline limit)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
+        try
+        {
+            while (true)
+            {
+                try
+                {
+                    // Non-blocking: a JVM that stands still lets its queue of connections fill up.
+                    socket.Connect(new UnixDomainSocketEndPoint(_socketPath));
+                    break;
+                }
+                catch (SocketException e) when (e.SocketErrorCode is SocketError.WouldBlock or SocketError.TryAgain)
+                {
+                    limit.Pause(Slice, TimedOut);
+                }
+            }
+
+            RequireListener(socket);
+            return socket;
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            throw e.SocketErrorCode == SocketError.AccessDenied
+                ? NotAllowed(e)
+                : new CracException(
+                    CracReason.JvmNotAttachable,
+                    $"The JVM {_jvm.ProcessId} does not listen on its socket /tmp/.java_pid{_jvm.InnerProcessId}: {e.Message}.",
+                    "The file may be left over from another process; remove it and try again.", e) { ProcessId = _jvm.ProcessId };
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    // /tmp is everybody's: what listens there must belong to the JVM's user, or commands would go to a stranger.
+    private void RequireListener(Socket socket)
+    {
+        const int SOL_SOCKET = 1;
+        const int SO_PEERCRED = 17;
+        Span<int> credentials = stackalloc int[3]; // struct ucred: pid, uid, gid (unix(7))
+        socket.GetRawSocketOption(SOL_SOCKET, SO_PEERCRED, System.Runtime.InteropServices.MemoryMarshal.AsBytes(credentials));
+        if (ReadTask() is { } task && (uint)credentials[1] != task.User)
+        {
+            throw new CracException(
+                CracReason.JvmNotAttachable,
+                $"The socket /tmp/.java_pid{_jvm.InnerProcessId} is not that of the JVM {_jvm.ProcessId}: user {(uint)credentials[1]} listens there.",
+                "Remove that file; the JVM makes its own when it is asked again.") { ProcessId = _jvm.ProcessId };
+        }
+    }
+
+    private void Await(Socket socket, SelectMode what, Deadline limit)
+    {
+        while (!socket.Poll(Slice, what))
+        {
+            limit.Check(TimedOut);
+            if (JvmTask.TryRead(_jvm.Identity) is null)
+            {
+                // What it said before it ended is still to be read.
+                return;
+            }
+        }
+    }
+
+    private bool SocketIsThere() => File.Exists(_socketPath);
+
+    // Has the JVM open its socket.
+    private void Wake(Deadline limit)
+    {
+        using SafeFileHandle pidFd = LibC.OpenPidFd(_jvm.ProcessId, out int errno);
+        if (errno != 0)
+        {
+            throw Gone();
+        }
+
+        // The pidfd came first: what is read now belongs to the process that the signal will reach.
+        JvmTask task = ReadTask() ?? throw Gone();
+        if (!task.CatchesQuit)
+        {
+            throw new CracException(
+                CracReason.JvmNotAttachable,
+                $"Process {_jvm.ProcessId} does not handle the signal that asks a JVM for its socket, and would be ended by it.",
+                "It may still be starting: try again in a moment.") { ProcessId = _jvm.ProcessId };
+        }
+
+        string? trigger = MakeTrigger(task);
+        try
+        {
+            int failed = LibC.Signal(pidFd, JvmNative.SIGQUIT);
+            if (failed != 0)
+            {
+                throw failed == LibC.ESRCH ? Gone() : NotAllowed(null);
+            }
+
+            TimeSpan pause = FirstPause;
+            while (!SocketIsThere())
+            {
+                limit.Pause(pause, TimedOut);
+                RequireAnswerable();
+                pause = pause * 2 > Slice ? Slice : pause * 2;
+            }
+        }
+        finally
+        {
+            if (trigger is not null)
+            {
+                File.Delete(trigger);
+            }
+        }
+    }
+
+    // Without this file the signal makes the JVM print its threads. The path; null where such a file is there already.
+    private string? MakeTrigger(JvmTask task)
+    {
+        const uint Private = 0x180; // 0600
+        int errno = 0;
+        foreach (string folder in (ReadOnlySpan<string>)["cwd", "root/tmp"])
+        {
+            string path = $"/proc/{_jvm.ProcessId}/{folder}/.attach_pid{_jvm.InnerProcessId}";
+            using SafeFileHandle file = LibC.OpenAt(null, path, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL | LibC.O_NOFOLLOW, out errno, Private);
+            if (errno == 0)
+            {
+                // The JVM wants the file to be its own user's, older ones root's not even.
+                JvmNative.ChangeOwner(file, task.User, task.Group);
+                return path;
+            }
+
+            if (errno == LibC.EEXIST)
+            {
+                return null;
+            }
+        }
+
+        throw errno is LibC.EACCES or LibC.EPERM ? NotAllowed(null) : new CracException(
+            CracReason.JvmNotAttachable,
+            $"The file that asks the JVM {_jvm.ProcessId} for its socket could be made neither in its working directory nor in its /tmp: {LibC.Message(errno)}.",
+            "Give the JVM a /tmp that can be written to.") { ProcessId = _jvm.ProcessId };
+    }
+
+    private void RequireAnswerable()
+    {
+        if (_jvm.IsAttachDisabled)
+        {
+            throw new CracException(
+                CracReason.JvmNotAttachable,
+                $"The JVM {_jvm.ProcessId} was started with -XX:+DisableAttachMechanism and takes no commands.",
+                "Start it without that option, let its own code ask for the checkpoint, or use -Engine Criu.") { ProcessId = _jvm.ProcessId };
+        }
+
+        if ((ReadTask() ?? throw Gone()).IsStopped)
+        {
+            throw new CracException(
+                CracReason.JvmNotAttachable,
+                $"The JVM {_jvm.ProcessId} is stopped and cannot answer.",
+                $"Let it go on with: kill -CONT {_jvm.ProcessId}; or end the debugger that holds it.") { ProcessId = _jvm.ProcessId };
+        }
+    }
+
+    private JvmTask? ReadTask() => JvmTask.TryRead(_jvm.Identity);
+
+    private bool MayActForIts(out JvmTask task)
+    {
+        JvmTask? read = ReadTask();
+        task = read.GetValueOrDefault();
+        return read is not null && Environment.IsPrivilegedProcess;
+    }
+
+    private JvmReply Parse(byte[] answer)
+    {
+        string text = Utf8.GetString(answer);
+        int end = text.IndexOf('\n', StringComparison.Ordinal);
+        if (end >= 0 && int.TryParse(text.AsSpan(0, end), CultureInfo.InvariantCulture, out int status))
+        {
+            return new JvmReply(status, text[(end + 1)..]);
+        }
+
+        throw ReadTask() is null ? Gone() : new CracException(
+            CracReason.JvmNotAttachable,
+            $"The JVM {_jvm.ProcessId} closed the connection without an answer.",
+            "It takes commands from its own user, and from JDK 11 on from root: run as one of these.") { ProcessId = _jvm.ProcessId };
+    }
+
+    private CracException TimedOut(TimeSpan limit) => new(
+        CracReason.JvmNotAttachable,
+        $"The JVM {_jvm.ProcessId} did not answer within {limit.TotalSeconds:0.#} s.",
+        "It may be busy collecting garbage or at a breakpoint; try again, or use -Engine Criu.") { ProcessId = _jvm.ProcessId };
+
+    private CracException Gone() => new(
+        CracReason.ProcessGone, $"The JVM {_jvm.ProcessId} has ended.", "Get-Process shows what runs now.") { ProcessId = _jvm.ProcessId };
+
+    private CracException NotAllowed(Exception? inner) => new(
+        CracReason.PermissionDenied, $"Commands to the JVM {_jvm.ProcessId} are not allowed to this user.",
+        "Run as root, or as the user the JVM runs as.", inner) { ProcessId = _jvm.ProcessId };
+
+    /// <summary>How long something may take, and what ends it early.</summary>
+    private readonly struct Deadline(TimeSpan limit, CancellationToken cancellation)
+    {
+        private readonly long _start = Stopwatch.GetTimestamp();
+
+        internal void Check(Func<TimeSpan, Exception> explain)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (Stopwatch.GetElapsedTime(_start) >= limit)
+            {
+                throw explain(limit);
+            }
+        }
+
+        internal void Pause(TimeSpan pause, Func<TimeSpan, Exception> explain)
+        {
+            Check(explain);
+            cancellation.WaitHandle.WaitOne(pause);
+            cancellation.ThrowIfCancellationRequested();
+        }
+    }
+}

@@ -1,0 +1,299 @@
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Checkpointing;
+using PSCrac.Criu;
+using PSCrac.Images;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Jvm;
+
+/// <summary>
+/// A checkpoint that a CRaC JVM takes of itself, on our asking: its application is told first, its own engine starts criu.
+/// Nothing of the JVM's choices (directory, criu, options) can be changed from outside; what is asked for otherwise is
+/// refused, and the finished image is moved to where it was wanted.
+/// </summary>
+public sealed class JvmCheckpoint
+{
+    private const string Operation = "checkpoint";
+
+    private readonly JvmProcess _jvm;
+    private readonly CheckpointRequest _request;
+    private readonly IProgress<CracProgress>? _progress;
+    private readonly CancellationToken _cancellation;
+    private bool _isMade;
+    private bool _isPlaced;
+
+    private JvmCheckpoint(JvmProcess jvm, CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    {
+        _jvm = jvm;
+        _request = request;
+        _progress = progress;
+        _cancellation = cancellation;
+    }
+
+    /// <summary>How long a JVM may prepare itself without a sign that its engine has started, where nothing else is said.</summary>
+    public static TimeSpan DefaultPatience { get; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Chooses the way of a checkpoint.</summary>
+    /// <param name="choice">What the caller asked for.</param>
+    /// <param name="processId">The process.</param>
+    /// <returns>The JVM that is to checkpoint itself; null where criu is to do it.</returns>
+    /// <exception cref="CracException"><see cref="CracReason.JvmNotCapable"/>: the JVM's way was asked for, and there is none.</exception>
+    public static JvmProcess? Select(CracEngineChoice choice, int processId)
+    {
+        if (choice == CracEngineChoice.Criu)
+        {
+            return null;
+        }
+
+        JvmProcess? jvm = JvmProcess.TryDetect(processId);
+        if (choice == CracEngineChoice.Jvm && jvm is null)
+        {
+            throw new CracException(
+                CracReason.JvmNotCapable, $"Process {processId} is no HotSpot JVM, or may not be looked into.", "Leave out -Engine, or use -Engine Criu.")
+            {
+                Operation = Operation, ProcessId = processId,
+            };
+        }
+
+        // Auto takes only what the command line is plain about: a JVM without CRaC should not have to answer questions.
+        return choice == CracEngineChoice.Jvm || jvm is { IsCoordinated: true, IsAttachDisabled: false } ? jvm : null;
+    }
+
+    /// <summary>Has a JVM checkpoint itself.</summary>
+    /// <param name="jvm">The JVM, as <see cref="Select"/> gave it.</param>
+    /// <param name="request">What is wanted. Options of criu are the JVM's own business: any that is set is refused.</param>
+    /// <param name="progress">Told of the phases and of the bytes written; null for nobody.</param>
+    /// <param name="cancellation">
+    /// Ends the wait while the JVM prepares itself; it may go on to checkpoint all the same. Once its criu works, that is
+    /// waited for.
+    /// </param>
+    /// <param name="patience">How long the JVM may prepare itself without a sign of its engine; null for <see cref="DefaultPatience"/>.</param>
+    /// <returns>The image, at the place asked for.</returns>
+    /// <exception cref="CracException">
+    /// <see cref="CracReason.JvmRefused"/>, with what stood in the way as its findings; <see cref="CracReason.JvmNotCapable"/>;
+    /// <see cref="CracReason.JvmNotAttachable"/>; or criu's own reason, where the JVM's criu failed. The JVM goes on.
+    /// </exception>
+    public static CheckpointResult Run(
+        JvmProcess jvm, CheckpointRequest request, IProgress<CracProgress>? progress = null, CancellationToken cancellation = default, TimeSpan? patience = null)
+    {
+        ArgumentNullException.ThrowIfNull(jvm);
+        ArgumentNullException.ThrowIfNull(request);
+        cancellation.ThrowIfCancellationRequested();
+        return new JvmCheckpoint(jvm, request, progress, cancellation).Run(patience ?? DefaultPatience);
+    }
+
+    private CheckpointResult Run(TimeSpan patience)
+    {
+        Report(CracPhase.Preparing);
+        RequireFeasible();
+        JvmAttachment attachment = JvmAttachment.Open(_jvm, null, _cancellation);
+        string checkpointTo = ReadTarget(attachment);
+        using JvmImageDirectory directory = JvmImageDirectory.Prepare(_jvm, checkpointTo, _request.Force);
+        ImageStaging? staging = null;
+        try
+        {
+            staging = directory.Is(_request.ImagePath) ? null : ImageStaging.Create(_request.ImagePath, _request.Force);
+            ImageManifest manifest = DescribeImage();
+            JvmDump dump = JvmDump.Run(_jvm, attachment, directory, patience, bytes => Report(CracPhase.Dumping, bytes), _cancellation);
+            manifest = manifest with { LeaveRunning = dump.LeftRunning, CriuVersion = dump.CriuVersion };
+            Report(CracPhase.Sealing);
+            string path = Place(directory, staging, manifest);
+            directory.Keep();
+            CracImage image = CracImage.Open(path);
+            return new CheckpointResult(image, dump.LeftRunning ? [] : WaitForPids(image), [], [], []);
+        }
+        catch
+        {
+            // Where the dump was made and only the placing failed, the image stays: the process is gone.
+            if (!_isMade)
+            {
+                directory.PutBack();
+            }
+
+            if (staging is not null && !_isPlaced)
+            {
+                staging.RollBack();
+            }
+
+            throw;
+        }
+        finally
+        {
+            staging?.Dispose();
+        }
+    }
+
+    private void RequireFeasible()
+    {
+        if (_jvm.Engine is { } engine && Path.GetFileNameWithoutExtension(engine) is var name
+            && (name.Contains("warp", StringComparison.Ordinal) || name.Contains("simengine", StringComparison.Ordinal) || name.Contains("pauseengine", StringComparison.Ordinal)))
+        {
+            throw Refuse(
+                CracReason.ResourceUnsupported, $"The JVM {_jvm.ProcessId} uses the engine {engine}, whose images are not criu's.",
+                "Start it with -XX:CRaCEngine=criuengine, or use -Engine Criu.");
+        }
+
+        if (_request.Options.LeaveRunning && !_jvm.KeepsRunning)
+        {
+            throw Refuse(
+                CracReason.OptionRefused, "A JVM that checkpoints itself ends then, unless it was started to go on.",
+                "Start it with -XX:CRaCEngineOptions=keep_running=true (older builds: CRAC_CRIU_LEAVE_RUNNING=1 in its environment), or use -Engine Criu.");
+        }
+
+        Dictionary<string, object> options = _request.Options.ToNames();
+        options.Remove("leave-running");
+        options.Remove("shell-job"); // What the engine passes anyway.
+        if (options.Count > 0)
+        {
+            throw Refuse(
+                CracReason.OptionRefused, $"A JVM that checkpoints itself chooses criu's options: {string.Join(", ", options.Keys)} cannot be passed to it.",
+                "Leave them out, put them into CRAC_CRIU_OPTS in the JVM's environment when it is started, or use -Engine Criu.");
+        }
+    }
+
+    // The JVM itself is asked: an option may have come from a file, or have been changed by a restore.
+    private string ReadTarget(JvmAttachment attachment)
+    {
+        const string Flag = "CRaCCheckpointTo";
+        string? value = attachment.ReadFlag(Flag, _cancellation);
+        return value switch
+        {
+            null => throw Refuse(
+                CracReason.JvmNotCapable, $"The JVM {_jvm.ProcessId} ({_jvm.Runtime?.Version ?? "version unknown"}) does not know CRaC.",
+                "Use -Engine Criu, which freezes it as it is; or start it with a CRaC build of OpenJDK."),
+            "" => throw Refuse(
+                CracReason.JvmNotCapable, $"The JVM {_jvm.ProcessId} knows CRaC but was not started for it.",
+                "Start it with -XX:CRaCCheckpointTo=DIRECTORY, or use -Engine Criu."),
+            _ => value,
+        };
+    }
+
+    private ImageManifest DescribeImage()
+    {
+        ProcessTree tree = ProcessTree.Read(_jvm.ProcessId);
+        ProcessCommandLine command = ProcessCommandLine.Read(_jvm.ProcessId);
+        return new ImageManifest
+        {
+            Created = DateTimeOffset.UtcNow,
+            Host = HostDescription.Read(),
+            Engine = "jvm",
+            Process = new ImageManifestProcess
+            {
+                RootPid = _jvm.InnerProcessId,
+                Command = command.Arguments,
+                Executable = command.ExecutablePath,
+                WorkingDirectory = command.WorkingDirectory,
+                ProcessCount = tree.Members.Count,
+                ThreadCount = tree.ThreadIds.Count,
+                Memory = tree.ResidentBytes,
+            },
+
+            // What the engine passes to criu, and a restore without the engine has to repeat.
+            Options = new Dictionary<string, object>(StringComparer.Ordinal) { ["shell-job"] = true },
+        };
+    }
+
+    private string Place(JvmImageDirectory directory, ImageStaging? staging, ImageManifest manifest)
+    {
+        _isMade = true;
+        string made = directory.Locate() ?? throw Refuse(CracReason.ImageIncomplete, $"The JVM has ended, and {directory.OriginalPath} is not there.", null);
+        try
+        {
+            if (staging is null)
+            {
+                SealInPlace(made, manifest);
+                _isPlaced = true;
+                return directory.Describe();
+            }
+
+            // Other names rather than a move: until the new place stands, nothing is taken from the old one.
+            List<string> names = [.. new DirectoryInfo(made).EnumerateFiles().Select(static file => file.Name)];
+            foreach (string name in names)
+            {
+                string file = Path.Combine(made, name);
+                if (JvmNative.Link(file, staging.Handle, name) != 0)
+                {
+                    File.Copy(file, Path.Combine(staging.CurrentPath, name));
+                }
+            }
+
+            staging.Seal(manifest, sync: !_request.NoSync);
+            staging.Commit(sync: !_request.NoSync);
+            _isPlaced = true;
+            staging.Finish();
+            directory.Empty(names);
+            return staging.TargetPath;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CracException)
+        {
+            throw new CracException(
+                e is CracException known ? known.Reason : CracReason.SealFailed,
+                $"The JVM made its image in {directory.Describe()}, but it could not be put in place at {_request.ImagePath}: {e.Message.TrimEnd('.')}. It can be restored from where it is.",
+                (e as CracException)?.Advice ?? "Move it by hand, or restore it from there.", e)
+            {
+                Operation = Operation, ProcessId = _jvm.ProcessId, ImagePath = directory.Describe(),
+            };
+        }
+    }
+
+    private void SealInPlace(string path, ImageManifest manifest)
+    {
+        const uint PrivateFile = 0x180; // 0600
+        IReadOnlyList<ImageManifestFile> files = ImageManifest.Describe(path);
+        using SafeFileHandle file = LibC.OpenAt(
+            null, Path.Combine(path, ImageManifest.FileName), LibC.O_WRONLY | LibC.O_CREAT | LibC.O_NOFOLLOW, out int errno, PrivateFile);
+        if (errno != 0)
+        {
+            throw new IOException(LibC.Message(errno));
+        }
+
+        using SafeFileHandle directory = LibC.OpenAt(null, path, LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
+        foreach (ImageManifestFile each in files)
+        {
+            // A criu with the set-user-id bit makes them root's: then they stay as they are.
+            LibC.ChangeMode(directory, each.Name, PrivateFile);
+        }
+
+        (manifest with { Files = files }).Write(file);
+        if (_request.NoSync)
+        {
+            return;
+        }
+
+        foreach (string name in files.Select(static each => each.Name).Append(ImageManifest.FileName))
+        {
+            using SafeFileHandle each = LibC.OpenAt(directory, name, LibC.O_RDONLY | LibC.O_NOFOLLOW, out errno);
+            if (errno != 0 || (errno = LibC.Sync(each)) != 0)
+            {
+                throw new IOException($"{name}: {LibC.Message(errno)}");
+            }
+        }
+
+        LibC.Sync(directory);
+    }
+
+    private List<int> WaitForPids(CracImage image)
+    {
+        if (_request.PidTimeout <= TimeSpan.Zero || _jvm.InnerProcessId != _jvm.ProcessId)
+        {
+            return [];
+        }
+
+        Report(CracPhase.WaitingForPids);
+        try
+        {
+            return PidVacancy.Wait(image.ThreadIds, _request.PidTimeout, PidVacancy.IsZombie, _cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            // The image is made: to stop waiting is all that is left to cancel.
+            return [];
+        }
+    }
+
+    private CracException Refuse(CracReason reason, string message, string? advice) =>
+        new(reason, message, advice) { Operation = Operation, ProcessId = _jvm.ProcessId };
+
+    private void Report(CracPhase phase, long bytes = 0) => _progress?.Report(new CracProgress(phase, bytes, 0));
+}

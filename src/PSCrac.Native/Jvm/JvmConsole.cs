@@ -1,0 +1,74 @@
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
+
+namespace PSCrac.Jvm;
+
+/// <summary>
+/// What a JVM writes to its standard output and error from now on, as far as these are regular files. Older CRaC builds
+/// answer every request for a checkpoint with success and tell what went wrong on their console only.
+/// </summary>
+internal sealed class JvmConsole : IDisposable
+{
+    private const int MostRead = 1 << 20;
+
+    private readonly List<(SafeFileHandle File, long Start)> _files = [];
+
+    private JvmConsole()
+    {
+    }
+
+    /// <summary>Whether there is anything to be seen: not where the console is a terminal, a pipe or /dev/null.</summary>
+    internal bool IsVisible => _files.Count > 0;
+
+    /// <summary>Starts to watch.</summary>
+    internal static JvmConsole Watch(int processId)
+    {
+        var console = new JvmConsole();
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        foreach (int descriptor in (ReadOnlySpan<int>)[1, 2])
+        {
+            // Opened anew rather than read through the JVM's own descriptor, whose position would move.
+            string path = $"/proc/{processId}/fd/{descriptor}";
+            if (!IsRegular(path) || new FileInfo(path).LinkTarget is not { } target || !seen.Add(target))
+            {
+                continue;
+            }
+
+            SafeFileHandle file = LibC.OpenAt(null, path, LibC.O_RDONLY, out int errno);
+            if (errno != 0)
+            {
+                file.Dispose();
+                continue;
+            }
+
+            console._files.Add((file, RandomAccess.GetLength(file)));
+        }
+
+        return console;
+    }
+
+    /// <summary>All that was written since.</summary>
+    internal string ReadNew()
+    {
+        var text = new StringBuilder();
+        foreach ((SafeFileHandle file, long start) in _files)
+        {
+            long length = RandomAccess.GetLength(file) - start;
+            if (length > 0)
+            {
+                byte[] buffer = new byte[Math.Min(length, MostRead)];
+                int read = RandomAccess.Read(file, buffer, start);
+                text.Append(Encoding.UTF8.GetString(buffer, 0, read)).Append('\n');
+            }
+        }
+
+        return text.ToString();
+    }
+
+    public void Dispose() => _files.ForEach(static each => each.File.Dispose());
+
+    // A FIFO would block the open until somebody writes.
+    private static bool IsRegular(string path) =>
+        Procfs.ProcfsNative.TryStat(path, 0, out Procfs.FileStatus status, out _) && status.Type == Procfs.FileType.Regular;
+}

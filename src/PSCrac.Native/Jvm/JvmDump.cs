@@ -1,0 +1,270 @@
+using System.Diagnostics;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Criu;
+using PSCrac.Images;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Jvm;
+
+/// <summary>
+/// From the command to the finished image. A JVM's answer alone does not tell how it went: newer builds answer before
+/// criu starts, older ones always with success. What tells is that the JVM ends, what criu's log says, and what the JVM
+/// writes to its console.
+/// </summary>
+internal sealed class JvmDump
+{
+    private const string Operation = "checkpoint";
+    private const string Finished = "Dumping finished successfully";
+    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(20);
+
+    // From criu's last line until the tree that it killed is gone, and until an engine has written cppath.
+    private static readonly TimeSpan Aftermath = TimeSpan.FromSeconds(5);
+
+    private readonly JvmProcess _jvm;
+    private readonly JvmImageDirectory _directory;
+    private readonly JvmConsole _console;
+    private readonly SafeFileHandle _pidFd;
+
+    private JvmDump(JvmProcess jvm, JvmImageDirectory directory, JvmConsole console, SafeFileHandle pidFd)
+    {
+        _jvm = jvm;
+        _directory = directory;
+        _console = console;
+        _pidFd = pidFd;
+    }
+
+    /// <summary>Whether the JVM went on.</summary>
+    internal bool LeftRunning { get; private set; }
+
+    /// <summary>The version of the JVM's criu; null where its log does not tell.</summary>
+    internal string? CriuVersion { get; private set; }
+
+    /// <summary>Has the JVM checkpoint itself and waits until the image is complete.</summary>
+    /// <param name="jvm">The JVM.</param>
+    /// <param name="attachment">The way to it.</param>
+    /// <param name="directory">Where it writes to, with no image in it.</param>
+    /// <param name="patience">How long to wait for a sign of criu.</param>
+    /// <param name="written">Told how many bytes of memory pages are written, in between.</param>
+    /// <param name="cancellation">Ends the wait as long as there is no sign of criu.</param>
+    internal static JvmDump Run(
+        JvmProcess jvm, JvmAttachment attachment, JvmImageDirectory directory, TimeSpan patience, Action<long> written, CancellationToken cancellation)
+    {
+        using JvmConsole console = JvmConsole.Watch(jvm.ProcessId);
+        using SafeFileHandle pidFd = LibC.OpenPidFd(jvm.ProcessId, out int errno);
+        if (errno != 0 || !jvm.Identity.HoldsItsPid())
+        {
+            throw ProcessTree.NotFound(jvm.ProcessId);
+        }
+
+        var dump = new JvmDump(jvm, directory, console, pidFd);
+        using var answering = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+
+        // The answer may come first or last, or not at all where criu ends the JVM before it is sent.
+        Task<JvmReply?> answer = Task.Factory.StartNew(() => Ask(attachment, patience, answering.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        try
+        {
+            dump.Await(answer, patience, written, cancellation);
+            return dump;
+        }
+        finally
+        {
+            answering.Cancel();
+            answer.ContinueWith(static _ => { }, TaskScheduler.Default).Wait(CancellationToken.None);
+        }
+    }
+
+    private static JvmReply? Ask(JvmAttachment attachment, TimeSpan patience, CancellationToken cancellation)
+    {
+        try
+        {
+            return attachment.Jcmd("JDK.checkpoint", patience, cancellation);
+        }
+        catch (CracException e) when (e.Reason is CracReason.ProcessGone)
+        {
+            return null;
+        }
+    }
+
+    private void Await(Task<JvmReply?> answer, TimeSpan patience, Action<long> written, CancellationToken cancellation)
+    {
+        long lastSign = Stopwatch.GetTimestamp();
+        long finished = 0;
+        long size = 0;
+        bool answered = false;
+        while (true)
+        {
+            bool ended = LibC.WaitReadable(_pidFd, (int)Slice.TotalMilliseconds);
+            string? log = ReadLogTail(out bool begun);
+            if (ended)
+            {
+                RequireImage(log);
+                return;
+            }
+
+            if (log is not null && log.Contains(Finished, StringComparison.Ordinal))
+            {
+                // Killed by criu, or let go on: which of the two shows in a moment.
+                finished = finished == 0 ? Stopwatch.GetTimestamp() : finished;
+                if (IsLeftRunning(log, finished))
+                {
+                    LeftRunning = true;
+                    RequireImage(log);
+                    return;
+                }
+            }
+            else if (log is not null && log.Contains("Dumping FAILED", StringComparison.Ordinal))
+            {
+                throw CriuFailed();
+            }
+            else if (begun && WrittenBytes() is var bytes && bytes != size)
+            {
+                size = bytes;
+                lastSign = Stopwatch.GetTimestamp();
+                written(bytes);
+            }
+
+            if (!answered && answer.IsCompleted)
+            {
+                answered = true;
+                Judge(answer);
+            }
+
+            if (_console.ReadNew() is var text && JvmRefusal.IsIn(text))
+            {
+                throw Refused(text);
+            }
+
+            if (!begun)
+            {
+                cancellation.ThrowIfCancellationRequested();
+            }
+
+            if (finished == 0 && Stopwatch.GetElapsedTime(lastSign) > patience)
+            {
+                throw NoSign(patience);
+            }
+        }
+    }
+
+    private void Judge(Task<JvmReply?> answer)
+    {
+        // A failure to ask at all is the failure; an answer of success tells nothing yet.
+        JvmReply? reply = answer.GetAwaiter().GetResult();
+        if (reply is null)
+        {
+            return;
+        }
+
+        if (JvmRefusal.IsIn(reply.Text))
+        {
+            throw Refused(reply.Text);
+        }
+
+        if (!reply.IsSuccess || reply.Text.Contains("Unknown diagnostic command", StringComparison.Ordinal))
+        {
+            bool unknown = reply.Text.Contains("Unknown diagnostic command", StringComparison.Ordinal);
+            throw new CracException(
+                unknown ? CracReason.JvmNotCapable : CracReason.JvmRefused,
+                unknown ? $"The JVM {_jvm.ProcessId} does not know the command JDK.checkpoint." : $"The JVM {_jvm.ProcessId} did not checkpoint itself: {FirstLine(reply.Text)}",
+                unknown ? "Use -Engine Criu; or start it with a CRaC build of OpenJDK." : "Read the JVM's console.")
+            {
+                Operation = Operation, ProcessId = _jvm.ProcessId, CriuLines = Lines(reply.Text),
+            };
+        }
+    }
+
+    private bool IsLeftRunning(string log, long finished)
+    {
+        // criu writes its last line after it has let the tasks go, or after it has killed them.
+        return _jvm.KeepsRunning || Stopwatch.GetElapsedTime(finished) > Aftermath;
+    }
+
+    private void RequireImage(string? log)
+    {
+        string? path = _directory.Locate();
+        if (path is null || !File.Exists(Path.Combine(path, "inventory.img")) || log is null || !log.Contains(Finished, StringComparison.Ordinal))
+        {
+            throw new CracException(
+                CracReason.ImageIncomplete, $"The JVM {_jvm.ProcessId} ended without a finished image in {_directory.OriginalPath}.",
+                "Read the JVM's console, and dump4.log in that directory.") { Operation = Operation, ProcessId = _jvm.ProcessId, CriuLines = Lines(_console.ReadNew()) };
+        }
+
+        // An engine that is a program of its own writes cppath after criu has ended; its restore needs it.
+        long start = Stopwatch.GetTimestamp();
+        string original = Path.Combine(path, JvmImageDirectory.OriginalPathName);
+        while (_jvm.Runtime is { WritesImagePath: true } && new FileInfo(original) is not { Exists: true, Length: > 0 } && Stopwatch.GetElapsedTime(start) < Aftermath)
+        {
+            Thread.Sleep(Slice);
+        }
+
+        CriuVersion = DumpLog.FindVersion(new DirectoryImageSource(path));
+    }
+
+    // The log's last lines; null without a log. The directory had none before, so what is there is this run's.
+    private string? ReadLogTail(out bool begun)
+    {
+        const int Tail = 4096;
+        begun = false;
+        if (_directory.Locate() is not { } path)
+        {
+            return null;
+        }
+
+        try
+        {
+            using FileStream log = new(Path.Combine(path, JvmImageDirectory.LogName), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            begun = true;
+            log.Seek(-Math.Min(Tail, log.Length), SeekOrigin.End);
+            using var reader = new StreamReader(log);
+            return reader.ReadToEnd();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private long WrittenBytes() => _directory.Locate() is { } path
+        ? new DirectoryInfo(path).EnumerateFiles("pages-*.img").Sum(static file => file.Length)
+        : 0;
+
+    private CracException Refused(string text)
+    {
+        IReadOnlyList<CracFinding> findings = JvmRefusal.Parse(text, _jvm);
+        string more = findings.Count > 1 ? $", and {findings.Count - 1} more" : string.Empty;
+        return new CracException(
+            CracReason.JvmRefused, $"The JVM {_jvm.ProcessId} refused the checkpoint: {findings[0].What}{more}. {findings[0].Why}", findings[0].Mend)
+        {
+            Operation = Operation, ProcessId = _jvm.ProcessId, Findings = findings, CriuLines = [.. findings.Select(static finding => finding.What)],
+        };
+    }
+
+    // The log is in the directory that is about to be cleared, so a copy is kept where criu's logs are.
+    private CracException CriuFailed()
+    {
+        string source = Path.Combine(_directory.Locate()!, JvmImageDirectory.LogName);
+        using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{_jvm.ProcessId}", null);
+        File.Copy(source, work.LogPath);
+        string? kept = work.Keep();
+        return KnownFailures.Explain(Operation, _jvm.ProcessId, _directory.Describe(), kept, CriuLog.ReadErrors(work.LogPath));
+    }
+
+    private CracException NoSign(TimeSpan patience) => new(
+        CracReason.TimedOut,
+        $"The JVM {_jvm.ProcessId} took the command, but within {patience.TotalSeconds:0.#} s there was no sign of its criu.",
+        _console.IsVisible
+            ? "Its console tells nothing either: its application may still prepare itself. Get-CracImage shows whether an image has come."
+            : "Read the JVM's console: older builds tell there, and there only, what they refuse.")
+    {
+        Operation = Operation, ProcessId = _jvm.ProcessId,
+    };
+
+    private static string FirstLine(string text) => Lines(text).FirstOrDefault() ?? "it gave no reason";
+
+    private static List<string> Lines(string text)
+    {
+        const int Most = 12;
+        return [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Take(Most)];
+    }
+}

@@ -1,0 +1,118 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Images;
+using PSCrac.Interop;
+
+namespace PSCrac.Jvm;
+
+/// <summary>What an image that a JVM took of itself says about that JVM.</summary>
+internal sealed class JvmImage
+{
+    private const string Library = "/libjvm.so";
+    private const string PerfData = "perfdata";
+    private const int LongestPath = 4096;
+
+    private readonly CracImage _image;
+
+    private JvmImage(CracImage image, JavaRuntime? runtime, string? home, bool isMusl)
+    {
+        _image = image;
+        Runtime = runtime;
+        Home = home;
+        IsMusl = isMusl;
+    }
+
+    /// <summary>The runtime the image was made by; null where it is not here any more.</summary>
+    internal JavaRuntime? Runtime { get; }
+
+    /// <summary>The folder that the runtime was in; null where the image has no libjvm.so.</summary>
+    internal string? Home { get; }
+
+    /// <summary>Whether the runtime's C library is musl.</summary>
+    internal bool IsMusl { get; }
+
+    /// <summary>
+    /// Whether a JVM took the image of itself and sleeps in it. The newer engines leave no cppath, but their log has a name
+    /// that nobody else gives it.
+    /// </summary>
+    internal static bool IsOf(CracImage image) =>
+        image.Engine == CracEngine.Jvm || (image.Manifest is null && image.Source.Contains(JvmImageDirectory.LogName));
+
+    /// <summary>Reads which files the image's processes had open or mapped.</summary>
+    internal static JvmImage Read(CracImage image)
+    {
+        string? home = null;
+        bool musl = false;
+
+        // All in one file since criu 3.13, in one of their own before.
+        foreach (string name in (ReadOnlySpan<string>)["files.img", "reg-files.img"])
+        {
+            if (!image.Source.Contains(name))
+            {
+                continue;
+            }
+
+            foreach (CracImageEntry entry in new ImageContentReader(image, payloadLimit: 0).ReadFile(name))
+            {
+                CracImageRecord record = entry.Value.TryGetValue("reg", out object? inner) && inner is CracImageRecord regular ? regular : entry.Value;
+                if (!record.TryGetValue("name", out object? value) || value is not string path)
+                {
+                    continue;
+                }
+
+                musl |= Path.GetFileName(path).StartsWith("ld-musl-", StringComparison.Ordinal);
+                if (home is null && path.EndsWith(Library, StringComparison.Ordinal))
+                {
+                    home = HomeOf(path);
+                }
+            }
+        }
+
+        JavaRuntime? runtime = home is null ? null : JavaRuntime.TryOpen(home);
+        return new JvmImage(image, runtime, home, musl || runtime is { IsMusl: true });
+    }
+
+    /// <summary>
+    /// The file of performance counters that the older engines put into the image, with criu's key for it. The image knows
+    /// it by the path that cppath tells, which is why cppath stays as it is when an image is moved. Null without one.
+    /// </summary>
+    internal (SafeFileHandle File, string Key)? OpenPerfData()
+    {
+        string path = Path.Combine(_image.Path, PerfData);
+        if (!File.Exists(path) || !File.Exists(Path.Combine(_image.Path, JvmImageDirectory.OriginalPathName)))
+        {
+            return null;
+        }
+
+        using ImageFile original = _image.Source.Open(JvmImageDirectory.OriginalPathName);
+        byte[] text = new byte[Math.Min(original.Length, LongestPath)];
+        original.ReadExactlyAt(0, text);
+        SafeFileHandle file = LibC.OpenAt(null, path, LibC.O_RDWR | LibC.O_NOFOLLOW, out int errno);
+        if (errno != 0)
+        {
+            file.Dispose();
+            throw new CracException(
+                CracReason.PermissionDenied, $"The image's file {PerfData} cannot be opened for writing: {LibC.Message(errno)}.", "Run as the image's owner.")
+            {
+                Operation = "restore", ImagePath = _image.Path, FileName = PerfData,
+            };
+        }
+
+        // criu's key of a file is its path without the first slash.
+        return (file, string.Create(CultureInfo.InvariantCulture, $"{Encoding.UTF8.GetString(text).Trim('/')}/{PerfData}"));
+    }
+
+    private static string? HomeOf(string library)
+    {
+        for (string? folder = Path.GetDirectoryName(library); !string.IsNullOrEmpty(folder); folder = Path.GetDirectoryName(folder))
+        {
+            if (Path.GetFileName(folder) == "lib")
+            {
+                return Path.GetDirectoryName(folder);
+            }
+        }
+
+        return null;
+    }
+}

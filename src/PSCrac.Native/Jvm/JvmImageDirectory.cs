@@ -1,0 +1,224 @@
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Images;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Jvm;
+
+/// <summary>
+/// The directory that a JVM writes its image to. Its path is fixed by the option that the JVM was started with, is the
+/// JVM's own (working directory, mount namespace) and may hold patterns. criu writes over what is there, so an image of
+/// before is moved aside first, and back when the checkpoint fails.
+/// </summary>
+internal sealed class JvmImageDirectory : IDisposable
+{
+    /// <summary>criu's log, under the name that every CRaC engine gives it.</summary>
+    internal const string LogName = "dump4.log";
+
+    /// <summary>Where the older engines write the path that the image had when it was made.</summary>
+    internal const string OriginalPathName = "cppath";
+
+    private readonly SafeFileHandle _parent;
+    private readonly string _name;
+    private readonly bool _isPattern;
+    private readonly HashSet<string> _siblings = new(StringComparer.Ordinal);
+    private readonly bool _existed;
+    private string? _aside;
+
+    private JvmImageDirectory(SafeFileHandle parent, string name, bool isPattern, string original, string? lasting)
+    {
+        _parent = parent;
+        _name = name;
+        _isPattern = isPattern;
+        OriginalPath = original;
+        LastingParent = lasting;
+        if (isPattern)
+        {
+            _siblings.UnionWith(Names());
+        }
+
+        _existed = !isPattern && Directory.Exists(PathOf(name));
+    }
+
+    /// <summary>The path as the JVM has it; for patterns, with them.</summary>
+    internal string OriginalPath { get; }
+
+    // The folder above, by a path that means the same here when the JVM is gone; null where it lies in another mount namespace.
+    private string? LastingParent { get; }
+
+    /// <summary>Finds the directory and moves what is in the way aside.</summary>
+    /// <param name="jvm">The JVM.</param>
+    /// <param name="checkpointTo">What its option says.</param>
+    /// <param name="force">Whether an image that is there may be replaced.</param>
+    /// <exception cref="CracException"><see cref="CracReason.ImageExists"/>, <see cref="CracReason.FileMissing"/>, <see cref="CracReason.ResourceUnsupported"/>.</exception>
+    internal static JvmImageDirectory Prepare(JvmProcess jvm, string checkpointTo, bool force)
+    {
+        using ProcessDirectory process = ProcessDirectory.TryOpen(jvm.ProcessId) ?? throw ProcessTree.NotFound(jvm.ProcessId);
+        if (checkpointTo.Contains("://", StringComparison.Ordinal))
+        {
+            throw Unsupported(jvm, checkpointTo, "is no directory");
+        }
+
+        // Relative to the working directory; a deleted one leads nowhere.
+        string original = Path.TrimEndingDirectorySeparator(Path.GetFullPath(checkpointTo, process.ReadLink("cwd") ?? "/"));
+        string? parentPath = Path.GetDirectoryName(original);
+        string name = Expand(Path.GetFileName(original), jvm, out bool isPattern);
+        if (parentPath is null || parentPath.Contains('%', StringComparison.Ordinal))
+        {
+            throw Unsupported(jvm, checkpointTo, "has a pattern above its last part, so its place is not known beforehand");
+        }
+
+        bool sameMounts = process.ReadLink("root") == "/"
+            && ProcessDirectory.TryOpen(Environment.ProcessId) is { } own && SharesMounts(process, own);
+        SafeFileHandle parent = LibC.OpenAt(null, $"/proc/{jvm.ProcessId}/root{parentPath}", LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
+        if (errno != 0)
+        {
+            parent.Dispose();
+            throw new CracException(
+                CracReason.FileMissing, $"The JVM {jvm.ProcessId} checkpoints to {original}, and the folder above cannot be opened: {LibC.Message(errno)}.",
+                "Make that folder; the JVM makes only the last part of the path.") { Operation = "checkpoint", ProcessId = jvm.ProcessId };
+        }
+
+        var directory = new JvmImageDirectory(parent, name, isPattern, original, sameMounts ? parentPath : null);
+        try
+        {
+            directory.MoveAside(jvm, force);
+            return directory;
+        }
+        catch
+        {
+            directory.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Whether a path here is this very directory.</summary>
+    internal bool Is(string path) =>
+        LastingParent is not null && !_isPattern && Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)) == Path.Combine(LastingParent, _name);
+
+    /// <summary>The directory by a path that is good for as long as this object is; null where the JVM has not made it yet.</summary>
+    internal string? Locate()
+    {
+        if (!_isPattern)
+        {
+            string path = PathOf(_name);
+            return Directory.Exists(path) ? path : null;
+        }
+
+        // A name made of the time or at random: the one that appeared and has criu's log in it.
+        string? found = Names().FirstOrDefault(name => !_siblings.Contains(name) && File.Exists(Path.Combine(PathOf(name), LogName)));
+        return found is null ? null : PathOf(found);
+    }
+
+    /// <summary>The directory by a path that stays good, for messages: the JVM's own one where it cannot be reached from here.</summary>
+    internal string Describe() =>
+        LastingParent is null ? OriginalPath : Path.Combine(LastingParent, Path.GetFileName(Locate() ?? _name));
+
+    /// <summary>Removes the image of before; the checkpoint stands.</summary>
+    internal void Keep()
+    {
+        if (_aside is not null)
+        {
+            Directory.Delete(PathOf(_aside), recursive: true);
+            _aside = null;
+        }
+    }
+
+    /// <summary>Removes what a failed checkpoint has left, and puts the image of before back.</summary>
+    internal void PutBack()
+    {
+        if ((!_existed || _aside is not null) && Locate() is { } failed)
+        {
+            Directory.Delete(failed, recursive: true);
+        }
+
+        if (_aside is not null && LibC.Rename(_parent, _aside, _name, LibC.RENAME_NOREPLACE) == 0)
+        {
+            _aside = null;
+        }
+    }
+
+    /// <summary>Removes the image's files after they have been given another place, and the directory where it was made for them.</summary>
+    internal void Empty(IEnumerable<string> names)
+    {
+        if (Locate() is not { } path)
+        {
+            return;
+        }
+
+        foreach (string name in names)
+        {
+            File.Delete(Path.Combine(path, name));
+        }
+
+        if (!_existed && !Directory.EnumerateFileSystemEntries(path).Any())
+        {
+            Directory.Delete(path);
+        }
+    }
+
+    public void Dispose() => _parent.Dispose();
+
+    private void MoveAside(JvmProcess jvm, bool force)
+    {
+        string path = PathOf(_name);
+        if (_isPattern || !Directory.Exists(path) || !Directory.EnumerateFileSystemEntries(path).Any())
+        {
+            return;
+        }
+
+        bool isImage = CracImage.IsImageDirectory(path);
+        if (isImage && !force)
+        {
+            throw new CracException(
+                CracReason.ImageExists, $"The JVM {jvm.ProcessId} checkpoints to {OriginalPath}, where there is an image already.",
+                "Replace it with -Force, or move it away.") { Operation = "checkpoint", ProcessId = jvm.ProcessId, ImagePath = OriginalPath };
+        }
+
+        bool isLeftover = File.Exists(Path.Combine(path, LogName));
+        if (!isImage && !isLeftover)
+        {
+            return;
+        }
+
+        string aside = $".pscrac-{Guid.NewGuid():N}.before";
+        int errno = LibC.Rename(_parent, _name, aside, LibC.RENAME_NOREPLACE);
+        if (errno != 0)
+        {
+            // A mount point, such as a container's volume, cannot be renamed.
+            throw new CracException(
+                CracReason.ImageExists, $"The JVM {jvm.ProcessId} checkpoints to {OriginalPath}, and the image there cannot be moved aside: {LibC.Message(errno)}.",
+                "Empty the directory, and try again.") { Operation = "checkpoint", ProcessId = jvm.ProcessId, ImagePath = OriginalPath };
+        }
+
+        _aside = aside;
+    }
+
+    private IEnumerable<string> Names() => Directory.EnumerateDirectories(PathOf(".")).Select(static path => Path.GetFileName(path)!);
+
+    // Through the descriptor: the JVM's mount namespace can end with the JVM, and what is open in it stays.
+    private string PathOf(string name) => $"/proc/self/fd/{_parent.DangerousGetHandle()}/{name}";
+
+    // %p is the pid, %% a percent sign (openjdk/crac: crac::interpolate_checkpoint_location). A name with any other pattern
+    // is left as it is.
+    private static string Expand(string name, JvmProcess jvm, out bool isPattern)
+    {
+        const char Percent = '\0';
+        string expanded = name.Replace("%%", Percent.ToString(), StringComparison.Ordinal)
+            .Replace("%p", jvm.InnerProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal);
+        isPattern = expanded.Contains('%', StringComparison.Ordinal);
+        return isPattern ? name : expanded.Replace(Percent, '%');
+    }
+
+    private static bool SharesMounts(ProcessDirectory process, ProcessDirectory own)
+    {
+        using (own)
+        {
+            return ProcessNamespaces.TryRead(process) is { } theirs && ProcessNamespaces.TryRead(own) is { } ours && theirs.Shares(NamespaceKind.Mount, ours);
+        }
+    }
+
+    private static CracException Unsupported(JvmProcess jvm, string checkpointTo, string why) => new(
+        CracReason.ResourceUnsupported, $"The JVM {jvm.ProcessId} checkpoints to {checkpointTo}, which {why}.",
+        "Start it with a plain directory in -XX:CRaCCheckpointTo, or use -Engine Criu.") { Operation = "checkpoint", ProcessId = jvm.ProcessId };
+}

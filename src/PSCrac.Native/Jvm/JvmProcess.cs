@@ -1,0 +1,173 @@
+using PSCrac.Jvm;
+using PSCrac.Procfs;
+
+namespace PSCrac;
+
+/// <summary>
+/// A process in which a HotSpot JVM runs: libjvm.so is mapped. Read from proc and from the runtime's files alone; the JVM
+/// itself is not asked, and notices nothing.
+/// </summary>
+public sealed record JvmProcess
+{
+    private const string Library = "/libjvm.so";
+
+    /// <summary>The pid, as seen from here.</summary>
+    public required int ProcessId { get; init; }
+
+    /// <summary>The pid that the JVM sees itself under; another one in a pid namespace.</summary>
+    public required int InnerProcessId { get; init; }
+
+    /// <summary>The runtime; its paths are the process's own. Null where its folder cannot be seen or has been removed.</summary>
+    public JavaRuntime? Runtime { get; init; }
+
+    /// <summary>The command line, the program first.</summary>
+    public required IReadOnlyList<string> Arguments { get; init; }
+
+    /// <summary>The directory that the JVM was told to checkpoint to, as it was written (-XX:CRaCCheckpointTo); null where it was not told, or in a file of options.</summary>
+    public string? CheckpointTo { get; init; }
+
+    /// <summary>The engine it was told to use (-XX:CRaCEngine); null for its default, which is criu on Linux.</summary>
+    public string? Engine { get; init; }
+
+    /// <summary>Whether it was told to go on after a checkpoint rather than to end.</summary>
+    public bool KeepsRunning { get; init; }
+
+    /// <summary>Whether it takes no commands from outside (-XX:+DisableAttachMechanism).</summary>
+    public bool IsAttachDisabled { get; init; }
+
+    /// <summary>Whether it keeps note of who opened what, to say so when it refuses a checkpoint (-Djdk.crac.collect-fd-stacktraces=true).</summary>
+    public bool CollectsStackTraces { get; init; }
+
+    /// <summary>What its runtime can do of CRaC.</summary>
+    public CracSupport Support => Runtime?.Support ?? CracSupport.Unknown;
+
+    /// <summary>Whether it can be asked to checkpoint itself, as far as can be told without asking it.</summary>
+    public bool IsCoordinated => CheckpointTo is not null && Support is not CracSupport.None;
+
+    /// <summary>Which process is meant, whoever has the pid later.</summary>
+    public required ProcessIdentity Identity { get; init; }
+
+    /// <summary>Whether options may stand in files that were not read.</summary>
+    internal bool HasOptionFiles { get; init; }
+
+    /// <summary>The file of performance counters that it has mapped; null without one.</summary>
+    internal string? PerfDataFile { get; init; }
+
+    /// <summary>Looks whether a process is a HotSpot JVM.</summary>
+    /// <param name="processId">A pid, as seen from here.</param>
+    /// <returns>The JVM; null where the process is none, is gone, or may not be looked into.</returns>
+    public static JvmProcess? TryDetect(int processId)
+    {
+        using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
+        if (directory is null
+            || ProcessStatus.TryRead(directory) is not { HasEnded: false } status
+            || MemoryMap.TryRead(directory, namedOnly: true) is not { } areas)
+        {
+            return null;
+        }
+
+        // OpenJ9 has a libjvm.so too, which only passes on to its own library.
+        MemoryArea? library = areas.FirstOrDefault(static area => area.Path.EndsWith(Library, StringComparison.Ordinal));
+        if (library is null || areas.Exists(static area => area.Path.Contains("/libj9vm", StringComparison.Ordinal))
+            || ProcessCommandLine.TryRead(directory) is not { } command)
+        {
+            return null;
+        }
+
+        JvmArguments arguments = JvmArguments.Parse(command.Arguments, ReadEnvironment(directory));
+        return new JvmProcess
+        {
+            ProcessId = processId,
+            InnerProcessId = status.InnermostProcessId,
+            Identity = status.Identity,
+            Runtime = FindRuntime(processId, library.Path),
+            Arguments = command.Arguments,
+            CheckpointTo = arguments.CheckpointTo,
+            Engine = arguments.Engine,
+            KeepsRunning = arguments.KeepsRunning,
+            IsAttachDisabled = arguments.AttachDisabled,
+            CollectsStackTraces = arguments.CollectsStackTraces,
+            HasOptionFiles = arguments.HasOptionFiles,
+            PerfDataFile = areas.FirstOrDefault(static area => area.IsShared && area.Path.Contains("/hsperfdata_", StringComparison.Ordinal))?.Path,
+        };
+    }
+
+    /// <summary>
+    /// What there is to say before a checkpoint that criu takes without the JVM's help: what the JVM's own way would have
+    /// given, and what may be in the way of the restore.
+    /// </summary>
+    public IReadOnlyList<CracFinding> Examine()
+    {
+        var findings = new List<CracFinding>();
+        if (!IsCoordinated)
+        {
+            bool capable = Support is CracSupport.Criu or CracSupport.Warp;
+            findings.Add(new CracFinding
+            {
+                Severity = CracFindingSeverity.Note,
+                ProcessId = ProcessId,
+                Reason = CracReason.JvmNotCapable,
+                What = $"JVM {Runtime?.Version ?? "of unknown version"} without CRaC",
+                Why = "criu freezes it as it is. With CRaC its application would be told beforehand and afterwards: it could close connections, take new settings and see that time has passed.",
+                Mend = capable
+                    ? "Start it with -XX:CRaCCheckpointTo=DIRECTORY; its runtime knows CRaC."
+                    : "Nothing, where a plain freeze will do; else start it with a CRaC build of OpenJDK and -XX:CRaCCheckpointTo=DIRECTORY.",
+            });
+        }
+
+        if (PerfDataFile is { } file)
+        {
+            findings.Add(new CracFinding
+            {
+                Severity = CracFindingSeverity.Warning,
+                ProcessId = ProcessId,
+                Reason = CracReason.FileMissing,
+                What = $"performance counters in {file}",
+                Why = "The restore needs this file, and every java that starts in the meantime removes it as that of a JVM which has ended.",
+                Mend = "Start the JVM with -XX:+PerfDisableSharedMem or -XX:-UsePerfData.",
+            });
+        }
+
+        return findings;
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"JVM {Runtime?.Version} ({ProcessId})";
+
+    // .../lib/server/libjvm.so; JDK 8 has its architecture in between.
+    private static JavaRuntime? FindRuntime(int processId, string library)
+    {
+        for (string? folder = Path.GetDirectoryName(library); !string.IsNullOrEmpty(folder); folder = Path.GetDirectoryName(folder))
+        {
+            if (Path.GetFileName(folder) == "lib" && Path.GetDirectoryName(folder) is { } home)
+            {
+                return JavaRuntime.TryOpen(home, $"/proc/{processId}/root{home}");
+            }
+        }
+
+        return null;
+    }
+
+    private static Dictionary<string, string>? ReadEnvironment(ProcessDirectory directory)
+    {
+        if (!directory.TryRead("environ", out ProcText text))
+        {
+            return null;
+        }
+
+        using (text)
+        {
+            var variables = new Dictionary<string, string>(StringComparer.Ordinal);
+            foreach (string variable in ProcessCommandLine.SplitAtNul(text.Bytes))
+            {
+                int equals = variable.IndexOf('=', StringComparison.Ordinal);
+                if (equals > 0)
+                {
+                    variables[variable[..equals]] = variable[(equals + 1)..];
+                }
+            }
+
+            return variables;
+        }
+    }
+}

@@ -1,0 +1,140 @@
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Checkpointing;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Jvm;
+
+/// <summary>
+/// Brings back a JVM that checkpointed itself. It sleeps in its image until a signal with a number tells it to go on
+/// (openjdk/crac: libcriuengine/criuengine.cpp); a restore that leaves the signal out leaves it asleep.
+/// </summary>
+public static class JvmRestore
+{
+    private const string Operation = "restore";
+
+    /// <summary>Whether an image is to be restored by this class rather than by <see cref="Restore"/>.</summary>
+    /// <param name="choice">What the caller asked for. It does not matter for an image of a sleeping JVM, which has to be woken either way.</param>
+    /// <param name="image">The image.</param>
+    /// <exception cref="CracException"><see cref="CracReason.JvmNotCapable"/>: the JVM's way was asked for, and the image is none of a JVM's.</exception>
+    public static bool Applies(CracEngineChoice choice, CracImage image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        bool isJvm = JvmImage.IsOf(image);
+        return isJvm || choice != CracEngineChoice.Jvm ? isJvm : throw new CracException(
+            CracReason.JvmNotCapable, $"The image {image.Path} was not taken by a JVM of itself.", "Leave out -Engine, or use -Engine Criu.")
+        {
+            Operation = Operation, ImagePath = image.Path,
+        };
+    }
+
+    /// <summary>Restores a JVM.</summary>
+    /// <param name="request">What and how.</param>
+    /// <param name="progress">Told of the phases; null for nobody.</param>
+    /// <param name="cancellation">Ends the restore; nothing of it is left.</param>
+    /// <returns>The JVM, running.</returns>
+    /// <exception cref="CracException">It failed, and nothing of it runs.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled, with the same outcome.</exception>
+    public static CracRestoredProcess Run(JvmRestoreRequest request, IProgress<CracProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        cancellation.ThrowIfCancellationRequested();
+        JvmImage jvm = JvmImage.Read(request.Image);
+        JavaRuntime? runtime = request.JavaPath is null ? jvm.Runtime : JavaRuntime.TryFind(request.JavaPath);
+        bool isChanged = request.MainClass is not null || request.Properties.Count > 0 || request.JavaOptions.Count > 0;
+        bool isCapable = runtime is { Support: not (CracSupport.None or CracSupport.Simulated) } && File.Exists(request.JavaPath ?? runtime.Executable);
+        bool byJava = request.Engine switch
+        {
+            CracEngineChoice.Jvm => true,
+            CracEngineChoice.Criu => false,
+            _ => isCapable || isChanged || request.JavaPath is not null,
+        };
+        if (!byJava)
+        {
+            return isChanged ? throw Refuse(
+                request, CracReason.OptionRefused, "Only java can pass new arguments and properties on: their form is a matter between one build of the JVM and itself.",
+                "Leave out -Engine Criu, or the arguments and properties.") : ByCriu(request, jvm, progress, cancellation);
+        }
+
+        if (!isCapable)
+        {
+            string where = request.JavaPath ?? (jvm.Home is null ? "a java that the image does not name" : Path.Combine(jvm.Home, "bin", "java"));
+            throw Refuse(
+                request, CracReason.JvmNotCapable, $"The image is to be restored by {where}, which is not there or does not know CRaC.",
+                "Install the runtime that made the image at the same place, name its java, or use -Engine Criu.");
+        }
+
+        if (request.MainClass is null && request.Arguments.Count > 0)
+        {
+            throw Refuse(
+                request, CracReason.OptionRefused, "New arguments are those of a new main class, and none is named.",
+                "Name the class whose main method is to be called with them.");
+        }
+
+        RequirePids(request, progress, cancellation);
+        return JavaLaunch.Run(request, request.JavaPath ?? runtime!.Executable, progress, cancellation);
+    }
+
+    private static CracRestoredProcess ByCriu(JvmRestoreRequest request, JvmImage jvm, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    {
+        (SafeFileHandle File, string Key)? perfData = jvm.OpenPerfData();
+        using SafeFileHandle? opened = perfData?.File;
+        CracRestoredProcess restored = Restore.Run(
+            new RestoreRequest
+            {
+                Image = request.Image,
+
+                // The engine took the image as a shell job's, and without a manifest nothing else says so.
+                Options = request.Options with { ShellJob = request.Options.ShellJob ?? true },
+                AsChild = request.AsChild,
+                PidTimeout = request.PidTimeout,
+                CriuPath = request.CriuPath,
+                Inherited = perfData is { } found ? [(found.File, found.Key)] : [],
+            },
+            progress,
+            cancellation);
+        Wake(restored, jvm);
+        return restored;
+    }
+
+    // SIGRTMIN + 2, and 0 for "no new parameters". The first real-time signals are the C library's own: two of glibc's,
+    // three of musl's (signal(7); musl's src/internal/pthread_impl.h).
+    private static void Wake(CracRestoredProcess restored, JvmImage jvm)
+    {
+        const int NoParameters = 0;
+        int signal = (jvm.IsMusl ? 35 : 34) + 2;
+        using SafeFileHandle pidFd = LibC.OpenPidFd(restored.Id, out int errno);
+        errno = errno != 0 ? errno : JvmNative.Queue(pidFd, signal, NoParameters);
+        if (errno != 0)
+        {
+            restored.Dispose();
+            throw new CracException(
+                errno == LibC.ESRCH ? CracReason.ProcessGone : CracReason.PermissionDenied,
+                $"The JVM was restored as process {restored.Id}, but could not be woken: {LibC.Message(errno)}.",
+                $"Wake it with: kill -s {signal} {restored.Id}, as root; or end it.")
+            {
+                Operation = Operation, ProcessId = restored.Id, ImagePath = restored.ImagePath,
+            };
+        }
+    }
+
+    // java's engine would find out as well, but only in criu's words.
+    private static void RequirePids(JvmRestoreRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    {
+        progress?.Report(new CracProgress(CracPhase.WaitingForPids, 0, 0));
+        List<int> taken = PidVacancy.Wait(request.Image.ThreadIds, request.PidTimeout, PidVacancy.IsZombie, cancellation);
+        if (taken.Count > 0)
+        {
+            string holder = ProcessStatus.TryRead(taken[0]) is { } status ? $"'{status.CommandName}'" : "another process's thread";
+            throw new CracException(
+                CracReason.PidInUse, $"Process id {taken[0]} of the image belongs to {holder}.",
+                $"End it with Stop-Process -Id {taken[0]}, or wait for it with Wait-Process -Id {taken[0]}, and restore again.")
+            {
+                Operation = Operation, ProcessId = taken[0], ImagePath = request.Image.Path,
+            };
+        }
+    }
+
+    private static CracException Refuse(JvmRestoreRequest request, CracReason reason, string message, string advice) =>
+        new(reason, message, advice) { Operation = Operation, ImagePath = request.Image.Path };
+}

@@ -1,0 +1,47 @@
+using PSCrac.Criu;
+
+namespace PSCrac.Jvm;
+
+/// <summary>What to restore of a JVM that checkpointed itself, and how.</summary>
+public sealed record JvmRestoreRequest
+{
+    /// <summary>The image.</summary>
+    public required CracImage Image { get; init; }
+
+    /// <summary>
+    /// <see cref="CracEngineChoice.Jvm"/>: by <c>java -XX:CRaCRestoreFrom</c>, with the runtime that made the image.
+    /// <see cref="CracEngineChoice.Criu"/>: by criu, and then woken as the JVM's engine would.
+    /// <see cref="CracEngineChoice.Auto"/>: by java where it is there and knows CRaC, or new arguments or properties are given.
+    /// </summary>
+    public CracEngineChoice Engine { get; init; }
+
+    /// <summary>The <c>java</c> to restore with; null for that of the runtime that made the image. Another build cannot restore it.</summary>
+    public string? JavaPath { get; init; }
+
+    /// <summary>A class whose main method is called, with <see cref="Arguments"/>, once the application is back; null for none.</summary>
+    public string? MainClass { get; init; }
+
+    /// <summary>The arguments of <see cref="MainClass"/>.</summary>
+    public IReadOnlyList<string> Arguments { get; init; } = [];
+
+    /// <summary>System properties to set or change before the application is told that it is back.</summary>
+    public IReadOnlyDictionary<string, string> Properties { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Further options for <c>java</c>, such as <c>-XX:CRaCEngineOptions=…</c>; only those that a JVM takes at a restore.</summary>
+    public IReadOnlyList<string> JavaOptions { get; init; } = [];
+
+    /// <summary>criu's options, for a restore by criu; what is null in them is taken from the image's manifest.</summary>
+    public RestoreOptions Options { get; init; } = new();
+
+    /// <summary>Whether <see cref="CracRestoredProcess.WaitForExit"/> is to give the exit code.</summary>
+    public bool AsChild { get; init; }
+
+    /// <summary>How long to wait for pids that are on their way out.</summary>
+    public TimeSpan PidTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long java may take until the application runs.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>The criu to use; null to look for it, or with java for the one that the runtime brings along.</summary>
+    public string? CriuPath { get; init; }
+}

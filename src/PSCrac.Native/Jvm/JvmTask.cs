@@ -1,0 +1,62 @@
+using PSCrac.Procfs;
+
+namespace PSCrac.Jvm;
+
+/// <summary>What has to be known of a process before it is signalled: who it is, and whether SIGQUIT would end it.</summary>
+internal readonly record struct JvmTask
+{
+    /// <summary>The effective user id.</summary>
+    internal required uint User { get; init; }
+
+    /// <summary>The effective group id.</summary>
+    internal required uint Group { get; init; }
+
+    /// <summary>The signals that it handles itself, one bit each, signal 1 the lowest (SigCgt of /proc/PID/status, proc(5)).</summary>
+    internal required ulong Caught { get; init; }
+
+    /// <summary>Whether it stands still: stopped by a signal or by a tracer.</summary>
+    internal required bool IsStopped { get; init; }
+
+    /// <summary>Whether it takes SIGQUIT as a JVM does. Without a handler the signal would end it.</summary>
+    internal bool CatchesQuit => (Caught & (1UL << (JvmNative.SIGQUIT - 1))) != 0;
+
+    /// <summary>Reads it; null when the process is gone, or has become another one.</summary>
+    internal static JvmTask? TryRead(ProcessIdentity process)
+    {
+        using ProcessDirectory? directory = ProcessDirectory.TryOpen(process.ProcessId);
+        if (directory is null
+            || ProcessStatus.TryReadStat(directory) is not { HasEnded: false } stat || stat.Identity != process
+            || !directory.TryRead("status", out ProcText text))
+        {
+            return null;
+        }
+
+        uint user = 0, group = 0;
+        ulong caught = 0;
+        using (text)
+        {
+            var lines = new AsciiReader(text.Bytes);
+            while (lines.TryReadLine(out ReadOnlySpan<byte> line))
+            {
+                var words = new AsciiReader(line);
+                ReadOnlySpan<byte> key = words.ReadUntil((byte)':');
+                if (key.SequenceEqual("Uid"u8))
+                {
+                    words.Skip(1);
+                    user = (uint)words.ReadUInt64();
+                }
+                else if (key.SequenceEqual("Gid"u8))
+                {
+                    words.Skip(1);
+                    group = (uint)words.ReadUInt64();
+                }
+                else if (key.SequenceEqual("SigCgt"u8))
+                {
+                    caught = words.ReadHex();
+                }
+            }
+        }
+
+        return new JvmTask { User = user, Group = group, Caught = caught, IsStopped = stat.State is ProcessState.Stopped or ProcessState.TracingStop };
+    }
+}

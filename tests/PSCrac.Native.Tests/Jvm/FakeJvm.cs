@@ -1,0 +1,123 @@
+using PSCrac.Tests.Support;
+using PSCrac.Checkpointing;
+using PSCrac.Jvm;
+
+namespace PSCrac.Tests.Jvm;
+
+/// <summary>
+/// The stand-in for a CRaC JVM (crac_jvm.py), running from a folder laid out as a Java runtime. Everything goes with the
+/// test, restored or not.
+/// </summary>
+internal sealed class FakeJvm : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly TestProgram _program;
+
+    private FakeJvm(string modes, string? user, IReadOnlyDictionary<string, string>? environment, string[]? options)
+    {
+        Home = _folder.At("jdk");
+        LayOut(libraryEngine: modes.Contains("library-engine", StringComparison.Ordinal), none: modes.Contains("no-crac", StringComparison.Ordinal));
+        List<string> command = [$"FAKE_JVM={modes}", $"CRAC_CRIU_PATH={CriuProgram.Path}"];
+        command.AddRange((environment ?? new Dictionary<string, string>()).Select(static each => $"{each.Key}={each.Value}"));
+        command.AddRange([Path.Combine(Home, "bin", "java"), .. options ?? [$"-XX:CRaCCheckpointTo={Target}", "Main"]]);
+        if (user is not null)
+        {
+            File.SetUnixFileMode(_folder.FullPath, (UnixFileMode)0b111_101_101);
+            command.InsertRange(0, ["setpriv", $"--reuid={user}", $"--regid={user}", "--clear-groups", "env"]);
+            _program = TestProgram.Start(command[0], command[1..]);
+        }
+        else
+        {
+            _program = TestProgram.Start("env", command);
+        }
+
+        try
+        {
+            _program.WaitForLine("1");
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    internal string Home { get; }
+
+    internal int ProcessId => _program.ProcessId;
+
+    internal TestProgram Program => _program;
+
+    /// <summary>Where the JVM checkpoints to.</summary>
+    internal string Target => _folder.At("cr");
+
+    /// <summary>Another place for images.</summary>
+    internal string ImagePath => _folder.At("image");
+
+    internal TemporaryFolder Folder => _folder;
+
+    internal JvmProcess Jvm => JvmProcess.TryDetect(ProcessId) ?? throw new InvalidOperationException("the stand-in is not seen as a JVM");
+
+    /// <summary>Starts one that was told where to checkpoint to.</summary>
+    internal static FakeJvm Start(string modes = "", string? user = null, IReadOnlyDictionary<string, string>? environment = null, string[]? options = null) =>
+        new(modes, user, environment, options);
+
+    internal CheckpointResult Checkpoint(string? path = null, bool force = false, TimeSpan? patience = null, CancellationToken cancellation = default) =>
+        JvmCheckpoint.Run(
+            Jvm, new CheckpointRequest { ProcessId = ProcessId, ImagePath = path ?? ImagePath, Force = force, NoSync = true }, null, cancellation, patience);
+
+    internal CracRestoredProcess Restore(JvmRestoreRequest request)
+    {
+        CracRestoredProcess restored = JvmRestore.Run(request);
+        _program.Remember();
+        return restored;
+    }
+
+    internal string[] Lines() => File.ReadAllLines(_program.OutputPath);
+
+    internal int LastNumber() => Lines().Select(static line => int.TryParse(line, out int number) ? number : 0).Max();
+
+    /// <summary>Waits until the stand-in's counter has passed a number, and it has counted without a gap.</summary>
+    internal void WaitPast(int number) =>
+        Wait.Until(() => LastNumber() > number, () => $"the stand-in stays at {LastNumber()}: {string.Join('|', Lines().TakeLast(5))}; {_program.ReadErrors()}");
+
+    public void Dispose()
+    {
+        _program.Dispose();
+        File.Delete($"/tmp/.java_pid{ProcessId}");
+        _folder.Dispose();
+    }
+
+    private void LayOut(bool libraryEngine, bool none)
+    {
+        string script = Path.Combine(AppContext.BaseDirectory, "Jvm", "crac_jvm.py");
+        foreach (string folder in (string[])["bin", "lib/server"])
+        {
+            Directory.CreateDirectory(Path.Combine(Home, folder));
+        }
+
+        File.WriteAllBytes(Path.Combine(Home, "lib", "server", "libjvm.so"), new byte[4096]);
+        File.WriteAllText(Path.Combine(Home, "release"), """
+            IMPLEMENTOR="The tests"
+            JAVA_VERSION="17.0.99"
+            LIBC="gnu"
+            """);
+        WriteProgram(Path.Combine(Home, "bin", "java"), $"exec {PythonProgram.Path} {script} java {Home} \"$@\"");
+        if (none)
+        {
+            return;
+        }
+
+        WriteProgram(Path.Combine(Home, "lib", libraryEngine ? "criuhelper" : "criuengine"), $"exec {PythonProgram.Path} {script} engine {Home} \"$@\"");
+        if (libraryEngine)
+        {
+            File.WriteAllText(Path.Combine(Home, "lib", "libcriuengine.so"), "");
+        }
+    }
+
+    private static void WriteProgram(string path, string line)
+    {
+        File.WriteAllText(path, $"#!/bin/sh\n{line}\n");
+        File.SetUnixFileMode(path, (UnixFileMode)0b111_101_101);
+    }
+}

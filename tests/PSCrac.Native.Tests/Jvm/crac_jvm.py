@@ -1,0 +1,287 @@
+"""A stand-in for a CRaC JVM and for its engine, as far as PSCrac can tell the difference.
+
+As "java HOME OPTIONS...": maps HOME/lib/server/libjvm.so, counts on standard output, opens an attach socket when SIGQUIT
+finds a trigger file, answers commands, and on JDK.checkpoint starts its engine and sleeps until SIGRTMIN+2 brings a
+number. With -XX:CRaCRestoreFrom it becomes the engine's restore instead.
+
+As "engine HOME ...": checkpoint DIR, restore DIR, restorewait; without a command it is criu's action script.
+
+FAKE_JVM picks what goes wrong, words with blanks between: strict (root may not attach), v2 (protocol 2), deaf, silent,
+refuses, refuses-on-console, connected (criu will fail), no-crac, library-engine (no cppath).
+"""
+import ctypes
+import json
+import mmap
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+WAKE = 34 + 2
+LIBC = ctypes.CDLL(None, use_errno=True)
+MODES = os.environ.get("FAKE_JVM", "").split()
+
+REFUSAL = """An exception during a checkpoint operation:
+jdk.internal.crac.mirror.CheckpointException
+\tSuppressed: jdk.internal.crac.mirror.impl.CheckpointOpenFileException: /var/log/shop.log
+\t\tat java.base/jdk.internal.crac.JDKFileResource.lambda$beforeCheckpoint$1(JDKFileResource.java:94)
+\t\tat java.base/jdk.internal.crac.mirror.Core.checkpointRestore1(Core.java:170)
+\tCaused by: java.lang.Exception: This file descriptor was created by main at epoch:1735916741916 here
+\t\tat java.base/jdk.internal.crac.JDKFdResource.<init>(JDKFdResource.java:60)
+\t\tat java.base/java.io.FileOutputStream.<init>(FileOutputStream.java:120)
+\t\tat com.example.shop.Audit.open(Audit.java:31)
+\t\tat com.example.shop.Main.main(Main.java:12)
+\tSuppressed: jdk.internal.crac.mirror.impl.CheckpointOpenSocketException: tcp6 localAddr :: localPort 8080 remoteAddr :: remotePort 0
+\t\tat java.base/jdk.internal.crac.mirror.Core.translateJVMExceptions(Core.java:115)
+\tSuppressed: jdk.internal.crac.mirror.impl.CheckpointOpenResourceException: FD fd=61 type=unknown path=anon_inode:[eventpoll]
+\t\tat java.base/jdk.internal.crac.mirror.Core.translateJVMExceptions(Core.java:117)
+"""
+
+
+class Jvm:
+    def __init__(self, home, options):
+        self.home = home
+        self.checkpoint_to = None
+        self.properties = {"java.home": home, "java.vm.name": "Stand-in VM", "path.like": "a=b\tc"}
+        for option in options:
+            if option.startswith("-XX:CRaCCheckpointTo="):
+                self.checkpoint_to = option.split("=", 1)[1]
+            elif option.startswith("-D"):
+                name, _, value = option[2:].partition("=")
+                self.properties[name] = value
+        self.wanted = threading.Event()
+        self.listener = None
+        self.socket_path = None
+
+    # Attach.
+
+    def on_quit(self, *_):
+        name = f".attach_pid{os.getpid()}"
+        for path in (name, f"/tmp/{name}"):
+            if os.path.exists(path) and os.stat(path).st_uid in (os.geteuid(), 0 if "strict" not in MODES else os.geteuid()):
+                self.listen()
+                return
+        print("Full thread dump", flush=True)
+
+    def listen(self):
+        if self.listener:
+            return
+        self.socket_path = f"/tmp/.java_pid{os.getpid()}"
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            os.unlink(self.socket_path)
+        except FileNotFoundError:
+            pass
+        self.listener.bind(self.socket_path + ".tmp")
+        self.listener.listen(5)
+        os.chmod(self.socket_path + ".tmp", 0o600)
+        os.rename(self.socket_path + ".tmp", self.socket_path)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while not self.wanted.is_set():
+            peer, _ = self.listener.accept()
+            with peer:
+                _, user, group = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+                mine = (user, group) == (os.geteuid(), os.getegid())
+                if mine or (user == 0 and "strict" not in MODES):
+                    self.answer(peer)
+
+    def answer(self, peer):
+        def words(count, head=b""):
+            data = head
+            while data.count(b"\0") < count:
+                more = peer.recv(4096)
+                if not more:
+                    return None
+                data += more
+            return data
+
+        data = words(2)
+        if data is None:
+            return
+        if data.startswith(b"2\0") and "v2" in MODES:
+            _, size, rest = data.split(b"\0", 2)
+            while len(rest) < int(size):
+                rest += peer.recv(4096)
+            command, *arguments = rest.decode().split("\0")
+        elif data.startswith(b"1\0"):
+            command, *arguments = words(5, data).decode().split("\0")[1:]
+        else:
+            peer.sendall(b"101\n")
+            return
+        if "deaf" in MODES:
+            self.wanted.wait()
+            return
+        status, text = self.carry_out(command, arguments)
+        peer.sendall(f"{status}\n{text}".encode())
+
+    def carry_out(self, command, arguments):
+        if command == "properties":
+            def escape(text):
+                return text.replace("\\", "\\\\").replace("\t", "\\t").replace("=", "\\=").replace(":", "\\:")
+            return 0, "#comment\n" + "".join(f"{escape(k)}={escape(v)}\n" for k, v in self.properties.items())
+        if command == "getversion" and "v2" in MODES:
+            return 0, "2"
+        if command == "printflag" and arguments[0] == "CRaCCheckpointTo" and "no-crac" not in MODES:
+            return 0, f"-XX:CRaCCheckpointTo={self.checkpoint_to or ''}\n"
+        if command == "printflag":
+            return 0, f"no such flag '{arguments[0]}'\n"
+        if command == "jcmd" and arguments[0] == "JDK.checkpoint":
+            if "refuses" in MODES:
+                return 0, REFUSAL
+            if "refuses-on-console" in MODES:
+                print(REFUSAL, file=sys.stderr, flush=True)
+            elif "silent" not in MODES:
+                self.wanted.set()
+            return 0, "Command executed successfully\n"
+        if command == "jcmd" and arguments[0].startswith("Echo "):
+            return 0, arguments[0][5:]
+        if command == "jcmd":
+            return 1, "java.lang.IllegalArgumentException: Unknown diagnostic command\n"
+        return -1, f"Operation {command} not recognized!"
+
+    # Checkpoint.
+
+    def checkpoint(self):
+        os.unlink(self.socket_path)
+        self.listener.close()
+        self.listener = None
+        os.makedirs(self.checkpoint_to, 0o700, exist_ok=True)
+        if "library-engine" not in MODES:
+            with open(os.path.join(self.checkpoint_to, "perfdata"), "w+b") as file:
+                file.truncate(4096)
+                self.perfdata = mmap.mmap(file.fileno(), 4096)
+            self.perfdata[0:7] = b"counted"
+        subprocess.run([engine_of(self.home), "checkpoint", self.checkpoint_to], check=True)
+        wait_set, info = signal_set(WAKE), (ctypes.c_int * 32)()
+        while LIBC.sigwaitinfo(wait_set, info) < 0:
+            pass
+        value = info[6] if info[2] == -1 else -1
+        self.wanted.clear()
+        if value < 0:
+            print("JVM: invalid info for restore provided: queued code -1", flush=True)
+            print(REFUSAL.split("\tSuppressed")[0], file=sys.stderr, flush=True)
+            return
+        if "library-engine" not in MODES and self.perfdata[0:7] != b"counted":
+            raise SystemExit("the performance counters are gone")
+        print(f"restored {value > 0}", flush=True)
+        if value > 0:
+            path = f"/dev/shm/crac_{value}"
+            with open(path) as file:
+                parameters = json.load(file)
+            os.unlink(path)
+            self.properties.update(parameters["properties"])
+            for word in sorted(parameters["properties"].items()):
+                print("property %s=%s" % word, flush=True)
+            if parameters["arguments"]:
+                print("main " + "|".join(parameters["arguments"]), flush=True)
+
+    def run(self):
+        with open(f"{self.home}/lib/server/libjvm.so", "rb") as library:
+            self.library = mmap.mmap(library.fileno(), 4096, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC)
+        LIBC.pthread_sigmask(signal.SIG_BLOCK, signal_set(WAKE), None)
+        signal.signal(signal.SIGQUIT, self.on_quit)
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+        if "connected" in MODES:
+            server = socket.create_server(("127.0.0.1", 0))
+            self.ends = socket.create_connection(server.getsockname()), server.accept(), server
+        number = 0
+        while True:
+            number += 1
+            print(number, flush=True)
+            time.sleep(0.02)
+            if self.wanted.is_set():
+                self.checkpoint()
+
+
+def signal_set(number):
+    # sigset_t is 128 bytes, signal 1 its lowest bit.
+    return (ctypes.c_ulong * 16)(1 << (number - 1))
+
+
+def engine_of(home):
+    """The engine's program; one that is a library has a helper beside it, which the stand-in uses for the library too."""
+    return next(path for path in (f"{home}/lib/criuengine", f"{home}/lib/criuhelper") if os.path.exists(path))
+
+
+def kick(pid, value):
+    LIBC.sigqueue(pid, WAKE, ctypes.c_void_p(value & 0xFFFFFFFF))
+
+
+def look_like(words):
+    """Shows the words as this process's command line, in the memory that holds the real one."""
+    with open("/proc/self/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    start, end = int(fields[45]), int(fields[46])
+    text = b"".join(word.encode() + b"\0" for word in words)[: end - start].ljust(end - start, b"\0")
+    with open("/proc/self/mem", "r+b", buffering=0) as memory:
+        memory.seek(start)
+        memory.write(text)
+
+
+def java(home, options):
+    restore = [option for option in options if option.startswith("-XX:CRaCRestoreFrom=")]
+    if not restore:
+        look_like([f"{home}/bin/java", *options])
+        Jvm(home, options).run()
+    parameters = {"properties": dict(o[2:].split("=", 1) for o in options if o.startswith("-D")), "arguments": []}
+    parameters["arguments"] = [option for option in options if not option.startswith("-")]
+    with open(f"/dev/shm/crac_{os.getpid()}", "w") as file:
+        json.dump(parameters, file)
+    os.environ["CRAC_NEW_ARGS_ID"] = str(os.getpid())
+    os.execv(engine_of(home), ["criuengine", "restore", restore[0].split("=", 1)[1]])
+
+
+def engine(home, words):
+    criu = os.environ.get("CRAC_CRIU_PATH") or f"{home}/lib/criu"
+    me = engine_of(home)
+    if not words:
+        if os.environ.get("CRTOOLS_SCRIPT_ACTION") == "post-resume":
+            kick(int(os.environ["CRTOOLS_INIT_PID"]), int(os.environ.get("CRAC_NEW_ARGS_ID", "0")))
+    elif words[0] == "checkpoint":
+        dump(os.getppid(), criu, words[1])
+    elif words[0] == "restore":
+        command = [criu, "restore", "-W", ".", "--shell-job", "--action-script", me, "-D", words[1], "-v1"]
+        if os.path.exists(f"{words[1]}/perfdata"):
+            file = os.open(f"{words[1]}/perfdata", os.O_RDWR)
+            os.set_inheritable(file, True)
+            with open(f"{words[1]}/cppath") as path:
+                command += ["--inherit-fd", f"fd[{file}]:{path.read().lstrip('/')}/perfdata"]
+        os.execv(criu, [*command, "--exec-cmd", "--", me, "restorewait"])
+    elif words[0] == "restorewait":
+        jvm = int(os.environ["CRTOOLS_INIT_PID"])
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(number, lambda caught, _: os.kill(jvm, caught))
+        code = os.waitstatus_to_exitcode(os.waitpid(jvm, 0)[1])
+        os._exit(code if code >= 0 else 128 - code)
+
+
+def dump(jvm, criu, directory):
+    if os.fork():
+        os.wait()
+        return
+    between = os.getpid()
+    if os.fork():
+        os._exit(0)
+    while os.getppid() == between:
+        time.sleep(0.001)
+    running = "CRAC_CRIU_LEAVE_RUNNING" in os.environ
+    command = [criu, "dump", "-t", str(jvm), "-D", directory, "--shell-job", "-v4", "-o", "dump4.log"]
+    failed = subprocess.run(command + (["-R"] if running else [])).returncode
+    if failed:
+        kick(jvm, -1)
+    elif running:
+        kick(jvm, 0)
+    if "library-engine" not in MODES:
+        with open(f"{directory}/cppath", "w") as file:
+            file.write(os.path.realpath(directory))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    {"java": java, "engine": engine}[sys.argv[1]](sys.argv[2], sys.argv[3:])
