@@ -70,8 +70,8 @@ internal static unsafe partial class LibC
     [LibraryImport(Library, EntryPoint = "prctl")]
     internal static partial int PrCtl(int option, byte* value);
 
-    [LibraryImport(Library, EntryPoint = "setsid")]
-    internal static partial int SetSid();
+    [LibraryImport(Library, EntryPoint = "chdir", SetLastError = true)]
+    internal static partial int ChangeDirectory(byte* path);
 
     [LibraryImport(Library, EntryPoint = "getenv")]
     internal static partial byte* GetEnv(byte* name);

@@ -55,10 +55,10 @@ internal static unsafe class NamespaceInit
             return;
         }
 
-        // A terminal's hangup is for the session it belongs to, not for what was restored from there.
-        LibC.SetSid();
         fixed (byte* proc = "proc\0"u8, target = "/proc\0"u8)
         {
+            // It keeps no folder in use.
+            LibC.ChangeDirectory(target);
             if (LibC.Mount(proc, target, proc, LibC.MS_NOSUID | LibC.MS_NODEV | LibC.MS_NOEXEC, null) != 0)
             {
                 Fail(FailedMount, LibC.Errno);

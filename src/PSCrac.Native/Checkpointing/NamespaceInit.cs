@@ -23,7 +23,7 @@ internal sealed class NamespaceInit : IDisposable
     private readonly SafeFileHandle _pidFd;
     private readonly SafeFileHandle _control;
     private readonly SafeFileHandle _output;
-    private readonly ManualResetEventSlim _ended = new();
+    private readonly TaskCompletionSource<(int Code, bool Exited)?> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _kept;
     private bool _reaped;
 
@@ -38,14 +38,11 @@ internal sealed class NamespaceInit : IDisposable
     /// <summary>Its pid, as seen from here.</summary>
     internal int ProcessId { get; }
 
-    /// <summary>Signalled once the namespace has ended; only after <see cref="Keep"/>.</summary>
-    internal WaitHandle Ended => _ended.WaitHandle;
-
-    /// <summary>The root's exit code, or the number of the signal that ended it; null where the init itself was ended.</summary>
-    internal int? RootCode { get; private set; }
-
-    /// <summary>Whether the root exited by itself.</summary>
-    internal bool RootExited { get; private set; }
+    /// <summary>
+    /// Completed once the namespace has ended, after <see cref="Keep"/>: the root's exit code, or the number of the signal
+    /// that ended it, and whether it exited by itself; null where the init itself was ended.
+    /// </summary>
+    internal Task<(int Code, bool Exited)?> Ended => _ended.Task;
 
     /// <summary>Makes a pid and a mount namespace and starts the init in them.</summary>
     /// <param name="ids">The image's ids, which must stay free in the namespace.</param>
@@ -181,15 +178,10 @@ internal sealed class NamespaceInit : IDisposable
     {
         LibC.Reap(_pidFd, out _, out _);
         Span<byte> message = stackalloc byte[8];
-        if (LibC.Receive(_control, message) >= 3 && message[0] == (byte)'X')
-        {
-            RootExited = message[1] != 0;
-            RootCode = message[2];
-        }
-
+        bool isTold = LibC.Receive(_control, message) >= 3 && message[0] == (byte)'X';
         _reaped = true;
         Close();
-        _ended.Set();
+        _ended.SetResult(isTold ? (message[2], message[1] != 0) : null);
     }
 
     private void Close()
