@@ -353,7 +353,7 @@ function Invoke-Build {
         Copy-Item -Destination $stage -LiteralPath @(
             Join-Path $root 'PSCrac.psd1'
             Join-Path $root 'LICENSE'
-            foreach ($name in 'PSCrac.dll', 'PSCrac.pdb', 'PSCrac.Native.dll', 'PSCrac.Native.pdb') { Join-Path $built $name }
+            foreach ($name in 'PSCrac.dll', 'PSCrac.pdb', 'PSCrac.Native.dll', 'PSCrac.Native.pdb', 'PSCrac.Init.dll', 'PSCrac.Init.runtimeconfig.json') { Join-Path $built $name }
             foreach ($name in @($manifest.FormatsToProcess) + @($manifest.TypesToProcess)) { Join-Path $source $name }
         )
         $leftOut = Export-Help (Join-Path $stage 'en-US')

@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Criu;
 using PSCrac.Images;
+using PSCrac.Interop;
 using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;
@@ -20,6 +21,10 @@ public sealed class Checkpoint
     private readonly CriuInstallation _installation;
     private readonly ProcessTree _tree;
     private readonly CheckpointPlan _plan;
+
+    // The root's id where the worker runs: its own, where that is another pid namespace than ours.
+    private readonly int _innerId;
+    private readonly bool _isInside;
     private readonly IReadOnlyList<string> _configurationFiles = CriuConfigFile.FilesInEffect();
     private volatile CracPhase _phase = CracPhase.Preparing;
     private ProcessTree? _frozenTree;
@@ -34,6 +39,8 @@ public sealed class Checkpoint
         _tree = ProcessTree.Read(request.ProcessId);
         RequireEligible();
         RequireParentImage();
+        _isInside = LivesElsewhere(_tree.Root.Status);
+        _innerId = _isInside ? _tree.Root.Status.InnermostProcessId : request.ProcessId;
         _installation = CriuInstallation.Locate(request.CriuPath);
         _plan = CheckpointPlan.Make(request);
     }
@@ -56,6 +63,7 @@ public sealed class Checkpoint
     {
         Report(CracPhase.Preparing);
         string? config = CriuConfigFile.Compose(_plan.Options.CriuOption);
+        config = _isInside ? config + CriuPlace.Configuration : config;
         using ImageStaging staging = ImageStaging.Create(_request.ImagePath, _request.Force);
         string? replaced;
         try
@@ -78,9 +86,10 @@ public sealed class Checkpoint
     private void Dump(ImageStaging staging, CriuWorkDirectory work)
     {
         ImageManifest manifest = DescribeImage();
-        using CriuSession session = CriuSession.Start(_installation, work);
+        using PidNamespace? inside = _isInside ? OpenNamespace() : null;
+        using CriuSession session = CriuSession.Start(_installation, work, place: inside is null ? null : new CriuPlace(inside, staging.Handle));
         session.Apply(_plan.Options, staging.Handle);
-        session.ApplyDump(_request.ProcessId, _plan.Options);
+        session.ApplyDump(_innerId, _plan.Options);
         session.Notified = (action, _) => OnNotification(action, session, staging, manifest);
         if (_progress is not null)
         {
@@ -100,7 +109,7 @@ public sealed class Checkpoint
 
             if (session.WorkerDied)
             {
-                NetworkLockRules.Remove(_request.ProcessId, _plan.Options);
+                NetworkLockRules.Remove(_innerId, _plan.Options);
             }
 
             throw failure;
@@ -175,7 +184,8 @@ public sealed class Checkpoint
             Host = HostDescription.Read(),
             Process = new ImageManifestProcess
             {
-                RootPid = _request.ProcessId,
+                RootPid = _innerId,
+                HostPid = _isInside ? _request.ProcessId : null,
                 Command = command.Arguments.Count > 0 ? command.Arguments : [command.CommandName],
                 Executable = command.ExecutablePath,
                 WorkingDirectory = command.WorkingDirectory,
@@ -225,6 +235,17 @@ public sealed class Checkpoint
         }
     }
 
+    // A namespace's first process brings its namespace with it: criu dumps both from outside.
+    private static bool LivesElsewhere(ProcessStatus root) => root.NamespaceProcessIds.Count > 1 && root.InnermostProcessId != 1;
+
+    private PidNamespace OpenNamespace() => PidNamespace.TryOpen(_request.ProcessId, out int errno) ?? throw new CracException(
+        errno == LibC.ENOENT ? CracReason.ProcessGone : CracReason.PermissionDenied,
+        $"The pid namespace of process {_request.ProcessId} cannot be opened: {LibC.Message(errno)}.",
+        errno == LibC.ENOENT ? "Get-Process shows what runs now." : "Run as root.")
+    {
+        Operation = Operation, ProcessId = _request.ProcessId,
+    };
+
     private List<int> WaitForPids(CracImage image)
     {
         if (_plan.Options.LeaveRunning || _request.PidTimeout <= TimeSpan.Zero)
@@ -235,7 +256,7 @@ public sealed class Checkpoint
         Report(CracPhase.WaitingForPids);
         try
         {
-            return PidVacancy.Wait(image.ThreadIds, _request.PidTimeout, IsOurs, _cancellation);
+            return PidVacancy.Wait(_isInside ? _tree.ThreadIds : image.ThreadIds, _request.PidTimeout, IsOurs, _cancellation);
         }
         catch (OperationCanceledException)
         {

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Checkpointing;
 using PSCrac.Interop;
 using PSCrac.Starting;
 
@@ -37,6 +38,21 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
         }
     }
 
+    internal CracRestoredProcess(CracImage image, int id, TimeSpan restoreTime, NamespaceInit init)
+        : this(image, id, restoreTime, isChild: false)
+    {
+        // The init ends with the root, and tells how the root ended.
+        NamespaceInitId = init.ProcessId;
+        _reaper = init.Ended;
+    }
+
+    internal CracRestoredProcess(CracImage image, int id, TimeSpan restoreTime, SafeFileHandle guard, int guardId)
+        : this(image, id, restoreTime, isChild: false)
+    {
+        // A child of ours stands between us and the root, and ends as the root does.
+        _reaper = StartReaper(guard, guardId);
+    }
+
     /// <summary>The root's pid, as seen from here.</summary>
     public int Id { get; }
 
@@ -45,6 +61,12 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
 
     /// <summary>The root's command line, or its short name where the image does not tell.</summary>
     public string Command { get; }
+
+    /// <summary>
+    /// The first process of the pid namespace that the tree was restored into, which passes signals on to the root and
+    /// ends with it; null where it was restored into the caller's namespace.
+    /// </summary>
+    public int? NamespaceInitId { get; }
 
     /// <summary>How many processes the tree has.</summary>
     public int ProcessCount { get; }
@@ -63,8 +85,8 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     string? IReadySubject.Advice => null;
 
     /// <summary>
-    /// The exit code of a process restored as a child; 128 and the signal's number where a signal ended it, as shells have
-    /// it. Null while it runs, or where it was not restored as a child.
+    /// The exit code of a process restored as a child or into a new pid namespace; 128 and the signal's number where a
+    /// signal ended it, as shells have it. Null while it runs, or where it is neither.
     /// </summary>
     public int? ExitCode => Ended is var (code, exited) ? exited ? code : 128 + code : null;
 

@@ -3,7 +3,6 @@ using Microsoft.Win32.SafeHandles;
 using PSCrac.Criu;
 using PSCrac.Images;
 using PSCrac.Interop;
-using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;
 
@@ -20,6 +19,7 @@ public sealed class Restore
     private readonly CancellationToken _cancellation;
     private readonly CriuInstallation _installation;
     private readonly RestoreOptions _options;
+    private int? _rootId;
 
     private Restore(RestoreRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
@@ -49,8 +49,10 @@ public sealed class Restore
         CracImage image = _request.Image;
         Report(CracPhase.Preparing);
         RequireComplete(image);
-        RequirePids(image);
-        string? config = ComposeConfig();
+        Report(CracPhase.WaitingForPids);
+        bool isNew = RestorePlacement.WantsNewNamespace(_request, _cancellation);
+        Report(CracPhase.Preparing);
+        string? config = ComposeConfig(isNew);
         using SafeFileHandle images = LibC.OpenAt(null, image.Path, LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
         if (errno != 0)
         {
@@ -59,17 +61,20 @@ public sealed class Restore
 
         using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{image.RootProcessId}", config);
         using SafeFileHandle? terminal = _options.ShellJob == true ? OpenTerminal() : null;
-        using CriuSession session = CriuSession.Start(_installation, work, terminal, _request.Inherited);
+        using NamespaceInit? init = isNew ? NamespaceInit.Start(image.ThreadIds, image.RootProcessId, _cancellation) : null;
+        using PidNamespace? inside = init?.OpenNamespace();
+        using CriuSession session = CriuSession.Start(_installation, work, terminal, _request.Inherited, place: inside is null ? null : new CriuPlace(inside, images));
         session.Apply(_options, images);
         session.Grace = Grace;
-        session.Notified = OnNotification;
+        session.Notified = (action, _) => OnNotification(action, session, isNew);
         long start = Stopwatch.GetTimestamp();
         Report(CracPhase.Restoring);
         int result = session.Run(CriuRequest.Restore, _cancellation);
+        TimeSpan time = Stopwatch.GetElapsedTime(start);
         if (result <= 0)
         {
             Exception failure = session.Failure(Operation, image.RootProcessId, image.Path, _cancellation);
-            if (session.WorkerDied || _request.AsChild)
+            if (!isNew && (session.WorkerDied || _request.AsChild))
             {
                 // criu ends what it made when it fails, but cannot reap a root that is our child.
                 HalfRestored.Kill(image, session.Worker);
@@ -84,22 +89,35 @@ public sealed class Restore
             throw failure;
         }
 
-        return new CracRestoredProcess(image, result, Stopwatch.GetElapsedTime(start), _request.AsChild);
+        if (init is null)
+        {
+            return new CracRestoredProcess(image, result, time, _request.AsChild);
+        }
+
+        int id = _rootId ?? RestorePlacement.FindByInnerId(init.ProcessId, image.RootProcessId) ?? 0;
+        init.Keep();
+        return new CracRestoredProcess(image, id, time, init);
     }
 
-    private void OnNotification(string action, int processId)
+    private void OnNotification(string action, CriuSession session, bool isNew)
     {
         if (action == "pre-resume")
         {
+            // Asked now, while the root is there but does not run yet: it may end as soon as it does.
+            _rootId = isNew ? RestorePlacement.FindByInnerId(session.WorkerId, _request.Image.RootProcessId) : null;
             Report(CracPhase.Resuming);
         }
     }
 
-    private string? ComposeConfig()
+    private string? ComposeConfig(bool isNew)
     {
         // libcriu has no setters for these two (facts of criu 4.2's lib/c/criu.h).
         string? config = CriuConfigFile.Compose(_options.CriuOption);
-        if (_request.AsChild)
+        if (isNew)
+        {
+            config += CriuPlace.Configuration;
+        }
+        else if (_request.AsChild)
         {
             config += "restore-sibling\n";
         }
@@ -144,32 +162,6 @@ public sealed class Restore
                 };
             }
         }
-    }
-
-    private void RequirePids(CracImage image)
-    {
-        Report(CracPhase.WaitingForPids);
-        List<int> taken = PidVacancy.Wait(image.ThreadIds, _request.PidTimeout, PidVacancy.IsZombie, _cancellation);
-        if (taken.Count == 0)
-        {
-            return;
-        }
-
-        int first = taken[0];
-        ProcessStatus? holder = ProcessStatus.TryRead(first);
-        string who = holder is null ? "another process's thread"
-            : holder.HasEnded ? $"'{holder.CommandName}', which has ended but was not reaped by its parent {holder.ParentProcessId}"
-            : $"'{holder.CommandName}'";
-        string others = taken.Count > 1 ? $", and {taken.Count - 1} more of the image's ids are taken" : string.Empty;
-        throw new CracException(
-            CracReason.PidInUse,
-            $"Process id {first} of the image belongs to {who}{others}.",
-            holder is { HasEnded: true }
-                ? $"Wait longer with -PidTimeout, or end process {holder.ParentProcessId}."
-                : $"End it with Stop-Process -Id {first}, or wait for it with Wait-Process -Id {first}, and restore again.")
-        {
-            Operation = Operation, ProcessId = first, ImagePath = image.Path,
-        };
     }
 
     // criu gives a restored shell job the terminal that it has itself as standard input.

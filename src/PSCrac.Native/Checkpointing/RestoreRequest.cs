@@ -18,6 +18,9 @@ public sealed record RestoreRequest
     /// </summary>
     public bool AsChild { get; init; }
 
+    /// <summary>Whose process ids the tree gets.</summary>
+    public CracPidNamespace PidNamespace { get; init; }
+
     /// <summary>How long to wait for pids that are on their way out.</summary>
     public TimeSpan PidTimeout { get; init; } = TimeSpan.FromSeconds(10);
 

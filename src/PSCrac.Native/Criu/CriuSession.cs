@@ -44,6 +44,9 @@ internal sealed class CriuSession : IDisposable
     /// <summary>How long criu may take to roll back once it was told to, before it is ended.</summary>
     internal TimeSpan Grace { get; set; } = TimeSpan.FromSeconds(15);
 
+    /// <summary>The worker's pid, as seen from here. What it restores descends from it until it has ended.</summary>
+    internal int WorkerId => _worker.ProcessId;
+
     /// <summary>Whether criu had to be ended before it had answered, and so could not undo what it had done.</summary>
     internal bool WasKilled { get; private set; }
 
@@ -65,21 +68,34 @@ internal sealed class CriuSession : IDisposable
     /// <param name="work">Where its log goes, and where its configuration file is.</param>
     /// <param name="standardInput">The terminal for a restored shell job; null for none.</param>
     /// <param name="inherited">Descriptors for criu to put in the place of what the image names, each with criu's key for it.</param>
+    /// <param name="place">Where the worker runs, if not in our own namespaces.</param>
     internal static CriuSession Start(
         CriuInstallation installation,
         CriuWorkDirectory work,
         SafeHandle? standardInput = null,
-        IReadOnlyList<(SafeHandle Descriptor, string Key)>? inherited = null)
+        IReadOnlyList<(SafeHandle Descriptor, string Key)>? inherited = null,
+        CriuPlace? place = null)
     {
         const int FirstInherited = 10;
         inherited ??= [];
         var placed = new List<(SafeHandle, int)>();
+        List<(SafeFileHandle Source, int Target)> own = place is null ? [] : [.. place.Descriptors(work)];
+        placed.AddRange(own.ConvertAll(static each => ((SafeHandle)each.Source, each.Target)));
         for (int i = 0; i < inherited.Count; i++)
         {
             placed.Add((inherited[i].Descriptor, FirstInherited + i));
         }
 
-        CriuWorker worker = CriuWorker.Start(installation, standardInput, placed);
+        CriuWorker worker;
+        try
+        {
+            worker = CriuWorker.Start(installation, standardInput, placed, place?.Namespace);
+        }
+        finally
+        {
+            own.ForEach(static each => each.Source.Dispose());
+        }
+
         var session = new CriuSession(worker, work);
         try
         {
@@ -99,7 +115,7 @@ internal sealed class CriuSession : IDisposable
             LibCriu.criu_local_set_log_level(options, LogLevel);
             if (work.ConfigPath is { } config)
             {
-                LibCriu.criu_local_set_config_file(options, config);
+                LibCriu.criu_local_set_config_file(options, place is null ? config : CriuPlace.ConfigPath);
             }
 
             return session;

@@ -44,9 +44,13 @@ internal sealed class CriuWorker : IDisposable
     /// <param name="installation">Which criu.</param>
     /// <param name="standardInput">The terminal that a restored shell job is to have; null for /dev/null.</param>
     /// <param name="inherited">Descriptors that criu finds open, by the number it finds them under.</param>
+    /// <param name="place">The namespaces it runs in; null for our own.</param>
     /// <exception cref="CracException"><see cref="CracReason.CriuNotFound"/>: it could not be started.</exception>
     internal static CriuWorker Start(
-        CriuInstallation installation, SafeHandle? standardInput = null, IReadOnlyList<(SafeHandle Source, int Target)>? inherited = null)
+        CriuInstallation installation,
+        SafeHandle? standardInput = null,
+        IReadOnlyList<(SafeHandle Source, int Target)>? inherited = null,
+        PidNamespace? place = null)
     {
         CriuFeatureCache.DropIfStale();
         int errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
@@ -79,17 +83,19 @@ internal sealed class CriuWorker : IDisposable
 
             // A blocked SIGXFSZ lets a write past RLIMIT_FSIZE fail with EFBIG instead of ending criu: see FailWrites. A
             // blocked SIGTTOU lets criu set up a restored job's terminal from outside its foreground group.
-            errno = LibC.Spawn(
+            int pid = 0;
+            int Spawn() => LibC.Spawn(
                 installation.CriuPath,
                 ["criu", "swrk", ServiceDescriptor.ToString(CultureInfo.InvariantCulture)],
                 WorkerEnvironment(),
                 descriptors,
                 [LibC.SIGXFSZ, LibC.SIGTTOU],
                 [LibC.SIGPIPE],
-                out int pid);
+                out pid);
+            errno = place is null ? Spawn() : place.Run(Spawn);
             if (errno != 0)
             {
-                throw CannotStart(installation, errno);
+                throw place is null ? CannotStart(installation, errno) : CannotStartInside(installation, errno);
             }
 
             SafeFileHandle pidFd = LibC.OpenPidFd(pid, out errno);
@@ -222,4 +228,11 @@ internal sealed class CriuWorker : IDisposable
         CracReason.CriuNotFound,
         $"The criu worker {installation.CriuPath} could not be started: {LibC.Message(errno)}.",
         $"Check that this program runs, or name another with {CriuInstallation.CriuPathVariable}.");
+
+    private static CracException CannotStartInside(CriuInstallation installation, int errno) => new(
+        CracReason.NamespaceUnsupported,
+        errno == LibC.ENOENT
+            ? $"The process sees other files than this session, and {installation.CriuPath} is not among them."
+            : $"The criu worker {installation.CriuPath} could not be started in the process's pid namespace: {LibC.Message(errno)}.",
+        "Checkpoint a container with its own engine (podman container checkpoint), or from a session inside it where criu is installed.");
 }

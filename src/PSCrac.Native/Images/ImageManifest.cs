@@ -83,8 +83,11 @@ public sealed record ImageManifestHost
 /// <summary>What was checkpointed.</summary>
 public sealed record ImageManifestProcess
 {
-    /// <summary>The process id of the tree's root.</summary>
+    /// <summary>The process id of the tree's root, in the pid namespace that it lived in.</summary>
     public required int RootPid { get; init; }
+
+    /// <summary>The root's process id as the checkpoint's caller saw it; null where both lived in the same pid namespace.</summary>
+    public int? HostPid { get; init; }
 
     /// <summary>The root's command line, an argument an element.</summary>
     public IReadOnlyList<string> Command { get; init; } = [];

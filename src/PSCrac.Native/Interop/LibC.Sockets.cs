@@ -37,4 +37,19 @@ internal static partial class LibC
             return send(at.Descriptor, data, (nuint)message.Length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : Marshal.GetLastPInvokeError();
         }
     }
+
+    [LibraryImport(Library, EntryPoint = "recv", SetLastError = true)]
+    private static unsafe partial nint recv(int socket, byte* buffer, nuint length, int flags);
+
+    /// <summary>Receives one message without waiting (recv(2)).</summary>
+    /// <returns>Its length; 0 where the other end is closed, -1 where there is none yet.</returns>
+    internal static unsafe int Receive(SafeHandle socket, Span<byte> message)
+    {
+        const int MSG_DONTWAIT = 0x40;
+        using var at = new Borrowed(socket, -1);
+        fixed (byte* data = message)
+        {
+            return (int)recv(at.Descriptor, data, (nuint)message.Length, MSG_DONTWAIT);
+        }
+    }
 }

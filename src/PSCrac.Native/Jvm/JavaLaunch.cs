@@ -34,12 +34,11 @@ internal static class JavaLaunch
             if (!request.AsChild)
             {
                 ReapInTime(guard);
-                SafeFileHandle own = LibC.OpenPidFd(id, out _);
-                return new CracRestoredProcess(request.Image, id, Stopwatch.GetElapsedTime(start), own, isChild: false);
+                return new CracRestoredProcess(request.Image, id, Stopwatch.GetElapsedTime(start), isChild: false);
             }
 
             // The guard is our child and ends as the JVM does: its exit code is the JVM's.
-            return new CracRestoredProcess(request.Image, id, Stopwatch.GetElapsedTime(start), guard, isChild: true);
+            return new CracRestoredProcess(request.Image, id, Stopwatch.GetElapsedTime(start), guard, guardId);
         }
         catch
         {

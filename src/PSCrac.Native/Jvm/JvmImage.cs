@@ -55,7 +55,7 @@ internal sealed class JvmImage
 
             foreach (CracImageEntry entry in new ImageContentReader(image, payloadLimit: 0).ReadFile(name))
             {
-                CracImageRecord record = entry.Value.TryGetValue("reg", out object? inner) && inner is CracImageRecord regular ? regular : entry.Value;
+                CracImageRecord record = entry.TryGetValue("reg", out object? inner) && inner is CracImageRecord regular ? regular : entry;
                 if (!record.TryGetValue("name", out object? value) || value is not string path)
                 {
                     continue;

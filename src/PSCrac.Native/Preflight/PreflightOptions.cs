@@ -40,7 +40,7 @@ public sealed record PreflightOptions
     public IReadOnlyDictionary<string, string?> CriuOptions { get; init; } = new Dictionary<string, string?>();
 
     /// <summary>Whether the worker will enter the tree's pid namespace, when that is not ours.</summary>
-    public bool EntersPidNamespace { get; init; }
+    public bool EntersPidNamespace { get; init; } = true;
 
     /// <summary>Whether an option was given in criu's own words.</summary>
     internal bool HasCriuOption(string name) => CriuOptions.ContainsKey(name);

@@ -36,6 +36,10 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
     [Parameter]
     public SwitchParameter ExternalUnixSocket { get; set; }
 
+    /// <summary>Whose process ids the tree gets: the session's, those of a new pid namespace, or what is possible.</summary>
+    [Parameter]
+    public CracPidNamespace PidNamespace { get; set; }
+
     /// <summary>How long to wait for process ids that are on their way out, in seconds.</summary>
     [Parameter]
     [ValidateRange(0, int.MaxValue)]
@@ -84,6 +88,7 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
             Image = image,
             Options = Options(),
             AsChild = Wait,
+            PidNamespace = PidNamespace,
             PidTimeout = TimeSpan.FromSeconds(PidTimeout),
             CriuPath = CriuPath is null ? null : ResolveLiteral(CriuPath),
         };
@@ -91,6 +96,13 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
         CracRestoredProcess restored = RunOperation(
             $"Restoring {image.Name} ({image.RootProcessId})", (progress, stopping) => Readiness.Restore(request, ready, TimeSpan.FromSeconds(ReadyTimeout), progress, stopping));
         WriteVerbose(string.Create(CultureInfo.CurrentCulture, $"Process {restored.Id} runs again after {restored.RestoreTime.TotalMilliseconds:0} ms."));
+        if (restored.NamespaceInitId is { } init)
+        {
+            WriteVerbose(string.Create(
+                CultureInfo.CurrentCulture,
+                $"It is process {restored.ImageProcessId} of a pid namespace of its own, whose first process is {init} here."));
+        }
+
         if (Wait)
         {
             WaitForExit(restored);

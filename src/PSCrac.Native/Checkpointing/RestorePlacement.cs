@@ -1,0 +1,75 @@
+using PSCrac.Images;
+using PSCrac.Procfs;
+
+namespace PSCrac.Checkpointing;
+
+/// <summary>Decides whose process ids a restored tree gets.</summary>
+internal static class RestorePlacement
+{
+    /// <summary>Whether the tree goes into a new pid namespace. Waits for ids of the caller's that are on their way out.</summary>
+    /// <exception cref="CracException">
+    /// <see cref="CracReason.PidInUse"/>: an id is taken, and the caller wants no other namespace.
+    /// <see cref="CracReason.NamespaceUnsupported"/>: the caller wants a new one, where the image has no place.
+    /// </exception>
+    internal static bool WantsNewNamespace(RestoreRequest request, CancellationToken cancellation)
+    {
+        CracImage image = request.Image;
+        if (image.ProcessIds.Contains(1))
+        {
+            // The tree was all of its pid namespace, from the first process on: criu makes that namespace itself.
+            return false;
+        }
+
+        if (request.PidNamespace == CracPidNamespace.New)
+        {
+            return true;
+        }
+
+        List<int> taken = PidVacancy.Wait(image.ThreadIds, request.PidTimeout, PidVacancy.IsZombie, cancellation);
+        return taken.Count > 0 && (request.PidNamespace == CracPidNamespace.Auto ? true : throw Taken(image, taken));
+    }
+
+    /// <summary>Finds a process of another pid namespace by its id there.</summary>
+    /// <param name="ancestor">A process that it descends from, by its id here.</param>
+    /// <param name="innerId">Its id in its own namespace.</param>
+    /// <returns>Its id here; null where there is none.</returns>
+    internal static int? FindByInnerId(int ancestor, int innerId)
+    {
+        try
+        {
+            foreach (ProcessTreeMember member in ProcessTree.Read(ancestor).Members)
+            {
+                if (member.Status.NamespaceProcessIds.Count > 1 && member.Status.InnermostProcessId == innerId)
+                {
+                    return member.ProcessId;
+                }
+            }
+        }
+        catch (CracException e) when (e.Reason == CracReason.ProcessNotFound)
+        {
+            // It has ended, and all of its namespace with it.
+        }
+
+        return null;
+    }
+
+    private static CracException Taken(CracImage image, List<int> taken)
+    {
+        int first = taken[0];
+        ProcessStatus? holder = ProcessStatus.TryRead(first);
+        string who = holder is null ? "another process's thread"
+            : holder.HasEnded ? $"'{holder.CommandName}', which has ended but was not reaped by its parent {holder.ParentProcessId}"
+            : $"'{holder.CommandName}'";
+        string others = taken.Count > 1 ? $", and {taken.Count - 1} more of the image's ids are taken" : string.Empty;
+        string mend = holder is { HasEnded: true }
+            ? $"wait longer with -PidTimeout, or end process {holder.ParentProcessId}"
+            : $"end it with Stop-Process -Id {first}";
+        return new CracException(
+            CracReason.PidInUse,
+            $"Process id {first} of the image belongs to {who}{others}.",
+            $"Add -PidNamespace Auto to restore beside it, in a pid namespace of its own; or {mend}, and restore again.")
+        {
+            Operation = "restore", ProcessId = first, ImagePath = image.Path,
+        };
+    }
+}
