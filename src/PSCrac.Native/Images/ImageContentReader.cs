@@ -27,8 +27,7 @@ public sealed class ImageContentReader
     /// <summary>The names of all types of image file, for completion.</summary>
     public static IReadOnlyList<string> TypeNames { get; } = [.. ImageFileKind.TypeNames.Order(StringComparer.Ordinal)];
 
-    /// <summary>Lists the image's files, with their types; reads no more of each than its magic.</summary>
-    /// <exception cref="CracException">A file cannot be read, or is too short for a magic.</exception>
+    /// <summary>Lists the image's files, with their types; reads no more of each than its magic. A file without a readable magic is "UNKNOWN".</summary>
     public IEnumerable<(string File, string Type)> ListFiles()
     {
         foreach (ImageFileInfo info in _source.Files)
@@ -132,7 +131,7 @@ public sealed class ImageContentReader
                     return true;
                 }
             }
-            else if (SameType(wanted, type ??= TypeOf(info)))
+            else if (SameType(wanted, type ??= TypeOf(info)) || (type == UnknownType && SameType(wanted, Stem(info.Name))))
             {
                 return true;
             }
@@ -141,8 +140,24 @@ public sealed class ImageContentReader
         return false;
     }
 
-    private static bool SameType(string wanted, string type) =>
-        wanted.Length == type.Length && wanted.Replace('-', '_').Equals(type, StringComparison.OrdinalIgnoreCase);
+    private static bool SameType(string wanted, ReadOnlySpan<char> type)
+    {
+        bool same = wanted.Length == type.Length;
+        for (int i = 0; same && i < type.Length; i++)
+        {
+            same = char.ToUpperInvariant(wanted[i]) == char.ToUpperInvariant(type[i]) || (wanted[i] is '-' or '_' && type[i] is '-' or '_');
+        }
+
+        return same;
+    }
+
+    /// <summary>A file's name without numbers and extension: what to go by where its magic is damaged.</summary>
+    private static ReadOnlySpan<char> Stem(string name)
+    {
+        ReadOnlySpan<char> stem = name.AsSpan(0, Math.Max(0, name.IndexOf('.')));
+        int dash = stem.LastIndexOf('-');
+        return dash > 0 && stem[(dash + 1)..].IndexOfAnyExceptInRange('0', '9') < 0 ? stem[..dash] : stem;
+    }
 
     private string TypeOf(ImageFileInfo info)
     {
@@ -151,8 +166,16 @@ public sealed class ImageContentReader
             return raw.Type;
         }
 
-        using ImageFile file = _source.Open(info.Name);
-        using var entries = new ImageEntryReader(file);
-        return ImageFileKind.OfMagic(entries.Magic)?.Type ?? UnknownType;
+        try
+        {
+            using ImageFile file = _source.Open(info.Name);
+            using var entries = new ImageEntryReader(file);
+            return ImageFileKind.OfMagic(entries.Magic)?.Type ?? UnknownType;
+        }
+        catch (CracException)
+        {
+            // Whoever reads the file is told what is wrong with it.
+            return UnknownType;
+        }
     }
 }

@@ -60,7 +60,10 @@ public sealed class MemoryPattern
     /// Searches for a regular expression. Memory is matched byte for byte as Latin-1: a letter outside ASCII matches its
     /// Latin-1 byte, not its UTF-8 form. A match may have up to <see cref="LongestExpressionMatch"/> bytes.
     /// </summary>
-    /// <param name="expression">One that matches at least one character.</param>
+    /// <param name="expression">
+    /// One that matches at least one character. Memory holds anything: an expression that may backtrack for long should have
+    /// a timeout, or RegexOptions.NonBacktracking.
+    /// </param>
     public static MemoryPattern FromExpression(Regex expression) => new([], expression);
 
     /// <summary>Finds the first match at or behind a place in a window; a match that begins behind the limit is not wanted.</summary>

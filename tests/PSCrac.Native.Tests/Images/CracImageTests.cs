@@ -1,3 +1,4 @@
+using PSCrac.Images;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -56,6 +57,8 @@ public class CracImageTests
 
         CracImageProcess zombie = image.Processes.Single(p => p.State is CracProcessState.Dead or CracProcessState.Zombie);
         Assert.Equal(3 << 8, zombie.ExitCode);
+        Assert.Equal([zombie.ProcessId], zombie.ThreadIds);
+        Assert.True(image.IsRestorable(out string? missing), missing);
         Assert.Equal(0, zombie.DescriptorCount);
         Assert.Equal(0, zombie.Memory);
         Assert.Equal(0, zombie.VirtualMemory);
@@ -108,6 +111,28 @@ public class CracImageTests
         Assert.Equal(CracReason.ImageIncomplete, failure.Reason);
         Assert.Equal("pstree.img", failure.FileName);
         Assert.NotNull(failure.FileOffset);
+    }
+
+    [CriuFact]
+    public void A_file_with_a_damaged_magic_is_still_asked_for_by_its_name_and_does_not_hide_the_others()
+    {
+        using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000");
+        File.WriteAllText(Path.Combine(dumped.Path, $"mm-{dumped.ProcessId}.img"), "xyz");
+        var reader = new ImageContentReader(CracImage.Open(dumped.Path));
+        Assert.NotEmpty(reader.Read("core", "reg-files", "files"));
+        Assert.Equal($"mm-{dumped.ProcessId}.img", Assert.Throws<CracException>(() => reader.Read("mm").Count()).FileName);
+        File.WriteAllText(Path.Combine(dumped.Path, "new-1.img"), "some magic nobody knows");
+        Assert.Equal("UNKNOWN", reader.Read("new-*").Concat(new ImageContentReader(CracImage.Open(dumped.Path)).Read("new-*")).Single().FileType);
+    }
+
+    [CriuFact]
+    public void A_parent_link_that_leads_back_to_the_image_ends()
+    {
+        using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000");
+        Directory.CreateSymbolicLink(Path.Combine(dumped.Path, "parent"), ".");
+        CracImage image = CracImage.Open(dumped.Path);
+        Assert.NotEmpty(image.Environment);
+        Assert.Empty(ImageCheck.Run(image));
     }
 
     [Fact]
