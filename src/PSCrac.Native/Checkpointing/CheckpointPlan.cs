@@ -46,6 +46,7 @@ internal sealed class CheckpointPlan
             LinkRemap = given.LinkRemap ?? Chosen(chosen.LinkRemap),
             ExternalUnixSocket = given.ExternalUnixSocket ?? Chosen(chosen.ExternalUnixSocket),
             GhostLimit = given.GhostLimit ?? chosen.GhostLimit,
+            CriuOption = chosen.Root is null ? given.CriuOption : new Dictionary<string, object?>(given.CriuOption) { ["root"] = chosen.Root },
         };
         var choices = new List<ImageManifestChoice>();
         foreach (CracFinding finding in chosen.Reasons)
@@ -68,13 +69,13 @@ internal sealed class CheckpointPlan
         return new PreflightOptions
         {
             LeaveRunning = options.LeaveRunning,
-            ShellJob = options.ShellJob == true,
-            TcpEstablished = options.TcpEstablished == true,
-            TcpClose = options.TcpClose == true,
-            FileLocks = options.FileLocks == true,
-            LinkRemap = options.LinkRemap == true,
+            ShellJob = options.ShellJob,
+            TcpEstablished = options.TcpEstablished,
+            TcpClose = options.TcpClose,
+            FileLocks = options.FileLocks,
+            LinkRemap = options.LinkRemap,
             GhostLimit = options.GhostLimit,
-            ExternalUnixSocket = options.ExternalUnixSocket == true,
+            ExternalUnixSocket = options.ExternalUnixSocket,
             CriuOptions = words,
         };
     }

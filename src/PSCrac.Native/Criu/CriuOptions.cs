@@ -107,7 +107,7 @@ public sealed record RestoreOptions : CriuOptions
     private static readonly string[] Repeatable =
     [
         "cgroup-props", "cpu-cap", "enable-external-masters", "enable-external-sharing", "evasive-devices", "file-validation",
-        "manage-cgroups", "mntns-compat-mode", "skip-file-rwx-check", "unprivileged", "weak-sysctls",
+        "manage-cgroups", "mntns-compat-mode", "root", "skip-file-rwx-check", "unprivileged", "weak-sysctls",
     ];
 
     /// <summary>--lazy-pages: fetch memory pages from a page daemon as they are touched.</summary>

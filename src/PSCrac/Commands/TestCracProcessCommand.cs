@@ -67,8 +67,8 @@ public sealed class TestCracProcessCommand : CracCommand
         {
             ChooseOptions = !NoAutoOption,
             LeaveRunning = LeaveRunning,
-            TcpEstablished = TcpEstablished,
-            TcpClose = TcpClose,
+            TcpEstablished = TcpEstablished ? true : null,
+            TcpClose = TcpClose ? true : null,
         };
         ProcessPreflight preflight = ProcessPreflight.Examine(id, options);
         if (Quiet)

@@ -1,0 +1,114 @@
+using PSCrac.Preflight;
+using PSCrac.Tests.Support;
+using Xunit;
+
+namespace PSCrac.Tests.Preflight;
+
+public class ProcessPreflightTests
+{
+    private const string Locked = """
+        import fcntl, os, time
+        f = os.open("lock", os.O_RDWR | os.O_CREAT)
+        fcntl.flock(f, fcntl.LOCK_EX)
+        print("ready", flush=True)
+        time.sleep(600)
+        """;
+
+    [Fact]
+    public void An_option_is_chosen_unless_something_was_said_about_it()
+    {
+        using var program = TestProgram.Start("python3", ["-c", Locked]);
+        program.WaitForLine("ready");
+
+        ProcessPreflight silent = ProcessPreflight.Examine(program.ProcessId);
+        Assert.True(silent.CanCheckpoint);
+        Assert.True(silent.Options.FileLocks);
+        Assert.Contains("-FileLocks", Assert.Single(silent.Options.Reasons).Mend!, StringComparison.Ordinal);
+
+        ProcessPreflight given = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { FileLocks = true });
+        Assert.True(given.CanCheckpoint);
+        Assert.True(given.Options.IsEmpty);
+        Assert.Contains(given.Findings, finding => finding is { Severity: CracFindingSeverity.Option, CriuOption: "file-locks", IsAutomatic: false });
+
+        ProcessPreflight refused = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { FileLocks = false });
+        Assert.False(refused.CanCheckpoint);
+
+        ProcessPreflight unchosen = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { ChooseOptions = false });
+        Assert.False(unchosen.CanCheckpoint);
+        CracFinding blocker = unchosen.Findings[0];
+        Assert.Equal(CracFindingSeverity.Blocker, blocker.Severity);
+        Assert.Equal(CracReason.FileLocksHeld, blocker.Reason);
+        Assert.Equal(program.ProcessId, blocker.ProcessId);
+        Assert.Contains("-FileLocks", blocker.Mend!, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Link_remap_is_never_chosen_when_the_process_goes_on()
+    {
+        using var program = TestProgram.Start("python3", ["-c", """
+            import os, time
+            f = os.open("data", os.O_RDWR | os.O_CREAT)
+            os.link("data", "other")
+            os.unlink("data")
+            print("ready", flush=True)
+            time.sleep(600)
+            """]);
+        program.WaitForLine("ready");
+
+        ProcessPreflight killed = ProcessPreflight.Examine(program.ProcessId);
+        Assert.True(killed.Options.LinkRemap);
+        Assert.True(killed.Options.IsOneShot);
+
+        ProcessPreflight left = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { LeaveRunning = true });
+        Assert.False(left.CanCheckpoint);
+        Assert.False(left.Options.LinkRemap);
+        Assert.Contains("-LeaveRunning", left.Findings[0].Mend!, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_tree_that_holds_the_caller_is_blocked()
+    {
+        ProcessPreflight own = ProcessPreflight.Examine(Environment.ProcessId);
+
+        Assert.Contains(own.Findings, finding => finding is { Severity: CracFindingSeverity.Blocker, Reason: CracReason.ProcessNotEligible });
+    }
+
+    [Fact]
+    public void What_will_be_stale_is_warned_of_with_its_place()
+    {
+        using var program = TestProgram.Start("env", ["MY_HOST=x-" + Environment.MachineName + ".lan", "DB_PASSWORD=hush", "PLAIN=1", "python3", "-c", """
+            import time
+            log = open("service.log", "w")
+            print("ready", flush=True)
+            time.sleep(600)
+            """, "--auth-token=hush"]);
+        program.WaitForLine("ready");
+
+        IReadOnlyList<CracFinding> findings = ProcessPreflight.Examine(program.ProcessId).Findings;
+        string Warned(string part) => Assert.Single(findings, finding => finding.Severity == CracFindingSeverity.Warning && finding.What.Contains(part, StringComparison.Ordinal)).What;
+
+        Warned("variable DB_PASSWORD");
+        Warned("--auth-token");
+        Warned("service.log, 0 bytes");
+        Assert.DoesNotContain(findings, finding => finding.ToString().Contains("hush", StringComparison.Ordinal));
+        Assert.DoesNotContain(findings, finding => finding.What.Contains("PLAIN", StringComparison.Ordinal));
+        if (Environment.MachineName.Length >= 4)
+        {
+            Warned("variable MY_HOST");
+        }
+    }
+
+    [Fact]
+    public void A_finding_says_what_why_and_what_next()
+    {
+        using var program = TestProgram.Start("python3", ["-c", Locked]);
+        program.WaitForLine("ready");
+
+        foreach (CracFinding finding in ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { ChooseOptions = false }).Findings)
+        {
+            Assert.NotEmpty(finding.What);
+            Assert.EndsWith(".", finding.Why, StringComparison.Ordinal);
+            Assert.True(finding.Severity is CracFindingSeverity.Note or CracFindingSeverity.Warning || finding.Mend is not null);
+        }
+    }
+}
