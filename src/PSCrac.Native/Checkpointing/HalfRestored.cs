@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Criu;
 using PSCrac.Interop;
 using PSCrac.Procfs;
 
@@ -15,7 +16,7 @@ internal static class HalfRestored
     /// <summary>Ends them, waits until they have ended, and reaps those that are children of this process.</summary>
     /// <param name="image">The image that was being restored. Its pids were free when criu started.</param>
     /// <param name="worker">The criu, which has ended.</param>
-    internal static void Kill(CracImage image, ProcessIdentity worker)
+    internal static void Kill(CracImage image, CriuWorker worker)
     {
         var left = new List<(ProcessIdentity Task, SafeFileHandle PidFd)>();
         foreach (CracImageProcess process in image.Processes)
@@ -47,6 +48,7 @@ internal static class HalfRestored
 
     // Younger than the criu, and named like it or, once its memory is there, like the image's process: another program
     // that happened to be given one of the pids meanwhile is neither.
-    private static bool IsTaskOf(CracImageProcess process, ProcessStatus status, ProcessIdentity worker) =>
-        status.StartTimeTicks >= worker.StartTimeTicks && (status.CommandName == "criu" || status.CommandName == process.Command);
+    private static bool IsTaskOf(CracImageProcess process, ProcessStatus status, CriuWorker worker) =>
+        status.StartTimeTicks >= worker.Identity.StartTimeTicks
+        && (status.CommandName == worker.CommandName || status.CommandName == process.Command);
 }

@@ -3,7 +3,6 @@ using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
-using PSCrac.Procfs;
 
 namespace PSCrac.Criu;
 
@@ -61,7 +60,7 @@ internal sealed class CriuSession : IDisposable
     }
 
     /// <summary>The criu that serves this session.</summary>
-    internal ProcessIdentity Worker => _worker.Identity;
+    internal CriuWorker Worker => _worker;
 
     /// <summary>Starts a worker and prepares its options.</summary>
     /// <param name="installation">Which criu.</param>

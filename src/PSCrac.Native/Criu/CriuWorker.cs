@@ -178,12 +178,17 @@ internal sealed class CriuWorker : IDisposable
             return false;
         }
 
+        CommandName = ProcessStatus.TryRead(ProcessId)?.CommandName ?? CommandName;
+
         // A host that reaps every child it hears of may have been quicker; how criu ended is then not known.
         int errno = LibC.Reap(_pidFd, out int code, out bool exited);
         ExitDescription = errno != 0 ? "reaped by another part of this program" : exited ? $"exit code {code}" : $"signal {code}";
         _reaped = true;
         return true;
     }
+
+    /// <summary>The short name that criu ended under, which what it forks starts with. A loader's where it was started by one.</summary>
+    internal string CommandName { get; private set; } = "criu";
 
     /// <summary>How criu ended; null while it has not.</summary>
     internal string? ExitDescription { get; private set; }

@@ -60,10 +60,15 @@ internal sealed class Subject : IDisposable
             cancellation);
 
     /// <summary>Restores the image; Dispose then ends what was restored.</summary>
-    internal CracRestoredProcess Restore(RestoreOptions? options = null, bool asChild = false)
+    internal CracRestoredProcess Restore(
+        RestoreOptions? options = null, bool asChild = false, TimeSpan? pidTimeout = null, CancellationToken cancellation = default)
     {
         CracRestoredProcess restored = PSCrac.Checkpointing.Restore.Run(
-            new RestoreRequest { Image = CracImage.Open(ImagePath), Options = options ?? new(), AsChild = asChild });
+            new RestoreRequest
+            {
+                Image = CracImage.Open(ImagePath), Options = options ?? new(), AsChild = asChild, PidTimeout = pidTimeout ?? Wait.Limit,
+            },
+            cancellation: cancellation);
         _program.Remember();
         return restored;
     }
@@ -93,6 +98,24 @@ internal sealed class Subject : IDisposable
         Assert.Equal(alsoThere.Order(StringComparer.Ordinal), _folder.Names());
         Assert.False(HasEnded(ProcessId));
         Assert.NotEqual(ProcessState.Stopped, ProcessStatus.TryRead(ProcessId)!.State);
+    }
+
+    /// <summary>The program's mappings, which criu must leave as it found them.</summary>
+    internal string Maps() => File.ReadAllText($"/proc/{ProcessId}/maps");
+
+    /// <summary>A script for criu that writes its pid to <paramref name="marker"/> at one of its stages, and then hangs.</summary>
+    internal string HangingScript(string stage, out string marker)
+    {
+        marker = Path.Combine(_program.Folder, "marker");
+        string script = Path.Combine(_program.Folder, "script");
+        File.WriteAllText(script, $"""
+            #!/bin/sh
+            [ "$CRTOOLS_SCRIPT_ACTION" = {stage} ] || exit 0
+            echo $$ >{marker}.new && mv {marker}.new {marker}
+            exec sleep 600
+            """);
+        File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        return script;
     }
 
     internal int CountLines(string text) => File.ReadLines(_program.OutputPath).Count(line => line == text);
