@@ -270,4 +270,14 @@ function Get-PwshPath {
     (Test-Path -LiteralPath $own) ? $own : (Get-Command -Name pwsh -CommandType Application).Source
 }
 
+<#
+.SYNOPSIS
+The criu program that the module uses.
+#>
+function Find-CriuPath {
+    $row = Test-CracEnvironment | Where-Object Name -EQ 'criu'
+    if ($row.Detail -notmatch ' at (?<path>/.+) \(from') { throw "no criu: $($row.Detail)" }
+    $Matches.path
+}
+
 Export-ModuleMember -Function *-*

@@ -1,0 +1,164 @@
+BeforeDiscovery {
+    Import-Module "$PSScriptRoot/Support.psm1"
+    $obstacle = Get-CriuObstacle
+}
+
+BeforeAll {
+    Import-Module "$PSScriptRoot/Support.psm1"
+    $folder = Enter-CracTest
+}
+
+AfterAll {
+    Exit-CracTest
+}
+
+Describe "Invoke-CracCheckpoint$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
+    BeforeEach {
+        $work = (New-Item -ItemType Directory "$folder/$([guid]::NewGuid())").FullName
+    }
+
+    AfterEach {
+        Stop-TestProgram
+    }
+
+    It 'kills the process, and returns when its id is free' {
+        $id = Start-TestProgram 'sleep 1000'
+        $image = Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr"
+        Test-Path "/proc/$id" | Should -BeFalse
+        $image.Path | Should -Be "$work/cr"
+        $image.Name | Should -Be 'cr'
+        $image.Command | Should -Be 'sleep 1000'
+        $image.ProcessCount | Should -Be 1
+        $image.Engine | Should -Be 'Criu'
+        $image.CriuVersion | Should -Match '^\d+\.\d+'
+        $image.Statistics.PagesWritten | Should -BeGreaterThan 0
+        $image.Created | Should -BeGreaterThan ([DateTimeOffset]::UtcNow.AddMinutes(-5))
+    }
+
+    It 'returns at once with -PidTimeout 0, and warns of no id when it did not wait' {
+        $id = Start-TestProgram 'sleep 1000'
+        $image = Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -PidTimeout 0 -WarningVariable warnings -WarningAction SilentlyContinue
+        Test-Running $id | Should -BeFalse
+        $image.RootProcessId | Should -Be $id
+        $warnings | Should -BeNullOrEmpty
+    }
+
+    It 'makes an image that its owner alone can read' {
+        $id = Start-TestProgram 'sleep 1000'
+        $image = Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr"
+        (Get-Item -LiteralPath $image.Path).UnixMode | Should -Be 'drwx------'
+        (Get-ChildItem -LiteralPath $image.Path).UnixMode | Sort-Object -Unique | Should -Be '-rw-------'
+    }
+
+    It 'makes missing folders above the image' {
+        $id = Start-TestProgram 'sleep 1000'
+        (Invoke-CracCheckpoint -Id $id -ImagePath "$work/a/b/c").Path | Should -Be "$work/a/b/c"
+    }
+
+    It 'takes an id that is text, as pgrep gives it' {
+        $id = Start-TestProgram 'sleep 1000'
+        (Invoke-CracCheckpoint "$id" "$work/cr").RootProcessId | Should -Be $id
+    }
+
+    It 'lets the process go on with -LeaveRunning' {
+        $id = Start-Count "$work/n"
+        $image = Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -LeaveRunning
+        Test-Running $id | Should -BeTrue
+        Wait-CountingOn "$work/n"
+        Find-Gap "$work/n" | Should -BeNullOrEmpty
+        $image.Options.Keys | Should -Contain 'leave-running'
+    }
+
+    It 'touches nothing with -WhatIf, and says what it would do' {
+        $id = Start-Count "$work/n"
+        $said = Invoke-ChildPwsh "Invoke-CracCheckpoint -Id $id -ImagePath '$work/new/cr' -WhatIf"
+        $said.Output | Should -BeLike "What if:*$work/new/cr*killed*bash ($id)*"
+        (Invoke-ChildPwsh "Invoke-CracCheckpoint -Id $id -ImagePath '$work/new/cr' -LeaveRunning -WhatIf").Output | Should -Not -Match 'killed'
+        Test-Running $id | Should -BeTrue
+        Test-Path "$work/new" | Should -BeFalse
+    }
+
+    It 'does nothing where the answer to -Confirm is no, and needs no answer without it' {
+        $id = Start-TestProgram 'sleep 1000'
+        $asked = Invoke-ChildPwsh "Invoke-CracCheckpoint -Id $id -ImagePath '$work/cr' -Confirm"
+        $asked.Error | Should -Match 'NonInteractive|interactive'
+        Test-Running $id | Should -BeTrue
+        (Invoke-ChildPwsh "(Invoke-CracCheckpoint -Id $id -ImagePath '$work/cr').RootProcessId").Output | Should -Be $id
+    }
+
+    It 'says what it does with -Verbose' {
+        $id = Start-TestProgram "bash -c 'exec 8>$work/lock; flock 8; sleep 1000'"
+        Wait-Until { [IO.File]::ReadAllText('/proc/locks').Contains(":$((Get-Item "$work/lock" -ErrorAction Ignore).UnixStat.Inode) ") } 'the lock is held'
+        $said = Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -Verbose 4>&1 | Where-Object { $_ -is [Management.Automation.VerboseRecord] } | Out-String
+        $said | Should -Match "bash \($id\)"
+        $said | Should -Match 'Chose file-locks'
+        $said | Should -Match 'Frozen for \d+ ms'
+        $said | Should -Match 'options: .*file-locks'
+    }
+
+    It 'chooses nothing with -NoAutoOption' {
+        $id = Start-TestProgram "bash -c 'exec 8>$work/lock; flock 8; sleep 1000'"
+        Wait-Until { [IO.File]::ReadAllText('/proc/locks').Contains(":$((Get-Item "$work/lock" -ErrorAction Ignore).UnixStat.Inode) ") } 'the lock is held'
+        { Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -NoAutoOption -ErrorAction Stop } | Should -Throw -ErrorId 'FileLocksHeld,*'
+        Test-Running $id | Should -BeTrue
+        (Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -NoAutoOption -FileLocks).Options.Keys | Should -Contain 'file-locks'
+    }
+
+    Context 'where something is at the path already' {
+        It 'leaves an image that is there, and the process, alone' {
+            $id = Start-TestProgram 'sleep 1000'
+            $first = Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -LeaveRunning
+            { Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -ErrorAction Stop } | Should -Throw -ErrorId 'ImageExists,*'
+            (Get-CracImage "$work/cr").Created | Should -Be $first.Created
+            Test-Running $id | Should -BeTrue
+        }
+
+        It 'replaces an image with -Force' {
+            $id = Start-TestProgram 'sleep 1000'
+            $first = Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -LeaveRunning
+            Set-Content "$work/cr/stale" 'of the first'
+            $second = Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -Force
+            $second.Created | Should -BeGreaterThan $first.Created
+            Test-Path "$work/cr/stale" | Should -BeFalse
+            (Get-ChildItem $work -Force).Name | Should -Be 'cr'
+        }
+
+        It 'keeps the old image when the checkpoint that was to replace it fails' {
+            $id = Start-TestProgram 'sleep 1000'
+            $first = Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -LeaveRunning
+            { Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -Force -CriuOption @{ nonsense = $true } -ErrorAction Stop } | Should -Throw -ErrorId 'OptionRefused,*'
+            (Get-CracImage "$work/cr").Created | Should -Be $first.Created
+            (Get-ChildItem $work -Force).Name | Should -Be 'cr'
+            Test-Running $id | Should -BeTrue
+        }
+
+        It 'never replaces <What>, not even with -Force' -ForEach @(
+            @{ What = 'a file'; Make = { Set-Content $args[0] 'precious' } }
+            @{ What = 'a folder that is no image'; Make = { $null = New-Item -ItemType Directory $args[0]; Set-Content "$($args[0])/mine" 'precious' } }
+            @{ What = 'a symbolic link'; Make = { $null = New-Item -ItemType SymbolicLink $args[0] -Target '/nowhere' } }
+        ) {
+            $id = Start-TestProgram 'sleep 1000'
+            & $Make "$work/cr"
+            $before = Get-Item "$work/cr" -Force
+            { Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -Force -ErrorAction Stop } | Should -Throw -ErrorId 'ImageExists,*' -ExpectedMessage "*$What*"
+            (Get-Item "$work/cr" -Force).LastWriteTimeUtc | Should -Be $before.LastWriteTimeUtc
+            Test-Running $id | Should -BeTrue
+        }
+    }
+
+    Context 'by name' {
+        It 'puts the image under the image root, where its name finds it from anywhere' {
+            $id = Start-TestProgram 'sleep 1000'
+            $image = Invoke-CracCheckpoint -Id $id -ImageName nightly
+            $image.Path | Should -Be "$env:PSCRAC_IMAGE_ROOT/nightly"
+            (Get-CracImage nightly).RootProcessId | Should -Be $id
+            (Restore-CracProcess nightly).Id | Should -Be $id
+        }
+
+        It 'takes no path for a name' {
+            $id = Start-TestProgram 'sleep 1000'
+            { Invoke-CracCheckpoint -Id $id -ImageName ../escape -ErrorAction Stop } | Should -Throw -ErrorId 'NotAnImage,*'
+            Test-Running $id | Should -BeTrue
+        }
+    }
+}
