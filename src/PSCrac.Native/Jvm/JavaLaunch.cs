@@ -145,12 +145,13 @@ internal static class JavaLaunch
         {
             cancellation.ThrowIfCancellationRequested();
 
-            // criu becomes the guard once all tasks run and have been told so; other engines become the JVM itself.
+            // criu becomes the guard once all tasks run and have been told so.
             if (ProcessDirectory.TryOpen(guardId) is { } directory)
             {
                 using (directory)
                 {
-                    if (ProcessCommandLine.TryRead(directory) is { Arguments: [.., GuardCommand] })
+                    // criu has the guard's command line at the end of its own.
+                    if (ProcessCommandLine.TryRead(directory) is { Arguments: [.., GuardCommand] words } && !words.Contains("--exec-cmd"))
                     {
                         return root;
                     }

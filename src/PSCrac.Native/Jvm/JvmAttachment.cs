@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
+using PSCrac.Procfs;
 
 namespace PSCrac.Jvm;
 
@@ -56,9 +57,15 @@ public sealed class JvmAttachment
             attachment.Wake(limit);
         }
 
-        // Asks nothing yet, but tells a socket that is left over from a JVM that listens no more.
-        using (attachment.Connect(limit))
+        try
         {
+            attachment.Connect(limit).Dispose();
+        }
+        catch (CracException e) when (e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused } && attachment.RemoveLeftover())
+        {
+            // The JVM looks whether its file is still there when it is asked again, and makes a new one (JDK 11 and later).
+            attachment.Wake(limit);
+            attachment.Connect(limit).Dispose();
         }
 
         return attachment;
@@ -178,14 +185,22 @@ public sealed class JvmAttachment
 
     private Socket Connect(Deadline limit)
     {
+        // Opened first: its own user may be kept out of /proc/PID/root, as that of a program with capabilities is.
+        using SafeFileHandle folder = LibC.OpenAt(null, Path.GetDirectoryName(_socketPath)!, LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
+        if (errno != 0)
+        {
+            throw errno is LibC.EACCES or LibC.EPERM ? NotAllowed(null) : Gone();
+        }
+
+        string path = $"/proc/self/fd/{folder.DangerousGetHandle()}/{Path.GetFileName(_socketPath)}";
         if (!_asItsUser || !MayActForIts(out JvmTask task))
         {
-            return ConnectHere(limit);
+            return ConnectTo(path, limit);
         }
 
         try
         {
-            return JvmNative.RunAs(task.User, task.Group, () => ConnectHere(limit));
+            return JvmNative.RunAs(task.User, task.Group, () => ConnectTo(path, limit));
         }
         catch (UnauthorizedAccessException e)
         {
@@ -195,7 +210,7 @@ public sealed class JvmAttachment
         }
     }
 
-    private Socket ConnectHere(Deadline limit)
+    private Socket ConnectTo(string path, Deadline limit)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
         try
@@ -205,7 +220,7 @@ public sealed class JvmAttachment
                 try
                 {
                     // Non-blocking: a JVM that stands still lets its queue of connections fill up.
-                    socket.Connect(new UnixDomainSocketEndPoint(_socketPath));
+                    socket.Connect(new UnixDomainSocketEndPoint(path));
                     break;
                 }
                 catch (SocketException e) when (e.SocketErrorCode is SocketError.WouldBlock or SocketError.TryAgain)
@@ -264,6 +279,20 @@ public sealed class JvmAttachment
     }
 
     private bool SocketIsThere() => File.Exists(_socketPath);
+
+    // A JVM binds its socket to a name of its own and then renames the file, so one that criu has restored listens under
+    // the first name, and the file under the second is a dead one.
+    private bool RemoveLeftover()
+    {
+        if (!ProcfsNative.TryStat(_socketPath, ProcfsNative.AT_SYMLINK_NOFOLLOW, out FileStatus status, out _)
+            || status.Type != FileType.Socket || ReadTask() is not { } task || status.UserId != task.User)
+        {
+            return false;
+        }
+
+        File.Delete(_socketPath);
+        return true;
+    }
 
     // Has the JVM open its socket.
     private void Wake(Deadline limit)

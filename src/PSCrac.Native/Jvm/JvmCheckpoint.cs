@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Checkpointing;
 using PSCrac.Criu;
@@ -15,6 +16,7 @@ namespace PSCrac.Jvm;
 public sealed class JvmCheckpoint
 {
     private const string Operation = "checkpoint";
+    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(5);
 
     private readonly JvmProcess _jvm;
     private readonly CheckpointRequest _request;
@@ -283,13 +285,43 @@ public sealed class JvmCheckpoint
         Report(CracPhase.WaitingForPids);
         try
         {
-            return PidVacancy.Wait(image.ThreadIds, _request.PidTimeout, PidVacancy.IsZombie, _cancellation);
+            long start = Stopwatch.GetTimestamp();
+            List<int> taken = PidVacancy.Wait(image.ThreadIds, _request.PidTimeout, PidVacancy.IsZombie, _cancellation);
+
+            // The engine was started by the JVM and outlives it by a moment, in its session and process group, and the
+            // number of either is as taken as a pid.
+            while (taken.Count == 0 && GroupOrSessionLives(image.RootProcessId))
+            {
+                if (Stopwatch.GetElapsedTime(start) > _request.PidTimeout)
+                {
+                    return [image.RootProcessId];
+                }
+
+                _cancellation.WaitHandle.WaitOne(Slice);
+                _cancellation.ThrowIfCancellationRequested();
+            }
+
+            return taken;
         }
         catch (OperationCanceledException)
         {
             // The image is made: to stop waiting is all that is left to cancel.
             return [];
         }
+    }
+
+    private static bool GroupOrSessionLives(int id)
+    {
+        foreach (int process in ProcessDirectory.ReadNumbersOf("/proc") ?? [])
+        {
+            using ProcessDirectory? directory = ProcessDirectory.TryOpen(process);
+            if (directory is not null && ProcessStatus.TryReadStat(directory) is { } status && (status.SessionId == id || status.ProcessGroupId == id))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private CracException Refuse(CracReason reason, string message, string? advice) =>

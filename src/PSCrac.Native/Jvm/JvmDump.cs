@@ -98,7 +98,7 @@ internal sealed class JvmDump
             string? log = ReadLogTail(out bool begun);
             if (ended)
             {
-                RequireImage(log);
+                RequireImage(AwaitLogEnd());
                 return;
             }
 
@@ -171,6 +171,22 @@ internal sealed class JvmDump
             {
                 Operation = Operation, ProcessId = _jvm.ProcessId, CriuLines = Lines(reply.Text),
             };
+        }
+    }
+
+    // criu kills the tree first and says that it has finished afterwards.
+    private string? AwaitLogEnd()
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            string? log = ReadLogTail(out _);
+            if (log?.Contains(Finished, StringComparison.Ordinal) == true || Stopwatch.GetElapsedTime(start) > Aftermath)
+            {
+                return log;
+            }
+
+            Thread.Sleep(Slice);
         }
     }
 

@@ -127,9 +127,17 @@ internal sealed class JvmImageDirectory : IDisposable
     /// <summary>Removes what a failed checkpoint has left, and puts the image of before back.</summary>
     internal void PutBack()
     {
-        if ((!_existed || _aside is not null) && Locate() is { } failed)
+        try
         {
-            Directory.Delete(failed, recursive: true);
+            if ((!_existed || _aside is not null) && Locate() is { } failed)
+            {
+                Directory.Delete(failed, recursive: true);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The JVM may still be writing, or another user have written: what failed is more worth telling than this.
+            return;
         }
 
         if (_aside is not null && LibC.Rename(_parent, _aside, _name, LibC.RENAME_NOREPLACE) == 0)

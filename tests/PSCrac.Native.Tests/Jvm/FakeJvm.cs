@@ -22,8 +22,8 @@ internal sealed class FakeJvm : IDisposable
         command.AddRange([Path.Combine(Home, "bin", "java"), .. options ?? [$"-XX:CRaCCheckpointTo={Target}", "Main"]]);
         if (user is not null)
         {
-            File.SetUnixFileMode(_folder.FullPath, (UnixFileMode)0b111_101_101);
-            command.InsertRange(0, ["setpriv", $"--reuid={user}", $"--regid={user}", "--clear-groups", "env"]);
+            // The interpreter may be where that user cannot look.
+            command.InsertRange(0, ["setpriv", $"--reuid={user}", $"--regid={user}", "--clear-groups", "--inh-caps=+dac_override", "--ambient-caps=+dac_override", "env"]);
             _program = TestProgram.Start(command[0], command[1..]);
         }
         else
@@ -31,6 +31,7 @@ internal sealed class FakeJvm : IDisposable
             _program = TestProgram.Start("env", command);
         }
 
+        ProcessId = _program.ProcessId;
         try
         {
             _program.WaitForLine("1");
@@ -44,7 +45,7 @@ internal sealed class FakeJvm : IDisposable
 
     internal string Home { get; }
 
-    internal int ProcessId => _program.ProcessId;
+    internal int ProcessId { get; }
 
     internal TestProgram Program => _program;
 

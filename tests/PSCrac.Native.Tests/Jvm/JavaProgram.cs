@@ -20,6 +20,7 @@ internal sealed class JavaProgram : IDisposable
     private JavaProgram(TestProgram program)
     {
         Program = program;
+        ProcessId = program.ProcessId;
         try
         {
             Program.WaitForLine("1");
@@ -36,7 +37,7 @@ internal sealed class JavaProgram : IDisposable
 
     internal TestProgram Program { get; }
 
-    internal int ProcessId => Program.ProcessId;
+    internal int ProcessId { get; }
 
     /// <summary>The JVM's pid where another program has started it.</summary>
     internal int JvmProcessId => ProcessTree.Read(ProcessId).Members.Select(static member => member.Status.ProcessId).First(static id => JvmProcess.TryDetect(id) is not null);

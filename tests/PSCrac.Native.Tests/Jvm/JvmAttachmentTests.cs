@@ -98,7 +98,7 @@ public class JvmAttachmentTests
         using var folder = new TemporaryFolder();
         File.WriteAllBytes(folder.At("libjvm.so"), new byte[4096]);
         using TestProgram program = TestProgram.Start(
-            PythonProgram.Path!, ["-c", $"import mmap, time\nm = mmap.mmap(open('{folder.At("libjvm.so")}', 'rb').fileno(), 4096, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)\nprint('ready', flush=True)\ntime.sleep(100)"]);
+            PythonProgram.Path!, ["-c", $"import mmap, time\nf = open('{folder.At("libjvm.so")}', 'rb')\nm = mmap.mmap(f.fileno(), 4096, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)\nprint('ready', flush=True)\ntime.sleep(100)"]);
         program.WaitForLine("ready");
         JvmProcess jvm = JvmProcess.TryDetect(program.ProcessId)!;
 
