@@ -250,7 +250,7 @@ public static class CriuFeatureCache
     {
         try
         {
-            return new DriveInfo(path).DriveFormat == "tmpfs";
+            return new DriveInfo(path).DriveFormat is "tmpfs" or "devtmpfs";
         }
         catch (IOException)
         {

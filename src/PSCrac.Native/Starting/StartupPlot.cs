@@ -16,7 +16,7 @@ public sealed class StartupPlot
     private const int Left = 110;
     private const int Right = 40;
     private const int AxisY = 180;
-    private const int LongestTitle = 80;
+    private const int LongestTitle = 70;
     private const string Ink = "#24292f";
     private const string Pale = "#d0d7de";
     private const string Grey = "#57606a";

@@ -1,0 +1,219 @@
+#!/usr/bin/env pwsh
+#Requires -Version 7.6
+
+<#
+.SYNOPSIS
+Small web services, started and restored: how long until the first answer.
+
+.DESCRIPTION
+For each service a round is: a cold start until the first answer with status 200, some requests more, a checkpoint, and
+four restores of its image, each until the first 200: by Restore-CracProcess and by plain criu as its manual shows it,
+each with and without criu's feature cache. All figures are milliseconds, medians of the rounds. A cold start counts from
+the start of the program; a checkpoint and a restore are the whole cmdlet within this session, and for plain criu from its
+start, timed by a shell around it that then asks the service itself. A first round, with cold files and code, is not
+counted.
+
+Everything listens on the loopback address alone, and only what was started here is ended. A service whose parts are not
+installed is left out, and the last lines say what it needs.
+#>
+[CmdletBinding()]
+param(
+    [ValidateRange(1, 1000)]
+    [int] $Count = 5,
+
+    [ValidateSet('spring', 'kestrel', 'node', 'python')]
+    [string[]] $Service = @('spring', 'kestrel', 'node', 'python'),
+
+    # Where the table is written as Markdown, with the date and the machine.
+    [string] $MarkdownPath,
+
+    # Where a picture of the first service's cold starts and restores is written, as SVG.
+    [string] $PlotPath
+)
+
+Set-StrictMode -Version 3
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = [Console]::IsOutputRedirected ? 'SilentlyContinue' : 'Continue'
+
+Import-Module (Join-Path $PSScriptRoot '../out/PSCrac/PSCrac.psd1')
+$source = Join-Path $PSScriptRoot 'startup'
+$folder = Join-Path ([IO.Path]::GetTempPath()) "pscrac-startup-$PID"
+$env:PSCRAC_LOG_ROOT = Join-Path $folder 'logs'
+$environmentRows = Test-CracEnvironment
+$criu = ($environmentRows | Where-Object Name -EQ criu).Detail -replace '^\S+ at (.*) \(from .*\)$', '$1'
+$cacheIsKept = ($environmentRows | Where-Object Name -EQ 'feature cache').Detail -like '/run is a tmpfs*'
+
+# Runs plain criu and then asks the service, with nothing of PowerShell's in the time: prints microseconds.
+$plainRestore = @'
+s=$EPOCHREALTIME
+"$1" restore -d -D "$2" -o restore.log >/dev/null 2>&1 || exit
+exec 3<>/dev/tcp/127.0.0.1/"$3" && printf 'GET /hello/bench HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n' >&3
+read -r _ status _ <&3
+e=$EPOCHREALTIME
+[ "$status" = 200 ] && echo $(( ${e/./} - ${s/./} ))
+'@
+
+#region The services
+
+# Each gives the program and its arguments before the port, or says what is missing by throwing.
+$builders = @{
+    spring  = {
+        $names = 'jetty9-server', 'jetty9-servlet', 'jetty9-util', 'jetty9-http', 'jetty9-io', 'jetty9-security', 'servlet-api',
+        'commons-logging', 'spring3-aop', 'spring3-beans', 'spring3-context', 'spring3-core', 'spring3-expression', 'spring3-web', 'spring3-web.servlet'
+        $jars = $names.ForEach({ "/usr/share/java/$_.jar" })
+        if (-not (Get-Command javac -ErrorAction Ignore) -or $jars.Where({ -not (Test-Path -LiteralPath $_) })) {
+            throw 'Debian''s packages openjdk-17-jdk-headless, libspring-web-servlet-java and libjetty9-java'
+        }
+        $classes = Join-Path $folder 'spring'
+        & javac --release 8 -Xlint:-options -d $classes -cp ($jars -join ':') (Join-Path $source 'spring/Application.java')
+        if ($LASTEXITCODE -ne 0) { throw 'a javac that compiles the service' }
+        'java', '-cp', (@($classes) + $jars -join ':'), 'Application'
+    }
+    kestrel = {
+        if (-not ((& dotnet --list-runtimes) -match '^Microsoft\.AspNetCore\.App 10\.')) { throw 'ASP.NET Core 10' }
+        $out = Join-Path $folder 'kestrel'
+        $log = & dotnet publish (Join-Path $source 'kestrel/Kestrel.csproj') --configuration Release --output $out --nologo --verbosity quiet
+        if ($LASTEXITCODE -ne 0) { throw "a dotnet that builds the service: $log" }
+        (Join-Path $out 'kestrel')
+    }
+    node    = {
+        if (-not (Get-Command node -ErrorAction Ignore)) { throw 'node' }
+        'node', (Join-Path $source 'server.js')
+    }
+    python  = {
+        $python = Get-Command python3 -ErrorAction Ignore
+        if (-not $python) { throw 'python3' }
+        # Not a version manager's script in front of it.
+        (& python3 -c 'import sys; print(sys.executable)'), (Join-Path $source 'server.py')
+    }
+}
+
+#endregion
+
+#region Measuring
+
+function Get-FreePort {
+    $listener = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 0)
+    $listener.Start()
+    $port = $listener.LocalEndpoint.Port
+    $listener.Stop()
+    $port
+}
+
+function Measure-Wall([scriptblock] $Command) {
+    $watch = [Diagnostics.Stopwatch]::StartNew()
+    $null = & $Command
+    $watch.Elapsed.TotalMilliseconds
+}
+
+# Ends the restored service and waits until its parent has taken note, which frees the ids for the next restore.
+function Stop-Restored([int] $Id) {
+    Stop-Process -Id $Id -Force
+    while (Test-Path -LiteralPath "/proc/$Id") { Start-Sleep -Milliseconds 5 }
+}
+
+function Set-Cache([bool] $IsThere) {
+    if ($cacheIsKept) { return }
+    if ($IsThere) { $null = Initialize-CracEnvironment } else { $null = [PSCrac.Criu.CriuFeatureCache]::Remove() }
+}
+
+function Measure-Round([string[]] $Program, [int] $Port, [string] $Image) {
+    $uri = "http://127.0.0.1:$Port/hello/bench"
+    $sample = @{}
+    $process = Start-CracProcess $Program[0] -ArgumentList (@($Program | Select-Object -Skip 1) + $Port) -ReadyUri $uri
+    try {
+        $sample.cold = $process.ReadyTime.TotalMilliseconds
+        1..50 | ForEach-Object { $null = Invoke-RestMethod -Uri $uri -DisableKeepAlive }
+        $sample.checkpoint = Measure-Wall { Invoke-CracCheckpoint -Id $process.Id -ImagePath $Image }
+    }
+    finally {
+        if (-not $process.HasExited) { $process.End() }
+    }
+    $id = $process.Id
+    foreach ($cached in $false, $true) {
+        Set-Cache $cached
+        $suffix = $cached ? ' cached' : ''
+        $sample["plain$suffix"] = & bash -c $plainRestore bash $criu $Image $Port | ForEach-Object { [long]$_ / 1000 }
+        if ($null -eq $sample["plain$suffix"]) { throw "criu restore failed; its log is $Image/restore.log" }
+        Stop-Restored $id
+        $sample["restore$suffix"] = Measure-Wall { Restore-CracProcess -LiteralPath $Image -ReadyUri $uri }
+        Stop-Restored $id
+    }
+    $sample.image = (Get-CracImage -LiteralPath $Image).Size / 1MB
+    $sample
+}
+
+function Get-Median([double[]] $Value) {
+    $sorted = @($Value | Sort-Object)
+    ($sorted[[Math]::Floor(($sorted.Count - 1) / 2)] + $sorted[[Math]::Floor($sorted.Count / 2)]) / 2
+}
+
+#endregion
+
+$missing = @()
+$first = $null
+$null = New-Item -ItemType Directory -Path $folder
+$hadCache = ($environmentRows | Where-Object Name -EQ 'feature cache').IsAvailable
+try {
+    $rows = @(foreach ($name in $Service) {
+        try {
+            $program = @(& $builders[$name])
+        }
+        catch {
+            $missing += "$name needs $($_.Exception.Message)"
+            continue
+        }
+        $port = Get-FreePort
+        $first ??= @{ Program = $program; Port = $port }
+        $samples = @(foreach ($round in 0..$Count) {
+            Write-Progress -Activity "Starting and restoring: $name" -Status "Round $round of $Count" -PercentComplete (100 * $round / ($Count + 1))
+            $image = Join-Path $folder "$name$round"
+            $sample = Measure-Round $program $port $image
+            Remove-Item -LiteralPath $image -Recurse -Force
+            if ($round -gt 0) { $sample }
+        })
+        $median = @{}
+        foreach ($key in $samples[0].Keys) { $median[$key] = Get-Median $samples.$key }
+        [pscustomobject][ordered]@{
+            Service         = $name
+            Cold            = [Math]::Round($median.cold)
+            Checkpoint      = [Math]::Round($median.checkpoint)
+            Restore         = [Math]::Round($median['restore cached'], 1)
+            'No cache'      = [Math]::Round($median.restore, 1)
+            'criu'          = [Math]::Round($median.plain, 1)
+            'criu + cache'  = [Math]::Round($median['plain cached'], 1)
+            'Cold/Restore'  = [Math]::Round($median.cold / $median['restore cached'], 1)
+            'criu/Restore'  = [Math]::Round($median.plain / $median['restore cached'], 2)
+            'Image MiB'     = [Math]::Round($median.image)
+        }
+    })
+    if ($PlotPath -and $first) {
+        Set-Cache $true
+        $null = Measure-CracStartup $first.Program[0] -ArgumentList (@($first.Program | Select-Object -Skip 1) + $first.Port) -Count 15 -Plot $PlotPath `
+            -ReadyUri "http://127.0.0.1:$($first.Port)/hello/bench" -WarmUp { 1..50 | ForEach-Object { Invoke-RestMethod -Uri "http://127.0.0.1:$($first.Port)/hello/bench" -DisableKeepAlive } }
+    }
+}
+finally {
+    Write-Progress -Activity 'Starting and restoring' -Completed
+    Set-Cache $hadCache
+    Remove-Item -LiteralPath $folder -Recurse -Force
+}
+
+$cpu = (Select-String -LiteralPath /proc/cpuinfo -Pattern '^model name\s*:\s*(.+)$' | Select-Object -First 1)?.Matches[0].Groups[1].Value
+$load = (Get-Content /proc/loadavg).Split(' ')[0]
+$machine = "$(Get-Date -Format yyyy-MM-dd), Linux $((Get-Content /proc/sys/kernel/osrelease).Split('-')[0]), $([Environment]::ProcessorCount) CPUs ($cpu), load $load, criu $(($environmentRows | Where-Object Name -EQ criu).Detail.Split(' ')[0])"
+"Milliseconds until the first answer, medians of $Count rounds: $machine"
+$rows | Format-Table -AutoSize | Out-String -Width 120
+foreach ($line in $missing) { "left out: $line" }
+if ($MarkdownPath -and $rows) {
+    $names = $rows[0].PSObject.Properties.Name
+    @(
+        "| $($names -join ' | ') |"
+        "| $(($names | ForEach-Object { $_ -eq 'Service' ? '---' : '---:' }) -join ' | ') |"
+        foreach ($row in $rows) { "| $($row.PSObject.Properties.Value -join ' | ') |" }
+        ''
+        "Milliseconds until the first answer with status 200, medians of $Count rounds in turn. $machine. Cold: the program started;"
+        'Restore: `Restore-CracProcess` with criu''s feature cache; No cache: without it; criu: plain `criu restore -d` of the same image.'
+        foreach ($line in $missing) { "Left out: $line." }
+    ) | Set-Content -LiteralPath $MarkdownPath
+}
