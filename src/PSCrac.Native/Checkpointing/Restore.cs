@@ -104,7 +104,7 @@ public sealed class Restore
         if (action == "pre-resume")
         {
             // Asked now, while the root is there but does not run yet: it may end as soon as it does.
-            _rootId = isNew ? RestorePlacement.FindByInnerId(session.WorkerId, _request.Image.RootProcessId) : null;
+            _rootId = isNew ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _request.Image.RootProcessId) : null;
             Report(CracPhase.Resuming);
         }
     }

@@ -44,14 +44,7 @@ internal sealed class CriuSession : IDisposable
     /// <summary>How long criu may take to roll back once it was told to, before it is ended.</summary>
     internal TimeSpan Grace { get; set; } = TimeSpan.FromSeconds(15);
 
-<<<<<<< HEAD
     /// <summary>Whether criu had to be ended before it had answered, and so could not undo what it had done.</summary>
-=======
-    /// <summary>The worker's pid, as seen from here. What it restores descends from it until it has ended.</summary>
-    internal int WorkerId => _worker.ProcessId;
-
-    /// <summary>Whether criu had to be ended, and so could not undo what it had done.</summary>
->>>>>>> 0506298 (Restore into a new pid namespace; checkpoint a tree that lives in one)
     internal bool WasKilled { get; private set; }
 
     /// <summary>Whether criu ended before it had answered, by our hand or another's.</summary>

@@ -4,7 +4,7 @@ namespace PSCrac.Interop;
 
 internal static partial class LibC
 {
-    private const int CLONE_NEWNS = 0x20000;
+    internal const int CLONE_NEWNS = 0x20000;
     private const ulong MS_REC = 0x4000;
     private const ulong MS_PRIVATE = 0x40000;
 

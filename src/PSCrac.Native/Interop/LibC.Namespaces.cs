@@ -6,20 +6,12 @@ namespace PSCrac.Interop;
 internal static partial class LibC
 {
     internal const int CLONE_FS = 0x200;
-    internal const int CLONE_NEWNS = 0x20000;
     internal const int CLONE_NEWPID = 0x20000000;
 
-    private const ulong MS_REC = 0x4000;
     private const ulong MS_SLAVE = 1 << 19;
-
-    [LibraryImport(Library, EntryPoint = "unshare", SetLastError = true)]
-    private static partial int unshare(int flags);
 
     [LibraryImport(Library, EntryPoint = "setns", SetLastError = true)]
     private static partial int setns(int descriptor, int kind);
-
-    [LibraryImport(Library, EntryPoint = "mount", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int mount(string? source, string target, string? type, ulong flags, nint data);
 
     /// <summary>unshare(2) for the calling thread. Returns errno, or 0.</summary>
     internal static int Unshare(int flags) => unshare(flags) == 0 ? 0 : Marshal.GetLastPInvokeError();
@@ -37,5 +29,5 @@ internal static partial class LibC
     /// Lets mounts made in the thread's own mount namespace stay in it, while those that the host makes or takes away
     /// still come through (mount(2)). Returns errno, or 0.
     /// </summary>
-    internal static int DetachMounts() => mount(null, "/", null, MS_REC | MS_SLAVE, 0) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    internal static unsafe int DetachMounts() => mount(null, "/", null, MS_REC | MS_SLAVE, null) == 0 ? 0 : Marshal.GetLastPInvokeError();
 }
