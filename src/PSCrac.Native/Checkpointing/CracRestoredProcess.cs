@@ -74,6 +74,9 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     /// <summary>The image it came from.</summary>
     public string ImagePath { get; }
 
+    /// <summary>What is not with the tree as it was, and could not be asked about before.</summary>
+    public IReadOnlyList<string> Warnings { get; internal init; } = [];
+
     /// <summary>How long criu took, from its start until the tree ran.</summary>
     public TimeSpan RestoreTime { get; }
 

@@ -61,10 +61,13 @@ public sealed class Restore
 
         using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{image.RootProcessId}", config);
         using SafeFileHandle? terminal = _options.ShellJob == true ? OpenTerminal() : null;
+        FileEdits edits = EditFiles(image, terminal is not null, out IReadOnlyList<string> warnings);
+        using ImageOverlay? overlay = edits.IsEmpty ? null : ImageOverlay.Create(image, work.DirectoryPath, edits);
+        SafeFileHandle read = overlay?.Handle ?? images;
         using NamespaceInit? init = isNew ? NamespaceInit.Start(image.ThreadIds, image.RootProcessId, _cancellation) : null;
         using PidNamespace? inside = init?.OpenNamespace();
-        using CriuSession session = CriuSession.Start(_installation, work, terminal, _request.Inherited, place: inside is null ? null : new CriuPlace(inside, images));
-        session.Apply(_options, images);
+        using CriuSession session = CriuSession.Start(_installation, work, terminal, _request.Inherited, place: inside is null ? null : new CriuPlace(inside, read));
+        session.Apply(_options, read);
         session.Grace = Grace;
         session.Notified = (action, _) => OnNotification(action, session, isNew);
         long start = Stopwatch.GetTimestamp();
@@ -91,12 +94,20 @@ public sealed class Restore
 
         if (init is null)
         {
-            return new CracRestoredProcess(image, result, time, _request.AsChild);
+            return new CracRestoredProcess(image, result, time, _request.AsChild) { Warnings = warnings };
         }
 
         int id = _rootId ?? RestorePlacement.FindByInnerId(init.ProcessId, image.RootProcessId) ?? 0;
         init.Keep();
-        return new CracRestoredProcess(image, id, time, init);
+        return new CracRestoredProcess(image, id, time, init) { Warnings = warnings };
+    }
+
+    // Most restores want no other files; then the image's tables need not be read here at all.
+    private FileEdits EditFiles(CracImage image, bool hasTerminal, out IReadOnlyList<string> warnings)
+    {
+        bool mayLackTerminal = _options.ShellJob == true && !hasTerminal;
+        warnings = [];
+        return _request.Files.IsEmpty && !mayLackTerminal ? new FileEdits() : FileEditPlan.Make(image, _request.Files, hasTerminal, out warnings);
     }
 
     private void OnNotification(string action, CriuSession session, bool isNew)
@@ -104,7 +115,7 @@ public sealed class Restore
         if (action == "pre-resume")
         {
             // Asked now, while the root is there but does not run yet: it may end as soon as it does.
-            _rootId = isNew ? RestorePlacement.FindByInnerId(session.WorkerId, _request.Image.RootProcessId) : null;
+            _rootId = isNew ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _request.Image.RootProcessId) : null;
             Report(CracPhase.Resuming);
         }
     }

@@ -18,6 +18,9 @@ public sealed record RestoreRequest
     /// </summary>
     public bool AsChild { get; init; }
 
+    /// <summary>Which open files of the image are other ones after the restore.</summary>
+    public RestoreFiles Files { get; init; } = new();
+
     /// <summary>Whose process ids the tree gets.</summary>
     public CracPidNamespace PidNamespace { get; init; }
 

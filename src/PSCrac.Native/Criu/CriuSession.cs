@@ -43,9 +43,6 @@ internal sealed class CriuSession : IDisposable
     /// <summary>How long criu may take to roll back once it was told to, before it is ended.</summary>
     internal TimeSpan Grace { get; set; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>The worker's pid, as seen from here. What it restores descends from it until it has ended.</summary>
-    internal int WorkerId => _worker.ProcessId;
-
     /// <summary>Whether criu had to be ended before it had answered, and so could not undo what it had done.</summary>
     internal bool WasKilled { get; private set; }
 

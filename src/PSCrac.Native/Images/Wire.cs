@@ -75,7 +75,35 @@ internal static class Wire
     {
         internal const int Id = 1;
         internal const int Flags = 2;
+        internal const int Type = 3;
         internal const int Fd = 4;
+    }
+
+    internal static class FileEntry
+    {
+        internal const int Type = 1;
+        internal const int Id = 2;
+        internal const int Reg = 3;
+    }
+
+    internal static class RegFileEntry
+    {
+        internal const int Id = 1;
+        internal const int Flags = 2;
+        internal const int Pos = 3;
+        internal const int Fown = 5;
+        internal const int Name = 6;
+        internal const int Size = 8;
+        internal const int Mode = 10;
+    }
+
+    internal static class FownEntry
+    {
+        internal const int Uid = 1;
+        internal const int Euid = 2;
+        internal const int Signum = 3;
+        internal const int PidType = 4;
+        internal const int Pid = 5;
     }
 
     internal static class FsEntry

@@ -4,8 +4,12 @@ namespace PSCrac.Interop;
 
 internal static partial class LibC
 {
+    internal const int CLONE_NEWNS = 0x20000;
     private const ulong MS_REC = 0x4000;
     private const ulong MS_PRIVATE = 0x40000;
+
+    [LibraryImport(Library, EntryPoint = "unshare", SetLastError = true)]
+    private static partial int unshare(int flags);
 
     [LibraryImport(Library, EntryPoint = "mount", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int mount(string? source, string target, string? fileSystem, ulong flags, string? data);

@@ -6,13 +6,9 @@ namespace PSCrac.Interop;
 internal static partial class LibC
 {
     internal const int CLONE_FS = 0x200;
-    internal const int CLONE_NEWNS = 0x20000;
     internal const int CLONE_NEWPID = 0x20000000;
 
     private const ulong MS_SLAVE = 1 << 19;
-
-    [LibraryImport(Library, EntryPoint = "unshare", SetLastError = true)]
-    private static partial int unshare(int flags);
 
     [LibraryImport(Library, EntryPoint = "setns", SetLastError = true)]
     private static partial int setns(int descriptor, int kind);
@@ -33,5 +29,5 @@ internal static partial class LibC
     /// Lets mounts made in the thread's own mount namespace stay in it, while those that the host makes or takes away
     /// still come through (mount(2)). Returns errno, or 0.
     /// </summary>
-    internal static int DetachMounts() => mount(null, "/", null, MS_REC | MS_SLAVE, null) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    internal static unsafe int DetachMounts() => mount(null, "/", null, MS_REC | MS_SLAVE, null) == 0 ? 0 : Marshal.GetLastPInvokeError();
 }

@@ -36,6 +36,30 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
     [Parameter]
     public SwitchParameter ExternalUnixSocket { get; set; }
 
+    /// <summary>What the process reads as its standard input.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? StandardInputPath { get; set; }
+
+    /// <summary>Where the process's standard output is appended to.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? StandardOutputPath { get; set; }
+
+    /// <summary>Where the process's standard error is appended to.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? StandardErrorPath { get; set; }
+
+    /// <summary>Files that have moved: the path at the checkpoint as the key, the present one as the value.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public Hashtable ReplaceFile { get; set; } = [];
+
+    /// <summary>Open files that have grown since the checkpoint all the same, and write on at their present end.</summary>
+    [Parameter]
+    public SwitchParameter ReopenGrownFile { get; set; }
+
     /// <summary>Whose process ids the tree gets: the session's, those of a new pid namespace, or what is possible.</summary>
     [Parameter]
     public CracPidNamespace PidNamespace { get; set; }
@@ -89,6 +113,7 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
             Options = Options(),
             AsChild = Wait,
             PidNamespace = PidNamespace,
+            Files = Files(),
             PidTimeout = TimeSpan.FromSeconds(PidTimeout),
             CriuPath = CriuPath is null ? null : ResolveLiteral(CriuPath),
         };
@@ -96,6 +121,11 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
         CracRestoredProcess restored = RunOperation(
             $"Restoring {image.Name} ({image.RootProcessId})", (progress, stopping) => Readiness.Restore(request, ready, TimeSpan.FromSeconds(ReadyTimeout), progress, stopping));
         WriteVerbose(string.Create(CultureInfo.CurrentCulture, $"Process {restored.Id} runs again after {restored.RestoreTime.TotalMilliseconds:0} ms."));
+        foreach (string warning in restored.Warnings)
+        {
+            WriteWarning(warning);
+        }
+
         if (restored.NamespaceInitId is { } init)
         {
             WriteVerbose(string.Create(
@@ -124,6 +154,18 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
             throw new PipelineStoppedException();
         }
     }
+
+    private RestoreFiles Files() => new()
+    {
+        StandardInputPath = Resolve(StandardInputPath),
+        StandardOutputPath = Resolve(StandardOutputPath),
+        StandardErrorPath = Resolve(StandardErrorPath),
+        Replace = ReplaceFile.Cast<DictionaryEntry>().ToDictionary(
+            static entry => $"{entry.Key}", entry => ResolveLiteral($"{entry.Value}"), StringComparer.Ordinal),
+        ReopenGrown = ReopenGrownFile,
+    };
+
+    private string? Resolve(string? path) => path is null ? null : ResolveLiteral(path);
 
     private RestoreOptions Options() => new()
     {
