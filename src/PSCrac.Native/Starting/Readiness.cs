@@ -42,8 +42,25 @@ public static class Readiness
         IReadOnlyList<ReadyCondition> conditions,
         TimeSpan timeout,
         IProgress<CracProgress>? progress = null,
+        CancellationToken cancellation = default) =>
+        Restore((reports, stopping) => Checkpointing.Restore.Run(request, reports, stopping), conditions, timeout, progress, cancellation);
+
+    /// <summary>Restores a process tree in a way of the caller's, such as a JVM's own, and waits until it is ready.</summary>
+    /// <param name="restore">Restores it.</param>
+    /// <param name="conditions">The conditions. Those that do not hold after a restore are left out.</param>
+    /// <param name="timeout">How long it may take from the beginning of the restore on.</param>
+    /// <param name="progress">Told of the phases; null for nobody.</param>
+    /// <param name="cancellation">Ends the restore, or the wait; the restored process then goes on.</param>
+    /// <exception cref="CracException">The restore failed, or the process, which goes on, was not ready in time.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static CracRestoredProcess Restore(
+        Func<IProgress<CracProgress>?, CancellationToken, CracRestoredProcess> restore,
+        IReadOnlyList<ReadyCondition> conditions,
+        TimeSpan timeout,
+        IProgress<CracProgress>? progress = null,
         CancellationToken cancellation = default)
     {
+        ArgumentNullException.ThrowIfNull(restore);
         ArgumentNullException.ThrowIfNull(conditions);
         ReadyCondition[] lasting = [.. conditions.Where(static condition => condition.HoldsAfterRestore)];
         foreach (ReadyCondition condition in lasting)
@@ -52,7 +69,7 @@ public static class Readiness
         }
 
         long start = Stopwatch.GetTimestamp();
-        CracRestoredProcess restored = Checkpointing.Restore.Run(request, progress, cancellation);
+        CracRestoredProcess restored = restore(progress, cancellation);
         if (lasting.Length > 0)
         {
             progress?.Report(new CracProgress(CracPhase.WaitingUntilReady, 0, 0));

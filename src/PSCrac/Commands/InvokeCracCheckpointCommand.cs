@@ -5,6 +5,7 @@ using System.Management.Automation;
 using PSCrac.Checkpointing;
 using PSCrac.Criu;
 using PSCrac.Images;
+using PSCrac.Jvm;
 using PSCrac.Procfs;
 
 namespace PSCrac.Commands;
@@ -107,6 +108,10 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
     [Parameter]
     public SwitchParameter NoSync { get; set; }
 
+    /// <summary>Which way it goes: the JVM's own or criu's.</summary>
+    [Parameter]
+    public CracEngineChoice Engine { get; set; }
+
     /// <summary>Look at nothing and choose nothing: only what is given here is used.</summary>
     [Parameter]
     public SwitchParameter NoAutoOption { get; set; }
@@ -164,8 +169,10 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
             PidTimeout = TimeSpan.FromSeconds(PidTimeout),
             CriuPath = CriuPath is null ? null : ResolveLiteral(CriuPath),
         };
+        JvmProcess? jvm = JvmCheckpoint.Select(Engine, id);
         CheckpointResult result = RunOperation(
-            $"Checkpointing {command.CommandName} ({id})", (progress, stopping) => Checkpoint.Run(request, progress, stopping));
+            $"Checkpointing {command.CommandName} ({id})",
+            (progress, stopping) => jvm is null ? Checkpoint.Run(request, progress, stopping) : JvmCheckpoint.Run(jvm, request, progress, stopping));
         _made[result.Image.Path] = id;
         Tell(result);
         WriteObject(result.Image);

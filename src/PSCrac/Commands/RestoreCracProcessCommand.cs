@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Management.Automation;
 using PSCrac.Checkpointing;
 using PSCrac.Criu;
+using PSCrac.Jvm;
 using PSCrac.Starting;
 
 namespace PSCrac.Commands;
@@ -89,6 +90,30 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
     [ValidateRange(1, int.MaxValue / 1000)]
     public int ReadyTimeout { get; set; } = 60;
 
+    /// <summary>Which way it goes: the JVM's own or criu's.</summary>
+    [Parameter]
+    public CracEngineChoice Engine { get; set; }
+
+    /// <summary>The java program, or the folder of the JDK, that restores a JVM's image; the one that made it where left out.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? JavaPath { get; set; }
+
+    /// <summary>The class whose main method a restored JVM runs with the new arguments.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? MainClass { get; set; }
+
+    /// <summary>New arguments for a restored JVM's main class.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public string[] ArgumentList { get; set; } = [];
+
+    /// <summary>New system properties for a restored JVM.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public Hashtable Property { get; set; } = [];
+
     /// <summary>Other options of criu by their long names.</summary>
     [Parameter]
     [ValidateNotNull]
@@ -107,19 +132,10 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
             return;
         }
 
-        RestoreRequest request = new()
-        {
-            Image = image,
-            Options = Options(),
-            AsChild = Wait,
-            PidNamespace = PidNamespace,
-            Files = Files(),
-            PidTimeout = TimeSpan.FromSeconds(PidTimeout),
-            CriuPath = CriuPath is null ? null : ResolveLiteral(CriuPath),
-        };
         ReadyCondition[] ready = [.. ReadyParameters.Conditions(ReadyUri, ReadyPort, ReadyScript is null ? null : AskScript)];
         CracRestoredProcess restored = RunOperation(
-            $"Restoring {image.Name} ({image.RootProcessId})", (progress, stopping) => Readiness.Restore(request, ready, TimeSpan.FromSeconds(ReadyTimeout), progress, stopping));
+            $"Restoring {image.Name} ({image.RootProcessId})",
+            (progress, stopping) => Readiness.Restore(Way(image), ready, TimeSpan.FromSeconds(ReadyTimeout), progress, stopping));
         WriteVerbose(string.Create(CultureInfo.CurrentCulture, $"Process {restored.Id} runs again after {restored.RestoreTime.TotalMilliseconds:0} ms."));
         foreach (string warning in restored.Warnings)
         {
@@ -139,6 +155,61 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
         }
 
         WriteObject(restored);
+    }
+
+    private Func<IProgress<CracProgress>?, CancellationToken, CracRestoredProcess> Way(CracImage image)
+    {
+        string? criuPath = CriuPath is null ? null : ResolveLiteral(CriuPath);
+        if (!JvmRestore.Applies(Engine, image))
+        {
+            RequireNothingForJvm();
+            RestoreRequest request = new()
+            {
+                Image = image,
+                Options = Options(),
+                AsChild = Wait,
+                PidNamespace = PidNamespace,
+                Files = Files(),
+                PidTimeout = TimeSpan.FromSeconds(PidTimeout),
+                CriuPath = criuPath,
+            };
+            return (progress, stopping) => Restore.Run(request, progress, stopping);
+        }
+
+        var properties = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (DictionaryEntry entry in Property)
+        {
+            properties[LanguagePrimitives.ConvertTo<string>(entry.Key)] = LanguagePrimitives.ConvertTo<string>(entry.Value);
+        }
+
+        JvmRestoreRequest jvm = new()
+        {
+            Image = image,
+            Engine = Engine,
+            JavaPath = JavaPath is null ? null : ResolveLiteral(JavaPath),
+            MainClass = MainClass,
+            Arguments = ArgumentList,
+            Properties = properties,
+            Options = Options(),
+            AsChild = Wait,
+            PidTimeout = TimeSpan.FromSeconds(PidTimeout),
+            CriuPath = criuPath,
+        };
+        return (progress, stopping) => JvmRestore.Run(jvm, progress, stopping);
+    }
+
+    private void RequireNothingForJvm()
+    {
+        foreach (string name in (string[])[nameof(JavaPath), nameof(MainClass), nameof(ArgumentList), nameof(Property)])
+        {
+            if (MyInvocation.BoundParameters.ContainsKey(name))
+            {
+                throw new CracException(
+                    CracReason.OptionRefused,
+                    $"-{name} is for an image that a CRaC JVM took of itself, and this is none.",
+                    $"Leave out -{name}: a process that criu checkpointed goes on with the arguments it had.");
+            }
+        }
     }
 
     private bool AskScript() => OnPipeline(() => ReadyParameters.Ask(ReadyScript!, process: null));
