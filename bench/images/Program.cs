@@ -64,6 +64,7 @@ try
         manifest.Write(file);
     }
 
+    Measure("listing and hashing a small image's files, to seal it", "5 ms", () => ImageManifest.Describe(small), null);
     Measure("1,000 images with a manifest, summary of each", "1 ms each", () => ListMany(folder), null);
 }
 finally

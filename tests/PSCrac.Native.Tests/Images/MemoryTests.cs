@@ -99,7 +99,7 @@ public class MemoryTests(Zoo zoo)
         }
         finally
         {
-            Directory.Delete(copy, recursive: true);
+            Directory.Delete(Path.GetDirectoryName(copy)!, recursive: true);
         }
     }
 
