@@ -99,14 +99,40 @@ internal sealed class ProcessDirectory : IDisposable
     /// </summary>
     private static List<int>? ReadNumbers(SafeFileHandle directory)
     {
+        var numbers = new List<int>();
+        return Enumerate(directory, numbers, static (name, numbers) =>
+        {
+            if (Utf8Parser.TryParse(name, out int number, out int used) && used == name.Length)
+            {
+                numbers.Add(number);
+            }
+        }) ? numbers : null;
+    }
+
+    /// <summary>The names of a directory's entries other than . and ..; null when it cannot be read.</summary>
+    internal static List<string>? ReadNames(SafeFileHandle directory)
+    {
+        var names = new List<string>();
+        return Enumerate(directory, names, static (name, names) =>
+        {
+            if (!name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8))
+            {
+                names.Add(Encoding.UTF8.GetString(name));
+            }
+        }) ? names : null;
+    }
+
+    private delegate void EntryHandler<T>(ReadOnlySpan<byte> name, List<T> found);
+
+    private static bool Enumerate<T>(SafeFileHandle directory, List<T> found, EntryHandler<T> handler)
+    {
         const int LengthOffset = 16;
         const int NameOffset = 19;
         if (directory.IsInvalid)
         {
-            return null;
+            return false;
         }
 
-        var numbers = new List<int>();
         Span<byte> buffer = stackalloc byte[8192];
         int length;
         while ((length = ProcfsNative.ReadEntries(directory, buffer)) > 0)
@@ -115,17 +141,12 @@ internal sealed class ProcessDirectory : IDisposable
             while (entries.Length > NameOffset)
             {
                 ReadOnlySpan<byte> name = entries[NameOffset..];
-                name = name[..name.IndexOf((byte)0)];
-                if (Utf8Parser.TryParse(name, out int number, out int used) && used == name.Length)
-                {
-                    numbers.Add(number);
-                }
-
+                handler(name[..name.IndexOf((byte)0)], found);
                 entries = entries[MemoryMarshal.Read<ushort>(entries[LengthOffset..])..];
             }
         }
 
-        return length < 0 ? null : numbers;
+        return length == 0;
     }
 
     public void Dispose() => _handle.Dispose();

@@ -14,10 +14,16 @@ internal static unsafe partial class ProcfsNative
     internal const int ENXIO = 6;
 
     internal const int O_RDONLY = 0;
-    internal const int O_DIRECTORY = 0x10000;
     internal const int O_CLOEXEC = 0x80000;
 
+    // The architectures differ in these two (asm/fcntl.h).
+    internal static readonly int O_DIRECTORY = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x4000 : 0x10000;
+    internal static readonly int O_NOFOLLOW = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x20000;
+
+    internal const int O_PATH = 0x200000;
+
     internal const int AT_FDCWD = -100;
+    internal const int AT_EMPTY_PATH = 0x1000;
     internal const int AT_SYMLINK_NOFOLLOW = 0x100;
     internal const int AT_NO_AUTOMOUNT = 0x800;
     internal const int AT_STATX_DONT_SYNC = 0x4000;

@@ -1,0 +1,89 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace PSCrac.Preflight;
+
+/// <summary>The build id of a program or library: the note that the linker puts into it and that differs for every build (elf(5)).</summary>
+internal static class ElfBuildId
+{
+    private const uint NoteSegment = 4; // PT_NOTE
+    private const uint BuildIdNote = 3; // NT_GNU_BUILD_ID
+    private const int LargestNotes = 1 << 16;
+
+    /// <summary>Reads it; null when the file is no ELF file of this machine's byte order, has no build id, or cannot be read.</summary>
+    internal static byte[]? TryRead(string path)
+    {
+        try
+        {
+            using SafeFileHandle file = File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete);
+            Span<byte> header = stackalloc byte[64];
+            if (RandomAccess.Read(file, header, 0) < header.Length || !header[..4].SequenceEqual("\x7fELF"u8))
+            {
+                return null;
+            }
+
+            bool wide = header[4] == 2;
+            long table = wide ? MemoryMarshal.Read<long>(header[32..]) : MemoryMarshal.Read<uint>(header[28..]);
+            int size = MemoryMarshal.Read<ushort>(header[(wide ? 54 : 42)..]);
+            int count = MemoryMarshal.Read<ushort>(header[(wide ? 56 : 44)..]);
+            Span<byte> segment = stackalloc byte[56];
+            segment = segment[..(wide ? 56 : 32)];
+            for (int i = 0; i < count && size >= segment.Length; i++)
+            {
+                if (RandomAccess.Read(file, segment, table + ((long)i * size)) < segment.Length)
+                {
+                    return null;
+                }
+
+                if (MemoryMarshal.Read<uint>(segment) == NoteSegment)
+                {
+                    long offset = wide ? MemoryMarshal.Read<long>(segment[8..]) : MemoryMarshal.Read<uint>(segment[4..]);
+                    long length = wide ? MemoryMarshal.Read<long>(segment[32..]) : MemoryMarshal.Read<uint>(segment[16..]);
+                    if (length is > 0 and <= LargestNotes && FindIn(file, offset, (int)length) is { } id)
+                    {
+                        return id;
+                    }
+                }
+            }
+
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return null;
+        }
+    }
+
+    private static byte[]? FindIn(SafeFileHandle file, long offset, int length)
+    {
+        byte[] buffer = new byte[length];
+        ReadOnlySpan<byte> notes = buffer.AsSpan(0, RandomAccess.Read(file, buffer, offset));
+        while (notes.Length >= 12)
+        {
+            int nameLength = MemoryMarshal.Read<int>(notes);
+            int valueLength = MemoryMarshal.Read<int>(notes[4..]);
+            uint type = MemoryMarshal.Read<uint>(notes[8..]);
+            if (nameLength < 0 || valueLength < 0 || nameLength > notes.Length || valueLength > notes.Length)
+            {
+                return null;
+            }
+
+            int valueStart = 12 + Align(nameLength);
+            if (valueStart + valueLength > notes.Length)
+            {
+                return null;
+            }
+
+            if (type == BuildIdNote && notes.Slice(12, nameLength).SequenceEqual("GNU\0"u8))
+            {
+                return notes.Slice(valueStart, valueLength).ToArray();
+            }
+
+            notes = notes[Math.Min(valueStart + Align(valueLength), notes.Length)..];
+        }
+
+        return null;
+    }
+
+    private static int Align(int length) => (length + 3) & ~3;
+}

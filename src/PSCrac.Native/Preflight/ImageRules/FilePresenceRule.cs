@@ -1,0 +1,136 @@
+using PSCrac.Images;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ImageRules;
+
+/// <summary>
+/// Whether the files that were open or mapped are there and are the same: criu compares size, mode and, for programs and
+/// libraries, the build id (criu's files-reg.c).
+/// </summary>
+internal sealed class FilePresenceRule : ImageRule
+{
+    private const int AppendFlag = 0x400;
+
+    internal override void Examine(ImageSubject subject)
+    {
+        // With mounts in the image, its paths are not ours.
+        if (subject.HoldsNamespace("mnt"))
+        {
+            return;
+        }
+
+        var terminals = new HashSet<uint>();
+        foreach (CracImageRecord file in subject.Image.OpenFiles.All)
+        {
+            if (OpenFileTable.KindOf(file) == CracFileKind.Terminal && OpenFileTable.Own(file) is { } terminal)
+            {
+                terminals.Add((uint)terminal.Number("regf_id"));
+            }
+        }
+
+        foreach (CracImageRecord file in subject.Image.OpenFiles.All)
+        {
+            if (OpenFileTable.KindOf(file) != CracFileKind.Regular || OpenFileTable.Own(file) is not { } own
+                || own.Flag("ext") || terminals.Contains((uint)own.Number("id")) || subject.Remaps.ContainsKey((uint)own.Number("id")))
+            {
+                continue;
+            }
+
+            string path = Rooted(own.Text("name") ?? "");
+            if (!subject.Options.ReplacedFiles.Contains(path) && !path.StartsWith("/proc/", StringComparison.Ordinal)
+                && !path.Contains("/link_remap.", StringComparison.Ordinal))
+            {
+                Compare(subject, own, path);
+            }
+        }
+    }
+
+    /// <summary>A path of the image as it is on this machine; criu leaves out the first slash in some.</summary>
+    internal static string Rooted(string path) => path.StartsWith('/') ? path : "/" + path;
+
+    private static void Compare(ImageSubject subject, CracImageRecord own, string path)
+    {
+        if (!ProcfsNative.TryStat(path, flags: 0, out FileStatus status, out int error))
+        {
+            subject.Block(
+                null,
+                path,
+                error is ProcfsNative.EACCES or ProcfsNative.EPERM ? CracReason.PermissionDenied : CracReason.FileMissing,
+                error is ProcfsNative.EACCES or ProcfsNative.EPERM
+                    ? "The process had it open or mapped, and it may not be looked at by this user."
+                    : "The process had it open or mapped, and it is not there.",
+                $"Put it back, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}");
+            return;
+        }
+
+        if (own.ContainsKey("size") && status.SizeBytes != (long)own.Number("size"))
+        {
+            CompareSize(subject, own, path, status.SizeBytes);
+        }
+        else if (own.ContainsKey("mode") && !IsSameMode(subject, (int)own.Number("mode"), status.Mode))
+        {
+            subject.Block(
+                null,
+                $"{path}: mode {Convert.ToString(status.Mode & 0xfff, 8)}, was {Convert.ToString((int)own.Number("mode") & 0xfff, 8)}",
+                CracReason.FileChanged,
+                "The file's type or permissions are not what they were.",
+                $"chmod {Convert.ToString((int)own.Number("mode") & 0xfff, 8)} {path}, or give -CriuOption @{{ 'skip-file-rwx-check' = $true }}");
+        }
+        else if (own.Items("build_id") is { Length: > 0 } expected && ElfBuildId.TryRead(path) is { } actual && !IsSameBuild(expected, actual))
+        {
+            subject.Block(
+                null,
+                $"{path}: another build",
+                CracReason.FileChanged,
+                "The program or library has been replaced since the checkpoint, and the process's memory does not fit the new one.",
+                "Install the version that was running, or make a new checkpoint.");
+        }
+    }
+
+    private static void CompareSize(ImageSubject subject, CracImageRecord own, string path, long size)
+    {
+        long expected = (long)own.Number("size");
+        bool grown = size > expected && ((int)own.Number("flags") & AppendFlag) != 0;
+        if (grown && subject.Options.ReopenGrownFile)
+        {
+            subject.Note(null, $"{path}: {size} bytes, was {expected}", CracReason.FileChanged, "It has grown, and is opened at its present end.");
+            return;
+        }
+
+        subject.Block(
+            null,
+            $"{path}: {size} bytes, was {expected}",
+            CracReason.FileChanged,
+            size > expected ? "The file has grown since the checkpoint." : "The file is shorter than at the checkpoint.",
+            grown
+                ? "Give -ReopenGrownFile, which goes on at its present end."
+                : $"Put back the file as it was, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}");
+    }
+
+    private static bool IsSameMode(ImageSubject subject, int expected, int actual)
+    {
+        const int Permissions = 0x1ff;
+        return subject.HasOption("skip-file-rwx-check")
+            ? (expected & ~Permissions) == (actual & ~Permissions)
+            : expected == actual;
+    }
+
+    private static bool IsSameBuild(object[] expected, byte[] actual)
+    {
+        // criu keeps the bytes in 32-bit words, the last one filled up.
+        if ((actual.Length + 3) / 4 != expected.Length)
+        {
+            return false;
+        }
+
+        for (int i = 0; i < actual.Length; i++)
+        {
+            if (expected[i / 4] is not uint word || (byte)(word >> (i % 4 * 8)) != actual[i])
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}

@@ -1,0 +1,38 @@
+using PSCrac.Images;
+
+namespace PSCrac.Preflight.ImageRules;
+
+/// <summary>The helper links of a link-remap image are used up by its first restore (criu's files-reg.c).</summary>
+internal sealed class OneShotRule : ImageRule
+{
+    internal override void Examine(ImageSubject subject)
+    {
+        foreach ((uint original, (string type, uint link)) in subject.Remaps)
+        {
+            if (type != "LINKED")
+            {
+                continue;
+            }
+
+            string helper = FilePresenceRule.Rooted(subject.Image.OpenFiles.PathOf(link));
+            string path = FilePresenceRule.Rooted(subject.Image.OpenFiles.PathOf(original));
+            if (!File.Exists(helper))
+            {
+                subject.Block(
+                    null,
+                    $"{helper}, the helper link of {path}",
+                    CracReason.ImageConsumed,
+                    "The image could be restored once, and its first restore used the link up; or someone removed it.",
+                    "Make a new checkpoint. To restore an image more than once, let the program close files that were unlinked but have another name.");
+            }
+            else
+            {
+                subject.Note(
+                    null,
+                    $"{helper}, the helper link of {path}",
+                    CracReason.FileUnlinked,
+                    "The restore uses it up: this image can be restored once.");
+            }
+        }
+    }
+}

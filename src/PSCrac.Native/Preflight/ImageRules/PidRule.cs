@@ -1,0 +1,99 @@
+using System.Globalization;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ImageRules;
+
+/// <summary>
+/// Whether the pids are free: of processes, of threads, and of sessions and groups whose leaders are not in the image, for which
+/// criu starts helpers under the leader's pid (criu's pstree.c).
+/// </summary>
+internal sealed class PidRule : ImageRule
+{
+    internal override void Examine(ImageSubject subject)
+    {
+        if (subject.Options.NewPidNamespace || subject.HoldsNamespace("pid"))
+        {
+            return;
+        }
+
+        var known = new HashSet<int>();
+        foreach (CracImageProcess process in subject.Image.Processes)
+        {
+            foreach (int thread in process.ThreadIds)
+            {
+                known.Add(thread);
+                ExamineOne(subject, process.ProcessId, thread, thread == process.ProcessId ? "process id" : "thread id");
+            }
+        }
+
+        // With shell-job the tree joins the session and group of whoever restores it, instead of the root's own.
+        CracImageProcess root = subject.Image.Processes[0];
+        bool joins = root.SessionId != root.ProcessId;
+        foreach (CracImageProcess process in subject.Image.Processes)
+        {
+            if (!(joins && process.SessionId == root.SessionId) && known.Add(process.SessionId))
+            {
+                ExamineOne(subject, process.ProcessId, process.SessionId, "session");
+            }
+
+            if (!(joins && process.ProcessGroupId == root.SessionId) && known.Add(process.ProcessGroupId))
+            {
+                ExamineOne(subject, process.ProcessId, process.ProcessGroupId, "process group");
+            }
+        }
+    }
+
+    private static void ExamineOne(ImageSubject subject, int processId, int id, string role)
+    {
+        if (id <= 0 || FindOwner(id) is not { } owner)
+        {
+            return;
+        }
+
+        string what = $"{role} {id}";
+        if (owner.HasEnded)
+        {
+            subject.Block(
+                processId,
+                $"{what}: taken by {owner.CommandName}, which has ended (zombie)",
+                CracReason.PidInUse,
+                $"Its parent, process {owner.ParentProcessId}, has not asked yet how it ended, and until then the pid is taken.",
+                "Wait a moment (-PidTimeout), or end its parent, or restore into a new pid namespace: -PidNamespace New");
+            return;
+        }
+
+        string who = owner.ProcessId == id ? $"{owner.CommandName} ({id})" : $"a thread of {owner.CommandName} ({owner.ProcessId})";
+        subject.Block(
+            processId,
+            $"{what}: taken by {who}",
+            CracReason.PidInUse,
+            "A restored process gets the pid it had, and this one belongs to another process now.",
+            $"End that process (Stop-Process -Id {owner.ProcessId}), or restore into a new pid namespace: -PidNamespace New");
+    }
+
+    /// <summary>The process that a pid or thread id belongs to; null when it is free.</summary>
+    private static ProcessStatus? FindOwner(int id)
+    {
+        // proc opens a thread's directory by its id, too, and its status tells the process: Tgid.
+        if (!ProcText.TryRead(string.Create(CultureInfo.InvariantCulture, $"/proc/{id}/status"), out ProcText text))
+        {
+            return null;
+        }
+
+        int owner = id;
+        using (text)
+        {
+            var lines = new AsciiReader(text.Bytes);
+            while (lines.TryReadLine(out ReadOnlySpan<byte> line))
+            {
+                if (line.StartsWith("Tgid:"u8))
+                {
+                    owner = (int)AsciiReader.ParseInt64(new AsciiReader(line[5..]).ReadWord());
+                    break;
+                }
+            }
+        }
+
+        return ProcessStatus.TryRead(owner);
+    }
+}

@@ -1,0 +1,38 @@
+namespace PSCrac.Preflight.ImageRules;
+
+/// <summary>What criu needs to be allowed to make processes with given pids and users.</summary>
+internal sealed class RestorePrivilegeRule : ImageRule
+{
+    internal override void Examine(ImageSubject subject)
+    {
+        PreflightEnvironment environment = subject.Environment;
+        if (environment.IsPrivileged)
+        {
+            return;
+        }
+
+        if (!environment.CanCheckpointOwn)
+        {
+            subject.Warn(
+                null,
+                $"user {environment.UserId} without CAP_CHECKPOINT_RESTORE",
+                CracReason.PermissionDenied,
+                "CRIU needs this capability, or root, to give processes their old pids.",
+                "Use sudo, or give criu itself the capability: sudo setcap cap_checkpoint_restore+eip $(command -v criu)");
+        }
+
+        foreach (CracImageProcess process in subject.Image.Processes)
+        {
+            if (process.Credentials is { } credentials && credentials.UserId != environment.UserId)
+            {
+                subject.Block(
+                    process.ProcessId,
+                    $"a process of user {credentials.UserId}",
+                    CracReason.PermissionDenied,
+                    "Only root may start processes of another user.",
+                    "Use sudo.");
+                return;
+            }
+        }
+    }
+}

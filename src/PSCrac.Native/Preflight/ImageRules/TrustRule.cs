@@ -1,0 +1,16 @@
+namespace PSCrac.Preflight.ImageRules;
+
+/// <summary>Whether someone else could have written what the restore will run.</summary>
+internal sealed class TrustRule : ImageRule
+{
+    internal override void Examine(ImageSubject subject)
+    {
+        if (subject.Options.SkipTrustCheck)
+        {
+            return;
+        }
+
+        using ImageTrust trust = ImageTrust.Examine(subject.Image.Path);
+        subject.Findings.AddRange(trust.Findings);
+    }
+}

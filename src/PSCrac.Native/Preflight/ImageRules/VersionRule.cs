@@ -1,0 +1,40 @@
+namespace PSCrac.Preflight.ImageRules;
+
+/// <summary>Whether the kernel and the criu here are as new as those the image was made with. Older ones may work.</summary>
+internal sealed class VersionRule : ImageRule
+{
+    internal override void Examine(ImageSubject subject)
+    {
+        if (Parse(subject.Image.CriuVersion) is { } made && Parse(subject.Options.CriuVersion) is { } here && here < made)
+        {
+            subject.Warn(
+                null,
+                $"made by criu {made}, here is criu {here}",
+                CracReason.CriuTooOld,
+                "An older criu may not know what a newer one has written.",
+                $"Install criu {made} or later.");
+        }
+
+        if (Parse(subject.Image.Host?.Kernel) is { } kernel && kernel > System.Environment.OSVersion.Version)
+        {
+            subject.Warn(
+                null,
+                $"made on kernel {kernel}, here is {System.Environment.OSVersion.Version.ToString(2)}",
+                CracReason.KernelFeatureMissing,
+                "The processes may use something of the kernel that an older one does not have.",
+                "Restore it on a kernel that is as new.");
+        }
+    }
+
+    /// <summary>The numbers at the start, such as 6.18 of 6.18.44-amd64; null where there are none.</summary>
+    private static Version? Parse(string? text)
+    {
+        int end = 0;
+        while (end < text?.Length && (char.IsAsciiDigit(text[end]) || text[end] == '.'))
+        {
+            end++;
+        }
+
+        return text is not null && Version.TryParse(text.AsSpan(0, end).TrimEnd('.'), out Version? version) ? version : null;
+    }
+}
