@@ -93,7 +93,7 @@ public sealed class Checkpoint
         session.Notified = (action, _) => OnNotification(action, session, staging, manifest);
         if (_progress is not null)
         {
-            session.Working = () => Report(_phase, _sealed ? 0 : staging.WrittenBytes());
+            session.Working = () => ReportGrowth(_sealed ? 0 : staging.WrittenBytes());
         }
 
         int result = session.Run(CriuRequest.Dump, _cancellation);
@@ -148,9 +148,6 @@ public sealed class Checkpoint
         {
             case "pre-dump":
                 Report(CracPhase.Freezing);
-                break;
-            case "network-lock":
-                Report(CracPhase.Dumping);
                 break;
             case "post-dump":
                 _frozenTree = ProcessTree.Read(_request.ProcessId);
@@ -294,9 +291,16 @@ public sealed class Checkpoint
         }
     }
 
-    private void Report(CracPhase phase, long bytes = 0)
+    private void Report(CracPhase phase)
     {
         _phase = phase;
+        _progress?.Report(new CracProgress(phase, 0, _tree.AnonymousBytes));
+    }
+
+    // criu says nothing between freezing the tree and having written it all; the first pages tell that it writes.
+    private void ReportGrowth(long bytes)
+    {
+        CracPhase phase = _phase == CracPhase.Freezing && bytes > 0 ? CracPhase.Dumping : _phase;
         _progress?.Report(new CracProgress(phase, bytes, _tree.AnonymousBytes));
     }
 }

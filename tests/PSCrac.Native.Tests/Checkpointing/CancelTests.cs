@@ -28,7 +28,7 @@ public class CancelTests
         using var source = new CancellationTokenSource();
 
         Assert.Throws<OperationCanceledException>(
-            () => subject.Checkpoint(cancellation: source.Token, progress: Expect.AtFirstPages(source.Cancel)));
+            () => subject.Checkpoint(cancellation: source.Token, progress: Expect.At(CracPhase.Dumping, source.Cancel)));
 
         subject.AssertUnharmed();
         Assert.Equal(maps, subject.Maps());
@@ -41,14 +41,14 @@ public class CancelTests
     }
 
     [CriuFact("python3")]
-    public void Cancelled_while_frozen_before_the_first_page_the_process_is_as_it_was()
+    public void Cancelled_before_anything_is_written_the_process_is_as_it_was()
     {
         using Subject subject = Big();
         string maps = subject.Maps();
         using var source = new CancellationTokenSource();
 
         Assert.Throws<OperationCanceledException>(
-            () => subject.Checkpoint(cancellation: source.Token, progress: Expect.At(CracPhase.Dumping, source.Cancel)));
+            () => subject.Checkpoint(cancellation: source.Token, progress: Expect.At(CracPhase.Freezing, source.Cancel)));
 
         subject.AssertUnharmed();
         Assert.Equal(maps, subject.Maps());
@@ -131,7 +131,7 @@ public class CancelTests
         subject.AssertCountsPast(subject.Count + 3);
     }
 
-    internal static void AssertNothingRuns(CracImage image, int script)
+    private static void AssertNothingRuns(CracImage image, int script)
     {
         Assert.All(image.ProcessIds, id => Assert.True(Subject.HasEnded(id), $"{id} runs"));
         Wait.Until(() => Subject.HasEnded(script), () => "the script still runs");
