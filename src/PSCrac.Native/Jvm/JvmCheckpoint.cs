@@ -312,7 +312,7 @@ public sealed class JvmCheckpoint
 
     private static bool GroupOrSessionLives(int id)
     {
-        foreach (int process in ProcessDirectory.ReadNumbersOf("/proc") ?? [])
+        foreach (int process in ProcessDirectory.ReadProcessIds() ?? [])
         {
             using ProcessDirectory? directory = ProcessDirectory.TryOpen(process);
             if (directory is not null && ProcessStatus.TryReadStat(directory) is { } status && (status.SessionId == id || status.ProcessGroupId == id))
