@@ -126,7 +126,21 @@ function Start-TestProgram {
     )
     $id = [int](bash -c "setsid $Command </dev/null >'$Output' 2>&1 & echo `$!")
     $script:started.Add($id)
+    Wait-Until { Test-Started $id } 'setsid hands over to the program'
     $id
+}
+
+# Whether setsid has made the process a session's leader and has become the program; or whether that ended already.
+function Test-Started([int] $Id) {
+    try {
+        $stat = [IO.File]::ReadAllText("/proc/$Id/stat")
+    }
+    catch [IO.IOException] {
+        return $true
+    }
+    $close = $stat.LastIndexOf(')')
+    $words = $stat.Substring($close + 2).Split(' ')
+    $stat.Substring(0, $close) -notmatch '\(setsid$' -and ([int] $words[3] -eq $Id -or $words[0] -eq 'Z')
 }
 
 <#
