@@ -176,15 +176,15 @@ try {
         foreach ($key in $samples[0].Keys) { $median[$key] = Get-Median $samples.$key }
         [pscustomobject][ordered]@{
             Service         = $name
-            Cold            = [Math]::Round($median.cold)
-            Checkpoint      = [Math]::Round($median.checkpoint)
+            Cold            = [int]$median.cold
+            Checkpoint      = [int]$median.checkpoint
             Restore         = [Math]::Round($median['restore cached'], 1)
             'No cache'      = [Math]::Round($median.restore, 1)
             'criu'          = [Math]::Round($median.plain, 1)
             'criu + cache'  = [Math]::Round($median['plain cached'], 1)
             'Cold/Restore'  = [Math]::Round($median.cold / $median['restore cached'], 1)
             'criu/Restore'  = [Math]::Round($median.plain / $median['restore cached'], 2)
-            'Image MiB'     = [Math]::Round($median.image)
+            'Image MiB'     = [int]$median.image
         }
     })
     if ($PlotPath -and $first) {
