@@ -48,10 +48,11 @@ internal sealed class NamespaceInit : IDisposable
     /// <param name="ids">The image's ids, which must stay free in the namespace.</param>
     /// <param name="root">Which of them is the root's.</param>
     /// <param name="cancellation">Ends the wait for it.</param>
+    /// <param name="host">What to start it with; null to look for it.</param>
     /// <exception cref="CracException">The namespaces cannot be made, or the init did not start.</exception>
-    internal static NamespaceInit Start(IReadOnlyList<int> ids, int root, CancellationToken cancellation)
+    internal static NamespaceInit Start(IReadOnlyList<int> ids, int root, CancellationToken cancellation, NamespaceInitHost? host = null)
     {
-        var host = NamespaceInitHost.Locate();
+        host ??= NamespaceInitHost.Locate();
         NamespaceInit init = Spawn(host, Settings(host, ids, root));
         try
         {

@@ -1,0 +1,86 @@
+using PSCrac.Checkpointing;
+using PSCrac.Procfs;
+using PSCrac.Tests.Support;
+using Xunit;
+
+namespace PSCrac.Tests.Checkpointing;
+
+public class NamespaceInitTests
+{
+    [CriuFact]
+    public void It_keeps_off_the_ids_of_the_image()
+    {
+        int[] ids = [2, 3, 4, 5, 400];
+        using NamespaceInit init = NamespaceInit.Start(ids, 2, CancellationToken.None);
+
+        Assert.Empty(InnerThreadIds(init).Intersect(ids));
+        Assert.Equal(1, ProcessStatus.TryRead(init.ProcessId)!.InnermostProcessId);
+    }
+
+    [CriuFact]
+    public void It_ends_with_the_session_that_has_not_let_it_go()
+    {
+        NamespaceInit init = NamespaceInit.Start([500], 500, CancellationToken.None);
+        int id = init.ProcessId;
+
+        init.Dispose();
+
+        Assert.Null(ProcessStatus.TryRead(id));
+    }
+
+    [CriuFact]
+    public void A_cancelled_start_leaves_nothing()
+    {
+        using var cancelled = new CancellationTokenSource();
+        cancelled.Cancel();
+
+        Assert.Throws<OperationCanceledException>(() => NamespaceInit.Start([500], 500, cancelled.Token));
+    }
+
+    [CriuFact("pwsh")]
+    public void A_program_that_brings_its_runtime_along_hosts_it_where_there_is_no_dotnet()
+    {
+        string pwsh = new FileInfo(CriuProgram.Find("pwsh")!) is var found && found.ResolveLinkTarget(returnFinalTarget: true) is { } target ? target.FullName : found.FullName;
+        NamespaceInitHost host = NamespaceInitHost.Find([], pwsh);
+
+        using NamespaceInit init = NamespaceInit.Start([2, 3, 4, 5], 2, CancellationToken.None, host);
+
+        Assert.Equal(pwsh, host.Program);
+        Assert.Empty(InnerThreadIds(init).Intersect([2, 3, 4, 5]));
+    }
+
+    [Fact]
+    public void A_dotnet_without_a_runtime_is_passed_over()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.At("dotnet"), "");
+        Directory.CreateDirectory(folder.At("shared/Microsoft.NETCore.App/9.0.1"));
+        NamespaceInitHost old = NamespaceInitHost.Find([folder.FullPath], "/opt/host");
+        Directory.CreateDirectory(folder.At("shared/Microsoft.NETCore.App/10.0.0"));
+        NamespaceInitHost host = NamespaceInitHost.Find([folder.FullPath], "/opt/host");
+
+        Assert.Equal("/opt/host", old.Program);
+        Assert.Contains(old.Environment, variable => variable.StartsWith("DOTNET_STARTUP_HOOKS=", StringComparison.Ordinal));
+        Assert.Equal(folder.At("dotnet"), host.Program);
+    }
+
+    [Theory]
+    [InlineData(new[] { 500 }, 32768, 500)]
+    [InlineData(new[] { 2, 5000 }, 32768, 300)]
+    [InlineData(new[] { 400, 2300, 32000 }, 32768, 2300)]
+    [InlineData(new[] { 1500, 2500 }, 3000, 300)]
+    public void New_ids_begin_where_there_is_room(int[] ids, int maximum, int expected) =>
+        Assert.Equal(expected, IdGap.FindStart(ids, maximum));
+
+    private static List<int> InnerThreadIds(NamespaceInit init)
+    {
+        var ids = new List<int>();
+        foreach (string thread in Directory.EnumerateDirectories($"/proc/{init.ProcessId}/task"))
+        {
+            string line = File.ReadLines(Path.Combine(thread, "status")).First(text => text.StartsWith("NSpid:", StringComparison.Ordinal));
+            ids.Add(int.Parse(line.Split('\t')[^1]));
+        }
+
+        return ids;
+    }
+}
