@@ -26,6 +26,7 @@
         'Search-CracImage'
         'Start-CracProcess'
         'Test-CracEnvironment'
+        'Test-CracImage'
         'Test-CracProcess'
     )
     AliasesToExport      = @('Checkpoint-CracProcess')

@@ -3,6 +3,7 @@ using Microsoft.Win32.SafeHandles;
 using PSCrac.Criu;
 using PSCrac.Images;
 using PSCrac.Interop;
+using PSCrac.Preflight;
 
 namespace PSCrac.Checkpointing;
 
@@ -48,17 +49,15 @@ public sealed class Restore
     {
         CracImage image = _request.Image;
         Report(CracPhase.Preparing);
+
+        // Whom the folder belongs to is asked of the descriptor that criu then reads from.
+        using var trust = ImageTrust.Examine(image.Path);
+        SafeFileHandle images = RequireTrusted(image, trust);
         RequireComplete(image);
         Report(CracPhase.WaitingForPids);
         bool isNew = RestorePlacement.WantsNewNamespace(_request, _cancellation);
         Report(CracPhase.Preparing);
         string? config = ComposeConfig(isNew);
-        using SafeFileHandle images = LibC.OpenAt(null, image.Path, LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
-        if (errno != 0)
-        {
-            throw new CracException(CracReason.NotAnImage, $"The image {image.Path} cannot be opened: {LibC.Message(errno)}.", "Get-CracImage lists the images that are there.") { Operation = Operation, ImagePath = image.Path };
-        }
-
         using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{image.RootProcessId}", config);
         using SafeFileHandle? terminal = _options.ShellJob == true ? OpenTerminal() : null;
         FileEdits edits = EditFiles(image, terminal is not null, out IReadOnlyList<string> warnings);
@@ -139,6 +138,20 @@ public sealed class Restore
         }
 
         return config;
+    }
+
+    private SafeFileHandle RequireTrusted(CracImage image, ImageTrust trust)
+    {
+        if (trust.Directory.IsInvalid || (!trust.IsTrusted && !_request.SkipTrustCheck))
+        {
+            CracFinding first = trust.Findings[0];
+            throw new CracException(first.Reason, $"{char.ToUpperInvariant(first.What[0])}{first.What[1..]}: {first.Why}", first.Mend)
+            {
+                Operation = Operation, ImagePath = image.Path,
+            };
+        }
+
+        return trust.Directory;
     }
 
     // Without a manifest there is nothing to compare with: criu itself then finds what is missing.

@@ -24,6 +24,9 @@ public sealed record RestoreRequest
     /// <summary>Whose process ids the tree gets.</summary>
     public CracPidNamespace PidNamespace { get; init; }
 
+    /// <summary>Whether the image is restored whoever could have written it. A restore runs what is in it.</summary>
+    public bool SkipTrustCheck { get; init; }
+
     /// <summary>How long to wait for pids that are on their way out.</summary>
     public TimeSpan PidTimeout { get; init; } = TimeSpan.FromSeconds(10);
 

@@ -176,9 +176,12 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         }
         catch (CracException e)
         {
-            WriteError(CracErrorRecord.Create(e, target));
+            OnFailure(e, target);
         }
     }
+
+    /// <summary>Says that something went wrong with an item.</summary>
+    private protected virtual void OnFailure(CracException failure, object? target) => WriteError(CracErrorRecord.Create(failure, target));
 
     /// <summary>The file system path for what a user gave, which need not exist. Wildcards mean nothing.</summary>
     private protected string ResolveLiteral(string path)

@@ -65,6 +65,10 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
     [Parameter]
     public CracPidNamespace PidNamespace { get; set; }
 
+    /// <summary>Restore the image whoever could have written it.</summary>
+    [Parameter]
+    public SwitchParameter SkipTrustCheck { get; set; }
+
     /// <summary>How long to wait for process ids that are on their way out, in seconds.</summary>
     [Parameter]
     [ValidateRange(0, int.MaxValue)]
@@ -170,6 +174,7 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
                 AsChild = Wait,
                 PidNamespace = PidNamespace,
                 Files = Files(),
+                SkipTrustCheck = SkipTrustCheck,
                 PidTimeout = TimeSpan.FromSeconds(PidTimeout),
                 CriuPath = criuPath,
             };

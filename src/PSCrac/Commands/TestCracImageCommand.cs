@@ -1,0 +1,62 @@
+using System.Management.Automation;
+using PSCrac.Checkpointing;
+using PSCrac.Preflight;
+
+namespace PSCrac.Commands;
+
+/// <summary>Test-CracImage: says whether a restore will work, here and now.</summary>
+[Cmdlet(VerbsDiagnostic.Test, "CracImage", DefaultParameterSetName = PathSet)]
+[OutputType(typeof(CracFinding), typeof(bool))]
+public sealed class TestCracImageCommand : ImageInputCommand
+{
+    /// <summary>Only say whether nothing stands in the way.</summary>
+    [Parameter]
+    public SwitchParameter Quiet { get; set; }
+
+    /// <summary>Read all of the image's files but its pages, and check that they fit together.</summary>
+    [Parameter]
+    public SwitchParameter Full { get; set; }
+
+    /// <summary>Whose process ids the tree would get.</summary>
+    [Parameter]
+    public CracPidNamespace PidNamespace { get; set; }
+
+    /// <summary>Leave out of account whom the image belongs to.</summary>
+    [Parameter]
+    public SwitchParameter SkipTrustCheck { get; set; }
+
+    /// <inheritdoc/>
+    private protected override void ProcessImage(CracImage image)
+    {
+        var options = new ImagePreflightOptions
+        {
+            NewPidNamespace = PidNamespace != CracPidNamespace.Host,
+            SkipTrustCheck = SkipTrustCheck,
+            Full = Full,
+        };
+        ImagePreflight preflight = ImagePreflight.Examine(image, options);
+        if (Quiet)
+        {
+            WriteObject(preflight.CanRestore);
+        }
+        else
+        {
+            WriteObject(preflight.Findings, enumerateCollection: true);
+        }
+    }
+
+    // To a check in a deployment, an image that is not there or cannot be read is one that will not restore.
+
+    /// <inheritdoc/>
+    private protected override void OnFailure(CracException failure, object? target)
+    {
+        if (Quiet)
+        {
+            WriteObject(false);
+        }
+        else
+        {
+            base.OnFailure(failure, target);
+        }
+    }
+}
