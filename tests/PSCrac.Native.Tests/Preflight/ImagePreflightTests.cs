@@ -198,6 +198,36 @@ public class ImagePreflightTests
         }
     }
 
+    [CriuFact]
+    public void What_the_caller_decided_and_may_do_is_taken_into_account()
+    {
+        using var program = TestProgram.Shell("echo ready; exec sleep 600");
+        program.WaitForLine("ready");
+        string image = Directory.CreateTempSubdirectory("pscrac-image-").FullName;
+        try
+        {
+            string id = program.ProcessId.ToString(CultureInfo.InvariantCulture);
+            (int dumped, string errors) = CriuProgram.Run("dump", "-t", id, "-D", image, "--leave-running", "-v4", "-o", "dump.log");
+            Assert.True(dumped == 0, errors);
+            CracImage opened = CracImage.Open(image);
+
+            // It still runs, so its own pid is taken, by itself.
+            ImagePreflight taken = ImagePreflight.Examine(opened);
+            Assert.Equal(CracReason.PidInUse, taken.Findings[0].Reason);
+            Assert.Contains($"sleep ({id})", taken.Findings[0].What, StringComparison.Ordinal);
+            Assert.True(ImagePreflight.Examine(opened, new ImagePreflightOptions { NewPidNamespace = true }).CanRestore);
+
+            PreflightEnvironment user = PreflightEnvironment.Read() with { UserId = 1000, Capabilities = 0 };
+            ImagePreflight unprivileged = ImagePreflight.Examine(opened, new ImagePreflightOptions { NewPidNamespace = true }, user);
+            Assert.Equal(CracReason.PermissionDenied, Assert.Single(unprivileged.Findings, finding => finding.Severity == CracFindingSeverity.Blocker).Reason);
+            Assert.Contains(unprivileged.Findings, finding => finding.What.Contains("CAP_CHECKPOINT_RESTORE", StringComparison.Ordinal));
+        }
+        finally
+        {
+            Directory.Delete(image, recursive: true);
+        }
+    }
+
     /// <summary>An address of this machine's loopback interface that is no loopback address, for as long as a test needs it.</summary>
     private sealed class TestAddress : IDisposable
     {
