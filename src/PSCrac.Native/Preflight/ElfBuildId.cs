@@ -17,7 +17,7 @@ internal static class ElfBuildId
         {
             using SafeFileHandle file = File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete);
             Span<byte> header = stackalloc byte[64];
-            if (RandomAccess.Read(file, header, 0) < header.Length || !header[..4].SequenceEqual("\x7fELF"u8))
+            if (RandomAccess.Read(file, header, 0) < header.Length || !header[..4].SequenceEqual("\u007fELF"u8))
             {
                 return null;
             }

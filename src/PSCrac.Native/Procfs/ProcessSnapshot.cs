@@ -152,7 +152,7 @@ public sealed class ProcessSnapshot
         Span<byte> start = stackalloc byte[5];
         return !executable.IsInvalid
             && ProcfsNative.Read(executable, start, out _) == start.Length
-            && start[..4].SequenceEqual("\x7fELF"u8)
+            && start[..4].SequenceEqual("\u007fELF"u8)
             && start[4] == 1;
     }
 }

@@ -11,7 +11,7 @@ internal sealed class ThirtyTwoBitRule : PreflightRule
         {
             if (member.Is32Bit)
             {
-                subject.Warn(
+                subject.Note(
                     member.ProcessId,
                     $"32-bit program {member.CommandLine.ExecutablePath}",
                     CracReason.ResourceUnsupported,

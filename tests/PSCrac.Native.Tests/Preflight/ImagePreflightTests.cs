@@ -1,0 +1,246 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using PSCrac.Preflight;
+using PSCrac.Procfs;
+using PSCrac.Tests.Support;
+using Xunit;
+
+namespace PSCrac.Tests.Preflight;
+
+/// <summary>Each situation: what preflight foretells of the restore, and what criu really does.</summary>
+public class ImagePreflightTests
+{
+    private static readonly IReadOnlyDictionary<string, RestoreSituation> s_all = new RestoreSituation[]
+    {
+        new("nothing happens", null, RestoreSituation.OpensFile, _ => null),
+        new("pid taken by another program", CracReason.PidInUse, RestoreSituation.Quiet, scene => RestoreScene.Take(scene.ProcessId, "process")),
+        new("pid taken by a zombie", CracReason.PidInUse, RestoreSituation.Quiet, scene => RestoreScene.Take(scene.ProcessId, "zombie")),
+        new("pid taken by a thread", CracReason.PidInUse, RestoreSituation.Quiet, scene => RestoreScene.Take(scene.ProcessId, "thread")),
+        new("file grown", CracReason.FileChanged, RestoreSituation.OpensFile, scene =>
+        {
+            File.AppendAllText(scene.File("data"), "more");
+            return null;
+        }),
+        new("file shrunk", CracReason.FileChanged, RestoreSituation.OpensFile, scene =>
+        {
+            File.WriteAllText(scene.File("data"), "less");
+            return null;
+        }),
+        new("file gone", CracReason.FileMissing, RestoreSituation.OpensFile, scene =>
+        {
+            File.Delete(scene.File("data"));
+            return null;
+        }),
+        new("file replaced by one of the same size", null, RestoreSituation.OpensFile, scene =>
+        {
+            UnixFileMode mode = File.GetUnixFileMode(scene.File("data"));
+            File.Delete(scene.File("data"));
+            File.WriteAllText(scene.File("data"), "abcdefghij");
+            File.SetUnixFileMode(scene.File("data"), mode);
+            return null;
+        }),
+        new("file with other permissions", CracReason.FileChanged, RestoreSituation.OpensFile, scene =>
+        {
+            File.SetUnixFileMode(scene.File("data"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
+            return null;
+        }),
+        new("folder in the place of a file", CracReason.FileChanged, RestoreSituation.OpensFile, scene =>
+        {
+            File.Delete(scene.File("data"));
+            Directory.CreateDirectory(scene.File("data"));
+            return null;
+        }),
+        new("log opened for appending only has grown", null, """
+            f = os.open("data", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.write(f, b"line")
+            ready(); wait()
+            answer(True)
+            """, scene =>
+        {
+            File.AppendAllText(scene.File("data"), "line");
+            return null;
+        }),
+        new("library of another build", CracReason.FileChanged, """
+            import glob, shutil, sysconfig
+            library = next(l.split()[-1] for l in open("/proc/self/maps") if "/libc.so" in l or "/libc-" in l)
+            shutil.copy(library, "library.so")
+            f = os.open("library.so", os.O_RDONLY)
+            a = mmap.mmap(f, 4096, mmap.MAP_PRIVATE, mmap.PROT_READ)
+            ready(); wait()
+            answer(True)
+            """, scene =>
+        {
+            byte[] bytes = File.ReadAllBytes(scene.File("library.so"));
+            byte[] id = ElfBuildId.TryRead(scene.File("library.so"))!;
+            bytes[bytes.AsSpan().IndexOf(id)] ^= 1;
+            File.WriteAllBytes(scene.File("library.so"), bytes);
+            return null;
+        }),
+        new("port taken", CracReason.AddressUnavailable, RestoreSituation.Listens, scene =>
+        {
+            var rival = new TcpListener(IPAddress.Loopback, int.Parse(File.ReadAllText(scene.File("port")), CultureInfo.InvariantCulture));
+            rival.Start();
+            return rival;
+        }),
+        new("another port taken", null, RestoreSituation.Listens, _ =>
+        {
+            var other = new TcpListener(IPAddress.Loopback, 0);
+            other.Start();
+            return other;
+        }),
+        new("address gone", CracReason.AddressUnavailable, RestoreSituation.Listens, _ =>
+        {
+            TestAddress.Remove();
+            return null;
+        }) { Wrapper = ["env", $"ADDRESS={TestAddress.Text}"] },
+        new("image file cut short", CracReason.ImageIncomplete, RestoreSituation.Quiet, scene =>
+        {
+            using FileStream file = File.OpenWrite(scene.Entry("mm-*.img"));
+            file.SetLength(file.Length - 3);
+            return null;
+        }),
+        new("image file gone", CracReason.ImageIncomplete, RestoreSituation.Quiet, scene =>
+        {
+            File.Delete(scene.Entry("core-*.img"));
+            return null;
+        }),
+        new("helper link used up", CracReason.ImageConsumed, """
+            f = os.open("data", os.O_RDWR | os.O_CREAT)
+            os.link("data", "other")
+            os.unlink("data")
+            ready(); wait()
+            answer(True)
+            """, scene =>
+        {
+            File.Delete(Directory.GetFiles(scene.Folder, "link_remap.*")[0]);
+            return null;
+        }) { Arguments = ["--link-remap"] },
+        new("session's leader ended, and its pid taken", CracReason.PidInUse, """
+            libc.prctl(36, 1, 0, 0, 0)
+            r, w = os.pipe()
+            leader = os.fork()
+            if leader == 0:
+                os.setsid()
+                os.write(w, b"%d" % child(lambda: None))
+                os._exit(0)
+            os.waitpid(leader, 0)
+            os.read(r, 20)
+            open("leader", "w").write(str(leader))
+            ready(); wait()
+            answer(True)
+            """, scene => RestoreScene.Take(int.Parse(File.ReadAllText(scene.File("leader")), CultureInfo.InvariantCulture), "process")),
+        new("mounts, and no root for them", CracReason.NamespaceUnsupported, "os.closerange(3, 20)\n" + RestoreSituation.Quiet, _ => null)
+        {
+            Wrapper = ["unshare", "-m", "sh", "-c", "exec \"$@\" </dev/null >>out 2>>err", "sh"],
+        },
+        new("image of another user", CracReason.ImageNotTrusted, RestoreSituation.Quiet, scene =>
+        {
+            CriuProgram.RunProgram("chown", "65534", scene.Entry("pages-*.img"));
+            return null;
+        }) { CriuDoesNotMind = true },
+        new("image that others may write to", CracReason.ImageNotTrusted, RestoreSituation.Quiet, scene =>
+        {
+            File.SetUnixFileMode(scene.Image, (UnixFileMode)0x1fd);
+            return null;
+        }) { CriuDoesNotMind = true },
+        new("image file that is a link", CracReason.ImageNotTrusted, RestoreSituation.Quiet, scene =>
+        {
+            string pages = scene.Entry("pages-*.img");
+            File.Move(pages, scene.File("pages"));
+            File.CreateSymbolicLink(pages, scene.File("pages"));
+            return null;
+        }) { CriuDoesNotMind = true },
+    }.ToDictionary(situation => situation.Name);
+
+    public static TheoryData<string> Names => [.. s_all.Keys];
+
+    [CriuTheory]
+    [MemberData(nameof(Names))]
+    public void A_restore_is_foretold(string name)
+    {
+        RestoreSituation situation = s_all[name];
+        using IDisposable? address = name == "address gone" ? TestAddress.Add() : null;
+        List<string> command = [.. situation.Wrapper, PythonProgram.Path!, "-c", ProcessShape.Prelude + situation.Program];
+        using var program = TestProgram.Start(command[0], command[1..]);
+        Wait.Until(() => File.Exists(Path.Combine(program.Folder, "ready")), program.ReadErrors);
+        ProcessTree tree = ProcessTree.Read(program.ProcessId);
+        program.Remember();
+        string image = Directory.CreateTempSubdirectory("pscrac-image-").FullName;
+        try
+        {
+            string id = program.ProcessId.ToString(CultureInfo.InvariantCulture);
+            (int dumped, string errors) = CriuProgram.Run(["dump", "-t", id, "-D", image, "-v4", "-o", "dump.log", .. situation.Arguments]);
+            Assert.True(dumped == 0, errors);
+            Wait.Until(() => tree.ThreadIds.All(each => !Directory.Exists($"/proc/{each}")), () => "the tree's pids are still taken");
+            using IDisposable? change = situation.Change(new RestoreScene(program.ProcessId, program.Folder, image));
+
+            ImagePreflight preflight = ImagePreflight.Examine(CracImage.Open(image));
+            string found = string.Join('\n', preflight.Findings);
+
+            Assert.True(preflight.CanRestore == situation.Reason is null, found);
+            if (situation.Reason is { } reason)
+            {
+                CracFinding blocker = preflight.Findings[0];
+                Assert.Equal(reason, blocker.Reason);
+                Assert.NotNull(blocker.Mend);
+            }
+
+            (int restored, errors) = CriuProgram.Run(["restore", "-d", "-D", image, "-v4", "-o", "restore.log", .. situation.Arguments]);
+            program.Remember();
+            bool works = situation.Reason is null || situation.CriuDoesNotMind;
+            Assert.True(works == (restored == 0), $"criu: {restored}; {errors}; found: {found}");
+        }
+        finally
+        {
+            Directory.Delete(image, recursive: true);
+        }
+    }
+
+    [CriuFact]
+    public void What_the_caller_decided_and_may_do_is_taken_into_account()
+    {
+        using var program = TestProgram.Shell("echo ready; exec sleep 600");
+        program.WaitForLine("ready");
+        string image = Directory.CreateTempSubdirectory("pscrac-image-").FullName;
+        try
+        {
+            string id = program.ProcessId.ToString(CultureInfo.InvariantCulture);
+            (int dumped, string errors) = CriuProgram.Run("dump", "-t", id, "-D", image, "--leave-running", "-v4", "-o", "dump.log");
+            Assert.True(dumped == 0, errors);
+            CracImage opened = CracImage.Open(image);
+
+            // It still runs, so its own pid is taken, by itself.
+            ImagePreflight taken = ImagePreflight.Examine(opened);
+            Assert.Equal(CracReason.PidInUse, taken.Findings[0].Reason);
+            Assert.Contains($"sleep ({id})", taken.Findings[0].What, StringComparison.Ordinal);
+            Assert.True(ImagePreflight.Examine(opened, new ImagePreflightOptions { NewPidNamespace = true }).CanRestore);
+
+            PreflightEnvironment user = PreflightEnvironment.Read() with { UserId = 1000, Capabilities = 0 };
+            ImagePreflight unprivileged = ImagePreflight.Examine(opened, new ImagePreflightOptions { NewPidNamespace = true }, user);
+            Assert.Equal(CracReason.PermissionDenied, Assert.Single(unprivileged.Findings, finding => finding.Severity == CracFindingSeverity.Blocker).Reason);
+            Assert.Contains(unprivileged.Findings, finding => finding.What.Contains("CAP_CHECKPOINT_RESTORE", StringComparison.Ordinal));
+        }
+        finally
+        {
+            Directory.Delete(image, recursive: true);
+        }
+    }
+
+    /// <summary>An address of this machine's loopback interface that is no loopback address, for as long as a test needs it.</summary>
+    private sealed class TestAddress : IDisposable
+    {
+        internal const string Text = "198.51.100.77";
+
+        internal static TestAddress Add()
+        {
+            CriuProgram.RunProgram("ip", "address", "add", $"{Text}/32", "dev", "lo");
+            return new TestAddress();
+        }
+
+        internal static void Remove() => CriuProgram.RunProgram("ip", "address", "del", $"{Text}/32", "dev", "lo");
+
+        public void Dispose() => Remove();
+    }
+}

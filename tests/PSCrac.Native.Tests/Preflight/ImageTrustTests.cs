@@ -1,0 +1,157 @@
+using System.Runtime.InteropServices;
+using PSCrac.Preflight;
+using PSCrac.Procfs;
+using Xunit;
+
+namespace PSCrac.Tests.Preflight;
+
+/// <summary>Who could have written an image. Needs root, to give files to others.</summary>
+public sealed partial class ImageTrustTests : IDisposable
+{
+    private const int Someone = 1234;
+    private const int Stranger = 4321;
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("pscrac-trust-").FullName;
+
+    public ImageTrustTests()
+    {
+        Directory.CreateDirectory(Image, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        File.WriteAllText(Path.Combine(Image, "inventory.img"), "");
+        File.SetUnixFileMode(Path.Combine(Image, "inventory.img"), UnixFileMode.UserRead | UnixFileMode.UserWrite);
+    }
+
+    private string Image => Path.Combine(_folder, "image");
+
+    [RootFact]
+    public void Ones_own_image_in_a_private_folder_below_tmp_is_trusted()
+    {
+        using ImageTrust trust = ImageTrust.Examine(Image);
+
+        Assert.True(trust.IsTrusted, string.Join('\n', trust.Findings));
+        Assert.False(trust.Directory.IsInvalid);
+    }
+
+    [RootFact]
+    public void A_file_of_someone_else_is_not() => ExpectRefusal(() => Give("image/inventory.img", Stranger), "inventory.img");
+
+    [RootFact]
+    public void A_file_that_others_may_write_is_not() => ExpectRefusal(() => File.SetUnixFileMode(Path.Combine(Image, "inventory.img"), (UnixFileMode)0x1b6), "inventory.img");
+
+    [RootFact]
+    public void A_folder_that_the_group_may_write_is_not() => ExpectRefusal(() => File.SetUnixFileMode(Image, (UnixFileMode)0x1f8), "image");
+
+    [RootFact]
+    public void A_folder_of_someone_else_on_the_way_is_not() => ExpectRefusal(() => Give(".", Stranger), _folder);
+
+    [RootFact]
+    public void A_folder_on_the_way_that_all_may_write_is_not_unless_it_is_sticky()
+    {
+        File.SetUnixFileMode(_folder, (UnixFileMode)0x1ff);
+        using (ImageTrust open = ImageTrust.Examine(Image))
+        {
+            Assert.Contains("Everyone", Assert.Single(open.Findings).Why, StringComparison.Ordinal);
+        }
+
+        File.SetUnixFileMode(_folder, (UnixFileMode)0x3ff);
+        using ImageTrust sticky = ImageTrust.Examine(Image);
+        Assert.True(sticky.IsTrusted);
+    }
+
+    [RootFact]
+    public void A_link_to_an_image_is_as_good_as_its_owner()
+    {
+        string link = Path.Combine(_folder, "link");
+        File.CreateSymbolicLink(link, "image");
+        using (ImageTrust own = ImageTrust.Examine(link))
+        {
+            Assert.True(own.IsTrusted);
+        }
+
+        Give("link", Stranger);
+        using ImageTrust others = ImageTrust.Examine(link);
+        Assert.Contains("symbolic link of user", Assert.Single(others.Findings).Why, StringComparison.Ordinal);
+    }
+
+    [RootFact]
+    public void A_link_in_a_circle_is_no_image()
+    {
+        File.CreateSymbolicLink(Path.Combine(_folder, "a"), "b");
+        File.CreateSymbolicLink(Path.Combine(_folder, "b"), "a");
+        using ImageTrust trust = ImageTrust.Examine(Path.Combine(_folder, "a"));
+
+        Assert.Equal(CracReason.NotAnImage, Assert.Single(trust.Findings).Reason);
+        Assert.True(trust.Directory.IsInvalid);
+    }
+
+    [RootFact]
+    public void A_file_that_is_a_link_is_not_trusted() =>
+        ExpectRefusal(() => File.CreateSymbolicLink(Path.Combine(Image, "core-1.img"), "inventory.img"), "core-1.img");
+
+    [RootFact]
+    public void An_image_below_is_looked_at_too()
+    {
+        string below = Directory.CreateDirectory(Path.Combine(_folder, "below"), (UnixFileMode)0x1c0).FullName;
+        File.CreateSymbolicLink(Path.Combine(Image, "parent"), "../below");
+        using (ImageTrust own = ImageTrust.Examine(Image))
+        {
+            Assert.True(own.IsTrusted, string.Join('\n', own.Findings));
+        }
+
+        Give("below", Stranger);
+        using ImageTrust others = ImageTrust.Examine(Image);
+        Assert.Equal(below, Assert.Single(others.Findings).What);
+    }
+
+    [RootFact]
+    public void Behind_sudo_the_image_of_the_one_who_called_it_is_trusted()
+    {
+        Give("image", Someone);
+        Give("image/inventory.img", Someone);
+
+        using ImageTrust root = ImageTrust.Examine(Image, [0]);
+        using ImageTrust sudo = ImageTrust.Examine(Image, [0, Someone]);
+
+        Assert.False(root.IsTrusted);
+        Assert.True(sudo.IsTrusted);
+    }
+
+    [RootFact]
+    public void The_folder_looked_at_is_the_one_that_is_open()
+    {
+        using ImageTrust trust = ImageTrust.Examine(Image);
+        Directory.Move(Image, Image + "-moved");
+        Directory.CreateDirectory(Image);
+
+        Assert.NotNull(ProcessDirectory.ReadNames(trust.Directory));
+        Assert.True(ProcfsNative.TryStatAt(trust.Directory, "inventory.img", 0, out _, out _));
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private void ExpectRefusal(Action change, string what)
+    {
+        change();
+        using ImageTrust trust = ImageTrust.Examine(Image);
+        CracFinding finding = Assert.Single(trust.Findings);
+        Assert.Equal(CracReason.ImageNotTrusted, finding.Reason);
+        Assert.EndsWith(what, finding.What, StringComparison.Ordinal);
+        Assert.NotNull(finding.Mend);
+    }
+
+    private void Give(string name, int user) => Assert.Equal(0, ChangeOwner(Path.GetFullPath(Path.Combine(_folder, name)), user, user));
+
+    [LibraryImport("libc", EntryPoint = "lchown", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int ChangeOwner(string path, int user, int group);
+
+    private sealed class RootFactAttribute : FactAttribute
+    {
+        public RootFactAttribute()
+        {
+            if (Environment.UserName != "root")
+            {
+                Skip = "only root gives files to others";
+                DisplayName = "(skipped: only root gives files to others)";
+            }
+        }
+    }
+}
