@@ -193,7 +193,7 @@ function Test-Running([int] $Id) {
 .SYNOPSIS
 Waits until a condition holds, and fails when it does not within the time.
 #>
-function Wait-Until([scriptblock] $Condition, [string] $What, [int] $Seconds = 20) {
+function Wait-Until([scriptblock] $Condition, [string] $What, [int] $Seconds = 60) {
     $end = [Environment]::TickCount64 + $Seconds * 1000
     while (-not (& $Condition)) {
         if ([Environment]::TickCount64 -gt $end) {

@@ -9,24 +9,30 @@ internal static class PidVacancy
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(50);
 
+    // Stop-Process returns when the signal is sent; the process then needs a moment to end.
+    private static readonly TimeSpan TimeToDie = TimeSpan.FromMilliseconds(150);
+
     /// <summary>Waits until none of the pids is taken.</summary>
     /// <param name="processIds">The pids.</param>
     /// <param name="timeout">How long to wait.</param>
     /// <param name="isWorthWaiting">
-    /// Asked of each taken pid's process: whether it is on its way out. When one is not, the wait ends at once.
+    /// Asked of each taken pid's process: whether it is on its way out. When one is not, the wait ends
+    /// after the moment that a process takes to end that was just killed.
     /// </param>
     /// <param name="cancellation">Ends the wait.</param>
     /// <returns>The pids that are still taken.</returns>
     internal static List<int> Wait(
         IReadOnlyList<int> processIds, TimeSpan timeout, Func<int, bool> isWorthWaiting, CancellationToken cancellation)
     {
-        long end = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
+        long start = Environment.TickCount64;
+        long end = start + (long)timeout.TotalMilliseconds;
         TimeSpan pause = FirstPause;
         var taken = new List<int>(processIds);
         while (true)
         {
             taken.RemoveAll(static id => LibC.Kill(id, 0) == LibC.ESRCH);
-            if (taken.Count == 0 || Environment.TickCount64 >= end || !taken.TrueForAll(id => isWorthWaiting(id)))
+            long now = Environment.TickCount64;
+            if (taken.Count == 0 || now >= end || (now >= start + TimeToDie.TotalMilliseconds && !taken.TrueForAll(id => isWorthWaiting(id))))
             {
                 return taken;
             }

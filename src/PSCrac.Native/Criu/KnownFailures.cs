@@ -116,7 +116,7 @@ internal static partial class KnownFailures
             "criu could not lock the process's connections: it needs iptables or nftables for that.",
             "Install iptables, or add -CriuOption @{ 'network-lock' = 'nftables' }."),
         new("option", null, BadOption(), CracReason.OptionRefused,
-            "criu does not know an option it was given: {option}.",
+            "criu refuses an option it was given: {option}.",
             "Check the names in -CriuOption against criu --help, and the files criu.conf(5) names."),
         new("resource limits", Checkpoint, OtherUsersLimits(), CracReason.PermissionDenied,
             "criu may not read the resource limits of a process of another user.",
@@ -285,7 +285,7 @@ internal static partial class KnownFailures
     [GeneratedRegex(@"iptables|nftables|Locking network failed|Network is unreachable for lock|Can't lock TCP connection|network lock", RegexOptions.IgnoreCase)]
     private static partial Regex NetworkLock();
 
-    [GeneratedRegex(@"(unrecognized|unknown|invalid) option (-- )?'?(?<option>[^'\s]+)|Unsupported configuration file format(?<option>)|option '(?<option>[^']+)'")]
+    [GeneratedRegex(@"(unrecognized|unknown|invalid) option (-- )?'?(?<option>[^'\s]+)|Invalid value for (?<option>--[a-z-]+: \S+)|Unsupported configuration file format(?<option>)|option '(?<option>[^']+)'")]
     private static partial Regex BadOption();
 
     [GeneratedRegex(@"Can't get rlimit")]

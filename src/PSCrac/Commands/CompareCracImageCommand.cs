@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using PSCrac.Completion;
 using PSCrac.Images;
 
 namespace PSCrac.Commands;
@@ -11,11 +12,13 @@ public sealed class CompareCracImageCommand : ImageReadingCommand
     /// <summary>The earlier image, or its path or name.</summary>
     [Parameter(Mandatory = true, Position = 0)]
     [ValidateNotNull]
+    [ArgumentCompleter(typeof(ImageCompleter))]
     public object ReferenceImage { get; set; } = string.Empty;
 
     /// <summary>The later image, or its path or name.</summary>
     [Parameter(Mandatory = true, Position = 1, ValueFromPipeline = true)]
     [ValidateNotNull]
+    [ArgumentCompleter(typeof(ImageCompleter))]
     public object DifferenceImage { get; set; } = string.Empty;
 
     /// <summary>Leave the content of memory out, which takes the longest to compare.</summary>

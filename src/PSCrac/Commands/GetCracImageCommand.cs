@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using PSCrac.Completion;
 using PSCrac.Images;
 
 namespace PSCrac.Commands;
@@ -12,12 +13,14 @@ public sealed class GetCracImageCommand : ImageReadingCommand
     [Parameter(Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
     [ValidateNotNullOrEmpty]
     [SupportsWildcards]
+    [ArgumentCompleter(typeof(ImageCompleter))]
     public string[]? Path { get; set; }
 
     /// <summary>Paths taken as they are.</summary>
     [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = LiteralPathSet)]
     [Alias("PSPath")]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(ImageCompleter))]
     public string[] LiteralPath { get; set; } = [];
 
     /// <inheritdoc/>

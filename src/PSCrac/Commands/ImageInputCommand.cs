@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using PSCrac.Completion;
 
 namespace PSCrac.Commands;
 
@@ -9,12 +10,14 @@ public abstract class ImageInputCommand : ImageReadingCommand
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
     [ValidateNotNullOrEmpty]
     [SupportsWildcards]
+    [ArgumentCompleter(typeof(ImageCompleter))]
     public virtual string[] Path { get; set; } = [];
 
     /// <summary>Paths taken as they are.</summary>
     [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = LiteralPathSet)]
     [Alias("PSPath")]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(ImageCompleter))]
     public string[] LiteralPath { get; set; } = [];
 
     /// <summary>Images.</summary>

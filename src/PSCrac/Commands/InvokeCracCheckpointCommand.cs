@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Management.Automation;
 using PSCrac.Checkpointing;
+using PSCrac.Completion;
 using PSCrac.Criu;
 using PSCrac.Images;
 using PSCrac.Jvm;
@@ -28,6 +29,7 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
     [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, ParameterSetName = IdPath)]
     [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, ParameterSetName = IdName)]
     [ValidateRange(1, int.MaxValue)]
+    [ArgumentCompleter(typeof(ProcessIdCompleter))]
     public int[] Id { get; set; } = [];
 
     /// <summary>The trees' roots.</summary>
@@ -46,6 +48,7 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
     [Parameter(ParameterSetName = IdName)]
     [Parameter(ParameterSetName = InputObjectName)]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(ImageCompleter))]
     public string? ImageName { get; set; }
 
     /// <summary>Let the process go on instead of killing it.</summary>
@@ -92,6 +95,7 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
     /// <summary>The image on top of which only changed pages are written.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(ImageCompleter))]
     public string? ParentImage { get; set; }
 
     /// <summary>How long the tree may take to freeze, in seconds.</summary>

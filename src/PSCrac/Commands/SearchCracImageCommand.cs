@@ -17,6 +17,7 @@ public sealed class SearchCracImageCommand : ImageInputCommand
     [Parameter(Mandatory = true, Position = 1, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
     [ValidateNotNullOrEmpty]
     [SupportsWildcards]
+    [ArgumentCompleter(typeof(ImageCompleter))]
     public override string[] Path { get; set; } = [];
 
     /// <summary>A text to look for.</summary>

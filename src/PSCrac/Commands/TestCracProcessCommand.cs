@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Management.Automation;
+using PSCrac.Completion;
 using PSCrac.Preflight;
 
 namespace PSCrac.Commands;
@@ -15,6 +16,7 @@ public sealed class TestCracProcessCommand : CracCommand
     /// <summary>The pids of the trees' roots.</summary>
     [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [ValidateRange(1, int.MaxValue)]
+    [ArgumentCompleter(typeof(ProcessIdCompleter))]
     public int[] Id { get; set; } = [];
 
     /// <summary>The trees' roots.</summary>

@@ -1,0 +1,56 @@
+BeforeAll {
+    Import-Module "$PSScriptRoot/Support.psm1"
+    $folder = Enter-CracTest
+
+    function Complete([string] $Line) {
+        [Management.Automation.CommandCompletion]::CompleteInput($Line, $Line.Length, $null).CompletionMatches
+    }
+
+    # A completer looks no further than for the file that makes a folder an image.
+    foreach ($name in 'alpha', 'alpine', 'has blank', 'beta') {
+        $null = New-Item -Force -ItemType File "$env:PSCRAC_IMAGE_ROOT/$name/inventory.img"
+    }
+    $null = New-Item -ItemType Directory "$env:PSCRAC_IMAGE_ROOT/alone"
+}
+
+AfterAll {
+    Exit-CracTest
+}
+
+Describe 'completion' {
+    It 'offers the names of images under the image root: <_>' -ForEach 'Get-CracImage al', 'Restore-CracProcess -Path al', 'Get-CracImage -LiteralPath al', 'Invoke-CracCheckpoint 1 -ImageName al', 'Remove-CracImage al' {
+        (Complete $_).CompletionText | Select-Object -First 2 | Should -Be 'alpha', 'alpine'
+        (Complete $_).CompletionText | Should -Not -Contain 'alone' -Because 'it is no image'
+    }
+
+    It 'quotes a name that needs it' {
+        (Complete 'Get-CracImage has').CompletionText | Should -Contain "'has blank'"
+    }
+
+    It 'offers paths where a path is begun' {
+        (Complete "Get-CracImage $env:PSCRAC_IMAGE_ROOT/be").CompletionText | Should -Be "$env:PSCRAC_IMAGE_ROOT/beta"
+    }
+
+    It 'offers nothing, and no error, without an image root' {
+        $before = $env:PSCRAC_IMAGE_ROOT
+        try {
+            $env:PSCRAC_IMAGE_ROOT = "$folder/none"
+            Complete 'Invoke-CracCheckpoint 1 -ImageName al' | Where-Object ResultType -EQ ParameterValue | Should -BeNullOrEmpty
+        }
+        finally {
+            $env:PSCRAC_IMAGE_ROOT = $before
+        }
+    }
+
+    It 'offers the ids of processes by id and by name: <_>' -ForEach 'Invoke-CracCheckpoint -Id', 'Test-CracProcess -Id' {
+        $id = Start-TestProgram 'sleep 1000'
+        (Complete "$_ sle").Where({ $_.CompletionText -eq $id }).ListItemText | Should -Be "$id (sleep)"
+        (Complete "$_ $id").CompletionText | Should -Contain $id
+        (Complete "$_ ").CompletionText | Should -Not -Contain $PID -Because 'a session does not checkpoint itself'
+        (Complete "$_ ").CompletionText | Should -Not -Contain 2 -Because 'that is a thread of the kernel'
+    }
+
+    It 'offers no value for -CriuOption, which takes criu''s own words' {
+        Complete 'Invoke-CracCheckpoint 1 -CriuOption ' | Where-Object ResultType -EQ ParameterValue | Should -BeNullOrEmpty
+    }
+}
