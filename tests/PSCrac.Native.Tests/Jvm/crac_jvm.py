@@ -80,7 +80,8 @@ class Jvm:
         self.listener.listen(5)
         os.chmod(self.socket_path + ".tmp", 0o600)
         os.rename(self.socket_path + ".tmp", self.socket_path)
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.server = threading.Thread(target=self.serve, daemon=True)
+        self.server.start()
 
     def serve(self):
         while not self.wanted.is_set():
@@ -148,6 +149,7 @@ class Jvm:
     # Checkpoint.
 
     def checkpoint(self):
+        self.server.join()  # criu writes nonsense for a thread that ends under its hands.
         os.unlink(self.socket_path)
         self.listener.close()
         self.listener = None
