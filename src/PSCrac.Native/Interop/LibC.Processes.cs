@@ -101,7 +101,13 @@ internal static partial class LibC
         }
     }
 
-    /// <summary>Reaps a child that has ended (waitid(2)).</summary>
+    [LibraryImport(Library, EntryPoint = "ioctl", SetLastError = true)]
+    private static unsafe partial int ioctl(int descriptor, nuint request, PidFdInfo* info);
+
+    /// <summary>
+    /// Waits for a child's end and reaps it (waitid(2)). Where .NET is PID 1 it reaps every child, and may be first: the
+    /// kernel then still knows the status, from Linux 6.15 on.
+    /// </summary>
     /// <param name="child">The child's pidfd.</param>
     /// <param name="code">Its exit code, or the number of the signal that ended it.</param>
     /// <param name="exited">Whether it exited by itself.</param>
@@ -120,7 +126,20 @@ internal static partial class LibC
         int* fields = (int*)info;
         exited = fields[2] == CLD_EXITED;
         code = fields[6];
-        return errno;
+        return errno == ECHILD && TryReadStatus(at.Descriptor, out code, out exited) ? 0 : errno;
+    }
+
+    private static unsafe bool TryReadStatus(int pidFd, out int code, out bool exited)
+    {
+        // linux/pidfd.h
+        const ulong PIDFD_INFO_EXIT = 1 << 3;
+        const nuint PIDFD_GET_INFO = 0xC040_FF0B;
+        const int SignalMask = 0x7f;
+        var info = new PidFdInfo { Mask = PIDFD_INFO_EXIT };
+        bool isKnown = ioctl(pidFd, PIDFD_GET_INFO, &info) == 0 && (info.Mask & PIDFD_INFO_EXIT) != 0;
+        exited = isKnown && (info.ExitStatus & SignalMask) == 0;
+        code = exited ? info.ExitStatus >> 8 : info.ExitStatus & SignalMask;
+        return isKnown;
     }
 
     /// <summary>A copy of the descriptor, close-on-exec, with a number of at least <paramref name="minimum"/>.</summary>
@@ -138,6 +157,17 @@ internal static partial class LibC
     {
         internal ulong Current;
         internal ulong Maximum;
+    }
+
+    // struct pidfd_info in its first version: mask, cgroup, eleven ids, and the status as wait(2) has it.
+    [StructLayout(LayoutKind.Explicit, Size = 64)]
+    private struct PidFdInfo
+    {
+        [FieldOffset(0)]
+        internal ulong Mask;
+
+        [FieldOffset(60)]
+        internal int ExitStatus;
     }
 
     [StructLayout(LayoutKind.Sequential)]
