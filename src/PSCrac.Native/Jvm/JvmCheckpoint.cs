@@ -16,6 +16,7 @@ namespace PSCrac.Jvm;
 public sealed class JvmCheckpoint
 {
     private const string Operation = "checkpoint";
+    private const string TargetFlag = "CRaCCheckpointTo";
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(5);
 
     private readonly JvmProcess _jvm;
@@ -58,8 +59,14 @@ public sealed class JvmCheckpoint
             };
         }
 
-        // Auto takes only what the command line is plain about: a JVM without CRaC should not have to answer questions.
-        return choice == CracEngineChoice.Jvm || jvm is { IsCoordinated: true, IsAttachDisabled: false } ? jvm : null;
+        if (choice == CracEngineChoice.Jvm || jvm is null or { IsAttachDisabled: true } or { IsCoordinated: true })
+        {
+            return jvm is { IsAttachDisabled: true } && choice == CracEngineChoice.Auto ? null : jvm;
+        }
+
+        // A JVM that does not know CRaC is asked nothing; of one that does, only what may stand in a file of options.
+        bool isHidden = jvm is { HasOptionFiles: true, CheckpointTo: null, Support: CracSupport.Criu };
+        return isHidden && JvmAttachment.Open(jvm).ReadFlag(TargetFlag) is { Length: > 0 } ? jvm : null;
     }
 
     /// <summary>Has a JVM checkpoint itself.</summary>
@@ -157,8 +164,7 @@ public sealed class JvmCheckpoint
     // The JVM itself is asked: an option may have come from a file, or have been changed by a restore.
     private string ReadTarget(JvmAttachment attachment)
     {
-        const string Flag = "CRaCCheckpointTo";
-        string? value = attachment.ReadFlag(Flag, _cancellation);
+        string? value = attachment.ReadFlag(TargetFlag, _cancellation);
         return value switch
         {
             null => throw Refuse(

@@ -21,6 +21,15 @@ public class JvmCheckpointTests
         Assert.Null(JvmCheckpoint.Select(CracEngineChoice.Criu, fake.ProcessId));
     }
 
+    [CriuFact("python3")]
+    public void A_JVM_with_its_options_in_a_file_is_asked()
+    {
+        using FakeJvm fake = FakeJvm.Start(options: ["@options", "Main"]);
+
+        Assert.Null(JvmCheckpoint.Select(CracEngineChoice.Auto, fake.ProcessId));
+        Assert.True(File.Exists($"/tmp/.java_pid{fake.ProcessId}"));
+    }
+
     [CriuTheory]
     [InlineData("", CracEngineChoice.Jvm)]
     [InlineData("", CracEngineChoice.Criu)]
