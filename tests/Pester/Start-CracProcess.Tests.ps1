@@ -2,7 +2,6 @@ BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
     $obstacle = Get-CriuObstacle
     if (-not $obstacle -and -not (Find-Program python3)) { $obstacle = 'there is no python3' }
-    $note = Get-SkipNote $obstacle
 }
 
 Describe 'Start-CracProcess' {
@@ -20,19 +19,17 @@ Describe 'Start-CracProcess' {
     }
     AfterAll { Exit-CracTest }
     AfterEach {
-        foreach ($each in Get-Variable process, restored -ValueOnly -ErrorAction Ignore) {
-            if ($each -and (Test-Running $each.Id)) { Stop-Process -Id $each.Id -Force }
-        }
-        $process = $restored = $null
+        Stop-TestProgram
     }
 
     It 'starts a program that other cmdlets take' {
         $process = Start-CracProcess sleep 1000
+        Add-TestProgram $process.Id
         $process.PSObject.TypeNames[0] | Should -Be 'PSCrac.CracStartedProcess'
         ($process | Get-Process).Id | Should -Be $process.Id
         $process | Stop-Process
-        $process | Wait-Process -Timeout 10
-        $process.ExitCode | Should -Be 143
+        $process.WaitForExit([timespan]::FromSeconds(10)) | Should -BeTrue
+        $process.ExitCode | Should -Be 137 -Because 'Stop-Process sends SIGKILL'
     }
 
     It 'touches nothing with -WhatIf' {
@@ -44,6 +41,7 @@ Describe 'Start-CracProcess' {
     It 'waits for a script block, which has the process as $_' {
         $seen = [Collections.Generic.List[int]]::new()
         $process = Start-CracProcess sleep 1000 -ReadyScript { $seen.Add($_.Id); $seen.Count -ge 3 }
+        Add-TestProgram $process.Id
         $seen | Select-Object -Unique | Should -Be $process.Id
         $seen.Count | Should -Be 3
         $process.ReadyTime | Should -BeGreaterThan ([timespan]::Zero)
@@ -70,7 +68,7 @@ Describe 'Start-CracProcess' {
         { Start-CracProcess sleep 1000 -ReadyPattern x } | Should -Throw -ErrorId 'OptionRefused,*'
     }
 
-    It "warms up, checkpoints, and is restored until it answers<note>" -Skip:([bool]$obstacle) -TestCases @{ note = $note } {
+    It "warms up, checkpoints, and is restored until it answers$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         $port = Get-FreePort
         $uri = "http://127.0.0.1:$port/"
         $process = Start-CracProcess $python '-m', 'http.server', '--bind', '127.0.0.1', $port -ReadyUri $uri -ImageName web -WarmUp {
@@ -79,40 +77,43 @@ Describe 'Start-CracProcess' {
         $process.HasExited | Should -BeTrue
         $process.Image.Name | Should -Be 'web'
         $restored = Restore-CracProcess web -ReadyUri $uri
+        Add-TestProgram $restored.Id
         $restored.ReadyTime | Should -BeGreaterOrEqual $restored.RestoreTime
         (Invoke-WebRequest $uri).StatusCode | Should -Be 200
-        Stop-Process -Id $restored.Id
-        Wait-Until { -not (Test-Running $restored.Id) } 'the restored server ends'
     }
 
-    It "serves as a container's only process, the first time and the next<note>" -Skip:([bool]$obstacle) -TestCases @{ note = $note } {
+    It "serves as a container's only process, the first time and the next$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         $log = "$folder/container.log"
         $script = "$folder/container.ps1"
-        $server = 'import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(9)); print("serving", flush=True)', 'while True: time.sleep(0.05); print("on", flush=True)' -join "`n"
+        Set-Content -LiteralPath "$folder/server.py" -Value @'
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
+print("serving", flush=True)
+while True:
+    time.sleep(0.05)
+    print("on", flush=True)
+'@
         Set-Content -LiteralPath $script -Value @"
 Import-Module '$((Get-Module PSCrac).Path)'
-`$service = Start-CracProcess '$python' '-c', '$($server.Replace("'", "''"))' -ImagePath '$folder/container' -OrRestore -Wait -StandardOutputPath '$log' -ReadyPattern serving
+`$service = Start-CracProcess '$python' '$folder/server.py' -ImagePath '$folder/container' -OrRestore -Wait -StandardOutputPath '$log' -ReadyPattern serving
 "restored: `$(`$service.IsRestored)"
 exit `$service.ExitCode
 "@
+        $own = Join-Path $PSHOME pwsh
+        $pwsh = (Test-Path -LiteralPath $own) ? $own : 'pwsh'
         foreach ($isRestored in $false, $true) {
-            $before = (Test-Path $log) ? (Get-Item $log).Length : 0
-            # PID 1 of a new pid and mount namespace; unshare passes its exit code on.
-            $job = Start-ThreadJob {
-                $output = & unshare --pid --mount --fork --mount-proc (Get-Process -Id $PID).Path -NoProfile -File $using:script 2>&1
-                [pscustomobject]@{ Output = $output -join "`n"; ExitCode = $LASTEXITCODE }
-            }
-            try {
-                Wait-Until { $job.State -ne 'Running' -or ((Test-Path $log) -and (Get-Item $log).Length -gt $before + 20 -and (Test-Path "$folder/container")) } 'the service runs' -Seconds 60
-                $shell = Get-CimlessChild $script
-                if ($shell) { bash -c "kill -TERM $shell" }
-                $result = $job | Wait-Job -Timeout 30 | Receive-Job
-                $result.Output | Should -Match "restored: $isRestored"
-                $result.ExitCode | Should -Be 9
-            }
-            finally {
-                $job | Remove-Job -Force
-            }
+            $output = "$folder/container-$isRestored.out"
+            $before = (Test-Path -LiteralPath $log) ? (Get-Item -LiteralPath $log).Length : 0
+            # PowerShell is PID 1 of a new pid and mount namespace.
+            $id = Start-TestProgram "sh -c 'unshare --pid --mount --fork --mount-proc --kill-child $pwsh -NoProfile -File $script; echo exit code `$?'" -Output $output
+            Wait-Until { (Test-Path -LiteralPath "$folder/container") -and (Get-Item -LiteralPath $log).Length -gt $before + 20 } 'the service runs' -Seconds 60
+            $unshare = (Get-Content "/proc/$id/task/$id/children").Trim()
+            $shell = (Get-Content "/proc/$unshare/task/$unshare/children").Trim()
+            bash -c "kill -TERM $shell"
+            Wait-Until { (Get-Content -LiteralPath $output -Raw) -match 'exit code' } 'the container ends' -Seconds 30
+            $text = Get-Content -LiteralPath $output -Raw
+            $text | Should -Match "restored: $isRestored"
+            $text | Should -Match 'exit code 9'
         }
     }
 }

@@ -1,0 +1,46 @@
+BeforeDiscovery {
+    Import-Module "$PSScriptRoot/Support.psm1"
+    $obstacle = Get-CriuObstacle
+    if (-not $obstacle -and -not (Find-Program python3)) { $obstacle = 'there is no python3' }
+}
+
+Describe "Measure-CracStartup$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
+    BeforeAll {
+        Import-Module "$PSScriptRoot/Support.psm1"
+        $folder = Enter-CracTest
+        $python = Find-Program python3
+        $listener = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 0)
+        $listener.Start()
+        $port = $listener.LocalEndpoint.Port
+        $listener.Stop()
+        $server = '-m', 'http.server', '--bind', '127.0.0.1', $port
+    }
+    AfterAll { Exit-CracTest }
+
+    It 'measures both in turn, and draws a picture' {
+        $measured = Measure-CracStartup $python $server -ReadyPort $port -Count 2 -Plot "$folder/plot.svg"
+        $measured.Samples.Kind | Should -Be 'Cold', 'Restored', 'Cold', 'Restored'
+        foreach ($kind in $measured.Cold, $measured.Restored) {
+            $kind.Minimum | Should -BeLessOrEqual $kind.Median
+            $kind.Median | Should -BeLessOrEqual $kind.Percentile95
+            $kind.Memory | Should -BeGreaterThan 1MB
+        }
+        ([xml](Get-Content -LiteralPath "$folder/plot.svg" -Raw)).svg.circle.Count | Should -Be 4
+        ($measured | Out-String -Width 80).Split("`n").Where({ $_.Length -gt 80 }) | Should -BeNullOrEmpty
+    }
+
+    It 'restores an image that is there, and keeps it' {
+        $image = (Start-CracProcess $python $server -ReadyPort $port -ImageName measured).Image
+        (Measure-CracStartup $python $server -ReadyPort $port -ImageName measured -Count 1).ImageSize | Should -Be $image.Size
+        $image.Path | Should -Exist
+    }
+
+    It 'wants a condition' {
+        { Measure-CracStartup $python $server } | Should -Throw -ErrorId 'OptionRefused,*'
+    }
+
+    It 'starts nothing with -WhatIf' {
+        Measure-CracStartup touch "$folder/whatif" -ReadyPort $port -WhatIf | Should -BeNullOrEmpty
+        "$folder/whatif" | Should -Not -Exist
+    }
+}
