@@ -61,7 +61,7 @@ Describe "an error$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
     }
 
     It 'shows its recommendation' {
-        (Invoke-ChildPwsh "Restore-CracProcess '$folder/running'").Error | Should -Match "(?s)belongs to 'sleep'.*Recommendation: End it with Stop-Process -Id $id"
+        (Invoke-ChildPwsh "Restore-CracProcess '$folder/running'").Error | Should -Match "(?s)belongs to 'sleep'.*Recommendation: .*Stop-Process -Id $id"
     }
 
     It 'of criu keeps its log and shows where, and the newest 20 only' {

@@ -175,7 +175,17 @@ public sealed partial class CracImage
         string full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
         if (Directory.Exists(full))
         {
-            return Open(new DirectoryImageSource(full));
+            try
+        {
+            // A directory that may not be read looks like one without files.
+            _ = Directory.EnumerateFileSystemEntries(full).Any();
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw ImageFault.Unreadable(full, Inventory, e);
+        }
+
+        return Open(new DirectoryImageSource(full));
         }
 
         return File.Exists(full) ? Open(new ArchiveImageSource(full)) : throw ImageFault.NotAnImage(full, "there is nothing there");
