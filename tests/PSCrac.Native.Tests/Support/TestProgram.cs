@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using PSCrac.Interop;
 using PSCrac.Procfs;
 
 namespace PSCrac.Tests.Support;
@@ -114,7 +115,8 @@ internal sealed class TestProgram : IDisposable
         Remember();
         foreach (ProcessIdentity identity in _seen.Where(identity => identity.HoldsItsPid()))
         {
-            Kill(identity.ProcessId);
+            // Not by Process.Kill: to .NET a restored process is the one that had its pid before, and has ended.
+            LibC.Kill(identity.ProcessId, LibC.SIGKILL);
         }
 
         _process.WaitForExit();
@@ -122,18 +124,6 @@ internal sealed class TestProgram : IDisposable
         if (_ownsFolder)
         {
             Directory.Delete(Folder, recursive: true);
-        }
-    }
-
-    private static void Kill(int processId)
-    {
-        try
-        {
-            using Process process = Process.GetProcessById(processId);
-            process.Kill();
-        }
-        catch (Exception e) when (e is ArgumentException or InvalidOperationException)
-        {
         }
     }
 }
