@@ -5,7 +5,7 @@ BeforeDiscovery {
     $obstacle = Get-CriuObstacle
     # Each appends 1, 2, 3 … to the file {0}, a line each. {1} is samples/Counter, {2} python, {3} the test's folder.
     $programs = @(
-        @{ Kind = 'a shell loop'; Needs = 'bash'; Command = 'bash -c ''exec 9<> <(:); i=0; while :; do i=$((i+1)); echo $i >> "{0}"; read -t 0.03 -u 9; done''' }
+        @{ Kind = 'a shell loop'; Needs = 'bash'; Command = 'bash -c ''i=0; while :; do i=$((i+1)); echo $i >> "{0}"; sleep 0.03; done''' }
         @{ Kind = 'a shell loop with child processes'; Needs = 'bash'; Command = 'bash -c ''i=0; while :; do i=$((i+1)); echo $i >> "{0}"; sleep 0.05; done''' }
         @{ Kind = 'a .NET program'; Needs = 'dotnet'; Command = 'dotnet "{1}" --interval 30 --output "{0}"' }
         @{ Kind = 'a python program'; Needs = 'python3'; Command = '{2} -c ''

@@ -145,10 +145,10 @@ function Test-Started([int] $Id) {
 
 <#
 .SYNOPSIS
-Starts a loop of bash, one process, that appends the next number to a file every few hundredths of a second.
+Starts a loop of bash that appends the next number to a file every few hundredths of a second.
 #>
 function Start-Count([string] $Path) {
-    $id = Start-TestProgram "bash -c 'exec 9<> <(:); i=0; while :; do i=`$((i+1)); echo `$i >> `"$Path`"; read -t 0.03 -u 9; done'"
+    $id = Start-TestProgram "bash -c 'i=0; while :; do i=`$((i+1)); echo `$i >> `"$Path`"; sleep 0.03; done'"
     Wait-Count $Path 2
     $id
 }

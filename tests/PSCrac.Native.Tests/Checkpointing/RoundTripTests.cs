@@ -11,8 +11,7 @@ public class RoundTripTests
     [CriuFact("bash")]
     public void A_shell_loop_goes_on_counting()
     {
-        // read waits on a pipe that the loop holds itself, so that no sleep has to be started for each number.
-        using Subject subject = Subject.Of(["bash", "-c", "exec 9<> <(:); n=0; while :; do n=$((n+1)); echo $n; read -t 0.02 -u 9; done"], "1");
+        using Subject subject = Subject.Of(["bash", "-c", "n=0; while :; do n=$((n+1)); echo $n; sleep 0.02; done"], "1");
 
         AssertGoesOn(subject);
     }
