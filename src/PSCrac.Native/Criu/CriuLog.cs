@@ -56,7 +56,11 @@ internal static class CriuLog
         return lines;
     }
 
-    private static bool IsError(string line) => line.Contains("Error (", StringComparison.Ordinal) || line.Contains("BUG at", StringComparison.Ordinal);
+    // A task that cannot be stopped is only a warning to criu, and the errors that follow from it do not tell why.
+    private static bool IsError(string line) =>
+        line.Contains("Error (", StringComparison.Ordinal)
+        || line.Contains("BUG at", StringComparison.Ordinal)
+        || line.Contains("Unable to interrupt task: ", StringComparison.Ordinal);
 
     private static bool IsNoise(string line) =>
         line.Contains("rlimit: Can't setup RLIMIT_NOFILE for self", StringComparison.Ordinal)

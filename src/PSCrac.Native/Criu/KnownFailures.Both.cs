@@ -1,0 +1,29 @@
+namespace PSCrac.Criu;
+
+internal static partial class KnownFailures
+{
+    private static readonly Row[] OfBoth =
+    [
+        new("no space", @"No space left on device|Disk quota exceeded", CracReason.NoSpace,
+            "No space is left on the file system that the image is written to.",
+            "Free some, or give -ImagePath on another file system."),
+        new("network lock", @"Locking network failed|Iptables configuration failed|Failed to lock TCP connection", CracReason.KernelFeatureMissing,
+            "criu could not lock the process's connections: it needs iptables or nftables for that.",
+            "Install iptables, or add -CriuOption @{ 'network-lock' = 'nftables' }."),
+        new("unknown option", @"unrecognized option '--(?<option>[^']+)'", CracReason.OptionRefused,
+            "criu does not know the option '{option}'.",
+            "Check the names in -CriuOption, and in the files that criu.conf(5) names, against criu --help."),
+        new("option without value", @"option '--(?<option>[^']+)' requires an argument", CracReason.OptionRefused,
+            "criu's option '{option}' needs a value.",
+            "Give it one: -CriuOption @{ '{option}' = 'value' }."),
+        new("option value", @"Invalid value for --(?<option>[^:]+): (?<value>.+)", CracReason.OptionRefused,
+            "criu's option '{option}' does not take the value '{value}'.",
+            "criu --help lists the values that it takes."),
+        new("configuration file", @"Unsupported configuration file format", CracReason.OptionRefused,
+            "A configuration file of criu's is not as criu.conf(5) wants it.",
+            "Mend /etc/criu/default.conf or ~/.criu/default.conf: an option a line, values in quotes closed again."),
+        new("privilege", @"Error \([^)]+\): (?<what>.+: (Operation not permitted|Permission denied))", CracReason.PermissionDenied,
+            "criu lacks a privilege: {what}.",
+            "Run as root, or grant what Test-CracEnvironment names; an immutable file (lsattr) stops root too."),
+    ];
+}
