@@ -154,11 +154,22 @@ public sealed class Restore
         return trust.Directory;
     }
 
-    // Without a manifest there is nothing to compare with: criu itself then finds what is missing.
+    // Looked at before criu starts, which crashes where files are missing, and reads on for ever where pages are.
     private static void RequireComplete(CracImage image)
     {
         if (image.Manifest is not { } manifest)
         {
+            if (!image.IsRestorable(out string? missing))
+            {
+                throw new CracException(
+                    CracReason.ImageIncomplete,
+                    $"The image {image.Path} is damaged: its file {missing} is missing or cut short.",
+                    "Copy the image again with all of its files, or make a new one with Invoke-CracCheckpoint.")
+                {
+                    Operation = Operation, ImagePath = image.Path, FileName = missing,
+                };
+            }
+
             return;
         }
 

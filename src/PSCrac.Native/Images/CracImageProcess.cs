@@ -90,7 +90,7 @@ public sealed partial class CracImageProcess
     /// <inheritdoc/>
     public override string ToString() => $"{Command} ({ProcessId})";
 
-    /// <summary>The name of the first file of the process that is not in a directory; null where all are there.</summary>
+    /// <summary>The name of the first file of the process that is not in a directory, or has fewer pages than it should; null where all are there.</summary>
     internal string? FirstMissing(Dictionary<string, long> lengths)
     {
         foreach (int thread in ThreadIds)
@@ -120,7 +120,8 @@ public sealed partial class CracImageProcess
             return table;
         }
 
-        return Pages is { PresentPages: > 0 } pages && !lengths.ContainsKey(pages.PagesFile) ? pages.PagesFile : null;
+        // Where pages are missing at its end criu does not fail, but reads on for ever.
+        return Pages is { PresentPages: > 0 } pages && lengths.GetValueOrDefault(pages.PagesFile) < pages.PresentBytes ? pages.PagesFile : null;
     }
 
     /// <summary>Reads the process tree: pstree.img, which has parents before their children.</summary>
