@@ -204,20 +204,35 @@ public sealed class CriuInstallation
             var start = new ProcessStartInfo(path, ["--version"]) { RedirectStandardOutput = true, RedirectStandardError = true };
             start.Environment.Remove("CRIU_CONFIG_FILE");
             using Process criu = Process.Start(start)!;
-            criu.ErrorDataReceived += static (_, _) => { };
-            criu.BeginErrorReadLine();
+            Task<string> errors = criu.StandardError.ReadToEndAsync();
             string output = criu.StandardOutput.ReadToEnd();
             criu.WaitForExit();
-            return ParseVersion(output) ?? throw new CracException(
-                CracReason.CriuNotFound,
-                $"{path} is not criu: asked for its version it said '{output.Trim().Split('\n')[0]}'.",
-                $"Name another criu with {CriuPathVariable}.");
+            return ParseVersion(output) ?? throw NoVersion(path, output, errors.Result);
         }
         catch (Win32Exception e)
         {
             throw new CracException(
                 CracReason.CriuNotFound, $"{path} could not be started: {e.Message}.", $"Name another criu with {CriuPathVariable}.", e);
         }
+    }
+
+    private static CracException NoVersion(string path, string output, string errors)
+    {
+        // criu reads its configuration files even to tell its version, and says nothing else where one is wrong.
+        IReadOnlyList<string> lines = CriuLog.ErrorsOf(errors);
+        if (KnownFailures.Find("check", lines).Row is not null)
+        {
+            return KnownFailures.Explain("check", null, null, null, lines);
+        }
+
+        string said = output.Trim().Length > 0 ? output.Trim().Split('\n')[0] : lines.FirstOrDefault() ?? "nothing";
+        return new CracException(
+            CracReason.CriuNotFound,
+            $"{path} is not criu, or does not run: asked for its version it said '{said}'.",
+            $"Name another criu with {CriuPathVariable}.")
+        {
+            CriuLines = lines,
+        };
     }
 
     /// <summary>Reads "Version: 4.2.1" out of criu's answer, or out of its log; null where it is not in it.</summary>

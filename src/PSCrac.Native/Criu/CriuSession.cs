@@ -111,6 +111,14 @@ internal sealed class CriuSession : IDisposable
             LibCriu.criu_local_set_log_level(options, LogLevel);
             if (work.ConfigPath is { } config)
             {
+                if (!LibCriu.CanReadConfigFile)
+                {
+                    throw new CracException(
+                        CracReason.OptionRefused,
+                        $"The libcriu at {installation.LibCriuPath} is too old to be told of a configuration file, which -CriuOption, -Wait, -LazyPages and new pid namespaces need.",
+                        "Install libcriu 4.2 or later, or leave these out.");
+                }
+
                 LibCriu.criu_local_set_config_file(options, place is null ? config : CriuPlace.ConfigPath);
             }
 

@@ -10,6 +10,9 @@ namespace PSCrac.Interop;
 internal static unsafe partial class LibCriu
 {
     private const string Library = "criu";
+
+    // Of the calls below, the one that came last (criu 3.17), but for the one that CanReadConfigFile asks for.
+    private const string NewestCall = "criu_local_feature_check";
     private static readonly Lock Gate = new();
     private static nint s_library;
     private static string? s_path;
@@ -43,6 +46,13 @@ internal static unsafe partial class LibCriu
                 }
 
                 nint library = NativeLibrary.Load(path);
+                if (!NativeLibrary.TryGetExport(library, NewestCall, out _))
+                {
+                    NativeLibrary.Free(library);
+                    error = $"{path} has no {NewestCall}: it is not libcriu, or one from before criu 3.17";
+                    return false;
+                }
+
                 NativeLibrary.SetDllImportResolver(typeof(LibCriu).Assembly, Resolve);
                 s_library = library;
                 s_path = path;
@@ -55,6 +65,9 @@ internal static unsafe partial class LibCriu
             }
         }
     }
+
+    /// <summary>Whether the loaded library can be told of a configuration file, as libcriu can since 4.2.</summary>
+    internal static bool CanReadConfigFile => NativeLibrary.TryGetExport(s_library, nameof(criu_local_set_config_file), out _);
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? search) => name == Library ? s_library : 0;
 
