@@ -88,6 +88,20 @@ public class RestoreFailureTests
     }
 
     [CriuFact("python3")]
+    public void Pages_cut_short_in_an_image_of_plain_criu_are_told()
+    {
+        // criu itself would read on for ever.
+        using Subject subject = Subject.Counting();
+        subject.DumpWithCriu();
+        using (FileStream file = File.OpenWrite(Path.Combine(subject.ImagePath, "pages-1.img")))
+        {
+            file.SetLength(4096);
+        }
+
+        Assert.Equal("pages-1.img", Expect.Failure(CracReason.ImageIncomplete, () => subject.Restore()).FileName);
+    }
+
+    [CriuFact("python3")]
     public void A_child_that_criu_failed_to_restore_is_no_zombie_of_ours()
     {
         using Subject subject = Subject.Python("f = open('data', 'w'); f.write('x'); f.flush()\nimport signal\nprint('ready', flush=True)\nsignal.pause()", "ready");

@@ -38,9 +38,11 @@ internal sealed class Subject : IDisposable
     internal static Subject Python(string script, string ready = "1") => Of(["python3", "-c", script], ready);
 
     /// <summary>Any program, which is ready when it has printed a line that starts so.</summary>
-    internal static Subject Of(string[] command, string ready = "ready")
+    internal static Subject Of(string[] command, string ready = "ready", params (string Name, string Value)[] variables)
     {
-        var subject = new Subject(TestProgram.Start(command[0], command[1..]));
+        string[] set = [.. variables.Select(static each => $"{each.Name}={each.Value}")];
+        string[] whole = set.Length == 0 ? command : ["env", .. set, .. command];
+        var subject = new Subject(TestProgram.Start(whole[0], whole[1..]));
         try
         {
             subject._program.WaitForLine(ready);
@@ -53,11 +55,23 @@ internal sealed class Subject : IDisposable
         }
     }
 
-    internal CheckpointResult Checkpoint(CheckpointOptions? options = null, bool force = false, CancellationToken cancellation = default, IProgress<CracProgress>? progress = null) =>
+    internal CheckpointResult Checkpoint(
+        CheckpointOptions? options = null,
+        bool force = false,
+        CancellationToken cancellation = default,
+        IProgress<CracProgress>? progress = null,
+        bool chooseOptions = true) =>
         PSCrac.Checkpointing.Checkpoint.Run(
-            new CheckpointRequest { ProcessId = ProcessId, ImagePath = ImagePath, Options = options ?? new(), Force = force, NoSync = true },
+            new CheckpointRequest
+            {
+                ProcessId = ProcessId, ImagePath = ImagePath, Options = options ?? new(), Force = force, NoSync = true, ChooseOptions = chooseOptions,
+            },
             progress,
             cancellation);
+
+    /// <summary>Checkpoints another process than the program's root, one of its children.</summary>
+    internal CheckpointResult CheckpointOther(int processId, CheckpointOptions options) => PSCrac.Checkpointing.Checkpoint.Run(
+        new CheckpointRequest { ProcessId = processId, ImagePath = ImagePath, Options = options, NoSync = true, ChooseOptions = false });
 
     /// <summary>Restores the image; Dispose then ends what was restored.</summary>
     internal CracRestoredProcess Restore(
@@ -90,7 +104,8 @@ internal sealed class Subject : IDisposable
         Assert.Equal(Enumerable.Range(1, counted.Length), counted);
     }
 
-    internal int Count => int.Parse(LastLine());
+    /// <summary>The last number that a counter printed; a shell above it may have printed more.</summary>
+    internal int Count => File.ReadLines(_program.OutputPath).Where(static line => int.TryParse(line, out _)).Select(int.Parse).Last();
 
     /// <summary>Asserts that a failed checkpoint left nothing: no image, no staging directory, a program that goes on.</summary>
     internal void AssertUnharmed(params string[] alsoThere)

@@ -11,6 +11,10 @@ internal static class CriuProgram
     /// <summary>criu's path; null where there is none.</summary>
     internal static readonly string? Path = FindCriu();
 
+    /// <summary>The checkout's libcriu; null where it has none, and the loader's is used.</summary>
+    internal static readonly string? LibCriu =
+        Root is not null && System.IO.Path.Combine(Root, ".tools", "criu", "lib", "libcriu.so.2") is var library && File.Exists(library) ? library : null;
+
     /// <summary>Why criu cannot be used; null where it can.</summary>
     internal static string? WhyNot =>
         Path is null ? "there is no criu" : Environment.UserName != "root" ? "criu needs root" : null;

@@ -15,9 +15,26 @@ internal static class Helper
         [Environment.ProcessPath is { } host && Path.GetFileName(host) == "dotnet" ? host : "dotnet", typeof(Helper).Assembly.Location, .. arguments];
 
     /// <summary>Runs the helper to its end.</summary>
-    internal static (int ExitCode, string Output, string Error) Run(IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+    internal static (int ExitCode, string Output, string Error) Run(IReadOnlyDictionary<string, string?> environment, params string[] arguments) =>
+        RunCommand(environment, Command(arguments));
+
+    /// <summary>The same, from a copy in another folder: outside of the checkout, whose .tools are then not found.</summary>
+    internal static (int ExitCode, string Output, string Error) RunFrom(
+        string folder, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
     {
-        string[] command = Command(arguments);
+        // Without the list of dependencies the host takes the folder as it is, which has what the helper needs.
+        string here = Path.GetDirectoryName(typeof(Helper).Assembly.Location)!;
+        string name = Path.GetFileNameWithoutExtension(typeof(Helper).Assembly.Location);
+        foreach (string file in (string[])[$"{name}.dll", $"{name}.runtimeconfig.json", "PSCrac.Native.dll"])
+        {
+            File.Copy(Path.Combine(here, file), Path.Combine(folder, file));
+        }
+
+        return RunCommand(environment, [Environment.ProcessPath!, Path.Combine(folder, $"{name}.dll"), .. arguments]);
+    }
+
+    private static (int ExitCode, string Output, string Error) RunCommand(IReadOnlyDictionary<string, string?> environment, string[] command)
+    {
         var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach ((string name, string? value) in environment)
         {

@@ -1,0 +1,135 @@
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Criu;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+using PSCrac.Tests.Support;
+using Xunit;
+
+namespace PSCrac.Tests.Criu;
+
+/// <summary>A python program, and criu dumping and restoring it with nothing of ours in between that would notice first what is wrong.</summary>
+internal sealed class CriuRun : IDisposable
+{
+    private const string Before = """
+        import ctypes, fcntl, mmap, os, platform, signal, socket, struct, sys, threading, time
+        libc = ctypes.CDLL(None, use_errno=True)
+        arm = platform.machine() == "aarch64"
+        def call(number, *arguments):
+            result = libc.syscall(number, *arguments)
+            if result < 0: sys.exit(os.strerror(ctypes.get_errno()))
+            return result
+
+        """;
+
+    private const string After = """
+
+        print("ready", flush=True)
+        while True: signal.pause()
+        """;
+
+    private readonly TemporaryFolder _image = new();
+    private readonly TestProgram _program;
+    private readonly ProcessTree _tree;
+
+    /// <summary>Starts the program.</summary>
+    /// <param name="script">What it does before it waits.</param>
+    /// <param name="target">Which process of its tree is dumped, 0 being its root.</param>
+    /// <param name="prefix">A command to start it with.</param>
+    internal CriuRun(string script, int target = 0, params string[] prefix)
+        : this([.. prefix, PythonProgram.Path!, "-c", Before + script + After], target)
+    {
+    }
+
+    /// <summary>Starts any program that prints "ready".</summary>
+    internal CriuRun(string[] command, int target = 0)
+    {
+        _program = TestProgram.Start(command[0], command[1..], openFolder: true);
+        try
+        {
+            Wait.Until(() => LinesReady() > 0 && ProcessTree.Read(_program.ProcessId).Members.Count > target, () => $"not ready: {_program.ReadErrors()}");
+            _tree = ProcessTree.Read(_program.ProcessId);
+            ProcessId = _tree.ProcessIds[target];
+            _program.Remember();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>What is dumped.</summary>
+    internal int ProcessId { get; }
+
+    /// <summary>The program's working directory.</summary>
+    internal string Folder => _program.Folder;
+
+    /// <summary>The image's directory, made by <see cref="Dump"/>.</summary>
+    internal string ImagePath => _image.FullPath;
+
+    internal string[] ImageFiles(string pattern) => Directory.GetFiles(ImagePath, pattern);
+
+    /// <summary>Dumps it. Null when that went well; it is dead then, and its pid is free.</summary>
+    internal CracException? Dump(CheckpointOptions? options = null)
+    {
+        CracException? failure = Dump(ProcessId, ImagePath, options ?? new());
+        if (failure is null && options is not { LeaveRunning: true })
+        {
+            // Its parent, where the test is not that itself, does not reap it.
+            Wait.Until(() => ProcessStatus.TryRead(ProcessId) is not { HasEnded: false }, () => "the dumped program lives");
+            End();
+        }
+
+        return failure;
+    }
+
+    /// <summary>Dumps any process.</summary>
+    internal static CracException? Dump(int processId, string imagePath, CheckpointOptions options) => Run(
+        CriuRequest.Dump, processId, imagePath, CriuConfigFile.Compose(options.CriuOption), (session, images) =>
+        {
+            session.Apply(options, images);
+            session.ApplyDump(processId, options);
+        });
+
+    /// <summary>Restores it. Null when that went well.</summary>
+    internal CracException? Restore(RestoreOptions? options = null, string? config = null)
+    {
+        options ??= new();
+        CracException? failure = Run(
+            CriuRequest.Restore, ProcessId, ImagePath, CriuConfigFile.Compose(options.CriuOption) + config, (session, images) => session.Apply(options, images));
+        _program.Remember();
+        return failure;
+    }
+
+    /// <summary>Ends whatever is left of the program.</summary>
+    internal void End()
+    {
+        foreach (int id in _tree.ProcessIds)
+        {
+            CriuProgram.RunProgram("kill", "-KILL", $"{id}");
+        }
+
+        Wait.Until(() => ProcessStatus.TryRead(ProcessId) is null, () => $"{ProcessId} was not reaped");
+    }
+
+    public void Dispose()
+    {
+        _program.Dispose();
+        _image.Dispose();
+    }
+
+    private int LinesReady() => File.Exists(_program.OutputPath) ? File.ReadLines(_program.OutputPath).Count(static line => line == "ready") : 0;
+
+    private static CracException? Run(CriuRequest request, int processId, string imagePath, string? config, Action<CriuSession, SafeFileHandle> apply)
+    {
+        using SafeFileHandle images = LibC.OpenAt(null, imagePath, LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
+        Assert.Equal(0, errno);
+        using var work = CriuWorkDirectory.Create("test", config);
+        using var session = CriuSession.Start(CriuInstallation.Locate(), work);
+        using var limit = new CancellationTokenSource(Wait.Limit);
+        apply(session, images);
+        int result = session.Run(request, limit.Token);
+        string operation = request == CriuRequest.Dump ? "checkpoint" : "restore";
+        return result >= 0 ? null : Assert.IsType<CracException>(session.Failure(operation, processId, imagePath, limit.Token));
+    }
+}

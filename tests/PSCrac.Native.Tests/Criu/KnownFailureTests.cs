@@ -1,0 +1,258 @@
+using System.Reflection;
+using PSCrac.Criu;
+using PSCrac.Tests.Support;
+using Xunit;
+
+namespace PSCrac.Tests.Criu;
+
+/// <summary>Every row of the table of known failures, reached by a real failure of real criu.</summary>
+public class KnownFailureTests
+{
+    public static TheoryData<string> Dumps => [.. DumpFailures.All.Select(static each => each.Row)];
+
+    public static TheoryData<string> Restores => [.. RestoreFailures.All.Select(static each => each.Row)];
+
+    [Fact]
+    public void Every_row_is_reached_by_a_test_or_says_why_not()
+    {
+        HashSet<string> reached = [.. DumpFailures.All.Select(static each => each.Row), .. RestoreFailures.All.Select(static each => each.Row)];
+        reached.UnionWith(typeof(KnownFailureTests).Assembly.GetTypes()
+            .SelectMany(static type => type.GetMethods())
+            .Select(static method => method.GetCustomAttribute<ReachesAttribute>()?.Row)
+            .OfType<string>());
+
+        Assert.All(KnownFailures.Rows, row => Assert.True(
+            reached.Contains(row.Name) == (row.NotReproducedHere is null), $"{row.Name}: a test, or a reason why there is none, and not both"));
+        Assert.Empty(reached.Except(KnownFailures.Rows.Select(static row => row.Name)));
+    }
+
+    [Fact]
+    public void Every_row_has_a_name_of_its_own_a_message_and_an_advice()
+    {
+        Assert.True(KnownFailures.Rows.Count() >= 40);
+        Assert.Equal(KnownFailures.Rows.Count(), KnownFailures.Rows.Select(static row => row.Name).Distinct().Count());
+        Assert.All(KnownFailures.Rows, static row =>
+        {
+            Assert.EndsWith(".", row.Message);
+            Assert.EndsWith(".", row.Advice);
+            Assert.NotEqual(CracReason.Unknown, row.Reason);
+        });
+    }
+
+    [Fact]
+    public void An_unknown_failure_shows_criu_s_first_line_and_the_log()
+    {
+        CracException failure = KnownFailures.Explain("restore", 1, "/image", "/log", ["Error (criu/x.c:1): never seen", "Error (criu/y.c:2): nor this"]);
+
+        Assert.Equal(CracReason.Unknown, failure.Reason);
+        Assert.Contains("never seen", failure.Message);
+        Assert.Contains("/log", failure.Advice);
+    }
+
+    [CriuTheory]
+    [MemberData(nameof(Dumps))]
+    public void A_dump_that_fails(string row)
+    {
+        DumpFailures.Case each = DumpFailures.All.Single(each => each.Row == row);
+        using var run = new CriuRun(each.Script, each.Target, each.Prefix);
+
+        AssertReached(row, run.Dump(each.Options));
+    }
+
+    [CriuTheory]
+    [MemberData(nameof(Restores))]
+    public void A_restore_that_fails(string row)
+    {
+        RestoreFailures.Case each = RestoreFailures.All.Single(each => each.Row == row);
+        using var run = new CriuRun(each.Script, each.Target);
+        Assert.Null(run.Dump(each.DumpOptions));
+        using IDisposable? harm = each.Harm(run);
+
+        AssertReached(row, run.Restore(each.Options, each.Config));
+    }
+
+    [CriuFact("python3", "ip")]
+    [Reaches("address not here")]
+    public void An_address_that_went_away()
+    {
+        const string Address = "10.98.76.54/32";
+        Assert.Equal(0, CriuProgram.RunProgram("ip", "address", "add", Address, "dev", "lo").ExitCode);
+        CriuRun? run = null;
+        try
+        {
+            run = new CriuRun("s = socket.create_server(('10.98.76.54', 0))");
+            Assert.Null(run.Dump());
+        }
+        finally
+        {
+            CriuProgram.RunProgram("ip", "address", "del", Address, "dev", "lo");
+        }
+
+        using (run)
+        {
+            AssertReached("address not here", run.Restore());
+        }
+    }
+
+    [CriuFact("python3")]
+    [Reaches("gone")]
+    public void A_process_that_is_no_more()
+    {
+        using var run = new CriuRun("");
+        using var image = new TemporaryFolder();
+        run.End();
+
+        AssertReached("gone", CriuRun.Dump(run.ProcessId, image.FullPath, new()));
+    }
+
+    [CriuFact("python3")]
+    [Reaches("traced")]
+    public void A_traced_process()
+    {
+        using var run = new CriuRun("");
+        using var tracer = new CriuRun($"libc.ptrace(0x4206, {run.ProcessId}, 0, 0)");
+
+        AssertReached("traced", run.Dump());
+    }
+
+    [CriuFact("python3")]
+    [Reaches("criu in the tree")]
+    public void A_tree_that_holds_criu_itself()
+    {
+        using var image = new TemporaryFolder();
+        using var run = new CriuRun(
+            $"import subprocess\nsubprocess.run(['{CriuProgram.Path}', 'dump', '-t', str(os.getpid()), '-D', '{image.FullPath}', '-o', 'dump.log', '-v4', '-j'])");
+
+        IReadOnlyList<string> lines = CriuLog.ReadErrors(image.At("dump.log"));
+        AssertReached("criu in the tree", KnownFailures.Explain("checkpoint", run.ProcessId, image.FullPath, null, lines));
+    }
+
+    [CriuFact("python3", "/dev/net/tun")]
+    [Reaches("tun")]
+    public void A_tunnel_outside_a_network_namespace()
+    {
+        using var run = new CriuRun("f = open('/dev/net/tun', 'rb', 0)");
+
+        AssertReached("tun", run.Dump());
+    }
+
+    [CriuFact("python3")]
+    [Reaches("file of another build")]
+    public void A_program_of_another_build()
+    {
+        // The note with a build's id: its name's length, its own, its type, its name (elf(5), NT_GNU_BUILD_ID).
+        byte[] note = [4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, (byte)'G', (byte)'N', (byte)'U', 0];
+        using var folder = new TemporaryFolder();
+        string program = folder.At("program");
+        File.Copy("/bin/sleep", program);
+        using var run = new CriuRun(["sh", "-c", $"echo ready; exec {program} 600"]);
+        Wait.Until(() => File.ResolveLinkTarget($"/proc/{run.ProcessId}/exe", false)?.FullName == program, () => "it did not start");
+        Assert.Null(run.Dump());
+        byte[] bytes = File.ReadAllBytes(program);
+        int at = bytes.AsSpan().IndexOf(note);
+        Assert.True(at >= 0);
+        bytes[at + note.Length] ^= 1;
+        UnixFileMode mode = File.GetUnixFileMode(program);
+        File.Delete(program);
+        File.WriteAllBytes(program, bytes);
+        File.SetUnixFileMode(program, mode);
+
+        AssertReached("file of another build", run.Restore());
+    }
+
+    [CriuFact("python3")]
+    [Reaches("no space")]
+    public void A_full_disk()
+    {
+        using var run = new CriuRun("big = bytearray(b'x') * (8 << 20)");
+        using var disk = new SmallDisk(2);
+        Directory.CreateDirectory(disk.At("image"));
+
+        AssertReached("no space", CriuRun.Dump(run.ProcessId, disk.At("image"), new()));
+    }
+
+    [CriuFact("python3")]
+    [Reaches("privilege")]
+    public void A_file_that_may_not_be_opened()
+    {
+        using var run = new CriuRun("f = open('data', 'w')");
+        Assert.Null(run.Dump());
+        string data = Path.Combine(run.Folder, "data");
+        Assert.Equal(0, CriuProgram.RunProgram("chattr", "+i", data).ExitCode);
+        try
+        {
+            AssertReached("privilege", run.Restore());
+        }
+        finally
+        {
+            CriuProgram.RunProgram("chattr", "-i", data);
+        }
+    }
+
+    [CriuFact("python3")]
+    [Reaches("configuration file")]
+    public void A_configuration_file_of_criu_s_that_is_none()
+    {
+        using var run = new CriuRun("");
+        using var home = new TemporaryFolder();
+        Directory.CreateDirectory(home.At(".criu"));
+        File.WriteAllText(home.At(".criu/default.conf"), "skip-mnt \"never closed\n");
+
+        (int code, string output, _) = Helper.Run(
+            new Dictionary<string, string?> { ["HOME"] = home.FullPath }, "checkpoint", $"{run.ProcessId}", home.At("image"));
+
+        Assert.Equal(1, code);
+        Assert.Contains("failed OptionRefused", output);
+        Assert.Contains(KnownFailures.Rows.Single(static row => row.Name == "configuration file").Advice, output);
+    }
+
+    [MachineFact(Lacking.SysResource)]
+    [Reaches("resource limits")]
+    public void A_process_of_another_user()
+    {
+        using var run = new CriuRun("", 0, "setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups");
+
+        AssertReached("resource limits", run.Dump());
+    }
+
+    [MachineFact(Lacking.DirtyTracking)]
+    [Reaches("no dirty tracking")]
+    public void Tracking_where_the_kernel_cannot()
+    {
+        using var run = new CriuRun("");
+
+        AssertReached("no dirty tracking", run.Dump(new() { TrackMemory = true }));
+    }
+
+    [MachineFact(Lacking.DirtyTracking)]
+    [Reaches("parent without tracking")]
+    public void An_image_on_top_of_one_made_without_tracking()
+    {
+        using var run = new CriuRun("");
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.At("parent"));
+        Directory.CreateDirectory(folder.At("child"));
+        Assert.Null(CriuRun.Dump(run.ProcessId, folder.At("parent"), new() { LeaveRunning = true }));
+
+        AssertReached("parent without tracking", CriuRun.Dump(run.ProcessId, folder.At("child"), new() { ParentImage = "../parent" }));
+    }
+
+    [MachineFact(Lacking.Iptables)]
+    [Reaches("network lock")]
+    public void A_connection_where_there_is_no_iptables()
+    {
+        using var run = new CriuRun(DumpFailures.All.Single(static each => each.Row == "connected tcp socket").Script);
+
+        AssertReached("network lock", run.Dump(new() { TcpEstablished = true, CriuOption = new Dictionary<string, object?> { ["network-lock"] = "iptables" } }));
+    }
+
+    private static void AssertReached(string row, CracException? failure)
+    {
+        Assert.True(failure is not null, "criu did not fail");
+        string said = string.Join('\n', failure.CriuLines);
+        string operation = KnownFailures.Find("restore", failure.CriuLines).Row?.Name == row ? "restore" : "checkpoint";
+        Assert.True(KnownFailures.Find(operation, failure.CriuLines).Row?.Name == row, $"{failure.Message}\n{said}");
+        Assert.DoesNotContain("{", failure.Message);
+        Assert.False(string.IsNullOrWhiteSpace(failure.Advice));
+    }
+}

@@ -1,0 +1,39 @@
+using PSCrac.Procfs;
+using PSCrac.Tests.Support;
+using Xunit;
+
+namespace PSCrac.Tests.Criu;
+
+/// <summary>What a machine may lack, or have, for a failure to be produced on it.</summary>
+public enum Lacking
+{
+    /// <summary>CAP_SYS_RESOURCE.</summary>
+    SysResource,
+
+    /// <summary>Tracking of changed pages.</summary>
+    DirtyTracking,
+
+    /// <summary>iptables.</summary>
+    Iptables,
+}
+
+/// <summary>A test of a failure that only a machine which lacks something can produce.</summary>
+public sealed class MachineFactAttribute : FactAttribute
+{
+    /// <summary>Looks at the machine.</summary>
+    public MachineFactAttribute(Lacking what)
+    {
+        if ((CriuProgram.WhyNot ?? (PythonProgram.Path is null ? "there is no python3" : Has(what) ? $"this machine does not lack {what}" : null)) is { } reason)
+        {
+            Skip = reason;
+            DisplayName = $"(skipped: {reason})";
+        }
+    }
+
+    private static bool Has(Lacking what) => what switch
+    {
+        Lacking.SysResource => (ProcessStatus.TryRead(Environment.ProcessId)!.EffectiveCapabilities >> 24 & 1) != 0,
+        Lacking.DirtyTracking => CriuProgram.Run("check", "--feature", "mem_dirty_track").ExitCode == 0,
+        _ => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, "iptables-restore"))),
+    };
+}
