@@ -176,16 +176,16 @@ public sealed partial class CracImage
         if (Directory.Exists(full))
         {
             try
-        {
-            // A directory that may not be read looks like one without files.
-            _ = Directory.EnumerateFileSystemEntries(full).Any();
-        }
-        catch (UnauthorizedAccessException e)
-        {
-            throw ImageFault.Unreadable(full, Inventory, e);
-        }
+            {
+                // A directory that may not be read looks like one without files.
+                _ = Directory.EnumerateFileSystemEntries(full).Any();
+            }
+            catch (UnauthorizedAccessException e)
+            {
+                throw ImageFault.Unreadable(full, Inventory, e);
+            }
 
-        return Open(new DirectoryImageSource(full));
+            return Open(new DirectoryImageSource(full));
         }
 
         return File.Exists(full) ? Open(new ArchiveImageSource(full)) : throw ImageFault.NotAnImage(full, "there is nothing there");
