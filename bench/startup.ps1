@@ -120,10 +120,11 @@ function Set-Cache([bool] $IsThere) {
 function Measure-Round([string[]] $Program, [int] $Port, [string] $Image) {
     $uri = "http://127.0.0.1:$Port/hello/bench"
     $sample = @{}
-    $process = Start-CracProcess $Program[0] -ArgumentList (@($Program | Select-Object -Skip 1) + $Port) -ReadyUri $uri
+    $process = Start-CracProcess $Program[0] -ArgumentList (@($Program | Select-Object -Skip 1) + $Port) -ReadyUri $uri -WarmUp {
+        1..50 | ForEach-Object { Invoke-RestMethod -Uri $uri -DisableKeepAlive }
+    }
     try {
         $sample.cold = $process.ReadyTime.TotalMilliseconds
-        1..50 | ForEach-Object { $null = Invoke-RestMethod -Uri $uri -DisableKeepAlive }
         $sample.checkpoint = Measure-Wall { Invoke-CracCheckpoint -Id $process.Id -ImagePath $Image }
     }
     finally {
@@ -187,6 +188,25 @@ try {
             'Image MiB'     = [int]$median.image
         }
     })
+
+    $cpu = (Select-String -LiteralPath /proc/cpuinfo -Pattern '^model name\s*:\s*(.+)$' | Select-Object -First 1)?.Matches[0].Groups[1].Value
+    $load = (Get-Content /proc/loadavg).Split(' ')[0]
+    $machine = "$(Get-Date -Format yyyy-MM-dd), Linux $((Get-Content /proc/sys/kernel/osrelease).Split('-')[0]), $([Environment]::ProcessorCount) CPUs ($cpu), load $load, criu $(($environmentRows | Where-Object Name -EQ criu).Detail.Split(' ')[0])"
+    "Milliseconds until the first answer, medians of $Count rounds: $machine"
+    $rows | Format-Table -AutoSize | Out-String -Width 120
+    foreach ($line in $missing) { "left out: $line" }
+    if ($MarkdownPath -and $rows) {
+        $names = $rows[0].PSObject.Properties.Name
+        @(
+            "| $($names -join ' | ') |"
+            "| $(($names | ForEach-Object { $_ -eq 'Service' ? '---' : '---:' }) -join ' | ') |"
+            foreach ($row in $rows) { "| $($row.PSObject.Properties.Value -join ' | ') |" }
+            ''
+            "Milliseconds until the first answer with status 200, medians of $Count rounds in turn. $machine. Cold: the program started;"
+            'Restore: `Restore-CracProcess` with criu''s feature cache; No cache: without it; criu: plain `criu restore -d` of the same image.'
+            foreach ($line in $missing) { "Left out: $line." }
+        ) | Set-Content -LiteralPath $MarkdownPath
+    }
     if ($PlotPath -and $first) {
         Set-Cache $true
         $null = Measure-CracStartup $first.Program[0] -ArgumentList (@($first.Program | Select-Object -Skip 1) + $first.Port) -Count 15 -Plot $PlotPath `
@@ -197,23 +217,4 @@ finally {
     Write-Progress -Activity 'Starting and restoring' -Completed
     Set-Cache $hadCache
     Remove-Item -LiteralPath $folder -Recurse -Force
-}
-
-$cpu = (Select-String -LiteralPath /proc/cpuinfo -Pattern '^model name\s*:\s*(.+)$' | Select-Object -First 1)?.Matches[0].Groups[1].Value
-$load = (Get-Content /proc/loadavg).Split(' ')[0]
-$machine = "$(Get-Date -Format yyyy-MM-dd), Linux $((Get-Content /proc/sys/kernel/osrelease).Split('-')[0]), $([Environment]::ProcessorCount) CPUs ($cpu), load $load, criu $(($environmentRows | Where-Object Name -EQ criu).Detail.Split(' ')[0])"
-"Milliseconds until the first answer, medians of $Count rounds: $machine"
-$rows | Format-Table -AutoSize | Out-String -Width 120
-foreach ($line in $missing) { "left out: $line" }
-if ($MarkdownPath -and $rows) {
-    $names = $rows[0].PSObject.Properties.Name
-    @(
-        "| $($names -join ' | ') |"
-        "| $(($names | ForEach-Object { $_ -eq 'Service' ? '---' : '---:' }) -join ' | ') |"
-        foreach ($row in $rows) { "| $($row.PSObject.Properties.Value -join ' | ') |" }
-        ''
-        "Milliseconds until the first answer with status 200, medians of $Count rounds in turn. $machine. Cold: the program started;"
-        'Restore: `Restore-CracProcess` with criu''s feature cache; No cache: without it; criu: plain `criu restore -d` of the same image.'
-        foreach ($line in $missing) { "Left out: $line." }
-    ) | Set-Content -LiteralPath $MarkdownPath
 }

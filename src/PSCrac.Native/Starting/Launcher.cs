@@ -75,7 +75,7 @@ internal sealed class Launcher
         using SafeFileHandle? error = isShared ? null : OpenOutput(_request.StandardErrorPath, "-StandardErrorPath");
         int errno = LibC.Spawn(
             path,
-            [_request.FilePath, .. _request.Arguments],
+            [_request.FilePath, .. OwnArguments(path), .. _request.Arguments],
             ComposeEnvironment(),
             [(input, 0), (output, 1), (error ?? output, 2)],
             blockedSignals: [],
@@ -85,6 +85,20 @@ internal sealed class Launcher
             directory,
             closed: OwnDescriptors());
         return errno == 0 ? ChildProcess.Adopt(pid) : throw NotStarted(errno);
+    }
+
+    // A JVM keeps a file of its performance data open in /tmp, named after its pid, which it removes when it ends and which
+    // every other JVM removes that starts while it does not run: no image could then be restored. A -XX:+UsePerfData
+    // among the caller's arguments comes later, and wins.
+    private string[] OwnArguments(string path)
+    {
+        if (Path.GetFileName(path) != "java")
+        {
+            return [];
+        }
+
+        _decisions.Add("-XX:-UsePerfData was put before the arguments of java: its file in /tmp does not last until a restore.");
+        return ["-XX:-UsePerfData"];
     }
 
     private static SafeFileHandle OpenOutput(string? path, string parameter) =>

@@ -117,6 +117,11 @@ public sealed class StartOperation
                 _cancellation.ThrowIfCancellationRequested();
             }
 
+            if (_request.WarmUp is not null || _request.ImagePath is not null)
+            {
+                Settle(process);
+            }
+
             if (_request.ImagePath is { } path)
             {
                 TakeCheckpoint(process, path);
@@ -151,13 +156,17 @@ public sealed class StartOperation
         process.ReadyTime = Readiness.Wait(process, conditions, start, _request.ReadyTimeout, _cancellation);
     }
 
-    private void TakeCheckpoint(CracStartedProcess process, string path)
+    // Also where the caller takes the checkpoint: what the warm-up has hung up on is then closed in the program too.
+    private void Settle(CracStartedProcess process)
     {
         if (!TreeSockets.WaitUntilSettled(process.Id, SettleLimit, _cancellation))
         {
             _decisions.Add("Connections that were hung up on are still open in the program.");
         }
+    }
 
+    private void TakeCheckpoint(CracStartedProcess process, string path)
+    {
         var request = new CheckpointRequest
         {
             ProcessId = process.Id,
