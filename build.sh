@@ -90,6 +90,10 @@ case $task in
     Build) needs_criu=yes needs_privilege='' ;;
     *) needs_criu='' needs_privilege='' ;;
 esac
+case $task in
+    Test | Bench) wants_crit=yes ;;
+    *) wants_crit='' ;;
+esac
 
 # ---------------------------------------------------------------- privileges
 
@@ -267,34 +271,37 @@ WRAPPER
     chmod 755 "$1/bin/criu"
 }
 
+# Unpacks packages $4... of the suite $3 of the base $2, with all that they need, under $1/root.
+fetch_packages() {
+    target=$1
+    rm -rf "${work:?}/apt" "$target"
+    private_apt "$work/apt" "$2" "$3"
+    mkdir -p "$target/root"
+    shift 3
+    LC_ALL=C APT_CONFIG=$work/apt/apt.conf apt-get -q update &&
+        LC_ALL=C APT_CONFIG=$work/apt/apt.conf apt-get -q -y --download-only install "$@" &&
+        for package in "$work"/apt/cache/archives/*.deb; do
+            dpkg-deb -x "$package" "$target/root" || return 1
+        done
+}
+
 # One try: criu from suite $2 of base $1, made in $work/criu.
 fetch_criu_from() {
-    rm -rf "${work:?}/apt" "$work/criu"
-    private_apt "$work/apt" "$1" "$2"
-    mkdir -p "$work/criu/root"
-    {
-        LC_ALL=C APT_CONFIG=$work/apt/apt.conf apt-get -q update &&
-            LC_ALL=C APT_CONFIG=$work/apt/apt.conf apt-get -q -y --download-only install criu libcriu2 &&
-            for package in "$work"/apt/cache/archives/*.deb; do
-                dpkg-deb -x "$package" "$work/criu/root" || return 1
-            done &&
-            finish_private_criu "$work/criu"
-    } >>"$work/log" 2>&1 </dev/null || return 1
+    { fetch_packages "$work/criu" "$1" "$2" criu libcriu2 && finish_private_criu "$work/criu"; } >>"$work/log" 2>&1 </dev/null || return 1
     version=$(criu_version "$work/criu/bin/criu")
     [ -n "$version" ] && at_least "$version" "$criu_wanted"
 }
 
-fetch_criu() {
-    if ! have apt-get || ! have dpkg-deb; then no_criu 'This is no Debian, so a private copy cannot be made.'; fi
-    case $(distribution) in
-        *' ubuntu '*) no_criu "Ubuntu's packages do not come from Debian's mirrors, so a private copy cannot be made." ;;
-    esac
-    for keyring in /usr/share/keyrings/debian-archive-keyring.gpg /usr/share/keyrings/debian-archive-keyring.pgp ''; do
-        if [ -r "$keyring" ]; then break; fi
+# The key that Debian's packages are checked with.
+find_keyring() {
+    for keyring in /usr/share/keyrings/debian-archive-keyring.gpg /usr/share/keyrings/debian-archive-keyring.pgp; do
+        if [ -r "$keyring" ]; then return; fi
     done
-    [ -n "$keyring" ] || no_criu "Debian's keys are not here to check a private copy with (package debian-archive-keyring)."
+    keyring=''
+    return 1
+}
 
-    say criu "fetching a private copy from Debian ($system_has)"
+open_work() {
     # What a run that was killed has left.
     for work in "$tools"/fetch.*; do
         if [ -d "$work" ] && ! kill -0 "${work##*.}" 2>/dev/null; then rm -rf "$work"; fi
@@ -305,6 +312,22 @@ fetch_criu() {
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
+}
+
+close_work() {
+    rm -rf "$work"
+    trap - EXIT HUP INT TERM
+}
+
+fetch_criu() {
+    if ! have apt-get || ! have dpkg-deb; then no_criu 'This is no Debian, so a private copy cannot be made.'; fi
+    case $(distribution) in
+        *' ubuntu '*) no_criu "Ubuntu's packages do not come from Debian's mirrors, so a private copy cannot be made." ;;
+    esac
+    find_keyring || no_criu "Debian's keys are not here to check a private copy with (package debian-archive-keyring)."
+
+    say criu "fetching a private copy from Debian ($system_has)"
+    open_work
 
     fetched=''
     for suite in $debian_suites; do
@@ -322,8 +345,8 @@ fetch_criu() {
     # Whole or not at all. What is in the way is a broken copy, or a good one that another run put there meanwhile.
     if [ -e "$tools/criu" ] && ! use_private_criu >/dev/null; then mv "$tools/criu" "$work/broken"; fi
     mv -T "$work/criu" "$tools/criu" 2>/dev/null || [ -x "$tools/criu/bin/criu" ] || die "cannot write $(short "$tools/criu")"
-    rm -rf "$work" "$tools/criu.log"
-    trap - EXIT HUP INT TERM
+    rm -f "$tools/criu.log"
+    close_work
 }
 
 # --system: criu by apt from the suites that this machine is configured with, if those serve.
@@ -355,6 +378,59 @@ find_criu() {
     use_private_criu && return
     fetch_criu
     use_private_criu || die "the private criu in $(short "$tools/criu") does not run"
+}
+
+# ---------------------------------------------------------------- crit
+
+# CRIU's own image tool, which the tests and benchmarks hold PSCrac's reading against. They do without it where it is not to be had.
+finish_crit() {
+    for loader in "$1"/root/usr/lib/*/ld-linux*.so.* "$1"/root/usr/lib/*/ld64.so.*; do
+        if [ -e "$loader" ]; then break; fi
+    done
+    for python in "$1"/root/usr/bin/python3.[0-9]*; do
+        if [ -x "$python" ]; then break; fi
+    done
+    [ -x "$python" ] && [ -e "$loader" ] && [ -e "$1/root/usr/bin/crit" ] || return 1
+    mkdir -p "$1/bin"
+    cat >"$1/bin/crit" <<WRAPPER
+#!/bin/sh
+# Runs the private copy of crit with its own Python, loader and libraries.
+self=\$(readlink -f -- "\$0")
+root=\${self%/bin/crit}/root
+library=\$root/${loader#"$1"/root/}
+PYTHONHOME=\$root/usr PYTHONPATH=\$root/usr/lib/python3/dist-packages \\
+    exec "\$library" --library-path "\${library%/*}" --argv0 python3 "\$root/usr/bin/${python##*/}" "\$root/usr/bin/crit" "\$@"
+WRAPPER
+    chmod 755 "$1/bin/crit"
+    "$1/bin/crit" --version
+}
+
+find_crit() {
+    if [ -x "$tools/crit/bin/crit" ]; then
+        say crit "private copy in $(short "$tools/crit")"
+        return
+    fi
+    if ! have apt-get || ! have dpkg-deb || ! find_keyring; then
+        say crit 'not here, and a private copy can only be made on Debian; tests against it are skipped'
+        return
+    fi
+    say crit 'fetching a private copy from Debian'
+    open_work
+    got=''
+    for suite in $debian_suites; do
+        for base in $(apt_bases); do
+            if { fetch_packages "$work/crit" "$base" "$suite" python3-pycriu && finish_crit "$work/crit"; } >"$work/log" 2>&1 </dev/null; then
+                got=yes
+                break 2
+            fi
+        done
+    done
+    if [ -n "$got" ] && mv -T "$work/crit" "$tools/crit" 2>/dev/null; then
+        say crit "private copy in $(short "$tools/crit")"
+    else
+        say crit "could not be fetched; tests against it are skipped ($(grep -m 1 '^E: ' "$work/log" || tail -n 1 "$work/log"))"
+    fi
+    close_work
 }
 
 # ---------------------------------------------------------------- .NET and PowerShell
@@ -502,6 +578,7 @@ export MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=false
 if [ -n "$needs_privilege" ]; then require_privilege; fi
 mkdir -p "$tools"
 if [ -n "$needs_criu" ] || [ -n "$system" ]; then find_criu; fi
+if [ -n "$wants_crit" ]; then find_crit; fi
 find_dotnet
 if find_pwsh; then
     if [ -n "$require_pwsh" ]; then set -- "$@" -RequirePester; fi
