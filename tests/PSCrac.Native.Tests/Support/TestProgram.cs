@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using PSCrac.Criu;
 using PSCrac.Procfs;
 
 namespace PSCrac.Tests.Support;
@@ -112,9 +113,12 @@ internal sealed class TestProgram : IDisposable
     public void Dispose()
     {
         Remember();
-        foreach (ProcessIdentity identity in _seen.Where(identity => identity.HoldsItsPid()))
+
+        // Not with Process.Kill: .NET takes what criu brought back under the pid of a child of ours, whose Process is still
+        // held, for that child, which has exited, and does nothing.
+        foreach (ProcessIdentity identity in _seen)
         {
-            Kill(identity.ProcessId);
+            ProcessKill.Kill(identity);
         }
 
         _process.WaitForExit();
@@ -122,18 +126,6 @@ internal sealed class TestProgram : IDisposable
         if (_ownsFolder)
         {
             Directory.Delete(Folder, recursive: true);
-        }
-    }
-
-    private static void Kill(int processId)
-    {
-        try
-        {
-            using Process process = Process.GetProcessById(processId);
-            process.Kill();
-        }
-        catch (Exception e) when (e is ArgumentException or InvalidOperationException)
-        {
         }
     }
 }
