@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using PSCrac.Interop;
+using PSCrac.Criu;
 using PSCrac.Procfs;
 
 namespace PSCrac.Tests.Support;
@@ -113,10 +113,12 @@ internal sealed class TestProgram : IDisposable
     public void Dispose()
     {
         Remember();
-        foreach (ProcessIdentity identity in _seen.Where(identity => identity.HoldsItsPid()))
+
+        // Not with Process.Kill: .NET takes what criu brought back under the pid of a child of ours, whose Process is still
+        // held, for that child, which has exited, and does nothing.
+        foreach (ProcessIdentity identity in _seen)
         {
-            // Not by Process.Kill: to .NET a restored process is the one that had its pid before, and has ended.
-            LibC.Kill(identity.ProcessId, LibC.SIGKILL);
+            ProcessKill.Kill(identity);
         }
 
         _process.WaitForExit();
