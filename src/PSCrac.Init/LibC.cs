@@ -82,6 +82,9 @@ internal static unsafe partial class LibC
     [LibraryImport(Library, EntryPoint = "execv", SetLastError = true)]
     internal static partial int Exec(byte* path, byte** arguments);
 
+    [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
+    internal static partial nint SysCall(nint number, nint first, nint second);
+
     [LibraryImport(Library, EntryPoint = "_exit")]
     internal static partial void Exit(int code);
 

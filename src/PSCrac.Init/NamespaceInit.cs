@@ -108,18 +108,21 @@ internal static unsafe class NamespaceInit
                 continue;
             }
 
-            if (events[0].Returned != 0)
-            {
-                TakeSignal(signals);
-            }
-
+            // A signal sent after the message must find it taken. poll looks at the signals first, so where it saw one it
+            // has also seen a message that came before.
             if (count == 2 && events[1].Returned != 0)
             {
                 TakeMessage();
             }
 
+            if (events[0].Returned != 0)
+            {
+                TakeSignal(signals);
+            }
+
             if (s_running && s_hasEnded)
             {
+                Visitors.WaitUntilGone();
                 Send([Ended, s_exited ? (byte)1 : (byte)0, (byte)s_code]);
                 LibC.Exit(s_exited ? s_code : 128 + s_code);
             }

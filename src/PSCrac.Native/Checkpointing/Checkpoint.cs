@@ -14,6 +14,7 @@ namespace PSCrac.Checkpointing;
 public sealed class Checkpoint
 {
     private const string Operation = "checkpoint";
+    private const int MillisecondsToDie = 1000;
 
     private readonly CheckpointRequest _request;
     private readonly IProgress<CracProgress>? _progress;
@@ -101,6 +102,12 @@ public sealed class Checkpoint
         {
             // Looked at first, since what follows takes time in which others of the tree may end by themselves.
             _isPastReturn = session.WorkerDied && HasKilledSome();
+            if (_isPastReturn && _isInside && SpinWait.SpinUntil(HasKilledAll, MillisecondsToDie))
+            {
+                // The first process of the namespace ended with the tree, and the kernel ended all in it, criu too.
+                return;
+            }
+
             Exception failure = session.Failure(Operation, _request.ProcessId, staging.TargetPath, _cancellation);
             if (_isPastReturn)
             {
@@ -126,6 +133,8 @@ public sealed class Checkpoint
     // A criu that is ended after its image was sealed may have killed some of the tree already.
     private bool HasKilledSome() =>
         _sealed && !_plan.Options.LeaveRunning && _frozenTree!.Members.Any(member => !member.Status.HasEnded && !member.Status.Identity.IsRunning());
+
+    private bool HasKilledAll() => _frozenTree!.Members.All(static member => !member.Status.Identity.IsRunning());
 
     private CracException DiedWhileKilling(ImageStaging staging, Exception failure)
     {

@@ -151,6 +151,22 @@ public class PidNamespaceTests
         subject.AssertCountsPast(subject.Count);
     }
 
+    [CriuFact("python3", "unshare")]
+    public void A_tree_under_an_init_that_is_not_ours_is_checkpointed_with_its_low_ids()
+    {
+        // Opened again inside: what was opened before the mount namespace was made, criu cannot find there.
+        const string Inside = "exec </dev/null >>out 2>>err; setsid python3 -c \"import os; os.closerange(3, 1000)\n$0\"; :";
+        using Subject subject = Subject.Of(["unshare", "-p", "-m", "-f", "--mount-proc", "sh", "-c", Inside, Subject.Counter], "1");
+        int outer = ProcessTree.Read(subject.ProcessId).Members.Single(member => member.Status.InnermostProcessId == 2).ProcessId;
+
+        CheckpointResult result = Checkpoint.Run(new CheckpointRequest { ProcessId = outer, ImagePath = subject.ImagePath, NoSync = true });
+        using NewNamespace restored = NewNamespace.Restore(subject.ImagePath);
+
+        Assert.Equal(2, result.Image.RootProcessId);
+        Assert.Equal(2, restored.Process.ImageProcessId);
+        subject.AssertCountsPast(subject.Count);
+    }
+
     [CriuFact("python3")]
     public void A_checkpoint_that_leaves_a_tree_in_its_namespace_leaves_it_running()
     {
