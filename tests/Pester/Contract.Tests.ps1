@@ -22,8 +22,8 @@ BeforeAll {
         $assemblies.ForEach({ $_.GetType($Name) }).Where({ $_ })
     }
 
-    # criu's own words, which are plural there.
-    $plural = 'FileLocks', 'LazyPages', 'NoPages'
+    # criu's own words, and what there is no singular of.
+    $plural = 'FileLocks', 'LazyPages', 'NoPages', 'Bytes'
 
     # What changes something, and so has to ask.
     $changing = 'Invoke', 'Restore', 'Remove', 'Start', 'Export', 'Import', 'Initialize', 'Measure'
