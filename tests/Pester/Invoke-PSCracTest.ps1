@@ -24,7 +24,7 @@ param(
     [switch] $Plain
 )
 
-$ErrorActionPreference = 'Stop'
+# Not Stop: the tests' own code would inherit it, and they are about what a user sees who has set nothing.
 
 $configuration = New-PesterConfiguration
 $configuration.Run.Path = $PSScriptRoot
