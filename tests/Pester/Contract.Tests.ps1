@@ -23,7 +23,7 @@ BeforeAll {
     }
 
     # criu's own words, and what there is no singular of.
-    $plural = 'FileLocks', 'LazyPages', 'NoPages', 'Bytes', 'Bytes'
+    $plural = 'FileLocks', 'LazyPages', 'NoPages', 'Bytes'
 
     # What changes something, and so has to ask.
     $changing = 'Invoke', 'Restore', 'Remove', 'Start', 'Export', 'Import', 'Initialize', 'Measure'
