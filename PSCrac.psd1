@@ -37,7 +37,7 @@
         PSData = @{
             Tags         = @('CRIU', 'CRaC', 'checkpoint', 'restore', 'process', 'JVM', 'Linux', 'PSEdition_Core')
             LicenseUri   = 'https://opensource.org/license/mit'
-            ReleaseNotes = 'The first release: Invoke-CracCheckpoint, Restore-CracProcess, Get-CracImage and Test-CracEnvironment.'
+            ReleaseNotes = 'The first release; CHANGELOG.md tells what is in it.'
         }
     }
 }
