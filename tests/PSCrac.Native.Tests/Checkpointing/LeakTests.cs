@@ -41,6 +41,19 @@ public class LeakTests
         subject.AssertUnharmed();
     }
 
+    [CriuFact("python3")]
+    public void A_restored_program_ends_with_its_test()
+    {
+        int id;
+        using (Subject subject = Subject.Counting())
+        {
+            subject.Checkpoint();
+            id = subject.Restore().Id;
+        }
+
+        Wait.Until(() => Subject.HasEnded(id), () => $"{id} outlives its test");
+    }
+
     private static void Round(Subject subject)
     {
         subject.Checkpoint(force: true);
