@@ -147,7 +147,7 @@ Describe 'plain criu' {
         $image.Engine | Should -Be 'Criu'
         $image.RootProcessId | Should -Be $id
         $image.Command | Should -Be 'bash'
-        $image.ProcessCount | Should -Be 1
+        $image.ProcessCount | Should -BeIn 1, 2 -Because "the shell may just have a sleep"
         $image.Memory | Should -BeGreaterThan 0
 
         # Its process id is free only when init has taken note of the end: the restore waits for that.
