@@ -57,6 +57,7 @@ internal sealed class NamespaceInit : IDisposable
         try
         {
             init.WaitUntilReady(host, cancellation);
+            cancellation.ThrowIfCancellationRequested();
             return init;
         }
         catch
