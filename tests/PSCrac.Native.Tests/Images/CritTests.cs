@@ -57,6 +57,23 @@ public class CritTests(Zoo zoo)
         }
     }
 
+    [CriuFact("dotnet", "crit")]
+    public void The_counter_reads_as_crit_reads_it()
+    {
+        string counter = Path.Combine(AppContext.BaseDirectory, "counter.dll");
+        using DumpedProcess dumped = DumpedProcess.OfScript($"exec dotnet '{counter}' --output \"$READY\"", "--file-locks");
+        Compare(CracImage.Open(dumped.Path), atLeast: 10);
+    }
+
+    [CriuFact("crit")]
+    public void A_tree_of_301_processes_reads_as_crit_reads_it()
+    {
+        using DumpedProcess dumped = DumpedProcess.OfScript("for i in {1..300}; do sleep 1000 & done; : > \"$READY\"; wait");
+        CracImage image = CracImage.Open(dumped.Path);
+        Assert.Equal(301, image.Processes.Count);
+        Compare(image, atLeast: 10);
+    }
+
     private static void Compare(CracImage image, int atLeast)
     {
         var reader = new ImageContentReader(image);
