@@ -11,6 +11,7 @@ namespace PSCrac.Checkpointing;
 public sealed class Restore
 {
     private const string Operation = "restore";
+    private const int MostTries = 3;
 
     // Only scripts of the user's and page daemons can keep a restore from noticing that it was cancelled.
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
@@ -42,8 +43,23 @@ public sealed class Restore
     {
         ArgumentNullException.ThrowIfNull(request);
         cancellation.ThrowIfCancellationRequested();
-        return new Restore(request, progress, cancellation).Run();
+        for (int triesLeft = MostTries - 1; ; triesLeft--)
+        {
+            try
+            {
+                return new Restore(request, progress, cancellation).Run();
+            }
+            catch (CracException e) when (triesLeft > 0 && WasAlmostFree(e, request, cancellation))
+            {
+            }
+        }
     }
+
+    // From Linux 6.15 on a dead task is out of sight a moment before its pid is given back (release_task in kernel/exit.c),
+    // so criu may find a pid taken that nobody has. Its own attempt may leave zombies, which are waited for too.
+    private static bool WasAlmostFree(CracException failure, RestoreRequest request, CancellationToken cancellation) =>
+        failure is { Reason: CracReason.PidInUse, LogPath: not null }
+        && PidVacancy.Wait(request.Image.ThreadIds, request.PidTimeout, PidVacancy.IsZombie, cancellation).Count == 0;
 
     private CracRestoredProcess Run()
     {
