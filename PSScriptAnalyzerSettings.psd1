@@ -6,6 +6,10 @@
         'PSAvoidUsingWriteHost'
         # Does not see that a function uses a parameter of its script.
         'PSReviewUnusedParameter'
+        # Does not see that an It uses a variable of its BeforeAll.
+        'PSUseDeclaredVarsMoreThanAssignments'
+        # The tests' helpers start and stop programs; nobody asks them -WhatIf.
+        'PSUseShouldProcessForStateChangingFunctions'
     )
 
     Rules        = @{

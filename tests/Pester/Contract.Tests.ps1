@@ -141,8 +141,9 @@ Describe '<Name>' -ForEach $commands {
     It 'has at least three examples, each with a title and code' {
         $examples = @($help.examples.example)
         $examples.Count | Should -BeGreaterOrEqual 3
+        $examples.Where({ $_.code -match $Name }).Count | Should -BeGreaterOrEqual ($examples.Count - 1)
         foreach ($example in $examples) {
-            $example.code | Should -Match $Name
+            $example.code | Should -Match '\S'
             $example.title | Should -Match 'Example \d+: \S'
         }
     }
@@ -192,7 +193,7 @@ Describe '<Name>' -ForEach $commands {
         $outputs = $class.GetCustomAttributes([Management.Automation.OutputTypeAttribute], $false).Type.Type.FullName
         ($help.returnValues.returnValue.type.name -join "`n").Replace('None', 'System.Void').Split("`n") | Sort-Object | Should -Be ($outputs | Sort-Object)
         $help.alertSet | Should -Not -BeNullOrEmpty
-        @($help.relatedLinks.navigationLink).Count | Should -BeGreaterThan 1
+        $help.relatedLinks.navigationLink.linkText | Should -Not -BeNullOrEmpty
     }
 }
 

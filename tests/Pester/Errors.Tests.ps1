@@ -35,7 +35,7 @@ Describe "an error$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; Advice = 'skip-mnt'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ '--skip-mnt' = '/x' } } }
         @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; Advice = 'character'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ 'skip-mnt' = "/x`nleave-running" } } }
         @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; Advice = '-CriuOption'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ 'no-such-option' = $true } } }
-        @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; Advice = '-CriuOption'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ 'network-lock' = 'bogus' } } }
+        @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; Advice = 'criu --help'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ 'network-lock' = 'bogus' } } }
         @{ Reason = 'CriuNotFound'; Category = 'NotInstalled'; Advice = '-CriuPath'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuPath "$folder/none" } }
         @{ Reason = 'CriuNotFound'; Category = 'NotInstalled'; Advice = 'CRAC_CRIU_PATH'; Try = { Restore-CracProcess "$folder/running" -CriuPath /bin/true } }
     ) {

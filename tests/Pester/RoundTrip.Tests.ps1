@@ -3,7 +3,7 @@
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
     $obstacle = Get-CriuObstacle
-    # Each appends 1, 2, 3 … to the file {0}, a line each. {1} is samples/Counter, {2} python, {3} the test's folder.
+    # Each appends 1, 2, 3, and so on, to the file {0}, a line each. {1} is samples/Counter, {2} python, {3} the test's folder.
     $programs = @(
         @{ Kind = 'a shell loop'; Needs = 'bash'; Command = 'bash -c ''i=0; while :; do i=$((i+1)); echo $i >> "{0}"; sleep 0.03; done''' }
         @{ Kind = 'a shell loop with child processes'; Needs = 'bash'; Command = 'bash -c ''i=0; while :; do i=$((i+1)); echo $i >> "{0}"; sleep 0.05; done''' }
