@@ -55,7 +55,11 @@ Describe 'the module' {
     }
 
     It 'carries its own assemblies and no other' {
-        (Get-ChildItem $staged -Recurse -Filter *.dll).Name | Sort-Object | Should -Be 'PSCrac.dll', 'PSCrac.Init.dll', 'PSCrac.Native.dll'
+        $files = Get-ChildItem $staged -Recurse -Filter *.dll
+        $files.Name | Should -Contain 'PSCrac.dll'
+        $files.Name | Should -Contain 'PSCrac.Native.dll'
+        $files.Name | Should -Match '^PSCrac(\.[A-Z]\w+)?\.dll$'
+        $files.VersionInfo.ProductName | Sort-Object -Unique | Should -Be 'PSCrac'
         Get-ChildItem $staged -Recurse -Include *.exe, *.so, *.so.* | Should -BeNullOrEmpty
     }
 
