@@ -67,7 +67,9 @@ function Exit-CracTest {
     param()
     Stop-TestProgram
     $mark = "$($script:marker)=$([Environment]::GetEnvironmentVariable($script:marker))"
-    $processes = @(Get-MarkedProcess $mark)
+    # The parents of the programs end a moment after them.
+    $end = [Environment]::TickCount64 + 5000
+    while (($processes = @(Get-MarkedProcess $mark)) -and [Environment]::TickCount64 -lt $end) { [Threading.Thread]::Sleep(20) }
     foreach ($process in $processes) { Stop-Process -Id $process.Id -Force -ErrorAction Ignore }
     $mounts = @([IO.File]::ReadAllLines('/proc/self/mountinfo').Where({ $_.Contains($script:folder) }))
     $partial = @([IO.Directory]::EnumerateFileSystemEntries($script:folder, '.pscrac-*', 'AllDirectories'))
@@ -124,7 +126,9 @@ function Start-TestProgram {
         # Where its output goes.
         [string] $Output = '/dev/null'
     )
-    $id = [int](bash -c "setsid $Command </dev/null >'$Output' 2>&1 & echo `$!")
+    # Its parent waits for it, so that a killed one is reaped at once: init may take a second for that, and has what is
+    # restored anyway.
+    $id = [int](bash -c "( setsid $Command </dev/null >'$Output' 2>&1 & echo `$!; exec >/dev/null 2>&1; wait ) &")
     $script:started.Add($id)
     Wait-Until { Test-Started $id } 'setsid hands over to the program'
     $id
