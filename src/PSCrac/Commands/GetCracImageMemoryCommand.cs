@@ -33,7 +33,8 @@ public sealed class GetCracImageMemoryCommand : ImageInputCommand
             string.Create(CultureInfo.InvariantCulture, $"The image {image.Path} has no process {id}."),
             $"It has: {string.Join(", ", image.ProcessIds)}.")
         {
-            ProcessId = id, ImagePath = image.Path,
+            ProcessId = id,
+            ImagePath = image.Path,
         };
         WriteObject(process.ReadMemory(Address, Length), enumerateCollection: false);
     }

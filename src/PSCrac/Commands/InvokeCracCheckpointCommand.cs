@@ -192,7 +192,9 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
                 $"The image {target} was made of process {other} just now, and process {id} would replace it.",
                 "Give each process a path of its own: Get-Process … | Invoke-CracCheckpoint -ImagePath { \"./cr/$($_.Id)\" }.")
             {
-                Operation = "checkpoint", ProcessId = id, ImagePath = target,
+                Operation = "checkpoint",
+                ProcessId = id,
+                ImagePath = target,
             };
         }
     }
