@@ -12,7 +12,8 @@ internal static class ProcessKill
     {
         // The descriptor pins whoever has the pid now; only then is it certain that the look and the signal meet the same one.
         using SafeFileHandle pidFd = LibC.OpenPidFd(identity.ProcessId, out int errno);
-        if (errno == 0 && identity.IsRunning())
+        // A process whose first thread has ended looks like a zombie while its other threads go on; a real one takes no harm.
+        if (errno == 0 && identity.HoldsItsPid())
         {
             LibC.Signal(pidFd, LibC.SIGKILL);
         }

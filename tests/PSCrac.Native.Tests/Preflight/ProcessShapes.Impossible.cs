@@ -181,6 +181,8 @@ internal static partial class ProcessShapes
             """) { Partner = HoldsTerminals, Says = "second terminal" },
         new("main thread that has ended", ShapeNeed.Impossible, """
             def run():
+                while open("/proc/self/task/%d/stat" % os.getpid()).read().split()[2] != "Z":
+                    time.sleep(0.001)
                 ready(); wait()
                 answer(True)
             threading.Thread(target=run).start()
