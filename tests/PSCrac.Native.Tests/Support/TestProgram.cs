@@ -125,7 +125,22 @@ internal sealed class TestProgram : IDisposable
         _process.Dispose();
         if (_ownsFolder)
         {
+            KillStrays();
             Directory.Delete(Folder, recursive: true);
+        }
+    }
+
+    // Who was adopted before a checkpoint may be init's child after the restore, and so in no tree that was looked at.
+    private void KillStrays()
+    {
+        foreach (string directory in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(Path.GetFileName(directory), out int id)
+                && ProcessIdentity.TryRead(id) is { } identity
+                && new FileInfo(Path.Combine(directory, "cwd")).LinkTarget == Folder)
+            {
+                ProcessKill.Kill(identity);
+            }
         }
     }
 }
