@@ -14,6 +14,9 @@ public abstract class CracCommand : PSCmdlet, IDisposable
     /// <summary>Cancelled by Ctrl+C.</summary>
     private protected CancellationToken StopToken => _stopping.Token;
 
+    /// <summary>What was said with a switch: true, false (-Name:$false), or null where it was not given.</summary>
+    private protected bool? Said(SwitchParameter value, string name) => MyInvocation.BoundParameters.ContainsKey(name) ? value.ToBool() : null;
+
     /// <inheritdoc/>
     protected override void StopProcessing() => _stopping.Cancel();
 

@@ -215,8 +215,6 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
         CriuOption = CriuOptionTable.From(CriuOption),
     };
 
-    private bool? Said(SwitchParameter value, string name) => MyInvocation.BoundParameters.ContainsKey(name) ? value.ToBool() : null;
-
     private void Tell(CheckpointResult result)
     {
         foreach (ImageManifestChoice choice in result.Choices)

@@ -252,6 +252,4 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
         ExternalUnixSocket = Said(ExternalUnixSocket, nameof(ExternalUnixSocket)),
         CriuOption = CriuOptionTable.From(CriuOption),
     };
-
-    private bool? Said(SwitchParameter value, string name) => MyInvocation.BoundParameters.ContainsKey(name) ? value.ToBool() : null;
 }
