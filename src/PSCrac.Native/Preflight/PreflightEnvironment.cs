@@ -21,9 +21,6 @@ public sealed record PreflightEnvironment
     /// <summary>The names of criu's plugins that are installed, such as amdgpu_plugin; empty when there are none or it is not known.</summary>
     public IReadOnlySet<string> Plugins { get; init; } = new HashSet<string>();
 
-    /// <summary>How criu can lock a connection: iptables, nftables, or null when neither is known to work.</summary>
-    public string? NetworkLock { get; init; }
-
     /// <summary>Whether the caller may do anything (CAP_SYS_ADMIN).</summary>
     public bool IsPrivileged => HasCapability(CapSysAdmin);
 
@@ -44,7 +41,6 @@ public sealed record PreflightEnvironment
             UserId = own?.EffectiveUserId ?? -1,
             Capabilities = own?.EffectiveCapabilities ?? 0,
             Plugins = FindPlugins(pluginFolder),
-            NetworkLock = FindProgram("iptables-restore") ? "iptables" : FindProgram("nft") ? "nftables" : null,
         };
     }
 
@@ -69,19 +65,5 @@ public sealed record PreflightEnvironment
         }
 
         return plugins;
-    }
-
-    private static bool FindProgram(string name)
-    {
-        string path = Environment.GetEnvironmentVariable("PATH") ?? "";
-        foreach (string folder in (IEnumerable<string>)[.. path.Split(':'), "/usr/sbin", "/sbin"])
-        {
-            if (folder.Length > 0 && File.Exists(Path.Combine(folder, name)))
-            {
-                return true;
-            }
-        }
-
-        return false;
     }
 }
