@@ -386,14 +386,20 @@ function Invoke-XunitProject([IO.FileInfo] $Project) {
     )
     & dotnet @arguments | Out-Host
     $ended = $LASTEXITCODE -eq 0
-    $counts = @{ Name = $Project.BaseName; Passed = 0; Failed = 0; Skipped = 0; Ended = $ended }
+    $counts = @{ Name = $Project.BaseName; Passed = 0; Failed = 0; Skipped = 0; Ended = $ended; Failures = @() }
     $trx = Join-Path $results "$($Project.BaseName).trx"
     if (Test-Path -LiteralPath $trx) {
         # 'notExecuted' is always 0 there.
-        $counters = ([xml](Get-Content -LiteralPath $trx -Raw)).TestRun.ResultSummary.Counters
+        $run = ([xml](Get-Content -LiteralPath $trx -Raw)).TestRun
+        $counters = $run.ResultSummary.Counters
         $counts.Passed = [int] $counters.passed
         $counts.Failed = [int] $counters.executed - [int] $counters.passed
         $counts.Skipped = [int] $counters.total - [int] $counters.executed
+        $counts.Failures = @(
+            foreach ($result in $run.SelectNodes("//*[local-name() = 'UnitTestResult' and @outcome = 'Failed']")) {
+                "$($result.testName)`n$($result.SelectSingleNode("descendant::*[local-name() = 'Message']")?.InnerText)"
+            }
+        )
     }
     $counts
 }
@@ -408,10 +414,11 @@ function Invoke-PesterFolder {
         if ([Console]::IsOutputRedirected) { '-Plain' }
     )
     & (Get-PwshCommand) @arguments | Out-Host
-    $counts = @{ Name = 'Pester'; Passed = 0; Failed = 0; Skipped = 0; Ended = Test-Path -LiteralPath $summary }
+    $counts = @{ Name = 'Pester'; Passed = 0; Failed = 0; Skipped = 0; Ended = Test-Path -LiteralPath $summary; Failures = @() }
     if ($counts.Ended) {
         $read = Get-Content -LiteralPath $summary -Raw | ConvertFrom-Json
         foreach ($name in 'Passed', 'Failed', 'Skipped') { $counts[$name] = [int] $read.$name }
+        $counts.Failures = @($read.Failures)
     }
     $counts
 }
@@ -433,6 +440,8 @@ function Invoke-Test {
     )
     Write-Host
     foreach ($suite in $suites) {
+        # Once more at the end, where they are found: there are many lines of tests that passed.
+        foreach ($failure in $suite.Failures) { Write-Host "failed: $failure`n" }
         # A suite that breaks off, or runs nothing, is a failure although no test of it failed.
         $ran = $suite.Passed + $suite.Failed + $suite.Skipped
         if ($suite.Failed -eq 0 -and (-not $suite.Ended -or ($ran -eq 0 -and -not $Filter))) {

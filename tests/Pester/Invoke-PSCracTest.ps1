@@ -46,9 +46,15 @@ $run = Invoke-Pester -Configuration $configuration
 
 if ($SummaryPath) {
     @{
-        Passed  = $run.PassedCount
+        Passed   = $run.PassedCount
         # A file that cannot be read, or a BeforeAll outside a test, fails without a failed test.
-        Failed  = $run.FailedCount + $run.FailedContainersCount + $(if ($run.FailedCount -eq 0) { $run.FailedBlocksCount } else { 0 })
-        Skipped = $run.SkippedCount + $run.InconclusiveCount
+        Failed   = $run.FailedCount + $run.FailedContainersCount + $(if ($run.FailedCount -eq 0) { $run.FailedBlocksCount } else { 0 })
+        Skipped  = $run.SkippedCount + $run.InconclusiveCount
+        Failures = @(
+            foreach ($item in @($run.Failed) + @($run.FailedBlocks) + @($run.FailedContainers)) {
+                $name = $item.PSObject.Properties['ExpandedPath']?.Value ?? $item.Item
+                "$name`n$(@($item.ErrorRecord | ForEach-Object { "$_" }) -join "`n")"
+            }
+        )
     } | ConvertTo-Json | Set-Content -LiteralPath $SummaryPath
 }

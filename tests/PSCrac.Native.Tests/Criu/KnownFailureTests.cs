@@ -237,13 +237,30 @@ public class KnownFailureTests
         AssertReached("parent without tracking", CriuRun.Dump(run.ProcessId, folder.At("child"), new() { ParentImage = "../parent" }));
     }
 
-    [MachineFact(Lacking.Iptables)]
+    [CriuFact]
     [Reaches("network lock")]
-    public void A_connection_where_there_is_no_iptables()
+    public void A_connection_where_iptables_fails()
     {
+        using var folder = new TemporaryFolder();
+        string iptables = folder.At("iptables");
+        File.WriteAllText(iptables, "#!/bin/sh\nexit 1\n");
+        File.SetUnixFileMode(iptables, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         using var run = new CriuRun(DumpFailures.All.Single(static each => each.Row == "connected tcp socket").Script);
 
-        AssertReached("network lock", run.Dump(new() { TcpEstablished = true, CriuOption = new Dictionary<string, object?> { ["network-lock"] = "iptables" } }));
+        // criu looks for it on the PATH, which it has from us.
+        string? path = Environment.GetEnvironmentVariable("PATH");
+        Environment.SetEnvironmentVariable("PATH", $"{folder.FullPath}:{path}");
+        CracException? failure;
+        try
+        {
+            failure = run.Dump(new() { TcpEstablished = true, CriuOption = new Dictionary<string, object?> { ["network-lock"] = "iptables" } });
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("PATH", path);
+        }
+
+        AssertReached("network lock", failure);
     }
 
     private static void AssertReached(string row, CracException? failure)

@@ -12,9 +12,6 @@ public enum Lacking
 
     /// <summary>Tracking of changed pages.</summary>
     DirtyTracking,
-
-    /// <summary>iptables.</summary>
-    Iptables,
 }
 
 /// <summary>A test of a failure that only a machine which lacks something can produce.</summary>
@@ -33,7 +30,6 @@ public sealed class MachineFactAttribute : FactAttribute
     private static bool Has(Lacking what) => what switch
     {
         Lacking.SysResource => (ProcessStatus.TryRead(Environment.ProcessId)!.EffectiveCapabilities >> 24 & 1) != 0,
-        Lacking.DirtyTracking => CriuProgram.Run("check", "--feature", "mem_dirty_track").ExitCode == 0,
-        _ => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, "iptables-restore"))),
+        _ => CriuProgram.Run("check", "--feature", "mem_dirty_track").ExitCode == 0,
     };
 }
