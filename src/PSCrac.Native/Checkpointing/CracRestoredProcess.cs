@@ -83,6 +83,9 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     /// <summary>How long it took, from the beginning of the restore, until it was ready; null where no condition said when that is.</summary>
     public TimeSpan? ReadyTime { get; internal set; }
 
+    /// <summary>How far its memory has come, where it was restored before all of it was there; otherwise null.</summary>
+    public CracLazyPages? LazyPages { get; internal init; }
+
     IReadOnlyList<OutputFile> IReadySubject.Output => [];
 
     string? IReadySubject.Advice => null;

@@ -4,6 +4,7 @@ using PSCrac.Criu;
 using PSCrac.Images;
 using PSCrac.Interop;
 using PSCrac.Preflight;
+using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;
 
@@ -22,6 +23,7 @@ public sealed class Restore
     private readonly CriuInstallation _installation;
     private readonly RestoreOptions _options;
     private int? _rootId;
+    private IReadOnlyList<ProcessIdentity> _made = [];
 
     private Restore(RestoreRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
@@ -79,12 +81,14 @@ public sealed class Restore
         FileEdits edits = EditFiles(image, terminal is not null, out IReadOnlyList<string> warnings);
         using ImageOverlay? overlay = edits.IsEmpty ? null : ImageOverlay.Create(image, work.DirectoryPath, edits);
         SafeFileHandle read = overlay?.Handle ?? images;
+        using PageDaemon? pageDaemon = _options.LazyPages ? PageDaemon.Start(_installation, read, work.Handle) : null;
         using NamespaceInit? init = isNew ? NamespaceInit.Start(image.ThreadIds, image.RootProcessId, _cancellation) : null;
         using PidNamespace? inside = init?.OpenNamespace();
         using CriuSession session = CriuSession.Start(_installation, work, terminal, _request.Inherited, place: inside is null ? null : new CriuPlace(inside, read));
         session.Apply(_options, read);
         session.Grace = Grace;
-        session.Notified = (action, _) => OnNotification(action, session, isNew);
+        session.Notified = (action, _) => OnNotification(action, session, isNew, pageDaemon);
+        pageDaemon?.WaitUntilReady(_cancellation);
         long start = Stopwatch.GetTimestamp();
         Report(CracPhase.Restoring);
         int result = session.Run(CriuRequest.Restore, _cancellation);
@@ -109,12 +113,17 @@ public sealed class Restore
 
         if (init is null)
         {
-            return new CracRestoredProcess(image, result, time, _request.AsChild) { Warnings = warnings };
+            CracLazyPages? pages = pageDaemon?.Watch(() => RestoredTree.Kill(result, _made));
+            return new CracRestoredProcess(image, result, time, _request.AsChild) { Warnings = warnings, LazyPages = pages };
         }
 
         int id = _rootId ?? RestorePlacement.FindByInnerId(init.ProcessId, image.RootProcessId) ?? 0;
         init.Keep();
-        return new CracRestoredProcess(image, id, time, init) { Warnings = warnings };
+        return new CracRestoredProcess(image, id, time, init)
+        {
+            Warnings = warnings,
+            LazyPages = pageDaemon?.Watch(() => RestoredTree.Kill(init.ProcessId, _made)),
+        };
     }
 
     // Most restores want no other files; then the image's tables need not be read here at all.
@@ -125,12 +134,18 @@ public sealed class Restore
         return _request.Files.IsEmpty && !mayLackTerminal ? new FileEdits() : FileEditPlan.Make(image, _request.Files, hasTerminal, out warnings);
     }
 
-    private void OnNotification(string action, CriuSession session, bool isNew)
+    private void OnNotification(string action, CriuSession session, bool isNew, PageDaemon? pageDaemon)
     {
         if (action == "pre-resume")
         {
             // Asked now, while the root is there but does not run yet: it may end as soon as it does.
             _rootId = isNew ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _request.Image.RootProcessId) : null;
+            if (pageDaemon is not null)
+            {
+                _made = RestoredTree.Read(_rootId ?? _request.Image.RootProcessId);
+                pageDaemon.Hold(_made.Count);
+            }
+
             Report(CracPhase.Resuming);
         }
     }

@@ -215,7 +215,8 @@ internal sealed class CriuWorker : IDisposable
         _output.Dispose();
     }
 
-    private static List<string> WorkerEnvironment()
+    /// <summary>What every criu that we start has as its environment: ours, without what would name it another configuration.</summary>
+    internal static List<string> WorkerEnvironment()
     {
         var environment = new List<string>();
         foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
@@ -229,7 +230,8 @@ internal sealed class CriuWorker : IDisposable
         return environment;
     }
 
-    private static CracException CannotStart(CriuInstallation installation, int errno) => new(
+    /// <summary>What to throw where a criu could not be started.</summary>
+    internal static CracException CannotStart(CriuInstallation installation, int errno) => new(
         CracReason.CriuNotFound,
         $"The criu worker {installation.CriuPath} could not be started: {LibC.Message(errno)}.",
         $"Check that this program runs, or name another with {CriuInstallation.CriuPathVariable}.");

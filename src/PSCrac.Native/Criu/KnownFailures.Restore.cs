@@ -55,8 +55,8 @@ internal static partial class KnownFailures
             "The helper link for /{file} is gone: an image made with -LinkRemap can be restored once, and one made with -LeaveRunning too never.",
             "Make a new image."),
         new("page daemon", @"connect to lazy-pages\.socket failed", CracReason.FileMissing,
-            "No page daemon waits for this restore.",
-            "Leave out -LazyPages, or start criu lazy-pages on the image first."),
+            "No page daemon answers this restore.",
+            "Try again, or leave out -LazyPages."),
 
         // The image itself.
         new("image without ids", @"No IDS for root task", CracReason.ImageIncomplete,

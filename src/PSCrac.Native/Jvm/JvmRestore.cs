@@ -71,6 +71,13 @@ public static class JvmRestore
                 "Name the class whose main method is to be called with them.");
         }
 
+        if (request.Options.LazyPages)
+        {
+            throw Refuse(
+                request, CracReason.OptionRefused, "java restores its image itself, and brings all of its memory at once.",
+                "Leave out -LazyPages, or add -Engine Criu.");
+        }
+
         RequirePids(request, progress, cancellation);
         return JavaLaunch.Run(request, request.JavaPath ?? runtime!.Executable, progress, cancellation);
     }

@@ -61,6 +61,10 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
     [Parameter]
     public SwitchParameter ReopenGrownFile { get; set; }
 
+    /// <summary>Run before all of the memory is there; criu's page daemon brings it, what is touched first.</summary>
+    [Parameter]
+    public SwitchParameter LazyPages { get; set; }
+
     /// <summary>Whose process ids the tree gets: the session's, those of a new pid namespace, or what is possible.</summary>
     [Parameter]
     public CracPidNamespace PidNamespace { get; set; }
@@ -151,6 +155,11 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
             WriteVerbose(string.Create(
                 CultureInfo.CurrentCulture,
                 $"It is process {restored.ImageProcessId} of a pid namespace of its own, whose first process is {init} here."));
+        }
+
+        if (restored.LazyPages is { } pages)
+        {
+            WriteVerbose(string.Create(CultureInfo.CurrentCulture, $"Its memory is brought by the page daemon, process {pages.DaemonId}."));
         }
 
         if (Wait)
@@ -249,6 +258,7 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
         TcpEstablished = Said(TcpEstablished, nameof(TcpEstablished)),
         TcpClose = Said(TcpClose, nameof(TcpClose)),
         FileLocks = Said(FileLocks, nameof(FileLocks)),
+        LazyPages = LazyPages,
         ExternalUnixSocket = Said(ExternalUnixSocket, nameof(ExternalUnixSocket)),
         CriuOption = CriuOptionTable.From(CriuOption),
     };

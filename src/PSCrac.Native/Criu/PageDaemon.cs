@@ -1,0 +1,240 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
+
+namespace PSCrac.Criu;
+
+/// <summary>
+/// One "criu lazy-pages": it gives a restored tree its pages, those that the tree asks for first, and ends when all are
+/// there. It is started before the worker, which connects to it in the work directory that both have.
+/// </summary>
+internal sealed class PageDaemon : IDisposable
+{
+    // What the daemon's own command line calls by number.
+    private const int StatusDescriptor = 3;
+    private const int ImagesDescriptor = 4;
+    private const int WorkDescriptor = 5;
+    private const int LowestSource = 200;
+    private const int Slice = 50;
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(30);
+
+    private readonly CriuInstallation _installation;
+    private readonly SafeFileHandle _pidFd;
+    private readonly SafeFileHandle _status;
+    private readonly SafeFileHandle _output;
+    private readonly List<SafeFileHandle> _held = [];
+    private bool _released;
+    private bool _ended;
+    private (int Code, bool Exited)? _end;
+
+    private PageDaemon(CriuInstallation installation, int processId, SafeFileHandle pidFd, SafeFileHandle status, SafeFileHandle output)
+    {
+        _installation = installation;
+        ProcessId = processId;
+        _pidFd = pidFd;
+        _status = status;
+        _output = output;
+    }
+
+    internal int ProcessId { get; }
+
+    /// <summary>Starts it, in a session of its own: it goes on when this one ends.</summary>
+    /// <param name="installation">Which criu.</param>
+    /// <param name="images">The images directory.</param>
+    /// <param name="work">The work directory, where its socket is made.</param>
+    /// <exception cref="CracException"><see cref="CracReason.CriuNotFound"/>: it could not be started.</exception>
+    internal static PageDaemon Start(CriuInstallation installation, SafeHandle images, SafeHandle work)
+    {
+        int errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
+        SafeFileHandle output = LibC.CreateMemoryFile("criu-output", out _);
+        using SafeFileHandle nothing = LibC.OpenAt(null, "/dev/null", LibC.O_RDWR, out _);
+        using SafeFileHandle input = LibC.Duplicate(nothing, LowestSource, out _);
+        using SafeFileHandle written = LibC.Duplicate(output, LowestSource, out _);
+        using SafeFileHandle status = LibC.Duplicate(theirs, LowestSource, out _);
+        using SafeFileHandle imagesCopy = LibC.Duplicate(images, LowestSource, out _);
+        using SafeFileHandle workCopy = LibC.Duplicate(work, LowestSource, out _);
+        theirs.Dispose();
+        int pid = 0;
+        errno = errno != 0 ? errno : LibC.Spawn(
+            installation.CriuPath,
+            [
+                "criu", "lazy-pages", "--no-default-config", "--verbosity=1",
+                "--images-dir", Inherited(ImagesDescriptor), "--work-dir", Inherited(WorkDescriptor),
+                "--status-fd", StatusDescriptor.ToString(CultureInfo.InvariantCulture),
+            ],
+            CriuWorker.WorkerEnvironment(),
+            [(input, 0), (written, 1), (written, 2), (status, StatusDescriptor), (imagesCopy, ImagesDescriptor), (workCopy, WorkDescriptor)],
+            [],
+            [LibC.SIGPIPE],
+            out pid,
+            ownSession: true);
+        SafeFileHandle? pidFd = errno == 0 ? LibC.OpenPidFd(pid, out errno) : null;
+        if (errno == 0)
+        {
+            return new PageDaemon(installation, pid, pidFd!, ours, output);
+        }
+
+        pidFd?.Dispose();
+        ours.Dispose();
+        output.Dispose();
+        throw CriuWorker.CannotStart(installation, errno);
+    }
+
+    /// <summary>Waits until it listens.</summary>
+    /// <exception cref="CracException">It ended, or does not get there.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    internal void WaitUntilReady(CancellationToken cancellation)
+    {
+        long end = Environment.TickCount64 + (long)StartTimeout.TotalMilliseconds;
+        while (!LibC.WaitReadable(_status, Slice))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (Environment.TickCount64 >= end)
+            {
+                throw Failure($"it did not get ready within {StartTimeout.TotalSeconds:0} s");
+            }
+        }
+
+        // criu writes one byte there once it listens (status_ready in criu/util.c).
+        Span<byte> ready = stackalloc byte[1];
+        if (LibC.Receive(_status, ready) < 1)
+        {
+            throw Failure("it ended at once");
+        }
+    }
+
+    /// <summary>
+    /// Takes copies of the userfaultfds that the tree's tasks gave it. While somebody has them open, a task that touches a
+    /// page that is not there waits. When the last one is closed, it would find zeros instead, and go on with them.
+    /// </summary>
+    /// <param name="expected">How many there are to be: one for each task that has memory.</param>
+    /// <exception cref="CracException">It has ended with pages left.</exception>
+    internal void Hold(int expected)
+    {
+        const int Tries = 40;
+        for (int triesLeft = Tries; triesLeft > 0 && _held.Count < expected; triesLeft--)
+        {
+            // One that criu has sent may not be received yet.
+            if (triesLeft < Tries && LibC.WaitReadable(_pidFd, milliseconds: 5))
+            {
+                break;
+            }
+
+            Let();
+            _held.AddRange(CopyFaultDescriptors());
+        }
+
+        if (LibC.WaitReadable(_pidFd, 0) && !EndedWell())
+        {
+            throw Failure("it ended before all pages were there");
+        }
+    }
+
+    /// <summary>Watches over it from here on, in the background, until it has ended.</summary>
+    /// <param name="lost">Ends the tree, which cannot go on without its pages.</param>
+    internal CracLazyPages Watch(Action lost)
+    {
+        _released = true;
+        var pages = new CracLazyPages(ProcessId);
+        var watcher = new Thread(() =>
+        {
+            bool isWell = EndedWell();
+            if (!isWell)
+            {
+                lost();
+            }
+
+            // At once: a task that forks or unmaps waits for somebody to read of it for as long as the copies are open.
+            Close();
+            pages.End(isWell);
+        })
+        { IsBackground = true, Name = $"page daemon {ProcessId}" };
+        watcher.Start();
+        return pages;
+    }
+
+    /// <summary>Ends it, unless it is watched.</summary>
+    public void Dispose()
+    {
+        if (!_released)
+        {
+            LibC.Signal(_pidFd, LibC.SIGKILL);
+            EndedWell();
+            Close();
+        }
+    }
+
+    private static string Inherited(int descriptor) => string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{descriptor}");
+
+    private bool EndedWell()
+    {
+        if (!_ended)
+        {
+            _end = LibC.Reap(_pidFd, out int code, out bool exited) == 0 ? (code, exited) : null;
+            _ended = true;
+        }
+
+        return _end is (0, true);
+    }
+
+    private IEnumerable<SafeFileHandle> CopyFaultDescriptors()
+    {
+        string folder = string.Create(CultureInfo.InvariantCulture, $"/proc/{ProcessId}/fd");
+        var copies = new List<SafeFileHandle>();
+        try
+        {
+            foreach (string path in Directory.EnumerateFileSystemEntries(folder))
+            {
+                if (new FileInfo(path).LinkTarget == "anon_inode:[userfaultfd]"
+                    && int.TryParse(Path.GetFileName(path.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out int number))
+                {
+                    SafeFileHandle copy = LibC.CopyDescriptor(_pidFd, number, out int errno);
+                    if (errno == 0)
+                    {
+                        copies.Add(copy);
+                    }
+                    else
+                    {
+                        copy.Dispose();
+                    }
+                }
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It has ended meanwhile, which the caller then sees.
+        }
+
+        return copies;
+    }
+
+    private CracException Failure(string what)
+    {
+        byte[] buffer = new byte[4096];
+        int read = RandomAccess.Read(_output, buffer, 0);
+        IReadOnlyList<string> lines = CriuLog.ErrorsOf(Encoding.UTF8.GetString(buffer, 0, read));
+        return new CracException(
+            CracReason.KernelFeatureMissing,
+            $"criu's page daemon ({_installation.CriuPath} lazy-pages) cannot serve the restore: {what}.",
+            "Leave out -LazyPages. Test-CracEnvironment tells whether this kernel has what it needs (uffd-noncoop).")
+        {
+            Operation = "restore", CriuLines = lines,
+        };
+    }
+
+    private void Let()
+    {
+        _held.ForEach(static copy => copy.Dispose());
+        _held.Clear();
+    }
+
+    private void Close()
+    {
+        Let();
+        _pidFd.Dispose();
+        _status.Dispose();
+        _output.Dispose();
+    }
+}
