@@ -268,6 +268,13 @@ internal sealed class CriuSession : IDisposable
         WaitHandle[] events = [answered.WaitHandle, cancellation.WaitHandle];
         while (!answered.IsSet)
         {
+            if ((cancellation.IsCancellationRequested || _callerFailure is not null) && !_cancelling && !_isPastCancelling)
+            {
+                _cancelling = true;
+                killAt = Environment.TickCount64 + (long)Grace.TotalMilliseconds;
+                _worker.FailWrites();
+            }
+
             if (cancellation.IsCancellationRequested)
             {
                 // The token's handle stays signalled: to wait for it too would be to spin.
@@ -276,13 +283,6 @@ internal sealed class CriuSession : IDisposable
             else
             {
                 WaitHandle.WaitAny(events, Slice);
-            }
-
-            if ((cancellation.IsCancellationRequested || _callerFailure is not null) && !_cancelling && !_isPastCancelling)
-            {
-                _cancelling = true;
-                killAt = Environment.TickCount64 + (long)Grace.TotalMilliseconds;
-                _worker.FailWrites();
             }
 
             if (Environment.TickCount64 > killAt && !answered.IsSet)
