@@ -263,8 +263,9 @@ finish_private_criu() {
     ln -s "../root/$library/libcriu.so.2" "../root/$library/libprotobuf-c.so.1" "$1/lib/"
     cat >"$1/bin/criu" <<WRAPPER
 #!/bin/sh
-# Runs the private copy of criu with its own loader and libraries.
-self=\$(readlink -f -- "\$0")
+# Runs the private copy of criu with its own loader and libraries; started by its whole path, as always, it starts nothing else.
+self=\$0
+if [ -L "\$self" ] || [ "\${self#/}" = "\$self" ]; then self=\$(readlink -f -- "\$self"); fi
 root=\${self%/bin/criu}/root
 exec "\$root/$library/$loader" --library-path "\$root/$library" --argv0 criu "\$root/usr/sbin/criu" "\$@"
 WRAPPER
