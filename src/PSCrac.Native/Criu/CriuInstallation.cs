@@ -212,7 +212,7 @@ public sealed class CriuInstallation
         catch (Win32Exception e)
         {
             throw new CracException(
-                CracReason.CriuNotFound, $"{path} could not be started: {e.Message}.", $"Name another criu with {CriuPathVariable}.", e);
+                CracReason.CriuNotFound, $"{path} could not be started: {e.Message}.", $"Name another criu with -CriuPath or {CriuPathVariable}.", e);
         }
     }
 
@@ -229,7 +229,7 @@ public sealed class CriuInstallation
         return new CracException(
             CracReason.CriuNotFound,
             $"{path} is not criu, or does not run: asked for its version it said '{said}'.",
-            $"Name another criu with {CriuPathVariable}.")
+            $"Name another criu with -CriuPath or {CriuPathVariable}.")
         {
             CriuLines = lines,
         };
