@@ -17,6 +17,8 @@ internal static unsafe partial class LibC
     internal const ulong MS_NOEXEC = 8;
     internal const int O_RDONLY = 0;
     internal const int O_WRONLY = 1;
+    internal const int O_NOCTTY = 0x100;
+    internal const int O_APPEND = 0x400;
     internal const int O_CLOEXEC = 0x80000;
     internal const int SFD_CLOEXEC = 0x80000;
     internal const int MSG_DONTWAIT = 0x40;

@@ -2,31 +2,38 @@ namespace PSCrac.Init;
 
 /// <summary>
 /// The first process of a pid namespace: it mounts the namespace's proc, reaps orphans, passes signals on to the root of
-/// the restored tree, and ends with the root's exit code, upon which the kernel ends whatever else is in the namespace.
+/// the tree, and ends with the root's exit code, upon which the kernel ends whatever else is in the namespace. The root is
+/// restored by a criu that the session starts here, or is a program that this process starts.
 /// The session that started it sends and is sent single messages over a socket pair:
 /// <code>
 /// to it    R               the namespace is ready: criu may be started in it
-///          E errno what    it is not, and why
+///          S pid           the root was started, 4 bytes of its id in the namespace; it is not reaped before W
+///          E errno what    neither, and why
 ///          X exited code   the root has ended, by itself or by a signal
-/// from it  G               the tree runs: stay until the root ends, whatever becomes of the session
+/// from it  W               the root runs: pass signals on to it, and end with it
+///          G               the same, and stay whatever becomes of the session
 /// </code>
 /// Where the session ends before it said G, nothing in the namespace is worth keeping.
 /// </summary>
 internal static unsafe class NamespaceInit
 {
     private const byte Ready = (byte)'R';
+    private const byte Started = (byte)'S';
     private const byte Failed = (byte)'E';
     private const byte Ended = (byte)'X';
+    private const byte Watch = (byte)'W';
     private const byte Go = (byte)'G';
     private const int FailedToStart = 125;
 
     private const byte FailedMount = 1;
     private const byte FailedSignals = 2;
     private const byte FailedExec = 3;
+    private const byte FailedProgram = 4;
 
     private static int s_control;
     private static int s_root;
     private static bool s_running;
+    private static bool s_kept;
     private static bool s_hasEnded;
     private static bool s_exited;
     private static int s_code;
@@ -37,8 +44,31 @@ internal static unsafe class NamespaceInit
         s_root = Setting("PSCRAC_INIT_ROOT"u8, -1);
         Prepare();
         int signals = OpenSignals();
-        Send([Ready]);
+        int program = Setting("PSCRAC_INIT_PROGRAM"u8, -1);
+        if (program < 0)
+        {
+            Send([Ready]);
+        }
+        else
+        {
+            StartRoot(program);
+        }
+
         Serve(signals);
+    }
+
+    private static void StartRoot(int program)
+    {
+        int errno = RootProgram.Start(program, out s_root);
+        if (errno != 0)
+        {
+            Fail(FailedProgram, errno);
+        }
+
+        Send([Started, (byte)s_root, (byte)(s_root >> 8), (byte)(s_root >> 16), (byte)(s_root >> 24)]);
+
+        // Nothing is reaped meanwhile: the session finds a root that has ended at once by its id here, too.
+        TakeMessage(flags: 0);
     }
 
     private static void Prepare()
@@ -100,8 +130,8 @@ internal static unsafe class NamespaceInit
         events[1] = new LibC.PollDescriptor { Descriptor = s_control, Events = LibC.POLLIN };
         while (true)
         {
-            // Once the tree runs, the session may go.
-            nuint count = s_running ? 1u : 2u;
+            // Once the tree is kept, the session may go.
+            nuint count = s_kept ? 1u : 2u;
             events[0].Returned = events[1].Returned = 0;
             if (LibC.Poll(events, count, -1) < 0)
             {
@@ -112,7 +142,7 @@ internal static unsafe class NamespaceInit
             // has also seen a message that came before.
             if (count == 2 && events[1].Returned != 0)
             {
-                TakeMessage();
+                TakeMessage(LibC.MSG_DONTWAIT);
             }
 
             if (events[0].Returned != 0)
@@ -129,16 +159,20 @@ internal static unsafe class NamespaceInit
         }
     }
 
-    private static void TakeMessage()
+    private static void TakeMessage(int flags)
     {
         byte message = 0;
-        if (LibC.Receive(s_control, &message, 1, LibC.MSG_DONTWAIT) == 1 && message == Go)
+        while (LibC.Receive(s_control, &message, 1, flags) < 0 && LibC.Errno == LibC.EINTR)
         {
-            s_running = true;
-            return;
         }
 
-        LibC.Exit(FailedToStart);
+        if (message is not (Watch or Go))
+        {
+            LibC.Exit(FailedToStart);
+        }
+
+        s_running = true;
+        s_kept = message == Go;
     }
 
     private static void TakeSignal(int signals)

@@ -42,7 +42,7 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
         : this(image, id, restoreTime, isChild: false)
     {
         // The init ends with the root, and tells how the root ended.
-        NamespaceInitId = init.ProcessId;
+        NamespaceInit = init;
         _reaper = init.Ended;
     }
 
@@ -66,7 +66,7 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     /// The first process of the pid namespace that the tree was restored into, which passes signals on to the root and
     /// ends with it; null where it was restored into the caller's namespace.
     /// </summary>
-    public int? NamespaceInitId { get; }
+    public int? NamespaceInitId => NamespaceInit?.ProcessId;
 
     /// <summary>How many processes the tree has.</summary>
     public int ProcessCount { get; }
@@ -85,6 +85,12 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
 
     /// <summary>How far its memory has come, where it was restored before all of it was there; otherwise null.</summary>
     public CracLazyPages? LazyPages { get; internal init; }
+
+    /// <summary>The pid namespace that it was restored into; null for the caller's.</summary>
+    internal NamespaceInit? NamespaceInit { get; }
+
+    /// <summary>Completed at its end, where that is told; null where it is neither a child nor in a namespace of its own.</summary>
+    internal Task<(int Code, bool Exited)?>? End => _reaper;
 
     IReadOnlyList<OutputFile> IReadySubject.Output => [];
 

@@ -8,8 +8,8 @@ internal static class IdGap
     // criu starts some dozens of helpers, and asks the kernel about its features by starting more.
     private const int Wanted = 2000;
 
-    // After the highest id the kernel goes on from here (RESERVED_PIDS in its pid.c).
-    private const int First = 300;
+    /// <summary>After the highest id the kernel goes on from here (RESERVED_PIDS in its pid.c).</summary>
+    internal const int First = 300;
 
     /// <summary>The id after which there is room, or at least the most there is.</summary>
     internal static int FindStart(IReadOnlyList<int> ids) => FindStart(ids, MaximumId());

@@ -11,7 +11,6 @@ namespace PSCrac.Checkpointing;
 /// </summary>
 internal sealed class ImageStaging : IDisposable
 {
-    private const uint PrivateDirectory = 0x1C0; // 0700
     private const uint PrivateFile = 0x180; // 0600
 
     private readonly SafeFileHandle _parent;
@@ -19,6 +18,7 @@ internal sealed class ImageStaging : IDisposable
     private readonly string _stagingName;
     private readonly string _targetName;
     private readonly bool _force;
+    private SafeFileHandle? _replaced;
     private State _state = State.Staged;
 
     private enum State
@@ -64,21 +64,13 @@ internal sealed class ImageStaging : IDisposable
 
         RequireFree(full, force);
         SafeFileHandle parent = OpenParent(parentPath, full);
-        string stagingName = $".pscrac-{Guid.NewGuid():N}.partial";
-        int errno = LibC.MakeDirectory(parent, stagingName, PrivateDirectory);
-        if (errno != 0)
-        {
-            parent.Dispose();
-            throw CannotWrite(full, errno);
-        }
-
-        SafeFileHandle handle = LibC.OpenAt(parent, stagingName, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out errno);
+        StagingFolder.SweepAbandoned(parent);
+        SafeFileHandle handle = StagingFolder.Make(parent, out string stagingName, out int errno);
         if (errno == 0)
         {
             return new ImageStaging(parent, parentPath, stagingName, name, force, handle);
         }
 
-        LibC.Unlink(parent, stagingName, LibC.AT_REMOVEDIR);
         parent.Dispose();
         throw CannotWrite(full, errno);
     }
@@ -151,6 +143,9 @@ internal sealed class ImageStaging : IDisposable
         else if (errno == LibC.EEXIST && _force)
         {
             RequireFree(TargetPath, _force);
+
+            // Until this is past a roll-back, it must not be taken for something abandoned.
+            _replaced = StagingFolder.Hold(_parent, _targetName);
             errno = LibC.Rename(_parent, _stagingName, _targetName, LibC.RENAME_EXCHANGE);
             _state = errno == 0 ? State.Exchanged : _state;
         }
@@ -214,6 +209,7 @@ internal sealed class ImageStaging : IDisposable
     public void Dispose()
     {
         Handle.Dispose();
+        _replaced?.Dispose();
         _parent.Dispose();
     }
 

@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
@@ -6,12 +8,13 @@ using PSCrac.Interop;
 namespace PSCrac.Checkpointing;
 
 /// <summary>
-/// A new pid namespace by its first process, PSCrac.Init, which is started here and stays for as long as the restored
-/// root runs. Until <see cref="Keep"/> the namespace is ours to end, and ends with us.
+/// A new pid namespace by its first process, PSCrac.Init, which is started here and stays for as long as the root runs,
+/// which is restored there or started by it. Until <see cref="Keep"/> the namespace is ours to end, and ends with us.
 /// </summary>
 internal sealed class NamespaceInit : IDisposable
 {
     private const int ControlDescriptor = 3;
+    private const int ProgramDescriptor = 4;
     private const int LowestSource = 200;
     private const int Slice = 50;
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(30);
@@ -24,6 +27,8 @@ internal sealed class NamespaceInit : IDisposable
     private readonly SafeFileHandle _control;
     private readonly SafeFileHandle _output;
     private readonly TaskCompletionSource<(int Code, bool Exited)?> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _closing = new();
+    private bool _watched;
     private bool _kept;
     private bool _reaped;
 
@@ -39,7 +44,7 @@ internal sealed class NamespaceInit : IDisposable
     internal int ProcessId { get; }
 
     /// <summary>
-    /// Completed once the namespace has ended, after <see cref="Keep"/>: the root's exit code, or the number of the signal
+    /// Completed once the namespace has ended, after <see cref="Watch"/>: the root's exit code, or the number of the signal
     /// that ended it, and whether it exited by itself; null where the init itself was ended.
     /// </summary>
     internal Task<(int Code, bool Exited)?> Ended => _ended.Task;
@@ -53,10 +58,38 @@ internal sealed class NamespaceInit : IDisposable
     internal static NamespaceInit Start(IReadOnlyList<int> ids, int root, CancellationToken cancellation, NamespaceInitHost? host = null)
     {
         host ??= NamespaceInitHost.Locate();
-        NamespaceInit init = Spawn(host, Settings(host, ids, root));
+        NamespaceInit init = Spawn(host, Settings(host, ids.Min(), IdGap.FindStart(ids), ("ROOT", root)), program: null);
         try
         {
             init.WaitUntilReady(host, cancellation);
+            cancellation.ThrowIfCancellationRequested();
+            return init;
+        }
+        catch
+        {
+            init.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Makes the namespaces and starts the init in them, which starts a program there.</summary>
+    /// <param name="program">The program.</param>
+    /// <param name="minimumId">The lowest id that it gets there.</param>
+    /// <param name="rootId">The program's id there.</param>
+    /// <param name="cancellation">Ends the wait for it.</param>
+    /// <returns>The namespace, whose root is not reaped before <see cref="Watch"/>.</returns>
+    /// <exception cref="CracException">
+    /// The namespaces cannot be made, or the program could not be started there (<see cref="CracReason.ProgramNotStarted"/>).
+    /// </exception>
+    internal static NamespaceInit StartProgram(NamespaceProgram program, int minimumId, out int rootId, CancellationToken cancellation)
+    {
+        NamespaceInitHost host = NamespaceInitHost.Locate();
+        int last = Math.Max(minimumId - 1, IdGap.First);
+        using SafeFileHandle strings = program.Write();
+        NamespaceInit init = Spawn(host, Settings(host, last + 1, last, ("PROGRAM", ProgramDescriptor)), strings);
+        try
+        {
+            rootId = init.WaitUntilStarted(host, program, cancellation);
             cancellation.ThrowIfCancellationRequested();
             return init;
         }
@@ -71,20 +104,39 @@ internal sealed class NamespaceInit : IDisposable
     internal PidNamespace OpenNamespace() =>
         PidNamespace.TryOpen(ProcessId, out int errno) ?? throw CannotMake($"its namespaces could not be opened: {LibC.Message(errno)}");
 
-    /// <summary>Lets the namespace go on by itself until the root ends.</summary>
-    internal void Keep()
+    /// <summary>Lets the namespace end when its root does, and still with us.</summary>
+    internal void Watch()
     {
-        _kept = true;
-        LibC.Send(_control, "G"u8);
+        _watched = true;
+        LibC.Send(_control, "W"u8);
 
         // The init is our child, and nobody else would reap it while this process lives.
         new Thread(AwaitEnd, 64 * 1024) { IsBackground = true, Name = "pid namespace" }.Start();
     }
 
-    /// <summary>Ends the namespace, unless it was to be kept.</summary>
+    /// <summary>Lets the namespace go on by itself until the root ends.</summary>
+    internal void Keep()
+    {
+        if (!_watched)
+        {
+            Watch();
+        }
+
+        lock (_closing)
+        {
+            // Once: the init reads no second one, and a message that it has not read would undo its own last one.
+            if (!_reaped && !_kept)
+            {
+                _kept = true;
+                LibC.Send(_control, "G"u8);
+            }
+        }
+    }
+
+    /// <summary>Ends the namespace, unless it is left to its root.</summary>
     public void Dispose()
     {
-        if (_kept)
+        if (_watched)
         {
             return;
         }
@@ -99,7 +151,7 @@ internal sealed class NamespaceInit : IDisposable
         Close();
     }
 
-    private static NamespaceInit Spawn(NamespaceInitHost host, List<string> environment)
+    private static NamespaceInit Spawn(NamespaceInitHost host, List<string> environment, SafeFileHandle? program)
     {
         int errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
         SafeFileHandle output = LibC.CreateMemoryFile("init-output", out _);
@@ -107,7 +159,15 @@ internal sealed class NamespaceInit : IDisposable
         using SafeFileHandle control = LibC.Duplicate(theirs, LowestSource, out _);
         using SafeFileHandle input = LibC.Duplicate(nothing, LowestSource, out _);
         using SafeFileHandle written = LibC.Duplicate(output, LowestSource, out _);
+        using SafeFileHandle? described = program is null ? null : LibC.Duplicate(program, LowestSource, out _);
+        List<(SafeHandle, int)> descriptors = [(input, 0), (written, 1), (written, 2), (control, ControlDescriptor)];
+        if (described is not null)
+        {
+            descriptors.Add((described, ProgramDescriptor));
+        }
+
         theirs.Dispose();
+        List<int> closed = [.. LibC.OwnDescriptors().Where(static number => number > ProgramDescriptor)];
         int pid = 0;
         string step = "the namespaces could not be made";
         errno = errno != 0 ? errno : NamespaceThread.Run(() =>
@@ -117,8 +177,7 @@ internal sealed class NamespaceInit : IDisposable
             if (failed == 0)
             {
                 step = $"{host.Program} could not be started";
-                failed = LibC.Spawn(
-                    host.Program, host.Arguments, environment, [(input, 0), (written, 1), (written, 2), (control, ControlDescriptor)], Blocked, Blocked, out pid);
+                failed = LibC.Spawn(host.Program, host.Arguments, environment, descriptors, Blocked, Blocked, out pid, closed: closed);
             }
 
             return failed;
@@ -136,7 +195,7 @@ internal sealed class NamespaceInit : IDisposable
             : CannotMake($"{step}: {LibC.Message(errno)}");
     }
 
-    private static List<string> Settings(NamespaceInitHost host, IReadOnlyList<int> ids, int root)
+    private static List<string> Settings(NamespaceInitHost host, int lowest, int last, (string Name, int Value) own)
     {
         // Nothing of this session's environment: a profiler or a startup hook of it would come along.
         List<string> environment =
@@ -146,13 +205,38 @@ internal sealed class NamespaceInit : IDisposable
         ];
         void Add(string name, int value) => environment.Add(string.Create(CultureInfo.InvariantCulture, $"PSCRAC_INIT_{name}={value}"));
         Add("CONTROL", ControlDescriptor);
-        Add("ROOT", root);
-        Add("LOWEST", ids.Min());
-        Add("LAST", IdGap.FindStart(ids));
+        Add("LOWEST", lowest);
+        Add("LAST", last);
+        Add(own.Name, own.Value);
         return environment;
     }
 
     private void WaitUntilReady(NamespaceInitHost host, CancellationToken cancellation)
+    {
+        Span<byte> message = stackalloc byte[8];
+        int length = AwaitMessage(message, cancellation);
+        if (length < 1 || message[0] != (byte)'R')
+        {
+            throw NotReady(host, message[..Math.Max(0, length)]);
+        }
+    }
+
+    private int WaitUntilStarted(NamespaceInitHost host, NamespaceProgram program, CancellationToken cancellation)
+    {
+        const int FailedProgram = 4;
+        Span<byte> message = stackalloc byte[8];
+        int length = AwaitMessage(message, cancellation);
+        if (length >= 5 && message[0] == (byte)'S')
+        {
+            return BinaryPrimitives.ReadInt32LittleEndian(message[1..]);
+        }
+
+        throw length >= 3 && message[0] == (byte)'E' && message[2] == FailedProgram
+            ? NamespaceProgram.NotStarted(program.Name, message[1])
+            : NotReady(host, message[..Math.Max(0, length)]);
+    }
+
+    private int AwaitMessage(Span<byte> message, CancellationToken cancellation)
     {
         long end = Environment.TickCount64 + (long)StartTimeout.TotalMilliseconds;
         while (!LibC.WaitReadable(_control, Slice))
@@ -164,25 +248,25 @@ internal sealed class NamespaceInit : IDisposable
             }
         }
 
-        Span<byte> message = stackalloc byte[8];
-        int length = LibC.Receive(_control, message);
-        if (length >= 1 && message[0] == (byte)'R')
-        {
-            return;
-        }
+        return LibC.Receive(_control, message);
+    }
 
-        throw CannotMake(length >= 3 && message[0] == (byte)'E'
+    private CracException NotReady(NamespaceInitHost host, ReadOnlySpan<byte> message) => CannotMake(
+        message.Length >= 3 && message[0] == (byte)'E'
             ? $"{DescribeStep(message[2])}: {LibC.Message(message[1])}"
             : $"its first process ended while {host.Program} started it. {ReadOutput()}".TrimEnd());
-    }
 
     private void AwaitEnd()
     {
         LibC.Reap(_pidFd, out _, out _);
         Span<byte> message = stackalloc byte[8];
         bool isTold = LibC.Receive(_control, message) >= 3 && message[0] == (byte)'X';
-        _reaped = true;
-        Close();
+        lock (_closing)
+        {
+            _reaped = true;
+            Close();
+        }
+
         _ended.SetResult(isTold ? (message[2], message[1] != 0) : null);
     }
 
@@ -209,5 +293,5 @@ internal sealed class NamespaceInit : IDisposable
     };
 
     private static CracException CannotMake(string why) => new(
-        CracReason.NamespaceUnsupported, $"A new pid namespace could not be made: {why}.", "Restore to the ids of the image, with -PidNamespace Host.");
+        CracReason.NamespaceUnsupported, $"A new pid namespace could not be made: {why}.", "Use -PidNamespace Host, whose ids are those of this session.");
 }

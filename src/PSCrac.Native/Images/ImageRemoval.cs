@@ -93,7 +93,7 @@ public static class ImageRemoval
         foreach (FileSystemInfo each in new DirectoryInfo(image.Path).EnumerateFileSystemInfos())
         {
             bool isLink = each.LinkTarget is not null;
-            if (Belongs(each.Name) && (isLink || each is FileInfo))
+            if (IsOfImage(each.Name) && (isLink || each is FileInfo))
             {
                 each.Delete();
             }
@@ -122,7 +122,8 @@ public static class ImageRemoval
             && !name.AsSpan(Prefix.Length).ContainsAnyExceptInRange('0', '9');
     }
 
-    private static bool Belongs(string name) =>
+    /// <summary>Whether a file of this name in an image's directory is one that criu, a CRaC JVM or this engine has made.</summary>
+    internal static bool IsOfImage(string name) =>
         name.EndsWith(".img", StringComparison.Ordinal) || Array.IndexOf(OtherFiles, name) >= 0;
 
     private static bool IsChild(string directory, string parent)

@@ -49,6 +49,9 @@ internal static partial class LibC
     [LibraryImport(Library, EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int memfd_create(string name, uint flags);
 
+    [LibraryImport(Library, EntryPoint = "flock", SetLastError = true)]
+    private static partial int flock(int descriptor, int operation);
+
     [LibraryImport(Library, EntryPoint = "isatty", SetLastError = true)]
     private static partial int isatty(int descriptor);
 
@@ -113,6 +116,18 @@ internal static partial class LibC
         int result = memfd_create(name, MFD_CLOEXEC);
         errno = result < 0 ? Marshal.GetLastPInvokeError() : 0;
         return new SafeFileHandle(result, ownsHandle: true);
+    }
+
+    /// <summary>
+    /// flock(2) for oneself alone, without waiting. The lock is the open file's, and goes when its last descriptor, in
+    /// whatever process, is closed. Returns errno, or 0; <see cref="EAGAIN"/> where another has it.
+    /// </summary>
+    internal static int TryLock(SafeHandle file)
+    {
+        const int LOCK_EX = 2;
+        const int LOCK_NB = 4;
+        using var at = new Borrowed(file, -1);
+        return flock(at.Descriptor, LOCK_EX | LOCK_NB) == 0 ? 0 : Marshal.GetLastPInvokeError();
     }
 
     /// <summary>isatty(3).</summary>

@@ -6,6 +6,7 @@ namespace PSCrac.Interop;
 internal static partial class LibC
 {
     private const int AF_UNIX = 1;
+    private const int SOCK_STREAM = 1;
     private const int SOCK_SEQPACKET = 5;
     private const int SOCK_CLOEXEC = 0x80000;
 
@@ -13,10 +14,15 @@ internal static partial class LibC
     private static unsafe partial int socketpair(int family, int type, int protocol, int* pair);
 
     /// <summary>A connected pair of SOCK_SEQPACKET unix sockets, close-on-exec (socketpair(2)). Returns errno, or 0.</summary>
-    internal static unsafe int CreateSocketPair(out SafeFileHandle first, out SafeFileHandle second)
+    internal static int CreateSocketPair(out SafeFileHandle first, out SafeFileHandle second) => CreatePair(SOCK_SEQPACKET, out first, out second);
+
+    /// <summary>The same of SOCK_STREAM, for a reader that takes a byte at a time.</summary>
+    internal static int CreateStreamPair(out SafeFileHandle first, out SafeFileHandle second) => CreatePair(SOCK_STREAM, out first, out second);
+
+    private static unsafe int CreatePair(int type, out SafeFileHandle first, out SafeFileHandle second)
     {
         int* pair = stackalloc int[2];
-        int result = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+        int result = socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair);
         int errno = result == 0 ? 0 : Marshal.GetLastPInvokeError();
         first = new SafeFileHandle(result == 0 ? pair[0] : -1, ownsHandle: true);
         second = new SafeFileHandle(result == 0 ? pair[1] : -1, ownsHandle: true);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace PSCrac.Interop;
@@ -13,6 +14,9 @@ internal static partial class LibC
     private const int SpawnAttributesSize = 512;
     private const int SpawnFileActionsSize = 256;
     private const int SignalSetSize = 128;
+
+    /// <summary>The signals that have names, for a program that is to ignore none.</summary>
+    internal static readonly int[] NamedSignals = [.. Enumerable.Range(1, 31)];
 
     [LibraryImport(Library, EntryPoint = "posix_spawn")]
     private static unsafe partial int posix_spawn(int* pid, byte* path, byte* fileActions, byte* attributes, byte** arguments, byte** environment);
@@ -120,6 +124,25 @@ internal static partial class LibC
             FreeVector(argv);
             Marshal.FreeCoTaskMem((nint)file);
         }
+    }
+
+    /// <summary>
+    /// The descriptors of this process but the standard ones, for a program that is to get none: what .NET opens is closed
+    /// by the exec anyway; what this process was given by its own parent may not be.
+    /// </summary>
+    internal static List<int> OwnDescriptors()
+    {
+        const int LastStandard = 2;
+        var numbers = new List<int>();
+        foreach (string entry in Directory.EnumerateFileSystemEntries("/proc/self/fd"))
+        {
+            if (int.TryParse(Path.GetFileName(entry), NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number > LastStandard)
+            {
+                numbers.Add(number);
+            }
+        }
+
+        return numbers;
     }
 
     private static unsafe int AddActions(

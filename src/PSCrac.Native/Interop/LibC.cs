@@ -12,6 +12,7 @@ internal static partial class LibC
     internal const int ESRCH = 3;
     internal const int EINTR = 4;
     internal const int ECHILD = 10;
+    internal const int EAGAIN = 11;
     internal const int EACCES = 13;
     internal const int EEXIST = 17;
     internal const int ENOTDIR = 20;

@@ -1,12 +1,14 @@
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Checkpointing;
 using PSCrac.Interop;
 using PSCrac.Procfs;
 
 namespace PSCrac.Starting;
 
 /// <summary>
-/// A child of this process: started by it, or restored as its child. A thread of its own waits for its end and reaps it,
-/// so that it never stays a zombie, which would keep its pid from a restore.
+/// The root of a tree that this process has started or restored, and takes note of the end of: by a thread of its own,
+/// which reaps a child, so that it never stays a zombie, which would keep its pid from a restore; or by what the init of
+/// the tree's own pid namespace tells. Until <see cref="HandOver"/> it ends with this process.
 /// </summary>
 internal sealed class ChildProcess
 {
@@ -14,17 +16,24 @@ internal sealed class ChildProcess
     internal static readonly TimeSpan EndGrace = TimeSpan.FromSeconds(5);
 
     private readonly SafeFileHandle _pidFd;
+    private readonly SessionGuard? _guard;
+    private readonly NamespaceInit? _init;
     private readonly ManualResetEvent _ended = new(initialState: false);
     private volatile ExitStatus? _status;
 
-    private ChildProcess(int id, SafeFileHandle pidFd)
+    private ChildProcess(int id, SafeFileHandle pidFd, SessionGuard? guard, NamespaceInit? init)
     {
         Id = id;
         _pidFd = pidFd;
+        _guard = guard;
+        _init = init;
     }
 
     /// <summary>The pid, which is the child's until it has ended.</summary>
     internal int Id { get; }
+
+    /// <summary>The first process of its own pid namespace; null where it is in this process's.</summary>
+    internal int? NamespaceInitId => _init?.ProcessId;
 
     internal bool HasExited => _status is not null;
 
@@ -38,19 +47,45 @@ internal sealed class ChildProcess
     internal WaitHandle Ended => _ended;
 
     /// <summary>Takes charge of a child that nobody else reaps.</summary>
-    internal static ChildProcess Adopt(int processId)
+    /// <param name="processId">The child.</param>
+    /// <param name="guard">Ends it with this process, until it is handed over; null for nobody.</param>
+    internal static ChildProcess Adopt(int processId, SessionGuard? guard)
     {
-        SafeFileHandle pidFd = LibC.OpenPidFd(processId, out int errno);
-        if (errno != 0)
-        {
-            pidFd.Dispose();
-            throw new CracException(
-                CracReason.ProcessGone, $"Process {processId} was started but cannot be watched: {LibC.Message(errno)}.") { ProcessId = processId };
-        }
-
-        var child = new ChildProcess(processId, pidFd);
+        guard?.Watch(processId);
+        var child = new ChildProcess(processId, Open(processId), guard, init: null);
         new Thread(child.Reap, maxStackSize: 256 * 1024) { IsBackground = true, Name = $"PSCrac child {processId}" }.Start();
         return child;
+    }
+
+    /// <summary>Takes charge of the root of a new pid namespace, which this lets be reaped.</summary>
+    /// <param name="processId">The root, by its pid here.</param>
+    /// <param name="init">The namespace.</param>
+    internal static ChildProcess Adopt(int processId, NamespaceInit init)
+    {
+        var child = new ChildProcess(processId, Open(processId), guard: null, init);
+        init.Watch();
+        child.FollowEnd(init.Ended);
+        return child;
+    }
+
+    /// <summary>Takes charge of what was restored so that its end is told.</summary>
+    /// <param name="restored">The restored tree's root, restored as a child or into a namespace of its own.</param>
+    /// <param name="guard">Ends it with this process, until it is handed over; null for nobody.</param>
+    internal static ChildProcess Adopt(CracRestoredProcess restored, SessionGuard? guard)
+    {
+        guard?.Watch(restored.Id);
+
+        // It may have ended already, and nobody signals it then.
+        var child = new ChildProcess(restored.Id, LibC.OpenPidFd(restored.Id, out _), guard, restored.NamespaceInit);
+        child.FollowEnd(restored.End!);
+        return child;
+    }
+
+    /// <summary>Lets it outlive this process.</summary>
+    internal void HandOver()
+    {
+        _guard?.Dispose();
+        _init?.Keep();
     }
 
     /// <summary>Sends a signal, which never reaches a later process with the same pid. Does nothing once it has ended.</summary>
@@ -110,13 +145,38 @@ internal sealed class ChildProcess
         }
     }
 
+    private static SafeFileHandle Open(int processId)
+    {
+        SafeFileHandle pidFd = LibC.OpenPidFd(processId, out int errno);
+        if (errno == 0)
+        {
+            return pidFd;
+        }
+
+        pidFd.Dispose();
+        throw new CracException(
+            CracReason.ProcessGone, $"Process {processId} was started but cannot be watched: {LibC.Message(errno)}.") { ProcessId = processId };
+    }
+
     private void Reap()
     {
         int errno = LibC.Reap(_pidFd, out int code, out bool exited);
 
         // ECHILD: whoever started this process lets the kernel reap all children, and then their exit codes are lost.
-        _status = errno != 0 ? new ExitStatus(null, null) : exited ? new ExitStatus(code, null) : new ExitStatus(128 + code, code);
+        SetEnded(errno == 0 ? (code, exited) : null);
+    }
+
+    private void FollowEnd(Task<(int Code, bool Exited)?> end) => end.ContinueWith(
+        static (task, child) => ((ChildProcess)child!).SetEnded(task.Result),
+        this, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+
+    private void SetEnded((int Code, bool Exited)? end)
+    {
+        _status = end is var (code, exited) ? exited ? new ExitStatus(code, null) : new ExitStatus(128 + code, code) : new ExitStatus(null, null);
         _ended.Set();
+
+        // Its pid may soon be another's.
+        _guard?.Dispose();
     }
 
     private sealed record ExitStatus(int? Code, int? Signal);

@@ -9,15 +9,25 @@ namespace PSCrac;
 /// </summary>
 public sealed class CracStartedProcess : IReadySubject
 {
-    internal CracStartedProcess(ChildProcess child, string command, bool isRestored)
+    internal CracStartedProcess(ChildProcess child, string command, bool isRestored, int imageProcessId)
     {
         Child = child;
         Command = command;
         IsRestored = isRestored;
+        ImageProcessId = imageProcessId;
     }
 
-    /// <summary>The pid. Once the process has ended it may be another's.</summary>
+    /// <summary>The pid, as seen from here. Once the process has ended it may be another's.</summary>
     public int Id => Child.Id;
+
+    /// <summary>The pid that the process itself knows, and that it has in an image: another than <see cref="Id"/> in a pid namespace of its own.</summary>
+    public int ImageProcessId { get; }
+
+    /// <summary>
+    /// The first process of the pid namespace that the program was started or restored in, which passes signals on to it and
+    /// ends with it; null where that is the caller's.
+    /// </summary>
+    public int? NamespaceInitId => Child.NamespaceInitId;
 
     /// <summary>The command line, arguments parted by blanks.</summary>
     public string Command { get; }
@@ -64,6 +74,9 @@ public sealed class CracStartedProcess : IReadySubject
     /// <returns>Whether it has ended.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public bool WaitForExit(TimeSpan timeout, CancellationToken cancellation = default) => Child.WaitForExit(timeout, cancellation);
+
+    /// <summary>Lets the program outlive this process, if it was started to end with it.</summary>
+    public void HandOver() => Child.HandOver();
 
     /// <summary>Asks it and its descendants to end (SIGTERM), ends by force what has not after five seconds, and waits until it is gone.</summary>
     public void End() => Child.End();

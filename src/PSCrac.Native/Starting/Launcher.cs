@@ -1,7 +1,7 @@
 using System.Collections;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Checkpointing;
 using PSCrac.Interop;
 
 namespace PSCrac.Starting;
@@ -18,25 +18,30 @@ internal sealed class Launcher
     // A shell with a pid below this is one of few processes: a container's, whose pids repeat from run to run.
     private const int LowOwnId = 1000;
     private const int DefaultMinimumId = 10_000;
+    private const string NullDevice = "/dev/null";
     private const string LastPidPath = "/proc/sys/kernel/ns_last_pid";
-    private static readonly int[] AllSignals = [.. Enumerable.Range(1, 31)];
 
     private readonly StartRequest _request;
     private readonly List<string> _decisions;
+    private readonly CancellationToken _cancellation;
 
-    private Launcher(StartRequest request, List<string> decisions)
+    private Launcher(StartRequest request, List<string> decisions, CancellationToken cancellation)
     {
         _request = request;
         _decisions = decisions;
+        _cancellation = cancellation;
     }
 
-    /// <summary>Starts the program.</summary>
+    /// <summary>Starts the program, which ends with this process until it is handed over.</summary>
     /// <param name="request">What and how.</param>
     /// <param name="decisions">Gets a sentence for each thing that was decided.</param>
+    /// <param name="cancellation">Ends the wait for a new pid namespace.</param>
     /// <exception cref="CracException">
-    /// <see cref="CracReason.ProgramNotStarted"/>, or <see cref="CracReason.PermissionDenied"/> for a pid that may not be chosen.
+    /// <see cref="CracReason.ProgramNotStarted"/>, <see cref="CracReason.PermissionDenied"/> for a pid that may not be chosen,
+    /// or <see cref="CracReason.NamespaceUnsupported"/>.
     /// </exception>
-    internal static CracStartedProcess Launch(StartRequest request, List<string> decisions) => new Launcher(request, decisions).Launch();
+    internal static CracStartedProcess Launch(StartRequest request, List<string> decisions, CancellationToken cancellation) =>
+        new Launcher(request, decisions, cancellation).Launch();
 
     private CracStartedProcess Launch()
     {
@@ -57,9 +62,10 @@ internal sealed class Launcher
             }
         }
 
-        RaiseLastPid();
-        ChildProcess child = Spawn(path, directory);
-        return new CracStartedProcess(child, command, isRestored: false)
+        bool isInside = _request.PidNamespace == CracPidNamespace.New;
+        int innerId = 0;
+        ChildProcess child = isInside ? StartInside(path, directory, out innerId) : Spawn(path, directory);
+        return new CracStartedProcess(child, command, isRestored: false, isInside ? innerId : child.Id)
         {
             StandardOutputPath = _request.StandardOutputPath,
             StandardErrorPath = _request.StandardErrorPath,
@@ -69,37 +75,61 @@ internal sealed class Launcher
 
     private ChildProcess Spawn(string path, string? directory)
     {
-        using SafeFileHandle input = Open(_request.StandardInputPath, LibC.O_RDONLY, "-StandardInputPath");
+        RaiseLastPid();
+        using SafeFileHandle input = OpenInput();
         using SafeFileHandle output = OpenOutput(_request.StandardOutputPath, "-StandardOutputPath");
         bool isShared = _request.StandardErrorPath is not null && _request.StandardErrorPath == _request.StandardOutputPath;
         using SafeFileHandle? error = isShared ? null : OpenOutput(_request.StandardErrorPath, "-StandardErrorPath");
+        (List<string> arguments, List<string> environment) = Compose(path);
+        SessionGuard? guard = SessionGuard.TryStart();
         int errno = LibC.Spawn(
             path,
-            [_request.FilePath, .. OwnArguments(path), .. _request.Arguments],
-            ComposeEnvironment(),
+            arguments,
+            environment,
             [(input, 0), (output, 1), (error ?? output, 2)],
             blockedSignals: [],
-            defaultSignals: AllSignals,
+            defaultSignals: LibC.NamedSignals,
             out int pid,
             ownSession: true,
             directory,
-            closed: OwnDescriptors());
-        return errno == 0 ? ChildProcess.Adopt(pid) : throw NotStarted(errno);
-    }
-
-    // A JVM keeps a file of its performance data open in /tmp, named after its pid, which it removes when it ends and which
-    // every other JVM removes that starts while it does not run: no image could then be restored. A -XX:+UsePerfData
-    // among the caller's arguments comes later, and wins.
-    private string[] OwnArguments(string path)
-    {
-        if (Path.GetFileName(path) != "java")
+            closed: LibC.OwnDescriptors());
+        if (errno == 0)
         {
-            return [];
+            return ChildProcess.Adopt(pid, guard);
         }
 
-        _decisions.Add("-XX:-UsePerfData was put before the arguments of java: its file in /tmp does not last until a restore.");
-        return ["-XX:-UsePerfData"];
+        guard?.Dispose();
+        throw NotStarted(errno);
     }
+
+    private ChildProcess StartInside(string path, string? directory, out int innerId)
+    {
+        // Opened here only to make them, and to say what is wrong with which.
+        OpenInput().Dispose();
+        OpenOutput(_request.StandardOutputPath, "-StandardOutputPath").Dispose();
+        OpenOutput(_request.StandardErrorPath, "-StandardErrorPath").Dispose();
+        (List<string> arguments, List<string> environment) = Compose(path);
+        var program = new NamespaceProgram(
+            _request.FilePath, path, arguments, environment, directory,
+            (FullPath(_request.StandardInputPath), FullPath(_request.StandardOutputPath), FullPath(_request.StandardErrorPath)));
+        var init = NamespaceInit.StartProgram(program, _request.MinimumId ?? DefaultMinimumId, out innerId, _cancellation);
+        try
+        {
+            int id = RestorePlacement.FindByInnerId(init.ProcessId, innerId)
+                ?? throw new CracException(CracReason.ProcessGone, $"{_request.FilePath} was started in a pid namespace which ended at once.", "Try again.");
+            _decisions.Add($"It is process {innerId} of a pid namespace of its own, whose first process is {init.ProcessId} here.");
+            return ChildProcess.Adopt(id, init);
+        }
+        catch
+        {
+            init.Dispose();
+            throw;
+        }
+    }
+
+    private static string FullPath(string? path) => path is null ? NullDevice : Path.GetFullPath(path);
+
+    private SafeFileHandle OpenInput() => Open(_request.StandardInputPath, LibC.O_RDONLY, "-StandardInputPath");
 
     private static SafeFileHandle OpenOutput(string? path, string parameter) =>
         // criu does not hold the size of a file that is only appended to against a restore.
@@ -108,7 +138,7 @@ internal sealed class Launcher
     private static SafeFileHandle Open(string? path, int flags, string parameter)
     {
         const uint Mode = 0x1A4; // 0644, less the umask
-        SafeFileHandle opened = LibC.OpenAt(null, path ?? "/dev/null", flags | LibC.O_NOCTTY, out int errno, Mode);
+        SafeFileHandle opened = LibC.OpenAt(null, path ?? NullDevice, flags | LibC.O_NOCTTY, out int errno, Mode);
         using (opened)
         {
             if (errno != 0)
@@ -121,7 +151,7 @@ internal sealed class Launcher
         }
     }
 
-    private List<string> ComposeEnvironment()
+    private (List<string> Arguments, List<string> Environment) Compose(string path)
     {
         var variables = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
@@ -141,23 +171,8 @@ internal sealed class Launcher
             }
         }
 
-        return [.. variables.Select(static variable => $"{variable.Key}={variable.Value}")];
-    }
-
-    // What .NET opens is closed by the exec anyway; what this process was given by its own parent may not be.
-    private static List<int> OwnDescriptors()
-    {
-        const int LastStandard = 2;
-        var numbers = new List<int>();
-        foreach (string entry in Directory.EnumerateFileSystemEntries("/proc/self/fd"))
-        {
-            if (int.TryParse(Path.GetFileName(entry), NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number > LastStandard)
-            {
-                numbers.Add(number);
-            }
-        }
-
-        return numbers;
+        List<string> options = JavaOptions.Choose(_request, path, variables, _decisions);
+        return ([_request.FilePath, .. options, .. _request.Arguments], [.. variables.Select(static variable => $"{variable.Key}={variable.Value}")]);
     }
 
     private void RaiseLastPid()
@@ -192,13 +207,5 @@ internal sealed class Launcher
         }
     }
 
-    private CracException NotStarted(int errno)
-    {
-        const int ENOEXEC = 8;
-        return new CracException(
-            CracReason.ProgramNotStarted,
-            $"{_request.FilePath} could not be started: {LibC.Message(errno)}.",
-            errno == ENOEXEC ? "It is no program, and no script that names its interpreter (#!): start its interpreter with it as an argument."
-                : "Check -FilePath, and that you may run this file.");
-    }
+    private CracException NotStarted(int errno) => NamespaceProgram.NotStarted(_request.FilePath, errno);
 }

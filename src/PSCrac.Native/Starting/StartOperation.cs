@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using PSCrac.Checkpointing;
 using PSCrac.Criu;
+using PSCrac.Jvm;
 
 namespace PSCrac.Starting;
 
@@ -61,7 +62,15 @@ public sealed class StartOperation
         return Result(StartAnew());
     }
 
-    private StartResult Result(CracStartedProcess process) => new(process, _warnings, _decisions);
+    private StartResult Result(CracStartedProcess process)
+    {
+        if (!_request.EndWithCaller)
+        {
+            process.HandOver();
+        }
+
+        return new StartResult(process, _warnings, _decisions);
+    }
 
     private CracStartedProcess? TryRestore(string path)
     {
@@ -71,7 +80,7 @@ public sealed class StartOperation
         try
         {
             long start = Stopwatch.GetTimestamp();
-            process = RestoreAsChild(CracImage.Open(path), _request.CriuPath, _progress, _cancellation);
+            process = RestoreAsChild(CracImage.Open(path), _request, _progress, _cancellation);
             _started?.Invoke(process);
             AwaitReady(process, conditions, start);
             _decisions.Add($"Restored from {path}.");
@@ -91,13 +100,25 @@ public sealed class StartOperation
         }
     }
 
-    /// <summary>Restores an image's tree as a child of this process, reaped when it ends.</summary>
+    /// <summary>Restores an image's tree so that its end is told. It ends with this process until it is handed over.</summary>
     internal static CracStartedProcess RestoreAsChild(
-        CracImage image, string? criuPath, IProgress<CracProgress>? progress, CancellationToken cancellation)
+        CracImage image, StartRequest start, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
-        var request = new RestoreRequest { Image = image, AsChild = true, CriuPath = criuPath };
-        using CracRestoredProcess restored = Restore.Run(request, progress, cancellation);
-        return new CracStartedProcess(ChildProcess.Adopt(restored.Id), restored.Command, isRestored: true) { Image = image };
+        SessionGuard? guard = SessionGuard.TryStart();
+        try
+        {
+            using CracRestoredProcess restored = JvmRestore.Applies(start.Engine, image)
+                ? JvmRestore.Run(new JvmRestoreRequest { Image = image, Engine = start.Engine, AsChild = true, CriuPath = start.CriuPath }, progress, cancellation)
+                : Restore.Run(
+                    new RestoreRequest { Image = image, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath }, progress, cancellation);
+            var child = ChildProcess.Adopt(restored, guard);
+            return new CracStartedProcess(child, restored.Command, isRestored: true, restored.ImageProcessId) { Image = image };
+        }
+        catch
+        {
+            guard?.Dispose();
+            throw;
+        }
     }
 
     private CracStartedProcess StartAnew()
@@ -105,7 +126,7 @@ public sealed class StartOperation
         Report(CracPhase.Starting);
         Prepare(_request.Ready);
         long start = Stopwatch.GetTimestamp();
-        CracStartedProcess process = Launcher.Launch(_request, _decisions);
+        CracStartedProcess process = Launcher.Launch(_request, _decisions, _cancellation);
         try
         {
             _started?.Invoke(process);
@@ -177,7 +198,11 @@ public sealed class StartOperation
         };
         try
         {
-            process.Image = Checkpoint.Run(request, _progress, _cancellation).Image;
+            JvmProcess? jvm = JvmCheckpoint.Select(_request.Engine, process.Id);
+            CheckpointResult result = jvm is null
+                ? Checkpoint.Run(request, _progress, _cancellation)
+                : JvmCheckpoint.Run(jvm, request, _progress, _cancellation);
+            process.Image = result.Image;
             if (!request.Options.LeaveRunning)
             {
                 process.WaitForExit(ChildProcess.EndGrace, CancellationToken.None);

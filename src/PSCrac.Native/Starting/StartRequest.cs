@@ -25,10 +25,23 @@ public sealed record StartRequest
     public string? StandardErrorPath { get; init; }
 
     /// <summary>
-    /// The lowest pid that it may get, or 0 for any. Null for 10,000 where this process's own pid is below 1,000, and else
-    /// for any. In a fresh container pids repeat from run to run, and the next run's shell would have the image's.
+    /// The lowest pid that it may get, or 0 for any. Null for 10,000 where this process's own pid is below 1,000 or the
+    /// program gets a pid namespace of its own, and else for any. In a fresh container pids repeat from run to run, and the
+    /// next run's shell would have the image's.
     /// </summary>
     public int? MinimumId { get; init; }
+
+    /// <summary>
+    /// Whose process ids it gets. <see cref="CracPidNamespace.New"/>: those of a new pid namespace, where they are never
+    /// another's. <see cref="CracPidNamespace.Auto"/> makes a difference to a restore only.
+    /// </summary>
+    public CracPidNamespace PidNamespace { get; init; }
+
+    /// <summary>
+    /// Whether it ends, if it still runs, when this process does, until <see cref="CracStartedProcess.HandOver"/> is called.
+    /// Otherwise only until it is ready, warmed up and checkpointed.
+    /// </summary>
+    public bool EndWithCaller { get; init; }
 
     /// <summary>What must hold, all of it, for the program to be ready. Empty: it is, as soon as it runs.</summary>
     public IReadOnlyList<ReadyCondition> Ready { get; init; } = [];
@@ -53,6 +66,12 @@ public sealed record StartRequest
     /// where the image cannot be restored, which is then replaced, and left running by the checkpoint.
     /// </summary>
     public bool OrRestore { get; init; }
+
+    /// <summary>
+    /// Which way the checkpoint and the restore of a JVM that knows CRaC go. <see cref="CracEngineChoice.Criu"/>: the
+    /// program is started as it is, and criu freezes it. Otherwise it is told where to checkpoint to.
+    /// </summary>
+    public CracEngineChoice Engine { get; init; }
 
     /// <summary>The criu to use; null to look for it.</summary>
     public string? CriuPath { get; init; }

@@ -80,10 +80,10 @@ public sealed class StartupMeasuring
         for (int i = 0; i <= count; i++)
         {
             _round?.Invoke(i);
-            CracStartupSample cold = Measure(i, CracStartKind.Cold, () => Launcher.Launch(_request, []));
+            CracStartupSample cold = Measure(i, CracStartKind.Cold, () => Launcher.Launch(_request, [], _cancellation));
             RequireFreePids(image);
             CracStartupSample restored = Measure(
-                i, CracStartKind.Restored, () => StartOperation.RestoreAsChild(image, _request.CriuPath, progress: null, _cancellation));
+                i, CracStartKind.Restored, () => StartOperation.RestoreAsChild(image, _request, progress: null, _cancellation));
             if (i > 0)
             {
                 samples.Add(cold);

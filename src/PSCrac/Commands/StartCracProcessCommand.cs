@@ -49,6 +49,14 @@ public sealed class StartCracProcessCommand : StartingCommand
     [Parameter(ParameterSetName = ImageNameSet)]
     public SwitchParameter Force { get; set; }
 
+    /// <summary>Whose process ids the program gets: the session's, or those of a new pid namespace.</summary>
+    [Parameter]
+    public CracPidNamespace PidNamespace { get; set; }
+
+    /// <summary>Which way a JVM's checkpoint and restore go: the JVM's own or criu's.</summary>
+    [Parameter]
+    public CracEngineChoice Engine { get; set; }
+
     /// <summary>Stay until the program has ended, passing signals on to it.</summary>
     [Parameter]
     public SwitchParameter Wait { get; set; }
@@ -78,7 +86,10 @@ public sealed class StartCracProcessCommand : StartingCommand
             return;
         }
 
-        StartRequest request = Request() with { ImagePath = target, LeaveRunning = LeaveRunning, OrRestore = OrRestore, Force = Force };
+        StartRequest request = Request() with
+        {
+            ImagePath = target, LeaveRunning = LeaveRunning, OrRestore = OrRestore, Force = Force, PidNamespace = PidNamespace, Engine = Engine, EndWithCaller = Wait,
+        };
         request = request with { Ready = [.. request.Ready, .. OwnConditions(request)] };
         using var signals = new SignalForwarding(keepsThisProcess: Wait);
         _signals = signals;

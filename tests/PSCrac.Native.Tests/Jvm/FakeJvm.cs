@@ -16,7 +16,7 @@ internal sealed class FakeJvm : IDisposable
     private FakeJvm(string modes, string? user, IReadOnlyDictionary<string, string>? environment, string[]? options)
     {
         Home = _folder.At("jdk");
-        LayOut(libraryEngine: modes.Contains("library-engine", StringComparison.Ordinal), none: modes.Contains("no-crac", StringComparison.Ordinal));
+        LayOut(Home, libraryEngine: modes.Contains("library-engine", StringComparison.Ordinal), none: modes.Contains("no-crac", StringComparison.Ordinal));
         List<string> command = [$"FAKE_JVM={modes}", $"CRAC_CRIU_PATH={CriuProgram.Path}"];
         command.AddRange((environment ?? new Dictionary<string, string>()).Select(static each => $"{each.Key}={each.Value}"));
         command.AddRange([Path.Combine(Home, "bin", "java"), .. options ?? [$"-XX:CRaCCheckpointTo={Target}", "Main"]]);
@@ -89,30 +89,31 @@ internal sealed class FakeJvm : IDisposable
         _folder.Dispose();
     }
 
-    private void LayOut(bool libraryEngine, bool none)
+    /// <summary>Makes the folder of a runtime whose java is the stand-in.</summary>
+    internal static void LayOut(string home, bool libraryEngine, bool none)
     {
         string script = Path.Combine(AppContext.BaseDirectory, "Jvm", "crac_jvm.py");
         foreach (string folder in (string[])["bin", "lib/server"])
         {
-            Directory.CreateDirectory(Path.Combine(Home, folder));
+            Directory.CreateDirectory(Path.Combine(home, folder));
         }
 
-        File.WriteAllBytes(Path.Combine(Home, "lib", "server", "libjvm.so"), new byte[4096]);
-        File.WriteAllText(Path.Combine(Home, "release"), """
+        File.WriteAllBytes(Path.Combine(home, "lib", "server", "libjvm.so"), new byte[4096]);
+        File.WriteAllText(Path.Combine(home, "release"), """
             IMPLEMENTOR="The tests"
             JAVA_VERSION="17.0.99"
             LIBC="gnu"
             """);
-        WriteProgram(Path.Combine(Home, "bin", "java"), $"exec {PythonProgram.Path} {script} java {Home} \"$@\"");
+        WriteProgram(Path.Combine(home, "bin", "java"), $"exec {PythonProgram.Path} {script} java {home} \"$@\"");
         if (none)
         {
             return;
         }
 
-        WriteProgram(Path.Combine(Home, "lib", libraryEngine ? "criuhelper" : "criuengine"), $"exec {PythonProgram.Path} {script} engine {Home} \"$@\"");
+        WriteProgram(Path.Combine(home, "lib", libraryEngine ? "criuhelper" : "criuengine"), $"exec {PythonProgram.Path} {script} engine {home} \"$@\"");
         if (libraryEngine)
         {
-            File.WriteAllText(Path.Combine(Home, "lib", "libcriuengine.so"), "");
+            File.WriteAllText(Path.Combine(home, "lib", "libcriuengine.so"), "");
         }
     }
 

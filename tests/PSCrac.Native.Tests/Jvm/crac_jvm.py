@@ -46,10 +46,13 @@ class Jvm:
     def __init__(self, home, options):
         self.home = home
         self.checkpoint_to = None
+        self.environment = dict(os.environ)
         self.properties = {"java.home": home, "java.vm.name": "Stand-in VM", "path.like": "a=b\tc"}
         for option in options:
             if option.startswith("-XX:CRaCCheckpointTo="):
                 self.checkpoint_to = option.split("=", 1)[1]
+            elif option == "-XX:CRaCEngineOptions=keep_running=true":
+                self.environment["CRAC_CRIU_LEAVE_RUNNING"] = ""
             elif option.startswith("-D"):
                 name, _, value = option[2:].partition("=")
                 self.properties[name] = value
@@ -159,7 +162,7 @@ class Jvm:
                 file.truncate(4096)
                 self.perfdata = mmap.mmap(file.fileno(), 4096)
             self.perfdata[0:7] = b"counted"
-        subprocess.run([engine_of(self.home), "checkpoint", self.checkpoint_to], check=True)
+        subprocess.run([engine_of(self.home), "checkpoint", self.checkpoint_to], env=self.environment, check=True)
         wait_set, info = signal_set(WAKE), (ctypes.c_int * 32)()
         while LIBC.sigwaitinfo(wait_set, info) < 0:
             pass

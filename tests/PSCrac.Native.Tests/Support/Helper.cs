@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using PSCrac.Checkpointing;
 using PSCrac.Criu;
+using PSCrac.Starting;
 
 namespace PSCrac.Tests.Support;
 
@@ -78,6 +79,22 @@ internal static class Helper
                     }
 
                     return 0;
+                case ["start", var kind, var image, var condition, .. var command]:
+                    StartResult start = StartOperation.Run(
+                        new StartRequest
+                        {
+                            FilePath = command[0],
+                            Arguments = command[1..],
+                            PidNamespace = Enum.Parse<CracPidNamespace>(kind),
+                            ImagePath = image.Length > 0 ? image : null,
+                            Ready = [new ReadyTest(() => File.Exists(condition), "a file is missing")],
+                        },
+                        new Announcer(),
+                        CancellationToken.None,
+                        static process => Console.WriteLine($"started {process.Id}"));
+                    Console.WriteLine($"handed over {start.Process.Id}");
+                    start.Process.WaitForExit(Timeout.InfiniteTimeSpan);
+                    return 0;
                 case ["count"]:
                     for (int number = 1; ; number++)
                     {
@@ -86,7 +103,7 @@ internal static class Helper
                     }
 
                 default:
-                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | restore IMAGE | count");
+                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | restore IMAGE | start NAMESPACE IMAGE CONDITION COMMAND... | count");
                     return 2;
             }
         }

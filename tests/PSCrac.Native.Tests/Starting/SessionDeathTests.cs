@@ -1,0 +1,113 @@
+using System.Diagnostics;
+using PSCrac.Criu;
+using PSCrac.Procfs;
+using PSCrac.Tests.Support;
+using Xunit;
+
+namespace PSCrac.Tests.Starting;
+
+/// <summary>A session that is killed: what it has not handed over ends with it, and what it has goes on.</summary>
+[Collection(AloneCollection.Name)]
+public sealed class SessionDeathTests : IDisposable
+{
+    // Its child leaves its group and session.
+    private const string Program = "setsid sh -c 'exec sleep 1000' & exec sleep 1000";
+
+    private readonly TemporaryFolder _folder = new();
+    private readonly List<ProcessIdentity> _seen = [];
+    private Process? _helper;
+
+    public void Dispose()
+    {
+        _helper?.Kill();
+        _helper?.WaitForExit();
+        _helper?.Dispose();
+        _seen.ForEach(static identity => ProcessKill.Kill(identity));
+        _folder.Dispose();
+    }
+
+    [CriuTheory]
+    [InlineData("Host")]
+    [InlineData("New")]
+    public void What_was_not_ready_ends_with_its_session(string kind)
+    {
+        int id = StartUntil("started", kind, "", "sh", "-c", Program);
+        Wait.Until(() => Tree(id).Count == 2, () => "it has no child");
+        List<ProcessIdentity> tree = Tree(id);
+
+        KillSession();
+
+        Wait.Until(() => tree.All(static member => !member.IsRunning()), () => "it lives on");
+    }
+
+    [CriuTheory]
+    [InlineData("Host")]
+    [InlineData("New")]
+    public void What_was_handed_over_goes_on_without_its_session(string kind)
+    {
+        File.WriteAllText(_folder.At("condition"), "");
+        int id = StartUntil("handed over", kind, "", "sh", "-c", Program);
+        Wait.Until(() => Tree(id).Count == 2, () => "it has no child");
+        List<ProcessIdentity> tree = Tree(id);
+        int[] guards = Guards();
+
+        KillSession();
+
+        // The guard of what was not handed over would have acted by the time that it has ended.
+        Assert.Empty(guards);
+        Thread.Sleep(200);
+        Assert.All(tree, static member => Assert.True(member.IsRunning()));
+    }
+
+    [CriuTheory]
+    [InlineData("Host")]
+    [InlineData("New")]
+    public void A_session_killed_in_mid_dump_leaves_no_process_and_no_image(string kind)
+    {
+        File.WriteAllText(_folder.At("condition"), "");
+        int id = StartUntil("phase Dumping", kind, _folder.At("image"), "python3", "-c", "import time; big = bytearray(b'x') * (400 << 20); time.sleep(1000)");
+        List<ProcessIdentity> tree = Tree(id);
+
+        KillSession();
+
+        Wait.Until(() => tree.All(static member => !member.IsRunning()), () => $"it lives on: {string.Join(' ', tree.Select(member => File.ReadAllText($"/proc/{member.ProcessId}/stat")))}");
+        Assert.False(Directory.Exists(_folder.At("image")));
+    }
+
+    // Starts a session that starts a program, and gives the program's pid once the session has said a word.
+    private int StartUntil(string word, params string[] arguments)
+    {
+        string[] command = Helper.Command(["start", arguments[0], arguments[1], _folder.At("condition"), .. arguments[2..]]);
+        _helper = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true })!;
+        int id = 0;
+        var said = new List<string>();
+        while (_helper.StandardOutput.ReadLine() is { } line)
+        {
+            said.Add(line);
+            id = line.StartsWith("started", StringComparison.Ordinal) ? int.Parse(line.Split(' ')[1]) : id;
+            _seen.AddRange(id == 0 ? [] : Tree(id));
+            if (line.StartsWith(word, StringComparison.Ordinal))
+            {
+                return id;
+            }
+        }
+
+        throw new InvalidOperationException(string.Join('\n', said));
+    }
+
+    private void KillSession()
+    {
+        CriuProgram.RunProgram("kill", "-KILL", $"{_helper!.Id}");
+        _helper.WaitForExit();
+    }
+
+    private List<ProcessIdentity> Tree(int id)
+    {
+        List<ProcessIdentity> tree = ProcessStatus.TryRead(id) is null ? [] : [.. ProcessTree.Read(id).Members.Select(static member => member.Status.Identity)];
+        _seen.AddRange(tree);
+        return tree;
+    }
+
+    private int[] Guards() =>
+        [.. ProcessTree.Read(_helper!.Id).Members.Where(static member => ProcessCommandLine.Read(member.ProcessId).Arguments is ["pscrac-guard", ..]).Select(static member => member.ProcessId)];
+}
