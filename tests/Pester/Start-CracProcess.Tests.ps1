@@ -16,6 +16,19 @@ Describe 'Start-CracProcess' {
             $listener.LocalEndpoint.Port
             $listener.Stop()
         }
+
+        # The parents of processes that have ended and were not reaped.
+        function Get-ZombieParent {
+            foreach ($directory in [IO.Directory]::EnumerateDirectories('/proc').Where({ [IO.Path]::GetFileName($_) -match '^\d+$' })) {
+                try {
+                    if ([IO.File]::ReadAllText("$directory/stat") -match '\) Z (\d+) ') { [int] $Matches[1] }
+                }
+                catch [IO.IOException] {
+                    # No process, or gone meanwhile.
+                    continue
+                }
+            }
+        }
     }
     AfterAll { Exit-CracTest }
     AfterEach {
@@ -82,12 +95,58 @@ Describe 'Start-CracProcess' {
         (Invoke-WebRequest $uri).StatusCode | Should -Be 200
     }
 
+    It "has a pid namespace of its own, and its image goes there again, twice$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
+        Set-Content -LiteralPath "$folder/answer.py" -Value @'
+import os, signal
+signal.signal(signal.SIGUSR1, lambda *_: print("answer", os.getpid(), flush=True))
+print("ready", flush=True)
+while True:
+    signal.pause()
+'@
+        $process = Start-CracProcess $python "$folder/answer.py" -PidNamespace New -StandardOutputPath "$folder/answers" -ReadyPattern ready -ImageName answering
+        $process.HasExited | Should -BeTrue
+        $process.ImageProcessId | Should -Not -Be $process.Id
+        $copies = 1..2 | ForEach-Object { Restore-CracProcess answering -PidNamespace New -StandardOutputPath "$folder/answers$_" }
+        $copies.ImageProcessId | Select-Object -Unique | Should -Be $process.ImageProcessId
+        foreach ($i in 1, 2) {
+            bash -c "kill -USR1 $($copies[$i - 1].Id)"
+            Wait-Until { (Test-Path -LiteralPath "$folder/answers$i") -and (Get-Content -LiteralPath "$folder/answers$i") -eq "answer $($process.ImageProcessId)" } 'it answers'
+        }
+        $copies | Stop-Process
+        Wait-Until { -not $copies.Where({ (Test-Running $_.Id) -or (Test-Running $_.NamespaceInitId) }) } 'the namespaces end'
+    }
+
+    It 'gives a program that ends in its pid namespace its own exit code' {
+        $process = Start-CracProcess sh '-c', 'exit 3' -PidNamespace New
+        $process.WaitForExit([timespan]::FromSeconds(10)) | Should -BeTrue
+        $process.ExitCode | Should -Be 3
+    }
+
+    It 'takes what it has started with it when its session is killed before it is ready' {
+        $script = "Import-Module '$((Get-Module PSCrac).Path)'; Start-CracProcess sleep 1000 -ReadyScript { Set-Content '$folder/pid' `$_.Id; `$false }"
+        $session = Start-TestProgram "$(Get-PwshPath) -NoProfile -EncodedCommand $([Convert]::ToBase64String([Text.Encoding]::Unicode.GetBytes($script)))"
+        Wait-Until { (Test-Path -LiteralPath "$folder/pid") -and (Get-Content -LiteralPath "$folder/pid") } 'the program is started'
+        $id = [int](Get-Content -LiteralPath "$folder/pid")
+        Test-Running $id | Should -BeTrue
+        Stop-Process -Id $session -Force
+        Wait-Until { -not (Test-Running $id) } 'the program ends'
+    }
+
     It "serves as a container's only process, the first time and the next$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         $log = "$folder/container.log"
         $script = "$folder/container.ps1"
         Set-Content -LiteralPath "$folder/server.py" -Value @'
-import signal, sys, time
+import os, signal, sys, time
+def orphan(*_):
+    if os.fork() == 0:
+        if os.fork() == 0:
+            print("orphan", os.getpid(), flush=True)
+            os._exit(0)
+        os._exit(0)
+    os.wait()
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
+signal.signal(signal.SIGHUP, lambda *_: print("hangup", flush=True))
+signal.signal(signal.SIGUSR1, orphan)
 print("serving", flush=True)
 while True:
     time.sleep(0.05)
@@ -109,6 +168,12 @@ exit `$service.ExitCode
             Wait-Until { (Test-Path -LiteralPath "$folder/container") -and (Get-Item -LiteralPath $log).Length -gt $before + 20 } 'the service runs' -Seconds 60
             $unshare = (Get-Content "/proc/$id/task/$id/children").Trim()
             $shell = (Get-Content "/proc/$unshare/task/$unshare/children").Trim()
+            foreach ($signal in @{ HUP = 'hangup' }, @{ USR1 = 'orphan \d+' }) {
+                bash -c "kill -$($signal.Keys) $shell"
+                Wait-Until { [IO.File]::ReadAllText($log).Substring($before) -match "$($signal.Values)" } "SIG$($signal.Keys) arrives"
+            }
+            # Who is PID 1 reaps the orphan: the namespace has pwsh, the program and the program's guard.
+            Wait-Until { -not ((Get-ZombieParent) -contains $shell) } 'the orphan is reaped'
             bash -c "kill -TERM $shell"
             Wait-Until { (Get-Content -LiteralPath $output -Raw) -match 'exit code' } 'the container ends' -Seconds 30
             $text = Get-Content -LiteralPath $output -Raw

@@ -124,7 +124,7 @@ internal sealed class NamespaceInit : IDisposable
 
         lock (_closing)
         {
-            // Once: the init reads no second one, and a message that it has not read would undo its own last one.
+            // Once: the init reads no second one.
             if (!_reaped && !_kept)
             {
                 _kept = true;
@@ -260,7 +260,11 @@ internal sealed class NamespaceInit : IDisposable
     {
         LibC.Reap(_pidFd, out _, out _);
         Span<byte> message = stackalloc byte[8];
-        bool isTold = LibC.Receive(_control, message) >= 3 && message[0] == (byte)'X';
+        int length = LibC.Receive(_control, message);
+
+        // Where it ended without having read our last message, that is told first (ECONNRESET), and once.
+        length = length < 0 ? LibC.Receive(_control, message) : length;
+        bool isTold = length >= 3 && message[0] == (byte)'X';
         lock (_closing)
         {
             _reaped = true;

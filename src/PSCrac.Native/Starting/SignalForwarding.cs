@@ -9,11 +9,11 @@ namespace PSCrac.Starting;
 /// </summary>
 public sealed class SignalForwarding : IDisposable
 {
-    // SIGINT is PowerShell's own: it is Ctrl+C, and stops the pipeline.
-    private static readonly int[] Signals = [(int)PosixSignal.SIGTERM, (int)PosixSignal.SIGHUP, (int)PosixSignal.SIGQUIT, 10, 12]; // SIGUSR1, SIGUSR2
+    // SIGUSR1 and SIGUSR2 have no names here.
+    private static readonly int[] Signals = [(int)PosixSignal.SIGTERM, (int)PosixSignal.SIGHUP, (int)PosixSignal.SIGQUIT, 10, 12];
     private static readonly Dictionary<PosixSignal, int> Numbers = new()
     {
-        [PosixSignal.SIGHUP] = 1, [PosixSignal.SIGQUIT] = 3, [PosixSignal.SIGTERM] = 15,
+        [PosixSignal.SIGHUP] = 1, [PosixSignal.SIGINT] = 2, [PosixSignal.SIGQUIT] = 3, [PosixSignal.SIGTERM] = 15,
     };
 
     private readonly bool _keepsThisProcess;
@@ -25,11 +25,17 @@ public sealed class SignalForwarding : IDisposable
     public SignalForwarding(bool keepsThisProcess)
     {
         _keepsThisProcess = keepsThisProcess;
-        foreach (int signal in Signals)
+        foreach (int signal in keepsThisProcess ? [.. Signals, (int)PosixSignal.SIGINT] : Signals)
         {
             _registrations.Add(PosixSignalRegistration.Create((PosixSignal)signal, OnSignal));
         }
     }
+
+    /// <summary>
+    /// Whether Ctrl+C (SIGINT) was passed on. PowerShell stops the pipeline for it as well, but it is the program's to end.
+    /// Only heeded where this process waits for the program; else it stops the pipeline and nothing more.
+    /// </summary>
+    public bool WasInterrupted { get; private set; }
 
     /// <summary>Names the program to pass signals on to.</summary>
     /// <param name="process">The program.</param>
@@ -49,6 +55,7 @@ public sealed class SignalForwarding : IDisposable
             return;
         }
 
+        WasInterrupted |= context.Signal == PosixSignal.SIGINT;
         child.Signal(Numbers.TryGetValue(context.Signal, out int number) ? number : (int)context.Signal);
         context.Cancel = _keepsThisProcess;
     }

@@ -12,6 +12,7 @@ public sealed class StartCracProcessCommand : StartingCommand
     private const string NoImageSet = "NoImage";
     private const string ImagePathSet = "ImagePath";
     private const string ImageNameSet = "ImageName";
+    private static readonly TimeSpan InterruptGrace = TimeSpan.FromSeconds(5);
     private SignalForwarding? _signals;
 
     /// <summary>It is ready when a line of its output matches this.</summary>
@@ -164,8 +165,17 @@ public sealed class StartCracProcessCommand : StartingCommand
         }
         catch (OperationCanceledException)
         {
-            process.End();
+            EndInterrupted(process);
             throw new PipelineStoppedException();
+        }
+    }
+
+    // Ctrl+C has reached it already, and may mean something milder to it than being ended does.
+    private void EndInterrupted(CracStartedProcess process)
+    {
+        if (_signals is not { WasInterrupted: true } || !process.WaitForExit(InterruptGrace))
+        {
+            process.End();
         }
     }
 }

@@ -148,4 +148,48 @@ public class StagingTests
 
         subject.AssertUnharmed("file");
     }
+
+    [Fact]
+    public void What_a_killed_session_left_goes_with_the_next_image_beside_it()
+    {
+        using var folder = new TemporaryFolder();
+        string abandoned = Path.Combine(folder.FullPath, $".pscrac-{Guid.NewGuid():N}.partial");
+        string strange = Path.Combine(folder.FullPath, $".pscrac-{Guid.NewGuid():N}.partial");
+        foreach (string each in (string[])[abandoned, strange])
+        {
+            Directory.CreateDirectory(each);
+            File.WriteAllText(Path.Combine(each, "pages-1.img"), "pages");
+        }
+
+        File.WriteAllText(Path.Combine(strange, "letter"), "dear");
+        using ImageStaging alive = ImageStaging.Create(folder.At("one"), force: false);
+        using ImageStaging next = ImageStaging.Create(folder.At("two"), force: false);
+
+        Assert.False(Directory.Exists(abandoned));
+        Assert.Equal(["letter"], Directory.EnumerateFileSystemEntries(strange).Select(Path.GetFileName));
+        Assert.True(Directory.Exists(alive.CurrentPath));
+        Assert.True(Directory.Exists(next.CurrentPath));
+    }
+
+    [CriuFact("python3")]
+    public void An_image_about_to_be_replaced_is_not_taken_for_one_that_was_left()
+    {
+        using Subject subject = Subject.Counting();
+        DateTimeOffset first = subject.Checkpoint(new() { LeaveRunning = true }).Image.Created;
+        var progress = Expect.At(CracPhase.Finishing, () =>
+        {
+            using (ImageStaging other = ImageStaging.Create(subject.Folder.At("other"), force: false))
+            {
+                other.RollBack();
+            }
+
+            throw new CracException(CracReason.SealFailed, "after the commit", "none");
+        });
+
+        Expect.Failure(CracReason.SealFailed, () => Checkpoint.Run(
+            new CheckpointRequest { ProcessId = subject.ProcessId, ImagePath = subject.ImagePath, Force = true }, progress));
+
+        Assert.Equal(first, CracImage.Open(subject.ImagePath).Created);
+        subject.AssertUnharmed("image");
+    }
 }

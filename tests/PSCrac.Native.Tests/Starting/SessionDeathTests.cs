@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using PSCrac.Checkpointing;
 using PSCrac.Criu;
 using PSCrac.Procfs;
 using PSCrac.Tests.Support;
@@ -64,14 +65,24 @@ public sealed class SessionDeathTests : IDisposable
     [InlineData("New")]
     public void A_session_killed_in_mid_dump_leaves_no_process_and_no_image(string kind)
     {
-        File.WriteAllText(_folder.At("condition"), "");
-        int id = StartUntil("phase Dumping", kind, _folder.At("image"), "python3", "-c", "import time; big = bytearray(b'x') * (400 << 20); time.sleep(1000)");
+        const string Big = "import sys, time; big = bytearray(b'x') * (400 << 20); open(sys.argv[1], 'w').close(); time.sleep(1000)";
+        int id = StartUntil("phase Dumping", kind, _folder.At("image"), "python3", "-c", Big, _folder.At("condition"));
         List<ProcessIdentity> tree = Tree(id);
 
         KillSession();
 
         Wait.Until(() => tree.All(static member => !member.IsRunning()), () => $"it lives on: {string.Join(' ', tree.Select(member => File.ReadAllText($"/proc/{member.ProcessId}/stat")))}");
         Assert.False(Directory.Exists(_folder.At("image")));
+
+        // What it had written so far goes with the next one.
+        Wait.Until(
+            () =>
+            {
+                using ImageStaging next = ImageStaging.Create(_folder.At("image"), force: false);
+                next.RollBack();
+                return _folder.Names() is ["condition"];
+            },
+            () => string.Join(' ', _folder.Names()));
     }
 
     // Starts a session that starts a program, and gives the program's pid once the session has said a word.

@@ -1,3 +1,4 @@
+using PSCrac.Procfs;
 using PSCrac.Starting;
 using PSCrac.Tests.Jvm;
 using PSCrac.Tests.Support;
@@ -80,6 +81,9 @@ public sealed class StartedJvmTests : IDisposable
         Assert.False(first.Process.HasExited);
         Assert.Equal("jvm", first.Process.Image!.Manifest!.Engine);
         first.Process.End();
+
+        // The engine that the JVM started is of its session, whose number is as taken as a pid.
+        Wait.Until(() => !IsSession(first.Process.Id), () => "something of its session is left");
         int lines = File.ReadAllLines(OutputPath).Length;
 
         StartResult second = Start(request);
@@ -98,6 +102,8 @@ public sealed class StartedJvmTests : IDisposable
         Assert.NotEmpty(e.Findings);
         Assert.False(Directory.Exists(ImagePath));
     }
+
+    private static bool IsSession(int id) => (ProcessDirectory.ReadProcessIds() ?? []).Any(process => ProcessStatus.TryRead(process)?.SessionId == id);
 
     private StartRequest Java(string modes, params string[] arguments)
     {
