@@ -123,9 +123,9 @@ while True:
     }
 
     It 'takes what it has started with it when its session is killed before it is ready' {
-        $script = "Import-Module '$((Get-Module PSCrac).Path)'; Start-CracProcess sleep 1000 -ReadyScript { Set-Content '$folder/pid' `$_.Id; `$false }"
+        $script = "Import-Module '$((Get-Module PSCrac).Path)'; Start-CracProcess sleep 1000 -ReadyScript { if (-not (Test-Path '$folder/pid')) { Set-Content '$folder/new' `$_.Id; Move-Item '$folder/new' '$folder/pid' }; `$false }"
         $session = Start-TestProgram "$(Get-PwshPath) -NoProfile -EncodedCommand $([Convert]::ToBase64String([Text.Encoding]::Unicode.GetBytes($script)))"
-        Wait-Until { (Test-Path -LiteralPath "$folder/pid") -and (Get-Content -LiteralPath "$folder/pid") } 'the program is started'
+        Wait-Until { Test-Path -LiteralPath "$folder/pid" } 'the program is started'
         $id = [int](Get-Content -LiteralPath "$folder/pid")
         Test-Running $id | Should -BeTrue
         Stop-Process -Id $session -Force
