@@ -7,11 +7,12 @@ Small web services, started and restored: how long until the first answer.
 
 .DESCRIPTION
 For each service a round is: a cold start until the first answer with status 200, some requests more, a checkpoint, and
-four restores of its image, each until the first 200: by Restore-CracProcess and by plain criu as its manual shows it,
-each with and without criu's feature cache. All figures are milliseconds, medians of the rounds. A cold start counts from
-the start of the program; a checkpoint and a restore are the whole cmdlet within this session, and for plain criu from its
-start, timed by a shell around it that then asks the service itself. A first round, with cold files and code, is not
-counted.
+restores of its image, each until the first 200: by Restore-CracProcess and by plain criu as its manual shows it, each
+with and without criu's feature cache, and by Restore-CracProcess -LazyPages with it. Every other round has them in the
+opposite order, since the first restore of an image finds less of it in the processor's caches. All figures are
+milliseconds, medians of the rounds. A cold start counts from the start of the program; a checkpoint and a restore are the
+whole cmdlet within this session, and for plain criu from its start, timed by a shell around it that then asks the service
+itself. A first round, with cold files and code, is not counted.
 
 Everything listens on the loopback address alone, and only what was started here is ended. A service whose parts are not
 installed is left out, and the last lines say what it needs.
@@ -41,6 +42,7 @@ $folder = Join-Path ([IO.Path]::GetTempPath()) "pscrac-startup-$PID"
 $env:PSCRAC_LOG_ROOT = Join-Path $folder 'logs'
 $environmentRows = Test-CracEnvironment
 $criu = ($environmentRows | Where-Object Name -EQ criu).Detail -replace '^\S+ at (.*) \(from .*\)$', '$1'
+$canBeLazy = ($environmentRows | Where-Object Name -EQ 'uffd-noncoop').IsAvailable
 $cacheIsKept = ($environmentRows | Where-Object Name -EQ 'feature cache').Detail -like '/run is a tmpfs*'
 
 # Runs plain criu and then asks the service, with nothing of PowerShell's in the time: prints microseconds.
@@ -117,7 +119,7 @@ function Set-Cache([bool] $IsThere) {
     if ($IsThere) { $null = Initialize-CracEnvironment } else { $null = [PSCrac.Criu.CriuFeatureCache]::Remove() }
 }
 
-function Measure-Round([string[]] $Program, [int] $Port, [string] $Image) {
+function Measure-Round([string[]] $Program, [int] $Port, [string] $Image, [int] $Round) {
     $uri = "http://127.0.0.1:$Port/hello/bench"
     $sample = @{}
     $process = Start-CracProcess $Program[0] -ArgumentList (@($Program | Select-Object -Skip 1) + $Port) -ReadyUri $uri -WarmUp {
@@ -131,13 +133,17 @@ function Measure-Round([string[]] $Program, [int] $Port, [string] $Image) {
         if (-not $process.HasExited) { $process.End() }
     }
     $id = $process.Id
-    foreach ($cached in $false, $true) {
-        Set-Cache $cached
-        $suffix = $cached ? ' cached' : ''
-        $sample["plain$suffix"] = & bash -c $plainRestore bash $criu $Image $Port | ForEach-Object { [long]$_ / 1000 }
-        if ($null -eq $sample["plain$suffix"]) { throw "criu restore failed; its log is $Image/restore.log" }
-        Stop-Restored $id
-        $sample["restore$suffix"] = Measure-Wall { Restore-CracProcess -LiteralPath $Image -ReadyUri $uri }
+    $ways = 'plain', 'restore', 'plain cached', 'restore cached', 'lazy cached'
+    if ($Round % 2) { [array]::Reverse($ways) }
+    foreach ($way in $ways) {
+        if ($way -eq 'lazy cached' -and -not $canBeLazy) { continue }
+        Set-Cache $way.EndsWith('cached')
+        $sample[$way] = switch ($way.Split(' ')[0]) {
+            plain { & bash -c $plainRestore bash $criu $Image $Port | ForEach-Object { [long]$_ / 1000 } }
+            restore { Measure-Wall { Restore-CracProcess -LiteralPath $Image -ReadyUri $uri } }
+            lazy { Measure-Wall { Restore-CracProcess -LiteralPath $Image -ReadyUri $uri -LazyPages } }
+        }
+        if ($null -eq $sample[$way]) { throw "criu restore failed; its log is $Image/restore.log" }
         Stop-Restored $id
     }
     $sample.image = (Get-CracImage -LiteralPath $Image).Size / 1MB
@@ -169,7 +175,7 @@ try {
         $samples = @(foreach ($round in 0..$Count) {
             Write-Progress -Activity "Starting and restoring: $name" -Status "Round $round of $Count" -PercentComplete (100 * $round / ($Count + 1))
             $image = Join-Path $folder "$name$round"
-            $sample = Measure-Round $program $port $image
+            $sample = Measure-Round $program $port $image $round
             Remove-Item -LiteralPath $image -Recurse -Force
             if ($round -gt 0) { $sample }
         })
@@ -181,6 +187,7 @@ try {
             Checkpoint      = [int]$median.checkpoint
             Restore         = [Math]::Round($median['restore cached'], 1)
             'No cache'      = [Math]::Round($median.restore, 1)
+            Lazy            = $canBeLazy ? [Math]::Round($median['lazy cached'], 1) : $null
             'criu'          = [Math]::Round($median.plain, 1)
             'criu + cache'  = [Math]::Round($median['plain cached'], 1)
             'Cold/Restore'  = [Math]::Round($median.cold / $median['restore cached'], 1)
@@ -203,7 +210,7 @@ try {
             foreach ($row in $rows) { "| $($row.PSObject.Properties.Value -join ' | ') |" }
             ''
             "Milliseconds until the first answer with status 200, medians of $Count rounds in turn. $machine. Cold: the program started;"
-            'Restore: `Restore-CracProcess` with criu''s feature cache; No cache: without it; criu: plain `criu restore -d` of the same image.'
+            'Restore: `Restore-CracProcess` with criu''s feature cache; No cache: without it; Lazy: with the cache and `-LazyPages`; criu: plain `criu restore -d` of the same image.'
             foreach ($line in $missing) { "Left out: $line." }
         ) | Set-Content -LiteralPath $MarkdownPath
     }
