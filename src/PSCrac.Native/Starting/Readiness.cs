@@ -97,7 +97,7 @@ public static class Readiness
             TimeSpan pause = isMet ? TimeSpan.Zero : PauseAfter(elapsed);
             if (process.WaitForExit(pause, cancellation))
             {
-                throw Ended(process);
+                throw Ended(process, "before it was ready");
             }
 
             if (isMet)
@@ -121,14 +121,17 @@ public static class Readiness
 
     private static TimeSpan Positive(TimeSpan time) => time > ShortestPause ? time : ShortestPause;
 
-    private static CracException Ended(IReadySubject process)
+    /// <summary>What to say about a program that has ended although it was to run on.</summary>
+    /// <param name="process">The program.</param>
+    /// <param name="when">The end of a sentence that begins with "ended".</param>
+    internal static CracException Ended(IReadySubject process, string when)
     {
         string how = process.ExitSignal is { } signal ? $"was ended by signal {signal}"
             : process.ExitCode is { } code ? $"ended with exit code {code}"
             : "ended";
         return new CracException(
             CracReason.ProgramEnded,
-            $"The program {how} before it was ready: {process.Command}",
+            $"The program {how} {when}: {process.Command}",
             process.Advice ?? "Its output tells why.")
         {
             ProcessId = process.Id, ExitCode = process.ExitCode, OutputLines = LastLines(process),

@@ -208,6 +208,11 @@ public sealed class StartOperation
                 process.WaitForExit(ChildProcess.EndGrace, CancellationToken.None);
             }
         }
+        catch (CracException e) when (e.Reason is CracReason.ProcessNotFound or CracReason.ProcessGone
+            && process.WaitForExit(ChildProcess.EndGrace, CancellationToken.None))
+        {
+            throw Readiness.Ended(process, "before its checkpoint");
+        }
         catch (CracException e) when (_request.OrRestore && !process.HasExited)
         {
             // What is asked for is a program that runs; that it starts quickly the next time comes second.

@@ -97,6 +97,19 @@ public sealed class StartedImageTests : IDisposable
     }
 
     [CriuFact("python3")]
+    public void SaysWhyThereIsNothingToCheckpointWhenItEndsDuringTheWarmUp()
+    {
+        CracException e = Assert.Throws<CracException>(() => Start(Counter() with
+        {
+            WarmUp = static started => CriuProgram.RunProgram("kill", "-KILL", $"{started.Id}"),
+        }));
+        Assert.Equal((CracReason.ProgramEnded, 137), (e.Reason, e.ExitCode));
+        Assert.Contains("before its checkpoint", e.Message);
+        Assert.Contains("3", e.OutputLines);
+        Assert.Equal(["out"], _folder.Names());
+    }
+
+    [CriuFact("python3")]
     public void IsMeasuredBothWays()
     {
         int port = FreePort.Next();
