@@ -34,6 +34,8 @@ Describe "Compare-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         $file.Before | Should -BeNullOrEmpty
         ($differences | Where-Object { $_.Kind -eq 'MemoryArea' -and $_.ProcessId -eq $id } | Measure-Object Bytes -Sum).Sum | Should -BeGreaterThan 3000000
         ($differences | Where-Object { $_.Kind -eq 'Pages' -and $_.ProcessId -eq $id }).Bytes | Should -BeGreaterThan 4096
+        $differences[-1].Kind | Should -Be 'AllPages'
+        $differences[-1].Bytes | Should -Be ($differences | Where-Object Kind -EQ Pages | Measure-Object Bytes -Sum).Sum
     }
 
     It 'tells the other way round what went' {
@@ -76,7 +78,7 @@ Describe "Compare-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
 
     It 'shows as a table of 80 columns' {
         $lines = (Compare-CracImage $before $after | Out-String -Width 80).Trim().Split("`n")
-        $lines[0] | Should -Match '^Kind +Change +Pid Subject +Before, after, bytes'
+        $lines[0] | Should -Match '^Kind +Change +Pid Subject +Bytes, before, after'
         ($lines | Measure-Object -Property Length -Maximum).Maximum | Should -BeLessOrEqual 80
     }
 }

@@ -41,31 +41,56 @@ internal sealed class UnpackedContent(Func<Stream> open)
 
     private Block Load(long number)
     {
-        Block? oldest = null;
-        foreach (Block each in _blocks)
+        if (Find(number) is { } known)
         {
-            if (each.Number == number)
-            {
-                each.Used = ++_clock;
-                return each;
-            }
-
-            oldest = oldest is null || each.Used < oldest.Used ? each : oldest;
+            known.Used = ++_clock;
+            return known;
         }
 
         Place place = PlaceBefore(number * BlockSize);
-        Block block = _blocks.Count < MostBlocks ? new Block() : oldest!;
-
-        // Until it is filled it is nobody's: reading may throw.
-        block.Number = -1;
         try
         {
-            block.Length = place.Fill(number * BlockSize, block.Bytes);
+            // What is passed over is kept while there is room: a small archive is unpacked once, in whatever order it is read.
+            for (long passed = place.Position / BlockSize; passed < number && _blocks.Count < MostBlocks; passed++)
+            {
+                if (Find(passed) is null && Fill(place, passed, new Block()) is { Length: < BlockSize } last)
+                {
+                    return new Block { Length = 0, Number = last.Number + 1 };
+                }
+            }
+
+            return Fill(place, number, _blocks.Count < MostBlocks ? new Block() : _blocks.MinBy(static block => block.Used)!);
         }
         catch
         {
             Close(place);
             throw;
+        }
+    }
+
+    private Block? Find(long number)
+    {
+        foreach (Block each in _blocks)
+        {
+            if (each.Number == number)
+            {
+                return each;
+            }
+        }
+
+        return null;
+    }
+
+    private Block Fill(Place place, long number, Block block)
+    {
+        // Until it is filled it is nobody's: reading may throw.
+        block.Number = -1;
+        block.Length = place.Fill(number * BlockSize, block.Bytes);
+        block.Number = number;
+        block.Used = ++_clock;
+        if (!_blocks.Contains(block))
+        {
+            _blocks.Add(block);
         }
 
         if (block.Length < BlockSize)
@@ -73,13 +98,6 @@ internal sealed class UnpackedContent(Func<Stream> open)
             Close(place);
         }
 
-        if (_blocks.Count < MostBlocks)
-        {
-            _blocks.Add(block);
-        }
-
-        block.Number = number;
-        block.Used = ++_clock;
         return block;
     }
 
