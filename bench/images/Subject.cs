@@ -54,6 +54,22 @@ internal static class Subject
         return (process.ExitCode, clock.Elapsed);
     }
 
+    /// <summary>The staged module; null where it, or a pwsh to load it, is missing.</summary>
+    internal static string? FindModule()
+    {
+        bool hasShell = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, "pwsh")));
+        for (string? folder = AppContext.BaseDirectory; hasShell && folder is not null; folder = Path.GetDirectoryName(folder))
+        {
+            string module = Path.Combine(folder, "out", "PSCrac", "PSCrac.psd1");
+            if (File.Exists(module))
+            {
+                return module;
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>Finds a program in the checkout's .tools, else leaves it to the PATH.</summary>
     internal static string Find(string program)
     {

@@ -41,6 +41,15 @@ function Find-Program([string] $Name) {
 
 <#
 .SYNOPSIS
+The path of crit: the checkout's own, else the system's; nothing where there is none.
+#>
+function Find-Crit {
+    $own = Join-Path $script:root '.tools/crit/bin/crit'
+    (Test-Path -LiteralPath $own) ? $own : (Find-Program crit)
+}
+
+<#
+.SYNOPSIS
 Gives a test file the staged module, a folder, and an image root and a log root inside it. Returns the folder.
 #>
 function Enter-CracTest {

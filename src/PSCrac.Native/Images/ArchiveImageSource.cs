@@ -14,7 +14,7 @@ internal enum ArchiveCompression
 /// <summary>
 /// An image inside a checkpoint archive, as Podman, CRI-O and the kubelet write it, or a plain tar of an image. Nothing is
 /// unpacked to disk. Of a plain tar, files are read where they lie. Of a compressed one, small files are kept in memory,
-/// and pages are unpacked anew, from the beginning of the archive, whenever they are read from.
+/// and pages are unpacked as they are read.
 /// </summary>
 internal sealed class ArchiveImageSource : ImageSource
 {
@@ -26,6 +26,7 @@ internal sealed class ArchiveImageSource : ImageSource
     private readonly Dictionary<string, TarMember> _members = new(StringComparer.Ordinal);
     private readonly Dictionary<string, byte[]> _kept = new(StringComparer.Ordinal);
     private readonly DateTimeOffset _written;
+    private readonly UnpackedContent _unpacked;
     private string _prefix = "";
     private ImageFileInfo[]? _files;
 
@@ -34,6 +35,7 @@ internal sealed class ArchiveImageSource : ImageSource
     {
         _written = File.GetLastWriteTimeUtc(path);
         _compression = Detect();
+        _unpacked = new UnpackedContent(OpenContent);
         Index();
         foreach (string name in _members.Keys)
         {
@@ -45,6 +47,9 @@ internal sealed class ArchiveImageSource : ImageSource
     }
 
     internal override ImageSource? Parent => null;
+
+    /// <summary>The content of a compressed archive.</summary>
+    internal UnpackedContent Unpacked => _unpacked;
 
     internal override IReadOnlyList<ImageFileInfo> Files => _files ??= List();
 
@@ -167,13 +172,10 @@ internal sealed class ArchiveImageSource : ImageSource
     }
 }
 
-/// <summary>A file of a compressed archive that is too long to keep: read forward, and from the beginning again to go back.</summary>
+/// <summary>A file of a compressed archive that is too long to keep, or pages.</summary>
 internal sealed class CompressedImageFile(ArchiveImageSource archive, string name, TarMember member)
     : ImageFile(archive.Path, name, member.Length)
 {
-    private Stream? _content;
-    private long _position;
-
     internal override int ReadAt(long offset, Span<byte> buffer)
     {
         if (offset < 0 || offset >= Length)
@@ -181,31 +183,9 @@ internal sealed class CompressedImageFile(ArchiveImageSource archive, string nam
             return 0;
         }
 
-        long wanted = member.Offset + offset;
-        if (_content is null || wanted < _position)
-        {
-            _content?.Dispose();
-            _content = archive.OpenContent();
-            _position = 0;
-        }
-
         try
         {
-            Span<byte> scrap = stackalloc byte[4096];
-            while (_position < wanted)
-            {
-                int skipped = _content.Read(scrap[..(int)Math.Min(scrap.Length, wanted - _position)]);
-                if (skipped == 0)
-                {
-                    return 0;
-                }
-
-                _position += skipped;
-            }
-
-            int read = _content.Read(buffer[..(int)Math.Min(buffer.Length, Length - offset)]);
-            _position += read;
-            return read;
+            return archive.Unpacked.ReadAt(member.Offset + offset, buffer[..(int)Math.Min(buffer.Length, Length - offset)]);
         }
         catch (Exception e) when (e is InvalidDataException or IOException)
         {
@@ -213,6 +193,4 @@ internal sealed class CompressedImageFile(ArchiveImageSource archive, string nam
             return 0;
         }
     }
-
-    public override void Dispose() => _content?.Dispose();
 }

@@ -80,6 +80,15 @@ public sealed partial class CracImage
         return null;
     }
 
+    /// <summary>Finds a process that must be there.</summary>
+    /// <param name="processId">Its id; null for the root's.</param>
+    /// <exception cref="CracException">The image has none of that id (ProcessNotFound).</exception>
+    public CracImageProcess GetProcess(int? processId)
+    {
+        int id = processId ?? RootProcessId;
+        return FindProcess(id) ?? throw ImageFault.NoProcess(this, id);
+    }
+
     private T[] Collect<T>(Func<CracImageProcess, IReadOnlyList<T>> of)
     {
         var all = new List<T>();

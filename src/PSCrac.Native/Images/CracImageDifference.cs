@@ -17,6 +17,9 @@ public enum CracDifferenceKind
 
     /// <summary>The content of a process's memory.</summary>
     Pages,
+
+    /// <summary>The content of all processes' memory: the sum of the others.</summary>
+    AllPages,
 }
 
 /// <summary>How it differs.</summary>
@@ -35,7 +38,7 @@ public enum CracChange
 /// <summary>One difference between two images.</summary>
 /// <param name="Kind">What differs.</param>
 /// <param name="Change">How.</param>
-/// <param name="ProcessId">The process; for a process that came or went, itself.</param>
+/// <param name="ProcessId">The process; for a process that came or went, itself; 0 for all processes together.</param>
 /// <param name="Subject">What it is, in words: a command, a descriptor and its path, an area.</param>
 /// <param name="Before">What the first image says; null where it has nothing.</param>
 /// <param name="After">What the second image says; null where it has nothing.</param>

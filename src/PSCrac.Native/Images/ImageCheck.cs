@@ -230,12 +230,17 @@ public sealed class ImageCheck
         var used = new HashSet<string>(StringComparer.Ordinal);
         foreach ((string name, _) in _files)
         {
-            if (!name.StartsWith("pagemap-", StringComparison.Ordinal) || PageMap.Read(_image.Source, name) is not { } map)
+            if (!name.StartsWith("pagemap-", StringComparison.Ordinal) || !name.EndsWith(".img", StringComparison.Ordinal) || PageMap.Read(_image.Source, name) is not { } map)
             {
                 continue;
             }
 
             used.Add(map.PagesFile);
+            if (IsLeftOver(name))
+            {
+                continue;
+            }
+
             long length = _files.GetValueOrDefault(map.PagesFile, -1);
             if (length < 0 && map.PresentPages > 0)
             {
@@ -262,6 +267,10 @@ public sealed class ImageCheck
             }
         }
     }
+
+    // podman checkpoints a container again into the same folder, and leaves what it wrote of processes that have ended since.
+    private bool IsLeftOver(string pagemap) =>
+        int.TryParse(pagemap.AsSpan("pagemap-".Length, pagemap.Length - "pagemap-.img".Length), out int processId) && _image.FindProcess(processId) is null;
 
     /// <summary>Whether the checkpoint was told to drop connections (criu's option tcp-close).</summary>
     private bool ClosesConnections()

@@ -16,7 +16,7 @@ public static class ImageComparison
     /// <param name="after">The second.</param>
     /// <param name="withPages">Whether to compare memory's content too, which reads all pages of both.</param>
     /// <param name="cancellation">Ends the comparison.</param>
-    /// <returns>The differences, as they are found: processes first, then the others, a process after the other.</returns>
+    /// <returns>The differences, as they are found: processes first, then the others, a process after the other, at last what changed of all memory.</returns>
     /// <exception cref="CracException">One of the images is damaged.</exception>
     public static IEnumerable<CracImageDifference> Compare(
         CracImage before, CracImage after, bool withPages = true, CancellationToken cancellation = default)
@@ -48,6 +48,7 @@ public static class ImageComparison
             }
         }
 
+        (long allChanged, long allSame) = (0, 0);
         foreach ((CracImageProcess old, CracImageProcess now) in common)
         {
             foreach (CracImageDifference difference in CompareDescriptors(old, now))
@@ -60,12 +61,25 @@ public static class ImageComparison
                 yield return difference;
             }
 
-            if (withPages && ComparePages(old, now, cancellation) is { } pages)
+            if (withPages)
             {
-                yield return pages;
+                (long changed, long unchanged) = ComparePages(old, now, cancellation);
+                (allChanged, allSame) = (allChanged + changed, allSame + unchanged);
+                if (changed > 0)
+                {
+                    yield return Pages(CracDifferenceKind.Pages, now.ProcessId, now.Command, changed, unchanged);
+                }
             }
         }
+
+        if (allChanged > 0)
+        {
+            yield return Pages(CracDifferenceKind.AllPages, 0, "all processes", allChanged, allSame);
+        }
     }
+
+    private static CracImageDifference Pages(CracDifferenceKind kind, int processId, string subject, long changed, long same) =>
+        new(kind, CracChange.Changed, processId, subject, $"{same} pages the same", $"{changed} pages changed", changed * PageSize);
 
     private static IEnumerable<CracImageDifference> CompareDescriptors(CracImageProcess before, CracImageProcess after)
     {
@@ -127,26 +141,29 @@ public static class ImageComparison
         {
             if (!old.Remove(area.Start, out CracImageMemoryArea? same))
             {
-                yield return new(CracDifferenceKind.MemoryArea, CracChange.Added, after.ProcessId, $"0x{area.Start:x}", null, area.ToString(), area.Size);
+                yield return new(CracDifferenceKind.MemoryArea, CracChange.Added, after.ProcessId, Subject(area), null, area.ToString(), area.Size);
             }
             else if (same.ToString() is var was && was != area.ToString())
             {
-                yield return new(CracDifferenceKind.MemoryArea, CracChange.Changed, after.ProcessId, $"0x{area.Start:x}", was, area.ToString(), area.Size - same.Size);
+                yield return new(CracDifferenceKind.MemoryArea, CracChange.Changed, after.ProcessId, Subject(area), was, area.ToString(), area.Size - same.Size);
             }
         }
 
         foreach (CracImageMemoryArea gone in old.Values)
         {
-            yield return new(CracDifferenceKind.MemoryArea, CracChange.Removed, before.ProcessId, $"0x{gone.Start:x}", gone.ToString(), null, -gone.Size);
+            yield return new(CracDifferenceKind.MemoryArea, CracChange.Removed, before.ProcessId, Subject(gone), gone.ToString(), null, -gone.Size);
         }
     }
 
-    /// <summary>Counts the pages that differ in the areas both images have; null where none does.</summary>
-    private static CracImageDifference? ComparePages(CracImageProcess before, CracImageProcess after, CancellationToken cancellation)
+    // Of files many areas are mapped; the heap and the stack are known by their names.
+    private static string Subject(CracImageMemoryArea area) => area.Path is ['[', ..] path ? path : $"0x{area.Start:x}";
+
+    /// <summary>Counts the pages of the second image that the first has not, or with other bytes.</summary>
+    private static (long Changed, long Same) ComparePages(CracImageProcess before, CracImageProcess after, CancellationToken cancellation)
     {
         if (before.AddressedMemory is not { } old || after.AddressedMemory is not { } now)
         {
-            return null;
+            return default;
         }
 
         long changed = 0;
@@ -175,11 +192,7 @@ public static class ImageComparison
             ArrayPool<byte>.Shared.Return(right);
         }
 
-        return changed == 0
-            ? null
-            : new(
-                CracDifferenceKind.Pages, CracChange.Changed, after.ProcessId, after.Command,
-                $"{same} pages the same", $"{changed} pages changed", changed * PageSize);
+        return (changed, same);
     }
 
     private static void Count(

@@ -45,12 +45,15 @@ public sealed class ImageContentReader
     /// empty for everything.
     /// </param>
     /// <returns>The entries, read as they are enumerated, in the order of the files' names.</returns>
-    /// <exception cref="CracException">A file is damaged; what came before it has been given.</exception>
+    /// <exception cref="CracException">
+    /// A file is damaged, or, once all others have been given, the image has no file of a name (FileMissing), or a type is none (OptionRefused).
+    /// </exception>
     public IEnumerable<CracImageEntry> Read(params IReadOnlyList<string> types)
     {
+        var met = new bool[types.Count];
         foreach (ImageFileInfo info in _source.Files)
         {
-            if (!ImageFileKind.IsImageFile(info.Name) || (types.Count > 0 && !Matches(info, types)))
+            if (!ImageFileKind.IsImageFile(info.Name) || (types.Count > 0 && !Matches(info, types, met)))
             {
                 continue;
             }
@@ -60,6 +63,8 @@ public sealed class ImageContentReader
                 yield return entry;
             }
         }
+
+        RequireSense(types, met);
     }
 
     /// <summary>Decodes one file.</summary>
@@ -119,25 +124,57 @@ public sealed class ImageContentReader
         return new CracImageEntry(_source, file.Name, 0, type, 0, 0, value, 0, file.Length);
     }
 
-    private bool Matches(ImageFileInfo info, IReadOnlyList<string> types)
+    private bool Matches(ImageFileInfo info, IReadOnlyList<string> types, bool[] met)
     {
         string? type = null;
-        foreach (string wanted in types)
+        bool matches = false;
+        for (int i = 0; i < types.Count; i++)
         {
-            if (wanted.Contains('.') || wanted.Contains('*') || wanted.Contains('?'))
+            string wanted = types[i];
+            if (IsFileName(wanted)
+                ? System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(wanted, info.Name, ignoreCase: false)
+                : SameType(wanted, type ??= TypeOf(info)) || (type == UnknownType && SameType(wanted, Stem(info.Name))))
             {
-                if (System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(wanted, info.Name, ignoreCase: false))
-                {
-                    return true;
-                }
-            }
-            else if (SameType(wanted, type ??= TypeOf(info)) || (type == UnknownType && SameType(wanted, Stem(info.Name))))
-            {
-                return true;
+                matches = met[i] = true;
             }
         }
 
-        return false;
+        return matches;
+    }
+
+    private static bool IsFileName(string wanted) => wanted.AsSpan().ContainsAny('.', '*', '?') || ImageFileKind.IsImageFile(wanted);
+
+    /// <summary>A type that the image has no file of is fine; a word that is no type, or one file's name that is not there, is a mistake.</summary>
+    private void RequireSense(IReadOnlyList<string> types, bool[] met)
+    {
+        for (int i = 0; i < met.Length; i++)
+        {
+            string wanted = types[i];
+            if (met[i] || wanted.AsSpan().ContainsAny('*', '?'))
+            {
+                continue;
+            }
+
+            if (IsFileName(wanted))
+            {
+                throw new CracException(
+                    CracReason.FileMissing, $"The image {_source.Path} has no file {wanted}.", "Name one that it has, or use wildcards: core-*.")
+                {
+                    ImagePath = _source.Path, FileName = wanted,
+                };
+            }
+
+            if (!SameType(wanted, UnknownType) && !TypeNames.Any(type => SameType(wanted, type)))
+            {
+                throw new CracException(
+                    CracReason.OptionRefused,
+                    $"'{wanted}' is no type of image file.",
+                    "Types are core, mm, files, pagemap and the like: Tab completes them after -Type. A file is named with its extension, or with wildcards.")
+                {
+                    ImagePath = _source.Path,
+                };
+            }
+        }
     }
 
     private static bool SameType(string wanted, ReadOnlySpan<char> type)

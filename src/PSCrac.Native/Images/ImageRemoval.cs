@@ -46,11 +46,21 @@ public static class ImageRemoval
     /// <param name="force">Whether it is removed although other images build on it.</param>
     /// <returns>What else is in the directory and was left there; empty where the directory is gone.</returns>
     /// <exception cref="CracException">
-    /// Other images build on it (<see cref="CracReason.ImageInUse"/>), or a file could not be removed (<see cref="CracReason.PermissionDenied"/>).
+    /// Other images build on it (<see cref="CracReason.ImageInUse"/>), a file could not be removed (<see cref="CracReason.PermissionDenied"/>),
+    /// or the image is in an archive, which may hold anything else (<see cref="CracReason.NotAnImage"/>).
     /// </exception>
     public static IReadOnlyList<string> Remove(CracImage image, bool force)
     {
         ArgumentNullException.ThrowIfNull(image);
+        if (image.IsArchive)
+        {
+            throw new CracException(
+                CracReason.NotAnImage, $"{image.Path} is an archive with an image in it, and may hold more than that.", "Remove the file with Remove-Item.")
+            {
+                ImagePath = image.Path,
+            };
+        }
+
         IReadOnlyList<string> children = FindChildren(image);
         if (children.Count > 0 && !force)
         {

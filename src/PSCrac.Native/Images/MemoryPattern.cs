@@ -96,17 +96,28 @@ public sealed class MemoryPattern
 
     private (int Start, int Length) FindExpression(ReadOnlySpan<char> characters, int from, int limit)
     {
-        foreach (ValueMatch match in _expression!.EnumerateMatches(characters, from))
+        try
         {
-            if (match.Index >= limit)
+            foreach (ValueMatch match in _expression!.EnumerateMatches(characters, from))
             {
-                break;
-            }
+                if (match.Index >= limit)
+                {
+                    break;
+                }
 
-            if (match.Length > 0)
-            {
-                return (match.Index, Math.Min(match.Length, LongestExpressionMatch));
+                if (match.Length > 0)
+                {
+                    return (match.Index, Math.Min(match.Length, LongestExpressionMatch));
+                }
             }
+        }
+        catch (RegexMatchTimeoutException e)
+        {
+            throw new CracException(
+                CracReason.TimedOut,
+                $"The expression {_expression} backtracks too long in this memory: more than {e.MatchTimeout.TotalSeconds} s at a stretch.",
+                "Write it without repeats inside repeats, or begin it with what is rare; or search for a text first.",
+                e);
         }
 
         return (-1, 0);

@@ -8,7 +8,7 @@ namespace PSCrac.Images;
 /// processor's cache. What a match means, a process and an address, is worked out only where there is one.
 /// Pages that are all zero, pages left with the process (lazy pages) and mapped files are not searched: their bytes are not in the image.
 /// </summary>
-public sealed class MemorySearch
+public sealed partial class MemorySearch
 {
     private const int WindowSize = 512 << 10;
     private readonly CracImage _image;
@@ -36,65 +36,48 @@ public sealed class MemorySearch
 
     /// <summary>
     /// Searches. Matches of a process come in the order of their addresses, private memory first; a match in shared memory
-    /// comes once for each process and area that maps it. Matches do not overlap.
+    /// comes once for each process and area that maps it, or, where none does, for each process that has it open. Matches do not overlap.
     /// </summary>
     /// <param name="cancellation">Ends the search between two windows.</param>
-    /// <exception cref="CracException">A pages file is missing or cut short, or a pagemap is damaged.</exception>
+    /// <exception cref="CracException">A pages file is missing or cut short, a pagemap is damaged, or the image has no process of an id (ProcessNotFound).</exception>
     /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
     public IEnumerable<CracMemoryMatch> Run(CancellationToken cancellation = default)
     {
-        var segments = new SortedDictionary<ulong, List<(CracImageProcess Process, MappedArea Area)>>();
-        foreach (CracImageProcess process in _image.Processes)
+        RequireProcesses();
+        foreach (CracImageProcess process in Searched())
         {
-            if ((_processes is not null && !_processes.Contains(process.ProcessId)) || process.AddressedMemory is not { } memory)
-            {
-                continue;
-            }
-
-            foreach (CracMemoryMatch match in SearchOwn(process, memory, cancellation))
+            foreach (CracMemoryMatch match in SearchOwn(process, process.AddressedMemory!, cancellation))
             {
                 yield return match;
             }
-
-            CollectSegments(process, memory, segments);
         }
 
-        foreach ((ulong segment, List<(CracImageProcess Process, MappedArea Area)> users) in segments)
+        foreach (CracMemoryMatch match in SearchSegments(cancellation))
         {
-            if (users[0].Process.AddressedMemory!.Shared(segment) is not { } stack)
-            {
-                continue;
-            }
+            yield return match;
+        }
+    }
 
-            foreach ((ulong offset, int length) in Search(stack, cancellation))
+    /// <summary>The processes that are to be searched and have memory.</summary>
+    private IEnumerable<CracImageProcess> Searched()
+    {
+        foreach (CracImageProcess process in _image.Processes)
+        {
+            if ((_processes is null || _processes.Contains(process.ProcessId)) && process.AddressedMemory is not null)
             {
-                foreach ((CracImageProcess process, MappedArea area) in users)
-                {
-                    if (offset >= area.FileOffset && offset - area.FileOffset < area.Length)
-                    {
-                        yield return Describe(process, area.Start + (offset - area.FileOffset), length);
-                    }
-                }
+                yield return process;
             }
         }
     }
 
-    private static void CollectSegments(
-        CracImageProcess process, ProcessMemory memory, SortedDictionary<ulong, List<(CracImageProcess Process, MappedArea Area)>> segments)
+    private void RequireProcesses()
     {
-        foreach (MappedArea area in memory.Space.Areas)
+        foreach (int id in _processes ?? [])
         {
-            if (memory.SegmentOf(area) is not { } segment)
+            if (_image.FindProcess(id) is null)
             {
-                continue;
+                throw ImageFault.NoProcess(_image, id);
             }
-
-            if (!segments.TryGetValue(segment, out List<(CracImageProcess Process, MappedArea Area)>? users))
-            {
-                segments[segment] = users = [];
-            }
-
-            users.Add((process, area));
         }
     }
 

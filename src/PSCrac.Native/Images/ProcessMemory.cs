@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace PSCrac.Images;
 
 /// <summary>The memory of one process of an image: its areas, and where the bytes of each are.</summary>
@@ -6,7 +8,9 @@ internal sealed class ProcessMemory
     private readonly ImageSource _source;
     private readonly Func<OpenFileTable> _files;
     private readonly PageStack? _own;
-    private readonly Dictionary<ulong, PageStack?> _shared = [];
+
+    // A search goes on while its matches are looked at.
+    private readonly ConcurrentDictionary<ulong, PageStack?> _shared = new();
 
     internal ProcessMemory(ImageSource source, int processId, AddressSpace space, Func<OpenFileTable> files)
     {
@@ -36,16 +40,8 @@ internal sealed class ProcessMemory
     }
 
     /// <summary>A shared segment's pages; null where the image has none of them.</summary>
-    internal PageStack? Shared(ulong segment)
-    {
-        if (!_shared.TryGetValue(segment, out PageStack? stack))
-        {
-            stack = PageStack.Open(_source, PageMap.NameForShared(segment));
-            _shared[segment] = stack;
-        }
-
-        return stack;
-    }
+    internal PageStack? Shared(ulong segment) =>
+        _shared.GetOrAdd(segment, static (each, source) => PageStack.Open(source, PageMap.NameForShared(each)), _source);
 
     /// <summary>Divides the part of an area within a range into stretches; the stack tells whose levels they mean.</summary>
     internal PageStack? Map(in MappedArea area, ulong start, ulong end, List<MemoryStretch> stretches)

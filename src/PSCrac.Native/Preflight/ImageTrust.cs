@@ -132,7 +132,7 @@ public sealed class ImageTrust : IDisposable
             {
                 next.Dispose();
                 current.Dispose();
-                Add(here, CracReason.NotAnImage, "It is no folder.", "Check the path.");
+                Add(here, CracReason.NotAnImage, "It is no folder.", "Check the path; of a checkpoint archive, unpack it with tar -xf and name its checkpoint folder.");
                 return null;
             }
 

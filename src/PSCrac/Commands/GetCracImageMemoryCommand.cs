@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Management.Automation;
 using PSCrac.Completion;
 
@@ -9,14 +8,20 @@ namespace PSCrac.Commands;
 [OutputType(typeof(byte[]))]
 public sealed class GetCracImageMemoryCommand : ImageInputCommand
 {
+    private const string MatchSet = "Match";
+
     /// <summary>The process's pid in the image; the root's where it is left out.</summary>
-    [Parameter]
+    [Parameter(ParameterSetName = PathSet)]
+    [Parameter(ParameterSetName = LiteralPathSet)]
+    [Parameter(ParameterSetName = InputObjectSet)]
     [ValidateRange(1, int.MaxValue)]
     [ArgumentCompleter(typeof(ImageProcessCompleter))]
-    public int ProcessId { get; set; }
+    public int? ProcessId { get; set; }
 
     /// <summary>The first byte's address.</summary>
-    [Parameter(Mandatory = true)]
+    [Parameter(Mandatory = true, ParameterSetName = PathSet)]
+    [Parameter(Mandatory = true, ParameterSetName = LiteralPathSet)]
+    [Parameter(Mandatory = true, ParameterSetName = InputObjectSet)]
     public ulong Address { get; set; }
 
     /// <summary>How many bytes.</summary>
@@ -24,18 +29,25 @@ public sealed class GetCracImageMemoryCommand : ImageInputCommand
     [ValidateRange(1, 0x7FFFFFC7)]
     public int Length { get; set; } = 256;
 
+    /// <summary>Matches of Search-CracImage, to read from where they begin.</summary>
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = MatchSet)]
+    [ValidateNotNull]
+    public CracMemoryMatch? Match { get; set; }
+
     /// <inheritdoc/>
-    private protected override void ProcessImage(CracImage image)
+    protected override void ProcessRecord()
     {
-        int id = ProcessId == 0 ? image.RootProcessId : ProcessId;
-        CracImageProcess process = image.FindProcess(id) ?? throw new CracException(
-            CracReason.ProcessNotFound,
-            string.Create(CultureInfo.InvariantCulture, $"The image {image.Path} has no process {id}."),
-            $"It has: {string.Join(", ", image.ProcessIds)}.")
+        if (Match is { } match)
         {
-            ProcessId = id,
-            ImagePath = image.Path,
-        };
-        WriteObject(process.ReadMemory(Address, Length), enumerateCollection: false);
+            ForItem(match, () => WriteObject(match.ReadMemory(Length), enumerateCollection: false));
+        }
+        else
+        {
+            base.ProcessRecord();
+        }
     }
+
+    /// <inheritdoc/>
+    private protected override void ProcessImage(CracImage image) =>
+        WriteObject(image.GetProcess(ProcessId).ReadMemory(Address, Length), enumerateCollection: false);
 }

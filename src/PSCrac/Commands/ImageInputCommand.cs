@@ -18,22 +18,20 @@ public abstract class ImageInputCommand : ImageReadingCommand
     [Alias("PSPath")]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(ImageCompleter))]
-    public string[] LiteralPath { get; set; } = [];
+    public virtual string[] LiteralPath { get; set; } = [];
 
     /// <summary>Images.</summary>
     [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = InputObjectSet)]
     [ValidateNotNull]
-    public CracImage[] InputObject { get; set; } = [];
+    public virtual CracImage[] InputObject { get; set; } = [];
 
     /// <inheritdoc/>
-    protected sealed override void ProcessRecord()
+    protected override void ProcessRecord()
     {
-        IEnumerable<CracImage> images = ParameterSetName switch
-        {
-            PathSet => OpenPaths(Path),
-            LiteralPathSet => OpenLiteralPaths(LiteralPath),
-            _ => InputObject,
-        };
+        // Parameter sets exclude one another in this; what the pipeline bound for the last item is reset for the next one.
+        IEnumerable<CracImage> images = Path.Length > 0 ? OpenPaths(Path)
+            : LiteralPath.Length > 0 ? OpenLiteralPaths(LiteralPath)
+            : InputObject;
         foreach (CracImage image in images)
         {
             ForItem(image, () => ProcessImage(image));

@@ -11,31 +11,64 @@ namespace PSCrac.Commands;
 [OutputType(typeof(CracMemoryMatch))]
 public sealed class SearchCracImageCommand : ImageInputCommand
 {
-    // What to look for comes first, as in Select-String.
+    private const string PatternPathSet = "PatternPath";
+    private const string PatternLiteralPathSet = "PatternLiteralPath";
+    private const string PatternInputObjectSet = "PatternInputObject";
+    private const string BytesPathSet = "BytesPath";
+    private const string BytesLiteralPathSet = "BytesLiteralPath";
+    private const string BytesInputObjectSet = "BytesInputObject";
+
+    // What to look for comes first, as in Select-String; where it is named, the path.
 
     /// <inheritdoc/>
     [Parameter(Mandatory = true, Position = 1, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PatternPathSet)]
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = BytesPathSet)]
     [ValidateNotNullOrEmpty]
     [SupportsWildcards]
     [ArgumentCompleter(typeof(ImageCompleter))]
     public override string[] Path { get; set; } = [];
 
+    /// <inheritdoc/>
+    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = LiteralPathSet)]
+    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PatternLiteralPathSet)]
+    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = BytesLiteralPathSet)]
+    [Alias("PSPath")]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(ImageCompleter))]
+    public override string[] LiteralPath { get; set; } = [];
+
+    /// <inheritdoc/>
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = InputObjectSet)]
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = PatternInputObjectSet)]
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = BytesInputObjectSet)]
+    [ValidateNotNull]
+    public override CracImage[] InputObject { get; set; } = [];
+
     /// <summary>A text to look for.</summary>
-    [Parameter(Position = 0)]
+    [Parameter(Mandatory = true, Position = 0, ParameterSetName = PathSet)]
+    [Parameter(Mandatory = true, Position = 0, ParameterSetName = LiteralPathSet)]
+    [Parameter(Mandatory = true, Position = 0, ParameterSetName = InputObjectSet)]
     [ValidateNotNullOrEmpty]
     public string? String { get; set; }
 
     /// <summary>Look for the text as UTF-16 too, as .NET and JavaScript keep many strings.</summary>
-    [Parameter]
+    [Parameter(ParameterSetName = PathSet)]
+    [Parameter(ParameterSetName = LiteralPathSet)]
+    [Parameter(ParameterSetName = InputObjectSet)]
     public SwitchParameter Utf16 { get; set; }
 
     /// <summary>A regular expression to look for, each byte being a Latin-1 character.</summary>
-    [Parameter]
+    [Parameter(Mandatory = true, ParameterSetName = PatternPathSet)]
+    [Parameter(Mandatory = true, ParameterSetName = PatternLiteralPathSet)]
+    [Parameter(Mandatory = true, ParameterSetName = PatternInputObjectSet)]
     [ValidateNotNullOrEmpty]
     public string? Pattern { get; set; }
 
     /// <summary>Bytes to look for.</summary>
-    [Parameter]
+    [Parameter(Mandatory = true, ParameterSetName = BytesPathSet)]
+    [Parameter(Mandatory = true, ParameterSetName = BytesLiteralPathSet)]
+    [Parameter(Mandatory = true, ParameterSetName = BytesInputObjectSet)]
     [ValidateNotNullOrEmpty]
     public byte[]? Bytes { get; set; }
 
@@ -50,25 +83,22 @@ public sealed class SearchCracImageCommand : ImageInputCommand
     [ValidateRange(0, 4096)]
     public int Context { get; set; } = 32;
 
+    // Memory holds anything, and between two matches nothing can stop an expression.
+    private static readonly TimeSpan ExpressionTimeout = TimeSpan.FromSeconds(10);
     private MemoryPattern? _pattern;
 
     /// <inheritdoc/>
     protected override void BeginProcessing()
     {
-        if ((String is null ? 0 : 1) + (Pattern is null ? 0 : 1) + (Bytes is null ? 0 : 1) != 1)
-        {
-            throw Terminating("Give one of -String, -Pattern and -Bytes: what to look for.", null);
-        }
-
         try
         {
             _pattern = Bytes is not null ? MemoryPattern.FromBytes(Bytes)
-                : Pattern is not null ? MemoryPattern.FromExpression(new Regex(Pattern, RegexOptions.CultureInvariant))
+                : Pattern is not null ? MemoryPattern.FromExpression(new Regex(Pattern, RegexOptions.CultureInvariant, ExpressionTimeout))
                 : MemoryPattern.FromString(String!, Utf16);
         }
         catch (ArgumentException e)
         {
-            throw Terminating(e.Message, e);
+            throw new PSArgumentException(e.Message, e);
         }
     }
 
@@ -81,6 +111,4 @@ public sealed class SearchCracImageCommand : ImageInputCommand
             search.Run,
             () => string.Create(CultureInfo.CurrentCulture, $"{search.BytesSearched >> 20:N0} MiB searched"));
     }
-
-    private static PSArgumentException Terminating(string message, Exception? inner) => new(message, inner);
 }

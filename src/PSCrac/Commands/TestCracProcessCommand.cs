@@ -63,6 +63,21 @@ public sealed class TestCracProcessCommand : CracCommand
         }
     }
 
+    // To a check in a deployment, a process that is not there is one that cannot be checkpointed.
+
+    /// <inheritdoc/>
+    private protected override void OnFailure(CracException failure, object? target)
+    {
+        if (Quiet)
+        {
+            WriteObject(false);
+        }
+        else
+        {
+            base.OnFailure(failure, target);
+        }
+    }
+
     private void TestOne(int id)
     {
         var options = new PreflightOptions

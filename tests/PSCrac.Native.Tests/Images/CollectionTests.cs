@@ -1,4 +1,5 @@
 using System.Net;
+using PSCrac.Images;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -32,7 +33,10 @@ public class CollectionTests(Zoo zoo)
         Assert.False(read.IsDeleted);
         Assert.Contains("O_APPEND", root.Files.Single(f => f.Path.EndsWith("/append", StringComparison.Ordinal)).Flags);
         Assert.True(root.Files.Single(f => f.Path.EndsWith("/gone", StringComparison.Ordinal)).IsDeleted);
-        Assert.All(root.Files.Where(f => f.Kind == CracFileKind.MemFd), f => Assert.Equal("/memfd:zoo", f.Path));
+        Assert.Equal(["/memfd:zoo", "/memfd:zoo unmapped"], root.Files.Where(f => f.Kind == CracFileKind.MemFd).Select(f => f.Path).Distinct().Order());
+
+        // POSIX, flock, open file description, lease: criu's FL_ bits.
+        Assert.Equal<ulong>([1, 2, 4, 8], [.. new ImageContentReader(zoo.Host).Read("file-locks").Select(l => l.Number("flag")).Distinct().Order()]);
         Assert.Equal(2, root.Files.Count(f => f.Kind == CracFileKind.Terminal && f.Path.StartsWith("/dev/pt", StringComparison.Ordinal)));
     }
 
@@ -57,6 +61,7 @@ public class CollectionTests(Zoo zoo)
         Assert.Contains(sockets, s => s.Family == CracSocketFamily.Unix && s.Local.StartsWith("@zoo-", StringComparison.Ordinal));
         Assert.Contains(sockets, s => s.Family == CracSocketFamily.Unix && s.Type == "seqpacket" && s.Remote.StartsWith("socket:[", StringComparison.Ordinal));
         Assert.Contains(sockets, s => s.Family == CracSocketFamily.Netlink);
+        Assert.Contains(sockets, s => s is { Family: CracSocketFamily.Inet, Protocol: "udp" });
         Assert.Equal("0x0003", sockets.Single(s => s.Family == CracSocketFamily.Packet).Protocol);
     }
 
@@ -69,6 +74,8 @@ public class CollectionTests(Zoo zoo)
         Assert.Contains(root.MemoryAreas, a => a.Path == "[heap]");
         Assert.Contains(root.MemoryAreas, a => a.Path == "/memfd:zoo" && a.IsShared && a.Dumped == 4096);
         Assert.Contains(root.MemoryAreas, a => a.Path.EndsWith("/mapped", StringComparison.Ordinal) && a.Protection == "rw-s" && a.Dumped == 0);
+        Assert.Contains(root.MemoryAreas, a => a.Path.StartsWith("/dev/shm/", StringComparison.Ordinal) && a.Path.EndsWith("/named", StringComparison.Ordinal) && a.IsShared);
+        Assert.Contains(root.MemoryAreas, a => a.Path.StartsWith("/dev/shm/", StringComparison.Ordinal) && a.Path.EndsWith("/unlinked", StringComparison.Ordinal) && a.IsShared);
         Assert.Contains(root.MemoryAreas, a => a.Protection == "r-xp" && a.Path.Contains("python", StringComparison.Ordinal));
         Assert.Equal(root.Memory, root.MemoryAreas.Where(a => !a.IsShared).Sum(a => a.Dumped));
         Assert.Equal(root.VirtualMemory, root.MemoryAreas.Sum(a => a.Size));

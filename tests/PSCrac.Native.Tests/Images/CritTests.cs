@@ -30,7 +30,11 @@ public class CritTests(Zoo zoo)
         using DumpedProcess dumped = DumpedProcess.Of(
             ["node", "-e", "require('http').createServer(() => {}).listen(0, '127.0.0.1', () => require('fs').writeFileSync(process.env.READY, ''))"],
             "--tcp-established", "--network-lock", "skip");
-        Compare(CracImage.Open(dumped.Path), atLeast: 10);
+        CracImage image = CracImage.Open(dumped.Path);
+        Assert.Single(image.Sockets, s => s is { Family: CracSocketFamily.Inet, State: CracSocketState.Listening });
+        Assert.Contains(image.Processes[0].Files, f => f.Kind == CracFileKind.EventPoll);
+        Assert.Equal("node", Path.GetFileName(image.Processes[0].Executable));
+        Compare(image, atLeast: 10);
     }
 
     [CriuFact("javac", "java", "crit")]
@@ -49,7 +53,10 @@ public class CritTests(Zoo zoo)
                 """);
             Assert.Equal(0, CriuProgram.RunProgram("javac", "-d", folder, folder + "/Main.java").ExitCode);
             using DumpedProcess dumped = DumpedProcess.Of(["java", "-XX:-UsePerfData", "-cp", folder, "Main"]);
-            Compare(CracImage.Open(dumped.Path), atLeast: 10);
+            CracImage image = CracImage.Open(dumped.Path);
+            Assert.Equal(["java", "-XX:-UsePerfData", "-cp", folder, "Main"], image.CommandLine);
+            Assert.InRange(image.ThreadCount, 8, 1000);
+            Compare(image, atLeast: 10);
         }
         finally
         {
@@ -62,7 +69,10 @@ public class CritTests(Zoo zoo)
     {
         string counter = Path.Combine(AppContext.BaseDirectory, "counter.dll");
         using DumpedProcess dumped = DumpedProcess.OfScript($"exec dotnet '{counter}' --output \"$READY\"", "--file-locks");
-        Compare(CracImage.Open(dumped.Path), atLeast: 10);
+        CracImage image = CracImage.Open(dumped.Path);
+        Assert.Contains("--output", image.CommandLine);
+        Assert.Contains(image.Environment, e => e.StartsWith("READY=", StringComparison.Ordinal));
+        Compare(image, atLeast: 10);
     }
 
     [CriuFact("crit")]
@@ -76,6 +86,8 @@ public class CritTests(Zoo zoo)
 
     private static void Compare(CracImage image, int atLeast)
     {
+        Assert.Empty(ImageCheck.Run(image));
+        ImageTraversal.Run(image);
         var reader = new ImageContentReader(image);
         string[] files = [.. reader.ListFiles()
             .Where(f => !s_unknownToCrit.Contains(f.Type))

@@ -18,7 +18,7 @@ public class MemoryTests(Zoo zoo)
         Assert.Contains("ZOO_WITHOUT=sysv,tun", match.Context);
         Assert.Equal("ZOO_WITHOUT=sysv,tun"u8, match.Bytes);
         Assert.NotNull(match.Area);
-        Assert.Equal(match.Bytes, match.Process.ReadMemory(match.Address, match.Length));
+        Assert.Equal(match.Bytes, match.Process!.ReadMemory(match.Address, match.Length));
     }
 
     [CriuFact("python3")]
@@ -27,12 +27,63 @@ public class MemoryTests(Zoo zoo)
         CracMemoryMatch[] matches = [.. new MemorySearch(zoo.Host, MemoryPattern.FromString("SHARED SECRET")).Run().Where(m => m.Area!.IsShared)];
         Assert.Equal(zoo.Host.Processes.Count(p => p.MemoryAreas.Count > 0), matches.Length);
         Assert.All(matches, m => Assert.Equal(4090ul, m.Address - m.Area!.Start));
-        Assert.All(matches, m => Assert.Equal("SHARED SECRET"u8, m.Process.ReadMemory(m.Address, 13)));
+        Assert.All(matches, m => Assert.Equal("SHARED SECRET"u8, m.Process!.ReadMemory(m.Address, 13)));
     }
 
     [CriuFact("python3", "unshare", "ip")]
     public void System_V_memory_is_found() =>
-        Assert.Contains(new MemorySearch(zoo.Namespaces, MemoryPattern.FromString("SYSV SECRET")).Run(), m => m.Area!.Path == "[sysv]");
+        Assert.Contains(new MemorySearch(zoo.Namespaces, MemoryPattern.FromString("SYSV SECRET")).Run(), m => m.Area?.Path == "[sysv]");
+
+    [CriuFact("python3", "unshare")]
+    public void System_V_memory_that_nobody_is_attached_to_is_found_and_nobody_s()
+    {
+        const string Program = """
+            import ctypes, os
+            os.closerange(3, 256)
+            libc = ctypes.CDLL(None)
+            libc.shmat.restype = ctypes.c_void_p
+            libc.shmdt.argtypes = [ctypes.c_void_p]
+            a = libc.shmat(libc.shmget(0x4321, 8192, 0o1600), None, 0)
+            ctypes.memmove(a + 4096, b"DETACHED " + b"SECRET", 15)
+            libc.shmdt(a)
+            del a
+            open(os.environ["READY"], "w").close()
+            libc.pause()
+            """;
+        using DumpedProcess dumped = DumpedProcess.OfScript($"exec unshare -i python3 -c '{Program}'");
+        CracImage image = CracImage.Open(dumped.Path);
+        CracMemoryMatch match = Assert.Single(new MemorySearch(image, MemoryPattern.FromString("DETACHED SECRET")).Run(), m => m.Process is null);
+        Assert.Null(match.Area);
+        Assert.Equal(("[sysv]", 4096ul), (match.Location, match.Address));
+        Assert.Equal("DETACHED SECRET"u8, match.Bytes);
+        Assert.DoesNotContain(new MemorySearch(image, MemoryPattern.FromString("DETACHED SECRET"), [image.RootProcessId]).Run(), m => m.Process is null);
+    }
+
+    [CriuFact("python3")]
+    public void A_memfd_that_nobody_maps_is_found_with_who_has_it_open()
+    {
+        CracImage image = zoo.Host;
+        CracMemoryMatch[] matches = [.. new MemorySearch(image, MemoryPattern.FromString("UNMAPPED SECRET")).Run().Where(m => m.Location == "/memfd:zoo unmapped")];
+        Assert.Equal(
+            image.Files.Where(f => f.Path == "/memfd:zoo unmapped").Select(f => (int?)f.ProcessId).Distinct().Order(),
+            matches.Select(m => m.ProcessId).Order());
+        Assert.Contains(image.RootProcessId, matches.Select(m => m.ProcessId!.Value));
+        Assert.All(matches, m =>
+        {
+            Assert.Null(m.Area);
+            Assert.Equal(4090ul, m.Address);
+            Assert.Equal("UNMAPPED SECRET"u8, m.Bytes);
+            Assert.StartsWith("UNMAPPED SECRET", m.Context[m.ContextStart..]);
+        });
+        Assert.Equal([image.RootProcessId], new MemorySearch(image, MemoryPattern.FromString("UNMAPPED SECRET"), [image.RootProcessId]).Run()
+            .Where(m => m.Area is null).Select(m => m.ProcessId!.Value));
+    }
+
+    [CriuFact("python3")]
+    public void A_process_that_is_not_in_the_image_is_not_searched_in_silence() =>
+        Assert.Equal(
+            CracReason.ProcessNotFound,
+            Assert.Throws<CracException>(() => new MemorySearch(zoo.Host, MemoryPattern.FromString("x"), [int.MaxValue]).Run().Any()).Reason);
 
     [CriuFact("python3")]
     public void Zero_pages_read_as_zeros_and_files_and_holes_say_what_they_are()
@@ -92,8 +143,10 @@ public class MemoryTests(Zoo zoo)
             bytes[5] ^= 1;
             bytes[4096 * 3] ^= 1;
             File.WriteAllBytes(pages, bytes);
-            CracImageDifference difference = Assert.Single(ImageComparison.Compare(image, CracImage.Open(copy)));
-            Assert.Equal(CracDifferenceKind.Pages, difference.Kind);
+            CracImageDifference[] differences = [.. ImageComparison.Compare(image, CracImage.Open(copy))];
+            Assert.Equal([CracDifferenceKind.Pages, CracDifferenceKind.AllPages], differences.Select(d => d.Kind));
+            Assert.Equal(differences[0].Bytes, differences[1].Bytes);
+            CracImageDifference difference = differences[0];
             Assert.Equal(2 * 4096, difference.Bytes);
             Assert.Equal(root.ProcessId, difference.ProcessId);
         }
@@ -149,6 +202,17 @@ public class MemoryTests(Zoo zoo)
 
     [CriuFact("python3")]
     public void A_sound_image_has_nothing_wrong() => Assert.Empty(zoo.All.SelectMany(ImageCheck.Run));
+
+    [CriuFact]
+    public void What_an_earlier_checkpoint_left_in_the_folder_is_no_damage()
+    {
+        using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000");
+        CracImage image = CracImage.Open(dumped.Path);
+        PagemapFile.Write(Path.Combine(dumped.Path, "pagemap-2000000000.img"), image.Processes[0].Pages!.PagesId, [new PageRun(0x10000, 7, PageFlags.Present, 0)]);
+        Assert.Empty(ImageCheck.Run(CracImage.Open(dumped.Path)));
+        PagemapFile.Write(Path.Combine(dumped.Path, "pagemap-shmem-2000000000.img"), image.Processes[0].Pages!.PagesId, [new PageRun(0x10000, 7, PageFlags.Present, 0)]);
+        Assert.NotEmpty(ImageCheck.Run(CracImage.Open(dumped.Path)));
+    }
 
     [CriuFact]
     public void Damage_of_every_sort_is_found()

@@ -38,17 +38,20 @@ public sealed class Zoo : IDisposable
     private static DumpedProcess Dump(string without, string script)
     {
         string home = Directory.CreateTempSubdirectory("pscrac-zoo-").FullName;
+        string shared = Path.Combine("/dev/shm", Path.GetFileName(home));
         try
         {
             Directory.CreateDirectory(home + "/files");
             Directory.CreateDirectory(home + "/mount");
+            Directory.CreateDirectory(shared);
             string setup = $"export ZOO_SCRIPT='{Path.Combine(AppContext.BaseDirectory, "Images", "zoo.py")}' "
-                + $"ZOO_WITHOUT='{without}' ZOO_FOLDER='{home}/files' ZOO_MOUNT='{home}/mount'; ";
+                + $"ZOO_WITHOUT='{without}' ZOO_FOLDER='{home}/files' ZOO_SHM='{shared}' ZOO_MOUNT='{home}/mount'; ";
             return DumpedProcess.OfScript(setup + script, "--file-locks", "--tcp-established", "--network-lock", "skip", "--link-remap");
         }
         finally
         {
             Directory.Delete(home, recursive: true);
+            Directory.Delete(shared, recursive: true);
         }
     }
 }

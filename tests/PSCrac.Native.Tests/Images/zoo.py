@@ -136,6 +136,11 @@ def memfd():
     os.write(m, b"memfd content")
     fcntl.fcntl(m, 1033, 2)
     keep.append(mmap.mmap(m, 8192))
+    u = os.memfd_create("zoo unmapped")
+    os.ftruncate(u, 65536)
+    # Written in two, and so in the memory of this process in two.
+    os.pwrite(u, b"UNMAPPED ", 4090)
+    os.pwrite(u, b"SECRET", 4099)
 
 
 def pty():
@@ -164,12 +169,29 @@ def memory():
     keep.extend([a, f, m, p])
 
 
+def devshm():
+    f = open(os.path.join(os.environ["ZOO_SHM"], "named"), "w+b")
+    f.truncate(8192)
+    m = mmap.mmap(f.fileno(), 8192)
+    m[:4] = b"shm!"
+    g = open(os.path.join(os.environ["ZOO_SHM"], "unlinked"), "w+b")
+    os.unlink(g.name)
+    g.truncate(8192)
+    n = mmap.mmap(g.fileno(), 8192)
+    n[:4] = b"gone"
+    keep.extend([f, m, g, n])
+
+
 def locks():
     f = open(path("flock"), "w")
     fcntl.flock(f, fcntl.LOCK_EX)
     g = open(path("posix"), "w")
     fcntl.lockf(g, fcntl.LOCK_EX, 10, 5)
-    keep.extend([f, g])
+    h = open(path("description"), "w")
+    fcntl.fcntl(h, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    l = open(path("leased"), "w+")
+    fcntl.fcntl(l, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    keep.extend([f, g, h, l])
 
 
 def timers():
@@ -208,7 +230,7 @@ def children():
 
 
 kinds = [files, pipes, unix, inet, inet6, raw, netlink, packet, eventfd, signalfd, timerfd, inotify, fanotify,
-         memfd, pty, pidfd, tun, memory, locks, timers, sysv, children]
+         memfd, pty, pidfd, tun, memory, devshm, locks, timers, sysv, children]
 missing = []
 for kind in kinds:
     if kind.__name__ not in os.environ.get("ZOO_WITHOUT", "").split(","):

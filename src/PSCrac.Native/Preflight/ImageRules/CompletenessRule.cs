@@ -9,6 +9,16 @@ internal sealed class CompletenessRule : ImageRule
 
     internal override void Examine(ImageSubject subject)
     {
+        if (subject.Image.IsArchive)
+        {
+            subject.Block(
+                null,
+                "a checkpoint archive",
+                CracReason.NotAnImage,
+                "A restore reads a folder.",
+                "Unpack it with tar -xf and restore its checkpoint folder, or have the container restored: podman container restore --import.");
+        }
+
         if (!subject.Options.Full)
         {
             ExamineSizes(subject);

@@ -5,7 +5,8 @@ internal sealed class TrustRule : ImageRule
 {
     internal override void Examine(ImageSubject subject)
     {
-        if (subject.Options.SkipTrustCheck)
+        // An archive is never restored from; that it is one is told by itself.
+        if (subject.Options.SkipTrustCheck || subject.Image.IsArchive)
         {
             return;
         }

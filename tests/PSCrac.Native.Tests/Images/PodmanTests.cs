@@ -1,0 +1,119 @@
+using System.Diagnostics;
+using PSCrac.Images;
+using PSCrac.Tests.Support;
+using Xunit;
+
+namespace PSCrac.Tests.Images;
+
+/// <summary>Checkpoint archives as Podman itself writes them, of a container made of nothing but busybox.</summary>
+public sealed class PodmanTests : IDisposable
+{
+    private const string Script =
+        "export NOTE=kept-in-the-container; echo new > /etc/changed; rm /bin/cat; echo ready > /tmp/ready; while :; do sleep 1; done";
+
+    private readonly string _home = Directory.CreateTempSubdirectory("pscrac-podman-").FullName;
+
+    [PodmanFact]
+    public void Archives_of_a_container_read_as_the_container_whatever_packs_them()
+    {
+        string id = StartContainer();
+        string[] archives = [.. ((string[])["none", "gzip", "zstd"]).Select(compression =>
+        {
+            string archive = Path.Combine(_home, compression + ".tar");
+            Podman("container", "checkpoint", "--leave-running", "--compress", compression, "--export", archive, id);
+            return archive;
+        })];
+        foreach (string archive in archives)
+        {
+            CracImage image = CracImage.Open(archive);
+            CracContainer container = image.Container!;
+            Assert.Equal((id, "localhost/tiny:1", "runc", "Podman"), (container.Id, container.Image, container.Runtime, container.Engine));
+            Assert.Equal("box", container.Name);
+            Assert.Contains("/etc/changed", container.RootFileSystemChanges);
+            Assert.Contains("/bin/cat", container.RootFileSystemDeletions);
+            Assert.InRange(container.Created!.Value, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow);
+
+            Assert.Equal(1, image.RootProcessId);
+            Assert.Equal(["/bin/sh", "-c", Script], image.CommandLine);
+            Assert.Contains("container=podman", image.Environment);
+            Assert.Equal("/bin/busybox", image.Processes[0].Executable);
+            Assert.True(image.Statistics!.FrozenTime > TimeSpan.Zero);
+            foreach (string kind in (string[])["pid", "net", "ipc", "uts", "mnt"])
+            {
+                Assert.False(image.Namespaces.Single(n => n.Kind == kind).IsHosts, kind);
+            }
+
+            Assert.Contains(image.Mounts, m => m is { MountPoint: "/proc", FileSystem: "proc" });
+            Assert.Contains(image.Files, f => f.ProcessId == 1 && f.Kind == CracFileKind.Pipe);
+            CracMemoryMatch match = new MemorySearch(image, MemoryPattern.FromString("NOTE=kept-in-the-container")).Run().First();
+            Assert.Equal("NOTE=kept-in-the-container"u8, match.ReadMemory(26));
+            Assert.Empty(ImageCheck.Run(image));
+            Assert.DoesNotContain(new ImageContentReader(image).Read(), entry => entry.FileType == "UNKNOWN");
+            ImageTraversal.Run(image);
+            Assert.InRange(((ArchiveImageSource)image.Source).Unpacked.Starts, 0, 2);
+        }
+
+        Assert.DoesNotContain(ImageComparison.Compare(CracImage.Open(archives[0]), CracImage.Open(archives[1])), d => d.Kind == CracDifferenceKind.File);
+    }
+
+    public void Dispose()
+    {
+        try
+        {
+            if (File.Exists(_home + "/id"))
+            {
+                Podman("rm", "--force", "--time", "0", "box");
+            }
+        }
+        finally
+        {
+            Directory.Delete(_home, recursive: true);
+        }
+    }
+
+    private string StartContainer()
+    {
+        string root = Path.Combine(_home, "rootfs");
+        foreach (string folder in (string[])["bin", "proc", "sys", "dev", "tmp", "etc", "run"])
+        {
+            Directory.CreateDirectory(Path.Combine(root, folder));
+        }
+
+        File.Copy(CriuProgram.Find("busybox")!, root + "/bin/busybox");
+        foreach (string name in (string[])["sh", "cat", "rm", "sleep"])
+        {
+            File.CreateSymbolicLink($"{root}/bin/{name}", "busybox");
+        }
+
+        // runc may not raise a limit without CAP_SYS_RESOURCE.
+        File.WriteAllText(_home + "/containers.conf", "[containers]\ndefault_ulimits = [\"nofile=1000:1000\",\"nproc=1000:1000\"]\n");
+        CriuProgram.RunProgram("tar", "-C", root, "-cf", _home + "/rootfs.tar", ".");
+        Podman("import", _home + "/rootfs.tar", "localhost/tiny:1");
+        Podman("run", "--detach", "--name", "box", "--cidfile", _home + "/id", "--network", "none", "--security-opt", "seccomp=unconfined", "localhost/tiny:1", "/bin/sh", "-c", Script);
+        for (var clock = Stopwatch.StartNew(); Podman("exec", "box", "/bin/busybox", "ls", "/tmp").Trim() != "ready"; Thread.Sleep(50))
+        {
+            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(30), "the container did not get ready");
+        }
+
+        return File.ReadAllText(_home + "/id").Trim();
+    }
+
+    private string Podman(params string[] arguments)
+    {
+        string[] place =
+        [
+            "--root", _home + "/store", "--runroot", _home + "/run", "--tmpdir", _home + "/tmp", "--storage-driver", "vfs",
+            "--cgroup-manager", "cgroupfs", "--runtime", "runc", "--events-backend", "none",
+        ];
+        var start = new ProcessStartInfo("podman", [.. place, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["CONTAINERS_CONF"] = _home + "/containers.conf";
+        start.Environment["PATH"] = $"{Path.GetDirectoryName(CriuProgram.Path)}:{start.Environment["PATH"]}";
+        start.Environment.Remove("CRIU_CONFIG_FILE");
+        using Process process = Process.Start(start)!;
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        Assert.True(process.ExitCode == 0, $"podman {string.Join(' ', arguments)}: {error.Result}");
+        return output;
+    }
+}

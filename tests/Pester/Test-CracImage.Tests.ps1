@@ -1,0 +1,117 @@
+BeforeDiscovery {
+    Import-Module "$PSScriptRoot/Support.psm1"
+    $obstacle = Get-CriuObstacle
+}
+
+BeforeAll {
+    Import-Module "$PSScriptRoot/Support.psm1"
+    $folder = Enter-CracTest
+}
+
+AfterAll {
+    Exit-CracTest
+}
+
+Describe "Test-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
+    BeforeAll {
+        $id = Start-TestProgram "bash -c 'exec 7</etc/passwd; sleep 1000 & wait'"
+        $image = Invoke-CracCheckpoint -Id $id -ImageName one -PidTimeout 0
+        $path = $image.Path
+        Wait-Until { -not (Test-Path "/proc/$id") -and -not (Test-Path "/proc/$($image.ProcessIds[1])") } 'the pids are free'
+    }
+
+    BeforeEach {
+        $copy = "$folder/$([guid]::NewGuid())"
+        Copy-Item -Recurse $path $copy
+    }
+
+    It 'finds nothing in the way of a sound image, in full and not' {
+        Test-CracImage $path | Where-Object Severity -EQ Blocker | Should -BeNullOrEmpty
+        Test-CracImage $path -Full | Where-Object Severity -EQ Blocker | Should -BeNullOrEmpty
+        Test-CracImage $path -Quiet | Should -BeTrue
+        Test-CracImage $path -Full -Quiet | Should -BeTrue
+    }
+
+    It 'finds with -Full what is wrong in <File>: <What>' -ForEach @(
+        @{ What = 'another magic'; File = 'fs-*.img'; Damage = { param($b) $b[0] = $b[0] -bxor 0xff; , $b } }
+        @{ What = 'cut short'; File = 'files.img'; Damage = { param($b) , $b[0..($b.Length - 4)] } }
+        @{ What = 'a changed number'; File = 'ids-*.img'; Damage = { param($b) $b[-1] = $b[-1] -bxor 1; , $b } }
+        @{ What = 'pages missing'; File = 'pages-1.img'; Damage = { param($b) , $b[0..($b.Length - 4097)] } }
+        @{ What = 'gone'; File = 'mm-*.img'; Damage = $null }
+        @{ What = 'gone'; File = 'core-*.img'; Damage = $null }
+        @{ What = 'gone'; File = 'fdinfo-*.img'; Damage = $null }
+    ) {
+        foreach ($manifest in $true, $false) {
+            $target = "$copy-$manifest"
+            Copy-Item -Recurse $copy $target
+            if (-not $manifest) {
+                # Without the manifest's hashes, a changed number in a well-formed message shows nowhere.
+                if ($What -eq 'a changed number') { continue }
+                Remove-Item "$target/pscrac.json"
+            }
+            $found = Get-ChildItem "$target/$File" | Select-Object -First 1
+            if ($Damage) { [IO.File]::WriteAllBytes($found, [byte[]] (& $Damage ([IO.File]::ReadAllBytes($found)))) }
+            else { Remove-Item $found }
+            Test-CracImage $target -Full -Quiet | Should -BeFalse
+            $findings = @(Test-CracImage $target -Full -ErrorAction SilentlyContinue -ErrorVariable errors)
+            $said = @($findings | Where-Object Severity -EQ Blocker | ForEach-Object { "$($_.What) $($_.Why)" }) + @($errors | ForEach-Object { $_.Exception.Message })
+            $said -join ' ' | Should -Match ([regex]::Escape($found.Name)) -Because "$What, with$(if (-not $manifest) { 'out' }) a manifest"
+        }
+    }
+
+    It 'says that a pid is taken, by whom and what to do, and that a new namespace gets round it' {
+        $running = Start-TestProgram 'sleep 1000'
+        $alive = Invoke-CracCheckpoint -Id $running -ImagePath "$folder/alive" -LeaveRunning
+        $finding = Test-CracImage $alive | Where-Object Reason -EQ PidInUse
+        $finding.Severity | Should -Be 'Blocker'
+        $finding.ProcessId | Should -Be $running
+        $finding.Mend | Should -Match 'PidNamespace'
+        Test-CracImage $alive -Quiet | Should -BeFalse
+        Test-CracImage $alive -PidNamespace New | Where-Object Reason -EQ PidInUse | Should -BeNullOrEmpty
+    }
+
+    It 'says whom an image could have been written by, unless told not to look' {
+        bash -c "chmod 777 '$copy'"
+        (Test-CracImage $copy | Where-Object Severity -EQ Blocker).Reason | Should -Contain 'ImageNotTrusted'
+        Test-CracImage $copy -SkipTrustCheck | Where-Object Reason -EQ ImageNotTrusted | Should -BeNullOrEmpty
+    }
+
+    It 'says of an archive that it has to be unpacked' {
+        tar -C $copy -czf "$copy.tgz" .
+        (Test-CracImage "$copy.tgz" | Where-Object Reason -EQ NotAnImage).Mend | Should -Match 'tar -xf'
+        Test-CracImage "$copy.tgz" -SkipTrustCheck -Quiet | Should -BeFalse
+    }
+
+    It 'takes images from the pipeline, by value and by property, and gives one answer each with -Quiet' {
+        $path, "$folder/none", $path | Test-CracImage -Quiet | Should -Be $true, $false, $true
+        $image | Test-CracImage -Quiet | Should -BeTrue
+        Get-Item $path | Test-CracImage -Quiet | Should -BeTrue
+        [pscustomobject]@{ Path = $path } | Test-CracImage -Quiet | Should -BeTrue
+        Get-CracImage | Test-CracImage -Quiet | Should -Be $true
+        Test-CracImage one -Quiet | Should -BeTrue
+    }
+
+    It 'takes a path with [1] in it by -LiteralPath, and wildcards by -Path' {
+        Copy-Item -Recurse $path "$folder/cr [1]"
+        Test-CracImage -LiteralPath "$folder/cr [1]" -Quiet | Should -BeTrue
+        Test-CracImage "$folder/cr*" -Quiet | Should -BeTrue
+    }
+
+    It 'names what is no image without -Quiet, and goes on' {
+        $null = "$folder/none", $path | Test-CracImage -ErrorAction SilentlyContinue -ErrorVariable errors
+        $errors.FullyQualifiedErrorId | Should -Be 'NotAnImage,PSCrac.Commands.TestCracImageCommand'
+    }
+
+    It 'changes nothing' {
+        $before = Get-ChildItem $path | ForEach-Object { "$($_.Name) $($_.Length) $($_.LastWriteTimeUtc.Ticks)" }
+        $null = Test-CracImage $path -Full
+        Get-ChildItem $path | ForEach-Object { "$($_.Name) $($_.Length) $($_.LastWriteTimeUtc.Ticks)" } | Should -Be $before
+    }
+
+    It 'shows as a table of 80 columns' {
+        bash -c "chmod 777 '$copy'"
+        $lines = (Test-CracImage $copy | Out-String -Width 80).Trim().Split("`n")
+        $lines[0] | Should -Match '^Severity +Pid What +Why, and what to do'
+        ($lines | Measure-Object -Property Length -Maximum).Maximum | Should -BeLessOrEqual 80
+    }
+}
