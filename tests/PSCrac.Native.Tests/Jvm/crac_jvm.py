@@ -176,7 +176,7 @@ class Jvm:
             raise SystemExit("the performance counters are gone")
         print(f"restored {value > 0}", flush=True)
         if value > 0:
-            path = f"/dev/shm/crac_{value}"
+            path = f"{self.home}/crac_{value}"
             with open(path) as file:
                 parameters = json.load(file)
             os.unlink(path)
@@ -236,7 +236,8 @@ def java(home, options):
         Jvm(home, options).run()
     parameters = {"properties": dict(o[2:].split("=", 1) for o in options if o.startswith("-D")), "arguments": []}
     parameters["arguments"] = [option for option in options if not option.startswith("-")]
-    with open(f"/dev/shm/crac_{os.getpid()}", "w") as file:
+    # A real one uses shared memory, which stays where the restore fails.
+    with open(f"{home}/crac_{os.getpid()}", "w") as file:
         json.dump(parameters, file)
     os.environ["CRAC_NEW_ARGS_ID"] = str(os.getpid())
     os.execv(engine_of(home), ["criuengine", "restore", restore[0].split("=", 1)[1]])
