@@ -2,6 +2,7 @@ using System.Globalization;
 using PSCrac.Criu;
 using PSCrac.Images;
 using PSCrac.Preflight;
+using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;
 
@@ -33,7 +34,7 @@ internal sealed class CheckpointPlan
         ProcessPreflight preflight = ProcessPreflight.Examine(request.ProcessId, ToPreflight(request.Options));
         if (!preflight.CanCheckpoint)
         {
-            throw Blocked(request.ProcessId, preflight.Findings);
+            throw Blocked(preflight.Tree, preflight.Findings);
         }
 
         AutomaticOptions chosen = preflight.Options;
@@ -82,16 +83,18 @@ internal sealed class CheckpointPlan
 
     private static bool? Chosen(bool chosen) => chosen ? true : null;
 
-    private static CracException Blocked(int processId, IReadOnlyList<CracFinding> findings)
+    private static CracException Blocked(ProcessTreeSnapshot tree, IReadOnlyList<CracFinding> findings)
     {
+        ProcessStatus root = tree.Root.Status;
         CracFinding first = findings[0];
         int others = findings.Count(static finding => finding.Severity == CracFindingSeverity.Blocker) - 1;
-        string where = first.ProcessId is { } id && id != processId ? $"process {id}, {first.What}" : first.What;
+        string where = first.ProcessId is { } id && id != root.ProcessId ? $"process {id}, {first.What}" : first.What;
         string more = others == 0 ? string.Empty
-            : $" {others} more {(others == 1 ? "thing stands" : "things stand")} in the way: Test-CracProcess -Id {processId} lists {(others == 1 ? "it" : "them")}.";
-        return new CracException(first.Reason, $"{char.ToUpperInvariant(where[0])}{where[1..]}: {first.Why}{more}", first.Mend)
+            : $" {others} more {(others == 1 ? "thing stands" : "things stand")} in the way: Test-CracProcess -Id {root.ProcessId} lists {(others == 1 ? "it" : "them")}.";
+        return new CracException(
+            first.Reason, $"Process {root.ProcessId} ({root.CommandName}) cannot be checkpointed: {where}. {first.Why}{more}", first.Mend)
         {
-            Operation = "checkpoint", ProcessId = processId,
+            Operation = "checkpoint", ProcessId = root.ProcessId,
         };
     }
 }
