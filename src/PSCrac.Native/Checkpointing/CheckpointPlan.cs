@@ -47,7 +47,7 @@ internal sealed class CheckpointPlan
             LinkRemap = given.LinkRemap ?? Chosen(chosen.LinkRemap),
             ExternalUnixSocket = given.ExternalUnixSocket ?? Chosen(chosen.ExternalUnixSocket),
             GhostLimit = given.GhostLimit ?? chosen.GhostLimit,
-            CriuOption = chosen.Root is null ? given.CriuOption : new Dictionary<string, object?>(given.CriuOption) { ["root"] = chosen.Root },
+            CriuOption = WithChosen(given.CriuOption, chosen),
         };
         var choices = new List<ImageManifestChoice>();
         foreach (CracFinding finding in chosen.Reasons)
@@ -79,6 +79,22 @@ internal sealed class CheckpointPlan
             ExternalUnixSocket = options.ExternalUnixSocket,
             CriuOptions = words,
         };
+    }
+
+    private static Dictionary<string, object?> WithChosen(IReadOnlyDictionary<string, object?> given, AutomaticOptions chosen)
+    {
+        var options = new Dictionary<string, object?>(given, StringComparer.Ordinal);
+        if (chosen.Root is { } root)
+        {
+            options["root"] = root;
+        }
+
+        if (chosen.Unprivileged)
+        {
+            options["unprivileged"] = true;
+        }
+
+        return options;
     }
 
     private static bool? Chosen(bool chosen) => chosen ? true : null;
