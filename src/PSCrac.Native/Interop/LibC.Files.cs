@@ -49,8 +49,20 @@ internal static partial class LibC
     [LibraryImport(Library, EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int memfd_create(string name, uint flags);
 
+    [LibraryImport(Library, EntryPoint = "flock", SetLastError = true)]
+    private static partial int flock(int descriptor, int operation);
+
     [LibraryImport(Library, EntryPoint = "isatty", SetLastError = true)]
     private static partial int isatty(int descriptor);
+
+    /// <summary>flock(2), for one alone and without waiting: whether nobody else holds it. It ends with the open file.</summary>
+    internal static bool TryLock(SafeHandle file)
+    {
+        const int ExclusiveAtOnce = 2 | 4; // LOCK_EX | LOCK_NB of fcntl.h
+        const int EWOULDBLOCK = 11;
+        using var borrowed = new Borrowed(file, -1);
+        return flock(borrowed.Descriptor, ExclusiveAtOnce) == 0 || Marshal.GetLastPInvokeError() != EWOULDBLOCK;
+    }
 
     /// <summary>openat(2), close-on-exec always, tried again on EINTR. The handle is invalid on failure; errno tells why.</summary>
     internal static SafeFileHandle OpenAt(SafeHandle? directory, string path, int flags, out int errno, uint mode = 0)
