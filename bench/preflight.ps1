@@ -37,11 +37,12 @@ print("ready", flush=True)
 time.sleep(1000000)
 '@
 $java = 'class Main { public static void main(String[] a) throws Exception { new java.net.ServerSocket(0, 5, java.net.InetAddress.getLoopbackAddress()); System.out.println("ready"); Thread.sleep(1000000000L); } }'
+# Other JVMs remove the file of performance data of one that is not there, which would stop its restore.
 $kinds = [ordered]@{
     'sleep'                                       = 'sh', '-c', 'echo ready; exec sleep 1000000'
     'python: a lock, a port, 5 threads, 60 files' = 'python3', '-c', $python
     'tree of 50 processes'                        = 'sh', '-c', 'for i in $(seq 49); do sleep 1000000 & done; echo ready; wait'
-    'java with a port'                            = 'java', 'Main.java'
+    'java with a port'                            = 'java', '-XX:-UsePerfData', 'Main.java'
 }
 
 function Measure-Call([scriptblock] $Command) {
