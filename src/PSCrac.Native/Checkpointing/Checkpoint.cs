@@ -225,16 +225,17 @@ public sealed class Checkpoint
     private void RequireEligible()
     {
         ProcessStatus root = _tree.Root.Status;
+        bool hasEnded = root.HasEnded && _tree.Root.ThreadIds.Count == 1;
         string? why = root.IsKernelThread ? "is a thread of the kernel"
-            : root.HasEnded ? "has ended and only waits to be reaped"
+            : hasEnded ? "has ended and only waits to be reaped"
             : _tree.Contains(Environment.ProcessId) ? "is this PowerShell session, or one of its ancestors"
             : null;
         if (why is not null)
         {
             throw new CracException(
                 CracReason.ProcessNotEligible,
-                $"Process {_request.ProcessId} ({root.CommandName}) {why}, which cannot be checkpointed{(root.IsKernelThread || root.HasEnded ? string.Empty : " from here")}.",
-                root.HasEnded || root.IsKernelThread ? "Get-Process shows what runs now." : "Checkpoint it from a session that does not descend from it.")
+                $"Process {_request.ProcessId} ({root.CommandName}) {why}, which cannot be checkpointed{(root.IsKernelThread || hasEnded ? string.Empty : " from here")}.",
+                hasEnded || root.IsKernelThread ? "Get-Process shows what runs now." : "Checkpoint it from a session that does not descend from it.")
             {
                 Operation = Operation, ProcessId = _request.ProcessId,
             };

@@ -2,6 +2,7 @@ using System.Globalization;
 using PSCrac.Criu;
 using PSCrac.Images;
 using PSCrac.Preflight;
+using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;
 
@@ -33,7 +34,7 @@ internal sealed class CheckpointPlan
         ProcessPreflight preflight = ProcessPreflight.Examine(request.ProcessId, ToPreflight(request.Options));
         if (!preflight.CanCheckpoint)
         {
-            throw Blocked(request.ProcessId, preflight.Findings);
+            throw Blocked(preflight.Tree, preflight.Findings);
         }
 
         AutomaticOptions chosen = preflight.Options;
@@ -46,7 +47,7 @@ internal sealed class CheckpointPlan
             LinkRemap = given.LinkRemap ?? Chosen(chosen.LinkRemap),
             ExternalUnixSocket = given.ExternalUnixSocket ?? Chosen(chosen.ExternalUnixSocket),
             GhostLimit = given.GhostLimit ?? chosen.GhostLimit,
-            CriuOption = chosen.Root is null ? given.CriuOption : new Dictionary<string, object?>(given.CriuOption) { ["root"] = chosen.Root },
+            CriuOption = WithChosen(given.CriuOption, chosen),
         };
         var choices = new List<ImageManifestChoice>();
         foreach (CracFinding finding in chosen.Reasons)
@@ -80,18 +81,36 @@ internal sealed class CheckpointPlan
         };
     }
 
+    private static Dictionary<string, object?> WithChosen(IReadOnlyDictionary<string, object?> given, AutomaticOptions chosen)
+    {
+        var options = new Dictionary<string, object?>(given, StringComparer.Ordinal);
+        if (chosen.Root is { } root)
+        {
+            options["root"] = root;
+        }
+
+        if (chosen.Unprivileged)
+        {
+            options["unprivileged"] = true;
+        }
+
+        return options;
+    }
+
     private static bool? Chosen(bool chosen) => chosen ? true : null;
 
-    private static CracException Blocked(int processId, IReadOnlyList<CracFinding> findings)
+    private static CracException Blocked(ProcessTreeSnapshot tree, IReadOnlyList<CracFinding> findings)
     {
+        ProcessStatus root = tree.Root.Status;
         CracFinding first = findings[0];
         int others = findings.Count(static finding => finding.Severity == CracFindingSeverity.Blocker) - 1;
-        string where = first.ProcessId is { } id && id != processId ? $"process {id}, {first.What}" : first.What;
+        string where = first.ProcessId is { } id && id != root.ProcessId ? $"process {id}, {first.What}" : first.What;
         string more = others == 0 ? string.Empty
-            : $" {others} more {(others == 1 ? "thing stands" : "things stand")} in the way: Test-CracProcess -Id {processId} lists {(others == 1 ? "it" : "them")}.";
-        return new CracException(first.Reason, $"{char.ToUpperInvariant(where[0])}{where[1..]}: {first.Why}{more}", first.Mend)
+            : $" {others} more {(others == 1 ? "thing stands" : "things stand")} in the way: Test-CracProcess -Id {root.ProcessId} lists {(others == 1 ? "it" : "them")}.";
+        return new CracException(
+            first.Reason, $"Process {root.ProcessId} ({root.CommandName}) cannot be checkpointed: {where}. {first.Why}{more}", first.Mend)
         {
-            Operation = "checkpoint", ProcessId = processId,
+            Operation = "checkpoint", ProcessId = root.ProcessId,
         };
     }
 }

@@ -77,6 +77,9 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     /// <summary>What is not with the tree as it was, and could not be asked about before.</summary>
     public IReadOnlyList<string> Warnings { get; internal init; } = [];
 
+    /// <summary>What the look at the image and this machine found beforehand; empty where there was none.</summary>
+    public IReadOnlyList<CracFinding> Findings { get; internal init; } = [];
+
     /// <summary>How long criu took, from its start until the tree ran.</summary>
     public TimeSpan RestoreTime { get; }
 

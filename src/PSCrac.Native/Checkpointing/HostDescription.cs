@@ -2,14 +2,13 @@ using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using PSCrac.Images;
+using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;
 
 /// <summary>What a manifest says of the host that a checkpoint was taken on.</summary>
 internal static class HostDescription
 {
-    private static readonly Lazy<IReadOnlyList<string>> CpuFeatures = new(ReadCpuFeatures);
-
     internal static ImageManifestHost Read() => new()
     {
         Name = Environment.MachineName,
@@ -17,7 +16,7 @@ internal static class HostDescription
         BootId = ReadLine("/proc/sys/kernel/random/boot_id"),
         Kernel = ReadLine("/proc/sys/kernel/osrelease"),
         Architecture = RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant(),
-        CpuFeatures = CpuFeatures.Value,
+        CpuFeatures = ProcessorFeatures.Read(),
         Addresses = ReadAddresses(),
     };
 
@@ -32,20 +31,6 @@ internal static class HostDescription
         {
             return null;
         }
-    }
-
-    // "flags" on x86, "Features" on arm64 (Documentation/filesystems/proc.rst); every CPU repeats the same list.
-    private static IReadOnlyList<string> ReadCpuFeatures()
-    {
-        foreach (string line in File.ReadLines("/proc/cpuinfo"))
-        {
-            if (line.StartsWith("flags", StringComparison.Ordinal) || line.StartsWith("Features", StringComparison.Ordinal))
-            {
-                return line[(line.IndexOf(':') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            }
-        }
-
-        return [];
     }
 
     private static List<string> ReadAddresses()

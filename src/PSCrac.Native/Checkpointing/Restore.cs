@@ -70,7 +70,8 @@ public sealed class Restore
 
         // Whom the folder belongs to is asked of the descriptor that criu then reads from.
         using var trust = ImageTrust.Examine(image.Path);
-        SafeFileHandle images = RequireTrusted(image, trust);
+        SafeFileHandle images = RestorePreflight.RequireTrusted(image, trust, _request.SkipTrustCheck);
+        RequireSole(image, images);
         RequireComplete(image);
         Report(CracPhase.WaitingForPids);
         bool isNew = RestorePlacement.WantsNewNamespace(_request, _cancellation);
@@ -79,6 +80,7 @@ public sealed class Restore
         using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{image.RootProcessId}", config);
         using SafeFileHandle? terminal = _options.ShellJob == true ? OpenTerminal() : null;
         FileEdits edits = EditFiles(image, terminal is not null, out IReadOnlyList<string> warnings);
+        IReadOnlyList<CracFinding> findings = RestorePreflight.RequirePossible(_request, _options, _installation, isNew, edits);
         using ImageOverlay? overlay = edits.IsEmpty ? null : ImageOverlay.Create(image, work.DirectoryPath, edits);
         SafeFileHandle read = overlay?.Handle ?? images;
         using PageDaemon? pageDaemon = _options.LazyPages ? PageDaemon.Start(_installation, read, work.Handle) : null;
@@ -114,7 +116,7 @@ public sealed class Restore
         if (init is null)
         {
             CracLazyPages? pages = pageDaemon?.Watch(() => RestoredTree.Kill(result, _made));
-            return new CracRestoredProcess(image, result, time, _request.AsChild) { Warnings = warnings, LazyPages = pages };
+            return new CracRestoredProcess(image, result, time, _request.AsChild) { Warnings = warnings, Findings = findings, LazyPages = pages };
         }
 
         int id = _rootId ?? RestorePlacement.FindByInnerId(init.ProcessId, image.RootProcessId) ?? 0;
@@ -122,6 +124,7 @@ public sealed class Restore
         return new CracRestoredProcess(image, id, time, init)
         {
             Warnings = warnings,
+            Findings = findings,
             LazyPages = pageDaemon?.Watch(() => RestoredTree.Kill(init.ProcessId, _made)),
         };
     }
@@ -163,6 +166,12 @@ public sealed class Restore
             config += "restore-sibling\n";
         }
 
+        if (!Environment.IsPrivilegedProcess && !_options.CriuOption.ContainsKey("unprivileged"))
+        {
+            // criu starts for no other user than root without it.
+            config += "unprivileged\n";
+        }
+
         if (_options.LazyPages)
         {
             config += "lazy-pages\n";
@@ -171,18 +180,19 @@ public sealed class Restore
         return config;
     }
 
-    private SafeFileHandle RequireTrusted(CracImage image, ImageTrust trust)
+    // Two at once would both find the helper links, and one would use them up under the other. The lock goes with the handle.
+    private static void RequireSole(CracImage image, SafeFileHandle directory)
     {
-        if (trust.Directory.IsInvalid || (!trust.IsTrusted && !_request.SkipTrustCheck))
+        if (image.IsOneShot && LibC.TryLock(directory) == LibC.EAGAIN)
         {
-            CracFinding first = trust.Findings[0];
-            throw new CracException(first.Reason, $"{char.ToUpperInvariant(first.What[0])}{first.What[1..]}: {first.Why}", first.Mend)
+            throw new CracException(
+                CracReason.ImageConsumed,
+                $"The image {image.Path} is being restored by another session, and it can be restored once.",
+                "Make a checkpoint for each restore that is wanted.")
             {
                 Operation = Operation, ImagePath = image.Path,
             };
         }
-
-        return trust.Directory;
     }
 
     // Looked at before criu starts, which crashes where files are missing, and reads on for ever where pages are.
@@ -192,13 +202,7 @@ public sealed class Restore
         {
             if (!image.IsRestorable(out string? missing))
             {
-                throw new CracException(
-                    CracReason.ImageIncomplete,
-                    $"The image {image.Path} is damaged: its file {missing} is missing or cut short.",
-                    "Copy the image again with all of its files, or make a new one with Invoke-CracCheckpoint.")
-                {
-                    Operation = Operation, ImagePath = image.Path, FileName = missing,
-                };
+                throw Damaged(image, CracReason.ImageIncomplete, missing, "is missing or cut short");
             }
 
             return;
@@ -212,23 +216,31 @@ public sealed class Restore
 
         foreach (ImageManifestFile expected in manifest.Files)
         {
-            found.TryGetValue(expected.Name, out ImageManifestFile? file);
+            found.Remove(expected.Name, out ImageManifestFile? file);
             (CracReason reason, string what)? damage = file is null ? (CracReason.ImageIncomplete, "is missing")
                 : file.Size != expected.Size ? (CracReason.ImageIncomplete, $"has {file.Size} bytes where {expected.Size} were written")
                 : expected.Sha256 is not null && file.Sha256 != expected.Sha256 ? (CracReason.ImageCorrupt, "does not hold what was written")
                 : null;
             if (damage is var (reason, what))
             {
-                throw new CracException(
-                    reason,
-                    $"The image {image.Path} is damaged: its file {expected.Name} {what}.",
-                    "Copy the image again with all of its files, or make a new one with Invoke-CracCheckpoint.")
-                {
-                    Operation = Operation, ImagePath = image.Path, FileName = expected.Name,
-                };
+                throw Damaged(image, reason, expected.Name, what);
             }
         }
+
+        // criu looks for its files by their names, and would take one in that was never part of the image.
+        if (found.Keys.FirstOrDefault(static name => name.EndsWith(".img", StringComparison.Ordinal)) is { } added)
+        {
+            throw Damaged(image, CracReason.ImageCorrupt, added, "was added after it had been made");
+        }
     }
+
+    private static CracException Damaged(CracImage image, CracReason reason, string file, string what) => new(
+        reason,
+        $"The image {image.Path} is damaged: its file {file} {what}.",
+        "Copy the image again with all of its files, or make a new one with Invoke-CracCheckpoint.")
+    {
+        Operation = Operation, ImagePath = image.Path, FileName = file,
+    };
 
     // criu gives a restored shell job the terminal that it has itself as standard input.
     private static SafeFileHandle? OpenTerminal()

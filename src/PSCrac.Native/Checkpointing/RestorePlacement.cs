@@ -1,4 +1,5 @@
 using PSCrac.Images;
+using PSCrac.Preflight.ImageRules;
 using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;
@@ -25,7 +26,7 @@ internal static class RestorePlacement
             return true;
         }
 
-        List<int> taken = PidVacancy.Wait(image.ThreadIds, request.PidTimeout, PidVacancy.IsZombie, cancellation);
+        List<int> taken = PidVacancy.Wait([.. PidRule.Needed(image).Select(static needed => needed.Id)], request.PidTimeout, PidVacancy.IsZombie, cancellation);
         return taken.Count > 0 && (request.PidNamespace == CracPidNamespace.Auto ? true : throw Taken(image, taken));
     }
 
@@ -56,14 +57,15 @@ internal static class RestorePlacement
     private static CracException Taken(CracImage image, List<int> taken)
     {
         int first = taken[0];
-        ProcessStatus? holder = ProcessStatus.TryRead(first);
-        string who = holder is null ? "another process's thread"
+        ProcessStatus? holder = PidRule.FindOwner(first);
+        string who = holder is null ? "another process"
+            : holder.ProcessId != first ? $"a thread of '{holder.CommandName}' ({holder.ProcessId})"
             : holder.HasEnded ? $"'{holder.CommandName}', which has ended but was not reaped by its parent {holder.ParentProcessId}"
             : $"'{holder.CommandName}'";
         string others = taken.Count > 1 ? $", and {taken.Count - 1} more of the image's ids are taken" : string.Empty;
         string mend = holder is { HasEnded: true }
             ? $"wait longer with -PidTimeout, or end process {holder.ParentProcessId}"
-            : $"end it with Stop-Process -Id {first}";
+            : $"end it with Stop-Process -Id {holder?.ProcessId ?? first}";
         return new CracException(
             CracReason.PidInUse,
             $"Process id {first} of the image belongs to {who}{others}.",

@@ -27,6 +27,12 @@ public sealed record RestoreRequest
     /// <summary>Whether the image is restored whoever could have written it. A restore runs what is in it.</summary>
     public bool SkipTrustCheck { get; init; }
 
+    /// <summary>
+    /// Whether what <see cref="RestorePreflight"/> would find is left to criu to find out: files, ports, addresses, the processor,
+    /// privileges. Trust, the image's own files and its pids are looked at all the same.
+    /// </summary>
+    public bool SkipPreflight { get; init; }
+
     /// <summary>How long to wait for pids that are on their way out.</summary>
     public TimeSpan PidTimeout { get; init; } = TimeSpan.FromSeconds(10);
 

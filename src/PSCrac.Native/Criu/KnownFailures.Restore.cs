@@ -5,6 +5,9 @@ internal static partial class KnownFailures
     // criu writes the paths of files without their leading slash.
     private static readonly Row[] OfRestores =
     [
+        new("bounding set", @"Unable to drop capability (?<number>\d+)", CracReason.PermissionDenied,
+            "The processes could never get the capability {number} (capabilities(7)), and criu, which is not run by root, has not got CAP_SETPCAP to see to that again.",
+            "Use sudo, or give criu both capabilities: sudo setcap cap_checkpoint_restore,cap_setpcap+eip $(command -v criu)."),
         new("pid taken", @"Can't fork for (?<pid>\d+): File exists|Pid \d+ do not match expected (?<pid>\d+)", CracReason.PidInUse,
             "The process id {pid} of the image is taken, by a process, a thread, or as the id of a session or a process group.",
             "Add -PidNamespace Auto to restore beside its owner; or free it with Stop-Process -Id {pid}, or raise -PidTimeout."),

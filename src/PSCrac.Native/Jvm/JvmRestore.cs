@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Checkpointing;
 using PSCrac.Interop;
+using PSCrac.Preflight;
 using PSCrac.Procfs;
 
 namespace PSCrac.Jvm;
@@ -78,6 +79,12 @@ public static class JvmRestore
                 "Leave out -LazyPages, or add -Engine Criu.");
         }
 
+        // java reads the image by its path, so what was looked at is what it reads only as long as the folders above stay trusted.
+        using (var trust = ImageTrust.Examine(request.Image.Path))
+        {
+            RestorePreflight.RequireTrusted(request.Image, trust, request.SkipTrustCheck);
+        }
+
         RequirePids(request, progress, cancellation);
         return JavaLaunch.Run(request, request.JavaPath ?? runtime!.Executable, progress, cancellation);
     }
@@ -94,6 +101,8 @@ public static class JvmRestore
                 // The engine took the image as a shell job's, and without a manifest nothing else says so.
                 Options = request.Options with { ShellJob = request.Options.ShellJob ?? true },
                 AsChild = request.AsChild,
+                SkipTrustCheck = request.SkipTrustCheck,
+                SkipPreflight = request.SkipPreflight,
                 PidTimeout = request.PidTimeout,
                 CriuPath = request.CriuPath,
                 Inherited = perfData is { } found ? [(found.File, found.Key)] : [],

@@ -1,3 +1,4 @@
+using PSCrac.Checkpointing;
 using PSCrac.Criu;
 
 namespace PSCrac.Jvm;
@@ -35,6 +36,12 @@ public sealed record JvmRestoreRequest
 
     /// <summary>Whether <see cref="CracRestoredProcess.WaitForExit"/> is to give the exit code.</summary>
     public bool AsChild { get; init; }
+
+    /// <summary>Whether the image is restored whoever could have written it. A restore runs what is in it.</summary>
+    public bool SkipTrustCheck { get; init; }
+
+    /// <summary>For a restore by criu: as <see cref="RestoreRequest.SkipPreflight"/>.</summary>
+    public bool SkipPreflight { get; init; }
 
     /// <summary>How long to wait for pids that are on their way out.</summary>
     public TimeSpan PidTimeout { get; init; } = TimeSpan.FromSeconds(10);

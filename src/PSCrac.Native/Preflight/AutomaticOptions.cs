@@ -29,6 +29,9 @@ public sealed record AutomaticOptions
     /// <summary>criu's root, for the restore of a tree that has a mount namespace of its own: /. Null where it has none.</summary>
     public string? Root { get; init; }
 
+    /// <summary>criu's unprivileged, without which it starts for nobody but root.</summary>
+    public bool Unprivileged { get; init; }
+
     /// <summary>Whether the image can be restored only once: its first restore uses up the helper links.</summary>
     public bool IsOneShot => LinkRemap;
 
@@ -58,6 +61,7 @@ public sealed record AutomaticOptions
                 "tcp-established" => options with { TcpEstablished = true },
                 "link-remap" => options with { LinkRemap = true },
                 "ext-unix-sk" => options with { ExternalUnixSocket = true },
+                "unprivileged" => options with { Unprivileged = true },
                 "root" => options with { Root = finding.CriuValue },
                 "ghost-limit" => options with
                 {

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Procfs;
 
 namespace PSCrac.Preflight;
 
@@ -15,22 +16,29 @@ internal static class ElfBuildId
     {
         try
         {
-            using SafeFileHandle file = File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete);
-            Span<byte> header = stackalloc byte[64];
-            if (RandomAccess.Read(file, header, 0) < header.Length || !header[..4].SequenceEqual("\u007fELF"u8))
+            using SafeFileHandle file = ProcfsNative.Open(path, ProcfsNative.O_RDONLY, out _);
+            if (file.IsInvalid)
             {
                 return null;
             }
 
-            bool wide = header[4] == 2;
-            long table = wide ? MemoryMarshal.Read<long>(header[32..]) : MemoryMarshal.Read<uint>(header[28..]);
-            int size = MemoryMarshal.Read<ushort>(header[(wide ? 54 : 42)..]);
-            int count = MemoryMarshal.Read<ushort>(header[(wide ? 56 : 44)..]);
+            // The table of segments and the notes are nearly always at the file's beginning: one read has them all.
+            Span<byte> start = stackalloc byte[4096];
+            start = start[..RandomAccess.Read(file, start, 0)];
+            if (start.Length < 64 || !start[..4].SequenceEqual("\u007fELF"u8))
+            {
+                return null;
+            }
+
+            bool wide = start[4] == 2;
+            long table = wide ? MemoryMarshal.Read<long>(start[32..]) : MemoryMarshal.Read<uint>(start[28..]);
+            int size = MemoryMarshal.Read<ushort>(start[(wide ? 54 : 42)..]);
+            int count = MemoryMarshal.Read<ushort>(start[(wide ? 56 : 44)..]);
             Span<byte> segment = stackalloc byte[56];
             segment = segment[..(wide ? 56 : 32)];
             for (int i = 0; i < count && size >= segment.Length; i++)
             {
-                if (RandomAccess.Read(file, segment, table + ((long)i * size)) < segment.Length)
+                if (!TryCopy(file, start, table + ((long)i * size), segment))
                 {
                     return null;
                 }
@@ -39,7 +47,7 @@ internal static class ElfBuildId
                 {
                     long offset = wide ? MemoryMarshal.Read<long>(segment[8..]) : MemoryMarshal.Read<uint>(segment[4..]);
                     long length = wide ? MemoryMarshal.Read<long>(segment[32..]) : MemoryMarshal.Read<uint>(segment[16..]);
-                    if (length is > 0 and <= LargestNotes && FindIn(file, offset, (int)length) is { } id)
+                    if (length is > 0 and <= LargestNotes && FindIn(file, start, offset, (int)length) is { } id)
                     {
                         return id;
                     }
@@ -54,10 +62,21 @@ internal static class ElfBuildId
         }
     }
 
-    private static byte[]? FindIn(SafeFileHandle file, long offset, int length)
+    private static bool TryCopy(SafeFileHandle file, ReadOnlySpan<byte> start, long offset, Span<byte> target)
+    {
+        if (offset >= 0 && offset <= start.Length - target.Length)
+        {
+            start.Slice((int)offset, target.Length).CopyTo(target);
+            return true;
+        }
+
+        return RandomAccess.Read(file, target, offset) == target.Length;
+    }
+
+    private static byte[]? FindIn(SafeFileHandle file, ReadOnlySpan<byte> start, long offset, int length)
     {
         byte[] buffer = new byte[length];
-        ReadOnlySpan<byte> notes = buffer.AsSpan(0, RandomAccess.Read(file, buffer, offset));
+        ReadOnlySpan<byte> notes = TryCopy(file, start, offset, buffer) ? buffer : default;
         while (notes.Length >= 12)
         {
             int nameLength = MemoryMarshal.Read<int>(notes);

@@ -8,10 +8,10 @@ namespace PSCrac.Preflight;
 /// </summary>
 public sealed class ImagePreflight
 {
-    private static readonly ImageRule[] s_rules =
+    private static readonly ImageRule[] s_imageRules = [new TrustRule(), new CompletenessRule()];
+
+    private static readonly ImageRule[] s_machineRules =
     [
-        new TrustRule(),
-        new CompletenessRule(),
         new OneShotRule(),
         new RestorePrivilegeRule(),
         new PidRule(),
@@ -46,8 +46,20 @@ public sealed class ImagePreflight
     public static ImagePreflight Examine(CracImage image, ImagePreflightOptions? options = null, PreflightEnvironment? environment = null)
     {
         ArgumentNullException.ThrowIfNull(image);
+        return Examine(image, options, environment, [.. s_imageRules, .. s_machineRules]);
+    }
+
+    /// <summary>The same without the image's own files: whom they belong to, and whether they are whole.</summary>
+    internal static ImagePreflight ExamineMachine(CracImage image, ImagePreflightOptions options, PreflightEnvironment environment) =>
+        Examine(image, options, environment, s_machineRules);
+
+    /// <summary>The same with one finding more.</summary>
+    internal ImagePreflight With(CracFinding finding) => new(Image, [.. ((IEnumerable<CracFinding>)[finding, .. Findings]).OrderBy(static each => each.Severity)]);
+
+    private static ImagePreflight Examine(CracImage image, ImagePreflightOptions? options, PreflightEnvironment? environment, ImageRule[] rules)
+    {
         var subject = new ImageSubject(image, options ?? ImagePreflightOptions.Default, environment ?? PreflightEnvironment.Read());
-        foreach (ImageRule rule in s_rules)
+        foreach (ImageRule rule in rules)
         {
             try
             {

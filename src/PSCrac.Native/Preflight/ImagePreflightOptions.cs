@@ -15,18 +15,21 @@ public sealed record ImagePreflightOptions
     /// <summary>Whether whom the image belongs to is left out of account.</summary>
     public bool SkipTrustCheck { get; init; }
 
-    /// <summary>Whether files open for appending that have grown are opened at their present end.</summary>
+    /// <summary>Whether open files that have grown are opened all the same.</summary>
     public bool ReopenGrownFile { get; init; }
 
     /// <summary>Full paths, as they are in the image, of files that are replaced by others.</summary>
     public IReadOnlySet<string> ReplacedFiles { get; init; } = new HashSet<string>();
 
+    /// <summary>Open files that the restore does not open, by their ids in the image.</summary>
+    internal IReadOnlySet<uint> UnopenedFiles { get; init; } = new HashSet<uint>();
+
     /// <summary>Whether the terminal is replaced, or one is there to be given.</summary>
     public bool HasTerminal { get; init; }
 
-    /// <summary>Options given in criu's own words, without dashes; null for those without a value.</summary>
-    public IReadOnlyDictionary<string, string?> CriuOptions { get; init; } = new Dictionary<string, string?>();
+    /// <summary>criu's options in effect, by their long names; null for those that the image was made with.</summary>
+    public IReadOnlySet<string>? CriuOptions { get; init; }
 
-    /// <summary>The version of the criu that will restore, such as 4.2.1; null where it is not known.</summary>
-    public string? CriuVersion { get; init; }
+    /// <summary>The version of the criu that will restore; null where it is not known.</summary>
+    public Version? CriuVersion { get; init; }
 }

@@ -32,8 +32,8 @@ internal sealed class ImageSubject(CracImage image, ImagePreflightOptions option
         return false;
     }
 
-    /// <summary>Whether an option was used at the checkpoint, which its restore repeats, or was given now.</summary>
-    internal bool HasOption(string name) => Image.Options.ContainsKey(name) || Options.CriuOptions.ContainsKey(name);
+    /// <summary>Whether the restore has an option of criu's: its own, else what was used at the checkpoint, which it repeats.</summary>
+    internal bool HasOption(string name) => Options.CriuOptions?.Contains(name) ?? Image.Options.ContainsKey(name);
 
     internal void Block(int? processId, string what, CracReason reason, string why, string mend) =>
         Add(CracFindingSeverity.Blocker, processId, what, reason, why, mend);

@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight;
@@ -21,6 +22,9 @@ public sealed record PreflightEnvironment
     /// <summary>The names of criu's plugins that are installed, such as amdgpu_plugin; empty when there are none or it is not known.</summary>
     public IReadOnlySet<string> Plugins { get; init; } = new HashSet<string>();
 
+    /// <summary>Whether there is a terminal to give to a restored process.</summary>
+    public bool HasTerminal { get; init; }
+
     /// <summary>Whether the caller may do anything (CAP_SYS_ADMIN).</summary>
     public bool IsPrivileged => HasCapability(CapSysAdmin);
 
@@ -41,7 +45,14 @@ public sealed record PreflightEnvironment
             UserId = own?.EffectiveUserId ?? -1,
             Capabilities = own?.EffectiveCapabilities ?? 0,
             Plugins = FindPlugins(pluginFolder),
+            HasTerminal = IsThereTerminal(),
         };
+    }
+
+    private static bool IsThereTerminal()
+    {
+        using SafeFileHandle terminal = ProcfsNative.Open("/dev/tty", ProcfsNative.O_RDONLY, out _);
+        return !terminal.IsInvalid;
     }
 
     private bool HasCapability(int number) => (Capabilities & (1ul << number)) != 0;

@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace PSCrac.Procfs;
 
 /// <summary>What the processor can do, by the names of /proc/cpuinfo.</summary>
@@ -10,20 +12,17 @@ public static class ProcessorFeatures
 
     private static IReadOnlyList<string> ReadOnce()
     {
-        if (!ProcText.TryRead("/proc/cpuinfo", out ProcText text, expectedLength: 65536))
+        // The file has a part for each processor and takes long to write where there are many: its beginning is enough.
+        const int FirstPart = 16 << 10;
+        using SafeFileHandle file = ProcfsNative.Open("/proc/cpuinfo", ProcfsNative.O_RDONLY, out _);
+        byte[] buffer = new byte[FirstPart];
+        int length = file.IsInvalid ? 0 : ProcfsNative.Read(file, buffer, out _);
+        var lines = new AsciiReader(buffer.AsSpan(0, Math.Max(0, length)));
+        while (lines.TryReadLine(out ReadOnlySpan<byte> line))
         {
-            return [];
-        }
-
-        using (text)
-        {
-            var lines = new AsciiReader(text.Bytes);
-            while (lines.TryReadLine(out ReadOnlySpan<byte> line))
+            if (line.StartsWith("flags"u8) || line.StartsWith("Features"u8))
             {
-                if (line.StartsWith("flags"u8) || line.StartsWith("Features"u8))
-                {
-                    return System.Text.Encoding.ASCII.GetString(line[(line.IndexOf((byte)':') + 1)..]).Split(' ', StringSplitOptions.RemoveEmptyEntries);
-                }
+                return System.Text.Encoding.ASCII.GetString(line[(line.IndexOf((byte)':') + 1)..]).Split(' ', StringSplitOptions.RemoveEmptyEntries);
             }
         }
 

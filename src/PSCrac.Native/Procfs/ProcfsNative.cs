@@ -56,6 +56,17 @@ internal static unsafe partial class ProcfsNative
     [LibraryImport("libc", EntryPoint = "getxattr", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial nint GetExtendedAttribute(string path, string name, byte* value, nint size);
 
+    [LibraryImport("libc", EntryPoint = "statfs", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int StatFileSystem(string path, long* buffer);
+
+    /// <summary>The magic number of the file system that a path leads to (statfs(2)); 0 when it cannot be looked at.</summary>
+    internal static long FileSystemOf(string path)
+    {
+        // The kernel's structure is 120 bytes and begins with the number.
+        long* buffer = stackalloc long[32];
+        return StatFileSystem(path, buffer) == 0 ? buffer[0] : 0;
+    }
+
     /// <summary>Opens a path, trying again when a signal interrupts; the handle is invalid on failure and <paramref name="error"/> tells why.</summary>
     internal static SafeFileHandle Open(string path, int flags, out int error)
     {

@@ -73,6 +73,10 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
     [Parameter]
     public SwitchParameter SkipTrustCheck { get; set; }
 
+    /// <summary>Leave it to criu to find out whether files, ports, the processor and privileges are as the image needs them.</summary>
+    [Parameter]
+    public SwitchParameter SkipPreflight { get; set; }
+
     /// <summary>How long to wait for process ids that are on their way out, in seconds.</summary>
     [Parameter]
     [ValidateRange(0, int.MaxValue)]
@@ -145,6 +149,14 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
             $"Restoring {image.Name} ({image.RootProcessId})",
             (progress, stopping) => Readiness.Restore(Way(image), ready, TimeSpan.FromSeconds(ReadyTimeout), progress, stopping));
         WriteVerbose(string.Create(CultureInfo.CurrentCulture, $"Process {restored.Id} runs again after {restored.RestoreTime.TotalMilliseconds:0} ms."));
+        foreach (CracFinding finding in restored.Findings)
+        {
+            if (finding.Severity != CracFindingSeverity.Note)
+            {
+                WriteVerbose($"{finding}{(finding.Mend is null ? string.Empty : " " + finding.Mend)}");
+            }
+        }
+
         foreach (string warning in restored.Warnings)
         {
             WriteWarning(warning);
@@ -184,6 +196,7 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
                 PidNamespace = PidNamespace,
                 Files = Files(),
                 SkipTrustCheck = SkipTrustCheck,
+                SkipPreflight = SkipPreflight,
                 PidTimeout = TimeSpan.FromSeconds(PidTimeout),
                 CriuPath = criuPath,
             };
@@ -206,6 +219,8 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
             Properties = properties,
             Options = Options(),
             AsChild = Wait,
+            SkipTrustCheck = SkipTrustCheck,
+            SkipPreflight = SkipPreflight,
             PidTimeout = TimeSpan.FromSeconds(PidTimeout),
             CriuPath = criuPath,
         };

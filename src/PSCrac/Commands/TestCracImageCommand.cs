@@ -25,16 +25,22 @@ public sealed class TestCracImageCommand : ImageInputCommand
     [Parameter]
     public SwitchParameter SkipTrustCheck { get; set; }
 
+    /// <summary>The criu program that would restore it.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? CriuPath { get; set; }
+
     /// <inheritdoc/>
     private protected override void ProcessImage(CracImage image)
     {
-        var options = new ImagePreflightOptions
+        var request = new RestoreRequest
         {
-            NewPidNamespace = PidNamespace != CracPidNamespace.Host,
+            Image = image,
+            PidNamespace = PidNamespace,
             SkipTrustCheck = SkipTrustCheck,
-            Full = Full,
+            CriuPath = CriuPath is null ? null : ResolveLiteral(CriuPath),
         };
-        ImagePreflight preflight = ImagePreflight.Examine(image, options);
+        ImagePreflight preflight = RestorePreflight.Examine(request, Full);
         if (Quiet)
         {
             WriteObject(preflight.CanRestore);

@@ -52,6 +52,22 @@ public class RestoreFailureTests
     }
 
     [CriuFact("python3")]
+    public void An_image_that_can_be_restored_once_is_not_restored_twice_at_once()
+    {
+        using Subject subject = Subject.Python("import os, signal\nf = open('data', 'w')\nos.link('data', 'other')\nos.unlink('data')\nprint('ready', flush=True)\nsignal.pause()", "ready");
+        Assert.True(subject.Checkpoint().Image.IsOneShot);
+        CracException? second = null;
+        var progress = Expect.At(CracPhase.Restoring, () => second = Assert.Throws<CracException>(() => subject.Restore()));
+
+        using CracRestoredProcess restored = Restore.Run(
+            new RestoreRequest { Image = CracImage.Open(subject.ImagePath), PidTimeout = Wait.Limit }, progress);
+        subject.Program.Remember();
+
+        Assert.Equal(CracReason.ImageConsumed, second?.Reason);
+        Assert.Equal(subject.ProcessId, restored.Id);
+    }
+
+    [CriuFact("python3")]
     public void A_file_cut_short_is_told()
     {
         using Subject subject = Subject.Counting();
@@ -108,7 +124,7 @@ public class RestoreFailureTests
         subject.Checkpoint();
         string data = Path.Combine(subject.Program.Folder, "data");
         File.WriteAllText(data, "grown");
-        Expect.Failure(CracReason.FileChanged, () => subject.Restore(asChild: true));
+        Expect.Failure(CracReason.FileChanged, () => subject.Restore(asChild: true, skipPreflight: true));
         File.WriteAllText(data, "x");
 
         // It would keep its pid until this process ends, and no wait would help.

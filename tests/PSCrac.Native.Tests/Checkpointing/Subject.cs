@@ -75,12 +75,16 @@ internal sealed class Subject : IDisposable
 
     /// <summary>Restores the image; Dispose then ends what was restored.</summary>
     internal CracRestoredProcess Restore(
-        RestoreOptions? options = null, bool asChild = false, TimeSpan? pidTimeout = null, CancellationToken cancellation = default)
+        RestoreOptions? options = null,
+        bool asChild = false,
+        TimeSpan? pidTimeout = null,
+        CancellationToken cancellation = default,
+        bool skipPreflight = false)
     {
         CracRestoredProcess restored = PSCrac.Checkpointing.Restore.Run(
             new RestoreRequest
             {
-                Image = CracImage.Open(ImagePath), Options = options ?? new(), AsChild = asChild, PidTimeout = pidTimeout ?? Wait.Limit,
+                Image = CracImage.Open(ImagePath), Options = options ?? new(), AsChild = asChild, PidTimeout = pidTimeout ?? Wait.Limit, SkipPreflight = skipPreflight,
             },
             cancellation: cancellation);
         _program.Remember();

@@ -215,6 +215,62 @@ public class KnownFailureTests
         AssertReached("resource limits", run.Dump());
     }
 
+    [MachineFact(Lacking.ClosedCriu)]
+    [Reaches("not root")]
+    public void Another_user_who_did_not_say_so()
+    {
+        using var folder = new TemporaryFolder();
+        string image = Directory.CreateDirectory(folder.At("image")).FullName;
+        GiveToNobody(image);
+
+        AssertReached("not root", AsNobody("+checkpoint_restore", image, "dump", "-t", "1"));
+    }
+
+    [MachineFact(Lacking.ClosedCriu)]
+    [Reaches("no capability")]
+    public void Another_user_without_the_capability()
+    {
+        using var folder = new TemporaryFolder();
+        string image = Directory.CreateDirectory(folder.At("image")).FullName;
+        GiveToNobody(image);
+
+        AssertReached("no capability", AsNobody("", image, "dump", "--unprivileged", "-t", "1"));
+    }
+
+    [MachineFact(Lacking.SysResourceAndClosedCriu)]
+    [Reaches("bounding set")]
+    public void Another_user_where_not_all_capabilities_can_be_had()
+    {
+        const string Needed = "+checkpoint_restore";
+        using var program = TestProgram.Start("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", "sh", "-c", "exec sleep 600 >/dev/null 2>&1"], openFolder: true);
+        using var folder = new TemporaryFolder();
+        string image = Directory.CreateDirectory(folder.At("image")).FullName;
+        GiveToNobody(image);
+        string id = program.ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        Wait.Until(() => PSCrac.Procfs.ProcessStatus.TryRead(program.ProcessId) is { UserId: 65534, CommandName: "sleep" }, () => "not started");
+
+        Assert.Null(AsNobody(Needed, image, "dump", "--unprivileged", "-t", id));
+        Wait.Until(() => PSCrac.Procfs.ProcessStatus.TryRead(program.ProcessId) is null, () => "it stays");
+
+        AssertReached("bounding set", AsNobody(Needed, image, "restore", "--unprivileged", "-d"));
+    }
+
+    // As who has no privileges but these, which a private criu, started by its own loader, cannot carry itself.
+    private static CracException? AsNobody(string capabilities, string image, params string[] arguments)
+    {
+        string[] ambient = capabilities.Length == 0 ? [] : ["--inh-caps", capabilities, "--ambient-caps", capabilities];
+        (int code, string said) = CriuProgram.RunProgram(
+            "setpriv",
+            ["--reuid", "65534", "--regid", "65534", "--clear-groups", .. ambient, "sh", "-c", "exec \"$@\" 1>&2", "sh", CriuProgram.Path!, .. arguments, "-D", image, "-v4", "-o", "criu.log"]);
+        string log = Path.Combine(image, "criu.log");
+        IReadOnlyList<string> lines = File.Exists(log) ? CriuLog.ReadErrors(log) : [];
+        return code == 0 ? null : KnownFailures.Explain(
+            arguments[0] == "dump" ? "checkpoint" : "restore", null, null, null, lines.Count > 0 ? lines : CriuLog.ErrorsOf(said));
+    }
+
+    private static void GiveToNobody(string folder) =>
+        Assert.Equal(0, CriuProgram.RunProgram("chown", "65534", folder, Path.GetDirectoryName(folder)!).ExitCode);
+
     [MachineFact(Lacking.DirtyTracking)]
     [Reaches("no dirty tracking")]
     public void Tracking_where_the_kernel_cannot()

@@ -12,6 +12,12 @@ public enum Lacking
 
     /// <summary>Tracking of changed pages.</summary>
     DirtyTracking,
+
+    /// <summary>A criu that only root can run.</summary>
+    ClosedCriu,
+
+    /// <summary>Both: CAP_SYS_RESOURCE, and a criu that only root can run.</summary>
+    SysResourceAndClosedCriu,
 }
 
 /// <summary>A test of a failure that only a machine which lacks something can produce.</summary>
@@ -30,6 +36,8 @@ public sealed class MachineFactAttribute : FactAttribute
     private static bool Has(Lacking what) => what switch
     {
         Lacking.SysResource => (ProcessStatus.TryRead(Environment.ProcessId)!.EffectiveCapabilities >> 24 & 1) != 0,
+        Lacking.ClosedCriu => CriuProgram.RunProgram("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", CriuProgram.Path!, "--version").ExitCode != 0,
+        Lacking.SysResourceAndClosedCriu => Has(Lacking.SysResource) || Has(Lacking.ClosedCriu),
         _ => CriuProgram.Run("check", "--feature", "mem_dirty_track").ExitCode == 0,
     };
 }

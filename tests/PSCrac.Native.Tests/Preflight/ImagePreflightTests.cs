@@ -2,15 +2,17 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using PSCrac.Checkpointing;
 using PSCrac.Preflight;
 using PSCrac.Procfs;
+using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 
 namespace PSCrac.Tests.Preflight;
 
-/// <summary>Each situation: what preflight foretells of the restore, and what criu really does.</summary>
-public class ImagePreflightTests
+/// <summary>Each situation: what preflight foretells of the restore, what the engine then does, and whether criu alone could do more.</summary>
+public class ImagePreflightTests(SituationTable messages) : IClassFixture<SituationTable>
 {
     private static readonly IReadOnlyDictionary<string, RestoreSituation> s_all = new RestoreSituation[]
     {
@@ -116,7 +118,55 @@ public class ImagePreflightTests
         {
             File.Delete(Directory.GetFiles(scene.Folder, "link_remap.*")[0]);
             return null;
-        }) { Arguments = ["--link-remap"] },
+        }),
+        new("image restored before, and can be restored once", CracReason.ImageConsumed, """
+            f = os.open("data", os.O_RDWR | os.O_CREAT)
+            os.link("data", "other")
+            os.unlink("data")
+            ready(); wait()
+            answer(True)
+            """, scene =>
+        {
+            using CracRestoredProcess first = PSCrac.Checkpointing.Restore.Run(new RestoreRequest { Image = CracImage.Open(scene.Image), PidTimeout = Wait.Limit });
+            CriuProgram.RunProgram("kill", "-KILL", first.Id.ToString(CultureInfo.InvariantCulture));
+            Wait.Until(() => ProcessStatus.TryRead(first.Id) is null, () => "it stays");
+            return null;
+        }),
+        new("processor without an instruction", CracReason.CpuIncompatible, RestoreSituation.Quiet, scene =>
+        {
+            scene.EditManifest(static manifest => manifest with { Host = manifest.Host with { CpuFeatures = [.. manifest.Host.CpuFeatures, "avx9999"] } });
+            return null;
+        }) { IsOurs = true },
+        new("another kind of processor", CracReason.CpuIncompatible, RestoreSituation.Quiet, scene =>
+        {
+            scene.EditManifest(static manifest => manifest with { Host = manifest.Host with { Architecture = "s390x" } });
+            return null;
+        }) { IsOurs = true },
+        new("kernel older than that of the checkpoint", null, RestoreSituation.Quiet, scene =>
+        {
+            scene.EditManifest(static manifest => manifest with { Host = manifest.Host with { Kernel = "99.1.0" } });
+            return null;
+        }) { Warns = "kernel 99.1" },
+        new("criu older than that of the checkpoint", null, RestoreSituation.Quiet, scene =>
+        {
+            scene.EditManifest(static manifest => manifest with { CriuVersion = "99.1" });
+            return null;
+        }) { Warns = "criu 99.1" },
+        new("terminal gone", null, """
+            until("partner-ready")
+            f = os.open(open(BASE + "name").read(), os.O_RDWR | os.O_NOCTTY)
+            ready(); wait()
+            answer(os.isatty(f) or os.readlink("/proc/self/fd/%d" % f) == "/dev/null")
+            """, _ => null)
+        {
+            Partner = """
+                pair = os.openpty()
+                open("name", "w").write(os.ttyname(pair[1]))
+                ready()
+                time.sleep(600)
+                """,
+            Warns = PreflightEnvironment.Read().HasTerminal ? null : "terminal",
+        },
         new("session's leader ended, and its pid taken", CracReason.PidInUse, """
             libc.prctl(36, 1, 0, 0, 0)
             r, w = os.pipe()
@@ -131,7 +181,11 @@ public class ImagePreflightTests
             ready(); wait()
             answer(True)
             """, scene => RestoreScene.Take(int.Parse(File.ReadAllText(scene.File("leader")), CultureInfo.InvariantCulture), "process")),
-        new("mounts, and no root for them", CracReason.NamespaceUnsupported, "os.closerange(3, 20)\n" + RestoreSituation.Quiet, _ => null)
+        new("mounts, and no root for them", CracReason.NamespaceUnsupported, "os.closerange(3, 20)\n" + RestoreSituation.Quiet, scene =>
+        {
+            scene.EditManifest(static manifest => manifest with { Options = new Dictionary<string, object>() });
+            return null;
+        })
         {
             Wrapper = ["unshare", "-m", "sh", "-c", "exec \"$@\" </dev/null >>out 2>>err", "sh"],
         },
@@ -139,19 +193,19 @@ public class ImagePreflightTests
         {
             CriuProgram.RunProgram("chown", "65534", scene.Entry("pages-*.img"));
             return null;
-        }) { CriuDoesNotMind = true },
+        }) { IsOurs = true },
         new("image that others may write to", CracReason.ImageNotTrusted, RestoreSituation.Quiet, scene =>
         {
             File.SetUnixFileMode(scene.Image, (UnixFileMode)0x1fd);
             return null;
-        }) { CriuDoesNotMind = true },
+        }) { IsOurs = true },
         new("image file that is a link", CracReason.ImageNotTrusted, RestoreSituation.Quiet, scene =>
         {
             string pages = scene.Entry("pages-*.img");
             File.Move(pages, scene.File("pages"));
             File.CreateSymbolicLink(pages, scene.File("pages"));
             return null;
-        }) { CriuDoesNotMind = true },
+        }) { IsOurs = true },
     }.ToDictionary(situation => situation.Name);
 
     public static TheoryData<string> Names => [.. s_all.Keys];
@@ -164,38 +218,71 @@ public class ImagePreflightTests
         using IDisposable? address = name == "address gone" ? TestAddress.Add() : null;
         List<string> command = [.. situation.Wrapper, PythonProgram.Path!, "-c", ProcessShape.Prelude + situation.Program];
         using var program = TestProgram.Start(command[0], command[1..]);
+        string prelude = ProcessShape.Prelude.Replace("\"ready\"", "\"partner-ready\"", StringComparison.Ordinal);
+        using TestProgram? partner = situation.Partner is null ? null : program.StartPartner(PythonProgram.Path!, ["-c", prelude + situation.Partner]);
         Wait.Until(() => File.Exists(Path.Combine(program.Folder, "ready")), program.ReadErrors);
-        ProcessTree tree = ProcessTree.Read(program.ProcessId);
         program.Remember();
-        string image = Directory.CreateTempSubdirectory("pscrac-image-").FullName;
+        string folder = Directory.CreateTempSubdirectory("pscrac-image-").FullName;
         try
         {
-            string id = program.ProcessId.ToString(CultureInfo.InvariantCulture);
-            (int dumped, string errors) = CriuProgram.Run(["dump", "-t", id, "-D", image, "-v4", "-o", "dump.log", .. situation.Arguments]);
-            Assert.True(dumped == 0, errors);
-            Wait.Until(() => tree.ThreadIds.All(each => !Directory.Exists($"/proc/{each}")), () => "the tree's pids are still taken");
-            using IDisposable? change = situation.Change(new RestoreScene(program.ProcessId, program.Folder, image));
+            string image = Path.Combine(folder, "image");
+            PSCrac.Checkpointing.Checkpoint.Run(new CheckpointRequest { ProcessId = program.ProcessId, ImagePath = image, NoSync = true, PidTimeout = Wait.Limit });
+            if (partner is not null)
+            {
+                CriuProgram.RunProgram("kill", "-KILL", partner.ProcessId.ToString(CultureInfo.InvariantCulture));
+            }
 
-            ImagePreflight preflight = ImagePreflight.Examine(CracImage.Open(image));
+            using IDisposable? change = situation.Change(new RestoreScene(program.ProcessId, program.Folder, image));
+            var request = new RestoreRequest { Image = CracImage.Open(image), PidTimeout = TimeSpan.Zero };
+
+            ImagePreflight preflight = RestorePreflight.Examine(request);
             string found = string.Join('\n', preflight.Findings);
 
             Assert.True(preflight.CanRestore == situation.Reason is null, found);
+            if (situation.Warns is { } warns)
+            {
+                Assert.Contains(preflight.Findings, finding => finding.Severity == CracFindingSeverity.Warning && finding.What.Contains(warns, StringComparison.Ordinal));
+            }
+
             if (situation.Reason is { } reason)
             {
                 CracFinding blocker = preflight.Findings[0];
                 Assert.Equal(reason, blocker.Reason);
                 Assert.NotNull(blocker.Mend);
+                CracException refusal = Expect.Failure(reason, () => PSCrac.Checkpointing.Restore.Run(request));
+                Assert.True(refusal.LogPath is null, "criu was started");
+                messages.Add(name, $"{refusal.Message}\n  Recommendation: {refusal.Advice}");
+                if (!situation.IsOurs)
+                {
+                    AssertCriuFails(image);
+                }
             }
+            else
+            {
+                using CracRestoredProcess restored = PSCrac.Checkpointing.Restore.Run(request with { PidTimeout = Wait.Limit });
+                program.Remember();
+                if (situation.Warns is { } said)
+                {
+                    Assert.Contains(restored.Findings.Select(static finding => finding.What).Concat(restored.Warnings), text => text.Contains(said, StringComparison.Ordinal));
+                }
 
-            (int restored, errors) = CriuProgram.Run(["restore", "-d", "-D", image, "-v4", "-o", "restore.log", .. situation.Arguments]);
-            program.Remember();
-            bool works = situation.Reason is null || situation.CriuDoesNotMind;
-            Assert.True(works == (restored == 0), $"criu: {restored}; {errors}; found: {found}");
+                File.WriteAllText(Path.Combine(program.Folder, "go"), "");
+                Wait.Until(() => File.Exists(Path.Combine(program.Folder, "answer")), program.ReadErrors);
+                Assert.Equal("good", File.ReadAllText(Path.Combine(program.Folder, "answer")));
+            }
         }
         finally
         {
-            Directory.Delete(image, recursive: true);
+            Directory.Delete(folder, recursive: true);
         }
+    }
+
+    /// <summary>That the blocker is none of our making: criu alone, with the options of the manifest, cannot do it either.</summary>
+    private static void AssertCriuFails(string image)
+    {
+        IEnumerable<string> arguments = CracImage.Open(image).Options.Keys.Where(static name => name is not ("ghost-limit" or "root")).Select(static name => "--" + name);
+        (int restored, string errors) = CriuProgram.Run(["restore", "-d", "-D", image, "-v4", "-o", "restore.log", .. arguments]);
+        Assert.True(restored != 0, $"criu did it: {errors}");
     }
 
     [CriuFact]

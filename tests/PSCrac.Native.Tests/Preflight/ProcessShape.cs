@@ -1,4 +1,4 @@
-using PSCrac.Preflight;
+using PSCrac.Criu;
 
 namespace PSCrac.Tests.Preflight;
 
@@ -46,16 +46,13 @@ internal sealed record ProcessShape(string Name, ShapeNeed Need, string Program)
     internal bool InOurSession { get; init; }
 
     /// <summary>What the caller says, for shapes that need consent.</summary>
-    internal PreflightOptions? Consent { get; init; }
-
-    /// <summary>The same in criu's words, and what a shape needs at both ends whatever the options.</summary>
-    internal IReadOnlyList<string> ConsentArguments { get; init; } = [];
+    internal CheckpointOptions? Consent { get; init; }
 
     /// <summary>A part of the blocker's or option's text that must be there.</summary>
     internal string? Says { get; init; }
 
-    /// <summary>Why the restore is not tried, only the checkpoint; null where it is.</summary>
-    internal string? WhyNoRestore { get; init; }
+    /// <summary>Whether the program stands still, and must still do so when it is restored.</summary>
+    internal bool IsStopped { get; init; }
 
     /// <summary>Why the shape cannot be made on this machine; null where it can.</summary>
     internal string? WhyNot { get; init; }

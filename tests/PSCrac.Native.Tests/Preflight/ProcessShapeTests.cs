@@ -1,4 +1,5 @@
 using System.Globalization;
+using PSCrac.Checkpointing;
 using PSCrac.Preflight;
 using PSCrac.Procfs;
 using PSCrac.Tests.Support;
@@ -8,7 +9,7 @@ namespace PSCrac.Tests.Preflight;
 
 /// <summary>
 /// Each shape three ways: what preflight foretells against what criu does with no option; with the options chosen, checkpoint
-/// and restore; and the restored process itself says whether its state is right.
+/// and restore by the engine, or its refusal; and the restored process itself says whether its state is right.
 /// </summary>
 public sealed class ProcessShapeTests(ShapeTable table) : IClassFixture<ShapeTable>
 {
@@ -50,15 +51,14 @@ public sealed class ProcessShapeTests(ShapeTable table) : IClassFixture<ShapeTab
             Assert.True(bare.CanCheckpoint == done, $"foretold: {foretold}; criu: {log}; findings: {run.Describe(bare)}");
         }
 
-        // With the options chosen, or given where they lose something.
+        // With the options chosen, or given where they lose something: what the cmdlets do.
         ProcessPreflight chosen = run.Examine(PreflightOptions.Default);
-        List<string> arguments = ShapeRun.ArgumentsOf(chosen.Options);
         Assert.True(
             chosen.CanCheckpoint == shape.Need is ShapeNeed.Nothing or ShapeNeed.ChosenOptions or ShapeNeed.RestoreOption,
             $"with options chosen: {run.Describe(chosen)}");
         if (chosen.CanCheckpoint)
         {
-            Assert.Equal(shape.Need != ShapeNeed.Nothing, arguments.Count > 0);
+            Assert.Equal(shape.Need != ShapeNeed.Nothing, !chosen.Options.IsEmpty);
         }
 
         if (shape.Says is { } says)
@@ -66,18 +66,25 @@ public sealed class ProcessShapeTests(ShapeTable table) : IClassFixture<ShapeTab
             Assert.Contains(chosen.Findings, finding => finding.Severity < CracFindingSeverity.Warning && $"{finding.What} {finding.Why} {finding.Mend}".Contains(says, StringComparison.Ordinal));
         }
 
-        if (shape.Consent is { } consent)
+        string options = "";
+        string result;
+        if (shape.Need is ShapeNeed.Impossible or ShapeNeed.RestoreFails)
         {
-            Assert.True(run.Examine(consent).CanCheckpoint);
-            arguments.AddRange(shape.ConsentArguments);
+            table.AddMessage(name, run.ProveRefused(chosen.Findings[0]));
+            result = shape.Need == ShapeNeed.Impossible ? run.ProveUnharmed() : run.ProveRestoreFails();
+        }
+        else
+        {
+            if (shape.Consent is { } consent)
+            {
+                table.AddMessage(name, run.ProveRefused(chosen.Findings[0]));
+                chosen = run.Examine(CheckpointPlan.ToPreflight(consent));
+                Assert.True(chosen.CanCheckpoint, run.Describe(chosen));
+            }
+
+            (result, options) = run.ProveRestored(chosen.Options);
         }
 
-        string result = shape.Need switch
-        {
-            ShapeNeed.Impossible => run.ProveUnharmed(),
-            ShapeNeed.RestoreFails => run.ProveRestoreFails(),
-            _ => run.ProveRestored(arguments),
-        };
-        table.Add(name, foretold, done ? "works" : "fails", string.Join(' ', arguments), result);
+        table.Add(name, foretold, done ? "works" : "fails", options, result);
     }
 }

@@ -131,14 +131,14 @@ internal static partial class ProcessShapes
             librt.mq_unlink(b"/pscrac-%d" % os.getpid())
             ready(); wait()
             answer(f > 0)
-            """),
+            """) { Says = "message queue" },
         new("secret memory", ShapeNeed.Impossible, """
             f = syscall(447, 0)
             os.ftruncate(f, 4096)
             a = mmap.mmap(f, 4096)
             ready(); wait()
             answer(a[0] == 0)
-            """) { WhyNot = WhyNoSecretMemory },
+            """) { Says = "secret memory", WhyNot = WhyNoSecretMemory },
         new("memory of a device", ShapeNeed.Impossible, """
             f = os.open("/dev/kmsg", os.O_RDONLY)
             g = os.open("/dev/mem", os.O_RDONLY)

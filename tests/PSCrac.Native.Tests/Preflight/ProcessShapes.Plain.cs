@@ -324,7 +324,7 @@ internal static partial class ProcessShapes
             os.kill(os.getpid(), signal.SIGSTOP)
             wait()
             answer(True)
-            """) { WhyNoRestore = "it stays stopped, as it should" },
+            """) { IsStopped = true },
         new("program file removed", ShapeNeed.Nothing, """
             import shutil
             shutil.copy(shutil.which("sleep"), "program")

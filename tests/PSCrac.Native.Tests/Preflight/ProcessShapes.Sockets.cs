@@ -1,12 +1,10 @@
-using PSCrac.Preflight;
+using PSCrac.Criu;
 
 namespace PSCrac.Tests.Preflight;
 
 /// <summary>Shapes made of sockets.</summary>
 internal static partial class ProcessShapes
 {
-    private static readonly string[] s_keepConnections = ["--tcp-established", "--network-lock", "skip"];
-
     private static IEnumerable<ProcessShape> Sockets() =>
     [
         new("tcp socket neither bound nor connected", ShapeNeed.Nothing, """
@@ -164,8 +162,7 @@ internal static partial class ProcessShapes
                 a.recv(10)
                 time.sleep(60)
                 """,
-            Consent = new PreflightOptions { TcpClose = true },
-            ConsentArguments = ["--tcp-close"],
+            Consent = new CheckpointOptions { TcpClose = true },
             Says = "-TcpClose",
         },
         new("tcp connection from outside that waits to be accepted", ShapeNeed.Consent, """
@@ -185,8 +182,7 @@ internal static partial class ProcessShapes
                 ready()
                 time.sleep(60)
                 """,
-            Consent = new PreflightOptions { CriuOptions = new Dictionary<string, string?> { ["skip-in-flight"] = null } },
-            ConsentArguments = ["--skip-in-flight"],
+            Consent = new CheckpointOptions { CriuOption = new Dictionary<string, object?> { ["skip-in-flight"] = true } },
             Says = "skip-in-flight",
         },
         new("unix connection that leaves the tree", ShapeNeed.Impossible, """

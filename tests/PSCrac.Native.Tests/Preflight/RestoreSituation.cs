@@ -1,4 +1,5 @@
 using System.Globalization;
+using PSCrac.Images;
 using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 
@@ -11,11 +12,14 @@ namespace PSCrac.Tests.Preflight;
 /// <param name="Change">What happens; returns what has to be undone, or null.</param>
 internal sealed record RestoreSituation(string Name, CracReason? Reason, string Program, Func<RestoreScene, IDisposable?> Change)
 {
-    /// <summary>criu's arguments for checkpoint and restore.</summary>
-    internal IReadOnlyList<string> Arguments { get; init; } = [];
+    /// <summary>Whether criu itself would restore, and only PSCrac refuses: it does not ask, for one, whom an image belongs to.</summary>
+    internal bool IsOurs { get; init; }
 
-    /// <summary>Whether criu itself would restore, and only PSCrac refuses: it does not ask whom an image belongs to.</summary>
-    internal bool CriuDoesNotMind { get; init; }
+    /// <summary>A part of the warning that there must be; null where none need be.</summary>
+    internal string? Warns { get; init; }
+
+    /// <summary>A program that is started beside and ended before the restore; null without one.</summary>
+    internal string? Partner { get; init; }
 
     /// <summary>A program, with its arguments, that starts the interpreter.</summary>
     internal IReadOnlyList<string> Wrapper { get; init; } = [];
@@ -44,6 +48,13 @@ internal sealed record RestoreSituation(string Name, CracReason? Reason, string 
 internal sealed record RestoreScene(int ProcessId, string Folder, string Image)
 {
     internal string File(string name) => Path.Combine(Folder, name);
+
+    internal void EditManifest(Func<ImageManifest, ImageManifest> edit)
+    {
+        ImageManifest manifest = edit(ImageManifest.Read(Image)!);
+        using FileStream file = System.IO.File.Create(Path.Combine(Image, ImageManifest.FileName));
+        manifest.Write(file);
+    }
 
     internal string Entry(string pattern) => Directory.GetFiles(Image, pattern)[0];
 

@@ -1,4 +1,6 @@
 using System.Globalization;
+using PSCrac.Checkpointing;
+using PSCrac.Criu;
 using PSCrac.Preflight;
 using PSCrac.Procfs;
 using PSCrac.Tests.Support;
@@ -52,28 +54,6 @@ internal sealed class ShapeRun : IDisposable
     internal string Describe(ProcessPreflight preflight) =>
         string.Join('\n', preflight.Findings.Where(finding => finding.Severity < CracFindingSeverity.Warning)) + "\n" + _program.ReadErrors();
 
-    /// <summary>criu's arguments for the options that were chosen.</summary>
-    internal static List<string> ArgumentsOf(AutomaticOptions options)
-    {
-        var arguments = new List<string>();
-        void Add(bool chosen, params string[] words)
-        {
-            if (chosen)
-            {
-                arguments.AddRange(words);
-            }
-        }
-
-        Add(options.ShellJob, "--shell-job");
-        Add(options.FileLocks, "--file-locks");
-        Add(options.TcpEstablished, "--tcp-established");
-        Add(options.LinkRemap, "--link-remap");
-        Add(options.ExternalUnixSocket, "--ext-unix-sk");
-        Add(options.Root is not null, "--root", options.Root ?? "");
-        Add(options.GhostLimit is not null, "--ghost-limit", (options.GhostLimit ?? 0).ToString(CultureInfo.InvariantCulture));
-        return arguments;
-    }
-
     /// <summary>Dumps with criu's command line, and returns whether it did and the errors in its log.</summary>
     internal (bool Done, string Errors) Dump(string name, IReadOnlyList<string> arguments)
     {
@@ -100,36 +80,40 @@ internal sealed class ShapeRun : IDisposable
         return "criu cannot restore its image";
     }
 
-    internal string ProveRestored(List<string> arguments)
+    /// <summary>Asserts that the engine's checkpoint refuses before it touches anything, in the words of the first blocker.</summary>
+    /// <returns>What a user reads.</returns>
+    internal string ProveRefused(CracFinding blocker)
     {
-        ProcessTree tree = ProcessTree.Read(_program.ProcessId);
-        (bool dumped, string errors) = Dump("image", ["--network-lock", "skip", .. arguments]);
-        Assert.True(dumped, errors);
-        if (_shape.WhyNoRestore is { } reason)
-        {
-            return $"not tried: {reason}";
-        }
+        CracException refusal = Assert.Throws<CracException>(() => Checkpoint(null));
+        Assert.Equal(blocker.Reason, refusal.Reason);
+        Assert.Contains(blocker.What, refusal.Message, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains(blocker.Why, refusal.Message, StringComparison.Ordinal);
+        Assert.Equal(blocker.Mend, refusal.Advice);
+        Assert.Equal(_program.ProcessId, refusal.ProcessId);
+        Assert.False(Path.Exists(EngineImage));
+        return $"{refusal.Message}\n  Recommendation: {refusal.Advice}";
+    }
 
-        WaitUntilGone(tree);
-        List<string> forRestore = [.. arguments];
-        int ghost = forRestore.IndexOf("--ghost-limit");
-        if (ghost >= 0)
-        {
-            forRestore.RemoveRange(ghost, 2);
-        }
-
-        (bool restored, errors) = Restore("image", ["--network-lock", "skip", .. forRestore]);
-        for (int triesLeft = 2; !restored && triesLeft > 0 && errors.Contains("File exists", StringComparison.Ordinal); triesLeft--)
-        {
-            // From Linux 6.15 on a task is out of sight a moment before its pid is given back; see Restore.Run.
-            WaitUntilGone(tree);
-            (restored, errors) = Restore("image", ["--network-lock", "skip", .. forRestore]);
-        }
-
-        Assert.True(restored, errors);
+    /// <summary>Checkpoints and restores with the engine, as the cmdlets do, with nothing said but what needs consent.</summary>
+    /// <returns>What became of it, and the options that the checkpoint used and the restore repeats.</returns>
+    internal (string Result, string Options) ProveRestored(AutomaticOptions foretold)
+    {
+        CheckpointResult checkpoint = Checkpoint(_shape.Consent);
+        Assert.Empty(checkpoint.LingeringProcessIds);
+        Assert.Equal(foretold.Reasons.Select(reason => reason.CriuOption), checkpoint.Choices.Select(choice => choice.Option));
+        using CracRestoredProcess restored = PSCrac.Checkpointing.Restore.Run(new RestoreRequest { Image = CracImage.Open(EngineImage), PidTimeout = Wait.Limit });
+        Assert.Equal(_program.ProcessId, restored.Id);
         _program.Remember();
+        if (_shape.IsStopped)
+        {
+            Wait.Until(() => ProcessStatus.TryRead(restored.Id) is { State: ProcessState.Stopped }, () => "it goes on");
+            CriuProgram.RunProgram("kill", "-CONT", restored.Id.ToString(CultureInfo.InvariantCulture));
+        }
+
         Ask();
-        return "its state is right";
+        return ("its state is right", string.Join(' ', checkpoint.Image.Options.Select(Word)));
+
+        static string Word(KeyValuePair<string, object> option) => option.Value is true ? $"--{option.Key}" : $"--{option.Key} {option.Value}";
     }
 
     public void Dispose()
@@ -138,6 +122,13 @@ internal sealed class ShapeRun : IDisposable
         _program.Dispose();
         Directory.Delete(_images, recursive: true);
     }
+
+    private string EngineImage => Path.Combine(_images, "engine");
+
+    private CheckpointResult Checkpoint(CheckpointOptions? options) => PSCrac.Checkpointing.Checkpoint.Run(new CheckpointRequest
+    {
+        ProcessId = _program.ProcessId, ImagePath = EngineImage, Options = options ?? new(), NoSync = true, PidTimeout = Wait.Limit,
+    });
 
     private (bool Done, string Errors) Restore(string name, IReadOnlyList<string> arguments)
     {

@@ -19,6 +19,7 @@ internal sealed class CompletenessRule : ImageRule
                 "Unpack it with tar -xf and restore its checkpoint folder, or have the container restored: podman container restore --import.");
         }
 
+        ExamineAdded(subject);
         if (!subject.Options.Full)
         {
             ExamineSizes(subject);
@@ -33,6 +34,23 @@ internal sealed class CompletenessRule : ImageRule
                 finding.Reason,
                 finding.Message,
                 Mend);
+        }
+    }
+
+    private static void ExamineAdded(ImageSubject subject)
+    {
+        if (subject.Image.Manifest is not { Files.Count: > 0 } manifest)
+        {
+            return;
+        }
+
+        HashSet<string> known = [.. manifest.Files.Select(static file => file.Name)];
+        foreach (ImageFileInfo file in subject.Image.Source.Files)
+        {
+            if (file.Name.EndsWith(".img", StringComparison.Ordinal) && !known.Contains(file.Name))
+            {
+                subject.Block(null, $"image file {file.Name}", CracReason.ImageCorrupt, "It was added after the image had been made.", Mend);
+            }
         }
     }
 

@@ -9,7 +9,8 @@ namespace PSCrac.Preflight.ImageRules;
 /// </summary>
 internal sealed class FilePresenceRule : ImageRule
 {
-    private const int AppendFlag = 0x400;
+    private const uint FileTypeMask = 0xf000;
+    private const uint SymbolicLink = 0xa000;
 
     internal override void Examine(ImageSubject subject)
     {
@@ -31,7 +32,7 @@ internal sealed class FilePresenceRule : ImageRule
         foreach (CracImageRecord file in subject.Image.OpenFiles.All)
         {
             if (OpenFileTable.KindOf(file) != CracFileKind.Regular || OpenFileTable.Own(file) is not { } own
-                || own.Flag("ext") || terminals.Contains((uint)own.Number("id")) || subject.Remaps.ContainsKey((uint)own.Number("id")))
+                || own.Flag("ext") || terminals.Contains((uint)own.Number("id")) || subject.Options.UnopenedFiles.Contains((uint)own.Number("id")) || subject.Remaps.ContainsKey((uint)own.Number("id")))
             {
                 continue;
             }
@@ -50,7 +51,9 @@ internal sealed class FilePresenceRule : ImageRule
 
     private static void Compare(ImageSubject subject, CracImageRecord own, string path)
     {
-        if (!ProcfsNative.TryStat(path, flags: 0, out FileStatus status, out int error))
+        // A link that was itself open (O_PATH) is one again.
+        bool isLink = ((uint)own.Number("mode") & FileTypeMask) == SymbolicLink;
+        if (!ProcfsNative.TryStat(path, isLink ? ProcfsNative.AT_SYMLINK_NOFOLLOW : 0, out FileStatus status, out int error))
         {
             subject.Block(
                 null,
@@ -63,7 +66,16 @@ internal sealed class FilePresenceRule : ImageRule
             return;
         }
 
-        if (own.ContainsKey("size") && status.SizeBytes != (long)own.Number("size"))
+        if (own.ContainsKey("mode") && ((uint)own.Number("mode") & FileTypeMask) != ((uint)status.Mode & FileTypeMask))
+        {
+            subject.Block(
+                null,
+                $"{path}: another kind of file",
+                CracReason.FileChanged,
+                $"It was {Describe((uint)own.Number("mode"))} at the checkpoint, and {Describe((uint)status.Mode)} is in its place.",
+                $"Put it back as it was, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}");
+        }
+        else if (own.ContainsKey("size") && status.SizeBytes != (long)own.Number("size"))
         {
             CompareSize(subject, own, path, status.SizeBytes);
         }
@@ -73,7 +85,7 @@ internal sealed class FilePresenceRule : ImageRule
                 null,
                 $"{path}: mode {Convert.ToString(status.Mode & 0xfff, 8)}, was {Convert.ToString((int)own.Number("mode") & 0xfff, 8)}",
                 CracReason.FileChanged,
-                "The file's type or permissions are not what they were.",
+                "The file's permissions are not what they were.",
                 $"chmod {Convert.ToString((int)own.Number("mode") & 0xfff, 8)} {path}, or give -CriuOption @{{ 'skip-file-rwx-check' = $true }}");
         }
         else if (own.Items("build_id") is { Length: > 0 } expected && ElfBuildId.TryRead(path) is { } actual && !IsSameBuild(expected, actual))
@@ -90,10 +102,10 @@ internal sealed class FilePresenceRule : ImageRule
     private static void CompareSize(ImageSubject subject, CracImageRecord own, string path, long size)
     {
         long expected = (long)own.Number("size");
-        bool grown = size > expected && ((int)own.Number("flags") & AppendFlag) != 0;
+        bool grown = size > expected && !IsMapped(subject, (uint)own.Number("id"));
         if (grown && subject.Options.ReopenGrownFile)
         {
-            subject.Note(null, $"{path}: {size} bytes, was {expected}", CracReason.FileChanged, "It has grown, and is opened at its present end.");
+            subject.Note(null, $"{path}: {size} bytes, was {expected}", CracReason.FileChanged, "It has grown, and is opened all the same.");
             return;
         }
 
@@ -103,9 +115,46 @@ internal sealed class FilePresenceRule : ImageRule
             CracReason.FileChanged,
             size > expected ? "The file has grown since the checkpoint." : "The file is shorter than at the checkpoint.",
             grown
-                ? "Give -ReopenGrownFile, which goes on at its present end."
+                ? "Give -ReopenGrownFile, which lets it write on at the present end."
                 : $"Put back the file as it was, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}");
     }
+
+    // A program or library that has grown is another one, and what is mapped of it would not fit.
+    private static bool IsMapped(ImageSubject subject, uint id)
+    {
+        foreach (CracImageProcess process in subject.Image.Processes)
+        {
+            foreach (CracImageFile file in process.Files)
+            {
+                if (file.Role == CracFileRole.Executable && (uint)file.Id == id)
+                {
+                    return true;
+                }
+            }
+
+            foreach (CracImageMemoryArea area in process.MemoryAreas)
+            {
+                if (area.Path.Length > 0 && area.Path == subject.Image.OpenFiles.PathOf(id))
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+
+    // The kernel's S_IF numbers (inode(7)).
+    private static string Describe(uint mode) => (mode & FileTypeMask) switch
+    {
+        0x1000 => "a fifo",
+        0x2000 or 0x6000 => "a device",
+        0x4000 => "a folder",
+        0x8000 => "a file",
+        SymbolicLink => "a symbolic link",
+        0xc000 => "a socket",
+        _ => "something else",
+    };
 
     private static bool IsSameMode(ImageSubject subject, int expected, int actual)
     {

@@ -7,6 +7,12 @@ internal sealed class OneShotRule : ImageRule
 {
     internal override void Examine(ImageSubject subject)
     {
+        // With mounts in the image, its paths are not ours.
+        if (subject.HoldsNamespace("mnt"))
+        {
+            return;
+        }
+
         foreach ((uint original, (string type, uint link)) in subject.Remaps)
         {
             if (type != "LINKED")

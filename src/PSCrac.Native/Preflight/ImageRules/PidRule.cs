@@ -16,36 +16,55 @@ internal sealed class PidRule : ImageRule
             return;
         }
 
+        foreach ((int processId, int id, string role) in Needed(subject.Image))
+        {
+            ExamineOne(subject, processId, id, role);
+        }
+    }
+
+    /// <summary>The ids that have to be free: of whom, the id, and what it is.</summary>
+    internal static List<(int ProcessId, int Id, string Role)> Needed(CracImage image)
+    {
+        var needed = new List<(int, int, string)>();
         var known = new HashSet<int>();
-        foreach (CracImageProcess process in subject.Image.Processes)
+        foreach (CracImageProcess process in image.Processes)
         {
             foreach (int thread in process.ThreadIds)
             {
                 known.Add(thread);
-                ExamineOne(subject, process.ProcessId, thread, thread == process.ProcessId ? "process id" : "thread id");
+                needed.Add((process.ProcessId, thread, thread == process.ProcessId ? "process id" : "thread id"));
             }
         }
 
-        // With shell-job the tree joins the session and group of whoever restores it, instead of the root's own.
-        CracImageProcess root = subject.Image.Processes[0];
+        // With shell-job, which a root without a session of its own needs, the tree joins the session and group of whoever
+        // restores it, instead of the root's (prepare_pstree_for_shell_job() in criu's pstree.c).
+        CracImageProcess root = image.Processes[0];
         bool joins = root.SessionId != root.ProcessId;
-        foreach (CracImageProcess process in subject.Image.Processes)
+        if (joins)
         {
-            if (!(joins && process.SessionId == root.SessionId) && known.Add(process.SessionId))
+            known.Add(root.SessionId);
+            known.Add(root.ProcessGroupId);
+        }
+
+        foreach (CracImageProcess process in image.Processes)
+        {
+            if (process.SessionId > 0 && known.Add(process.SessionId))
             {
-                ExamineOne(subject, process.ProcessId, process.SessionId, "session");
+                needed.Add((process.ProcessId, process.SessionId, "session"));
             }
 
-            if (!(joins && process.ProcessGroupId == root.SessionId) && known.Add(process.ProcessGroupId))
+            if (process.ProcessGroupId > 0 && known.Add(process.ProcessGroupId))
             {
-                ExamineOne(subject, process.ProcessId, process.ProcessGroupId, "process group");
+                needed.Add((process.ProcessId, process.ProcessGroupId, "process group"));
             }
         }
+
+        return needed;
     }
 
     private static void ExamineOne(ImageSubject subject, int processId, int id, string role)
     {
-        if (id <= 0 || FindOwner(id) is not { } owner)
+        if (FindOwner(id) is not { } owner)
         {
             return;
         }
@@ -72,7 +91,7 @@ internal sealed class PidRule : ImageRule
     }
 
     /// <summary>The process that a pid or thread id belongs to; null when it is free.</summary>
-    private static ProcessStatus? FindOwner(int id)
+    internal static ProcessStatus? FindOwner(int id)
     {
         // proc opens a thread's directory by its id, too, and its status tells the process: Tgid.
         if (!ProcText.TryRead(string.Create(CultureInfo.InvariantCulture, $"/proc/{id}/status"), out ProcText text))

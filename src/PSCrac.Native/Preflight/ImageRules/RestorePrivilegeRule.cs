@@ -17,7 +17,7 @@ internal sealed class RestorePrivilegeRule : ImageRule
                 null,
                 $"user {environment.UserId} without CAP_CHECKPOINT_RESTORE",
                 CracReason.PermissionDenied,
-                "CRIU needs this capability, or root, to give processes their old pids.",
+                "CRIU needs this capability, or root, to give processes their old pids. It may carry the capability itself.",
                 "Use sudo, or give criu itself the capability: sudo setcap cap_checkpoint_restore+eip $(command -v criu)");
         }
 

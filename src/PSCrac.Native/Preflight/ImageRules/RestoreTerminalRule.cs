@@ -7,42 +7,37 @@ internal sealed class RestoreTerminalRule : ImageRule
 {
     internal override void Examine(ImageSubject subject)
     {
-        if (subject.Options.HasTerminal)
+        var outside = new HashSet<uint>(OutsideTerminals.Find(subject.Image));
+        bool isJob = subject.HasOption("shell-job");
+        if (outside.Count == 0 || (isJob && subject.Options.HasTerminal))
         {
             return;
         }
 
-        var masters = new HashSet<string>(StringComparer.Ordinal);
-        CracImageFile? slave = null;
+        CracImageFile? terminal = null;
         foreach (CracImageFile file in subject.Image.Files)
         {
-            if (file.Kind != CracFileKind.Terminal)
-            {
-                continue;
-            }
-
-            if (file.Path.EndsWith("ptmx", StringComparison.Ordinal))
-            {
-                masters.Add(IndexOf(file));
-            }
-            else if (file.Path.Contains("/pts/", StringComparison.Ordinal))
-            {
-                slave ??= file;
-            }
+            terminal ??= file.Descriptor is not null && outside.Contains((uint)file.Id) ? file : null;
         }
 
-        // The pairs have one number, of which the master's is odd (tty_gen_id() in criu's tty.c).
-        if (slave is not null && !masters.Contains(IndexOf(slave)))
+        string what = terminal is null ? "a terminal" : $"descriptor {terminal.Descriptor}: terminal {terminal.Path}";
+        if (!isJob)
         {
             subject.Block(
-                slave.ProcessId,
-                $"descriptor {slave.Descriptor}: terminal {slave.Path}",
+                terminal?.ProcessId,
+                what,
                 CracReason.TerminalAttached,
-                "The process had a terminal from outside, and here is none to give it instead.",
+                "The process had a terminal from outside, and the image does not say that it is to be given another.",
+                "Give -ShellJob, which hands it the terminal of this session, or none where there is none.");
+        }
+        else
+        {
+            subject.Warn(
+                terminal?.ProcessId,
+                what,
+                CracReason.TerminalAttached,
+                "The process had a terminal from outside, and here is none to give it instead: it gets /dev/null.",
                 "Restore from a terminal, or give files instead: -StandardInputPath, -StandardOutputPath, -StandardErrorPath");
         }
     }
-
-    private static string IndexOf(CracImageFile file) =>
-        file.Details is { } details && OpenFileTable.Own(details) is { } own ? (own.Number("tty_info_id") >> 1).ToString() : "";
 }

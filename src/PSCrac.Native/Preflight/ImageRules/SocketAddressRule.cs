@@ -25,6 +25,11 @@ internal sealed class SocketAddressRule : ImageRule
             }
 
             string what = $"{socket.Protocol} {local}";
+            if (socket is { Protocol: "tcp", Remote.Length: > 0 } && !IsKept(subject, socket, what))
+            {
+                continue;
+            }
+
             addresses ??= LocalAddresses.Read(System.Environment.ProcessId);
             if (!IsOurs(local.Address, addresses))
             {
@@ -40,13 +45,54 @@ internal sealed class SocketAddressRule : ImageRule
             table ??= ReadTable();
             if (socket.Remote.Length == 0 && FindRival(table, socket.Protocol, local) is { } rival)
             {
-                subject.Block(
-                    socket.ProcessId,
-                    $"{what}: taken{SocketOwner.Describe(rival.Inode)}",
-                    CracReason.AddressUnavailable,
-                    "Another process has the port that the restored one will bind to again.",
-                    "End that process, or restore the image in a network namespace of its own.");
+                ReportRival(subject, socket, $"{what}: taken{SocketOwner.Describe(rival.Inode)}");
             }
+        }
+    }
+
+    /// <summary>Whether a connection is taken up again, which needs its address; criu wants to be told what to do with it.</summary>
+    private static bool IsKept(ImageSubject subject, CracImageSocket socket, string what)
+    {
+        if (subject.HasOption("tcp-close"))
+        {
+            return false;
+        }
+
+        if (!subject.HasOption("tcp-established"))
+        {
+            subject.Block(
+                socket.ProcessId,
+                $"{what}, connected to {socket.Remote}",
+                CracReason.TcpConnectionOpen,
+                "The image holds an open connection, and nothing says what is to become of it.",
+                "Give -TcpEstablished to take it up again, or -TcpClose to let the program find it closed.");
+        }
+
+        return true;
+    }
+
+    // criu binds with both ways of sharing a port on (its sk-inet.c), so whether it gets it is up to the other; who shares it
+    // at the checkpoint most likely meets its own kind.
+    private static void ReportRival(ImageSubject subject, CracImageSocket socket, string what)
+    {
+        bool shares = socket.Options is { } options && (options.Flag("so_reuseport") || (socket.Protocol != "tcp" && options.Flag("reuseaddr")));
+        if (shares)
+        {
+            subject.Warn(
+                socket.ProcessId,
+                what,
+                CracReason.AddressUnavailable,
+                "Another process has the port. The restore works only if that shares it, too (SO_REUSEPORT).",
+                "End that process, if it does not.");
+        }
+        else
+        {
+            subject.Block(
+                socket.ProcessId,
+                what,
+                CracReason.AddressUnavailable,
+                "Another process has the port that the restored one will bind to again.",
+                "End that process, or restore the image in a network namespace of its own.");
         }
     }
 

@@ -5,7 +5,7 @@ internal sealed class VersionRule : ImageRule
 {
     internal override void Examine(ImageSubject subject)
     {
-        if (Parse(subject.Image.CriuVersion) is { } made && Parse(subject.Options.CriuVersion) is { } here && here < made)
+        if (Parse(subject.Image.CriuVersion) is { } made && subject.Options.CriuVersion is { } here && here < made)
         {
             subject.Warn(
                 null,

@@ -7,7 +7,7 @@ internal sealed class EligibilityRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)
     {
-        ExamineRoot(subject, subject.Tree.Root.Status);
+        ExamineRoot(subject, subject.Tree.Root);
         if (subject.Tree.Contains(subject.Environment.ProcessId))
         {
             subject.Block(
@@ -24,8 +24,9 @@ internal sealed class EligibilityRule : PreflightRule
         }
     }
 
-    private static void ExamineRoot(PreflightSubject subject, ProcessStatus root)
+    private static void ExamineRoot(PreflightSubject subject, ProcessSnapshot member)
     {
+        ProcessStatus root = member.Status;
         if (root.IsKernelThread)
         {
             subject.Block(
@@ -35,7 +36,7 @@ internal sealed class EligibilityRule : PreflightRule
                 "It is a part of the kernel and has no memory or files of its own.",
                 "Choose a process that runs a program.");
         }
-        else if (root.HasEnded)
+        else if (root.HasEnded && member.Member.ThreadIds.Count == 1)
         {
             subject.Block(
                 root.ProcessId,

@@ -8,6 +8,10 @@ namespace PSCrac.Preflight.Rules;
 /// </summary>
 internal sealed class FileReachRule : PreflightRule
 {
+    // linux/magic.h
+    private const long MessageQueues = 0x19800202;
+    private const long SecretMemory = 0x5345434d;
+
     internal override void Examine(PreflightSubject subject)
     {
         foreach (ProcessSnapshot member in subject.Tree.Members)
@@ -36,7 +40,7 @@ internal sealed class FileReachRule : PreflightRule
         if (subject.FindMount(descriptor.MountId) is not { } found)
         {
             // With shell-job, which a terminal from outside always needs, criu does not look for its mount.
-            if (!isTerminal)
+            if (!isTerminal && !ReportKernelFile(subject, member, descriptor))
             {
                 ReportUnseen(subject, member, what, "Start the program with this descriptor closed or redirected to a file inside its own file system.");
             }
@@ -103,6 +107,28 @@ internal sealed class FileReachRule : PreflightRule
                 return;
             }
         }
+    }
+
+    /// <summary>Files of file systems that the kernel keeps for itself have no mount to be found through; criu knows neither of these.</summary>
+    private static bool ReportKernelFile(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor)
+    {
+        (string What, string Why)? kind = ProcfsNative.FileSystemOf($"/proc/{member.ProcessId}/fd/{descriptor.Number}") switch
+        {
+            MessageQueues => ($"POSIX message queue {descriptor.Target}", "CRIU cannot save POSIX message queues."),
+            SecretMemory => ("secret memory (memfd_secret)", "Nobody but the process may read it, and so CRIU cannot save it."),
+            _ => null,
+        };
+        if (kind is var (what, why))
+        {
+            subject.Block(
+                member.ProcessId,
+                $"descriptor {descriptor.Number}: {what}",
+                CracReason.ResourceUnsupported,
+                why,
+                "The program would have to close it before the checkpoint and open it after the restore.");
+        }
+
+        return kind is not null;
     }
 
     private static void ReportUnseen(PreflightSubject subject, ProcessSnapshot member, string what, string mend) => subject.Block(

@@ -14,8 +14,20 @@ internal sealed class PrivilegeRule : PreflightRule
                 null,
                 $"user {environment.UserId} without CAP_CHECKPOINT_RESTORE",
                 CracReason.PermissionDenied,
-                "CRIU needs this capability, or root, to stop a process and take it apart.",
+                "CRIU needs this capability, or root, to stop a process and take it apart. It may carry the capability itself.",
                 "Use sudo, or give criu itself the capability: sudo setcap cap_checkpoint_restore+eip $(command -v criu)");
+        }
+
+        if (environment.UserId > 0)
+        {
+            // criu starts under no other user than root without it (check_caps() in its util.c).
+            subject.Offer(
+                null,
+                $"user {environment.UserId}, not root",
+                CracReason.PermissionDenied,
+                "CRIU works without root only where it is told to, and can then do less: no namespaces, nothing of other users.",
+                "Give -CriuOption @{ unprivileged = $true }, or use sudo.",
+                new OptionOffer("unprivileged", "unprivileged", null, subject.Options.HasCriuOption("unprivileged") ? true : null, LosesNothing: true));
         }
 
         foreach (ProcessSnapshot member in subject.Tree.Members)

@@ -15,7 +15,7 @@ internal sealed class SocketFamilyRule : PreflightRule
                 {
                     subject.Block(
                         member.ProcessId,
-                        $"descriptor {descriptor.Number}: multipath tcp {socket.Local}",
+                        $"descriptor {descriptor.Number}: multipath tcp {socket.Local}".TrimEnd(),
                         CracReason.ResourceUnsupported,
                         "CRIU knows TCP but not its multipath form.",
                         "Turn it off in the program; for Go programs set GODEBUG=multipathtcp=0.");

@@ -1,6 +1,4 @@
-using PSCrac.Images;
-
-namespace PSCrac.Checkpointing;
+namespace PSCrac.Images;
 
 /// <summary>Which of an image's terminals come from outside the tree, and so must be given to it again by the restore.</summary>
 internal static class OutsideTerminals

@@ -1,0 +1,16 @@
+using System.Collections.Concurrent;
+
+namespace PSCrac.Tests.Preflight;
+
+/// <summary>Gathers what a user reads in each restore situation, and leaves it beside the tests as restore-situations.txt.</summary>
+public sealed class SituationTable : IDisposable
+{
+    private readonly ConcurrentQueue<(string Situation, string Text)> _rows = new();
+
+    internal void Add(string situation, string text) => _rows.Enqueue((situation, text));
+
+    /// <inheritdoc/>
+    public void Dispose() => File.WriteAllText(
+        Path.Combine(AppContext.BaseDirectory, "restore-situations.txt"),
+        string.Join('\n', _rows.OrderBy(row => row.Situation, StringComparer.Ordinal).Select(row => $"== {row.Situation}\n{row.Text}\n")));
+}
