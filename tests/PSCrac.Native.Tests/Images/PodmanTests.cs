@@ -67,7 +67,21 @@ public sealed class PodmanTests : IDisposable
         }
         finally
         {
+            // The container's monitor goes on writing for a moment after podman has removed the container.
+            Wait.Until(TryDelete, () => $"{_home} cannot be removed");
+        }
+    }
+
+    private bool TryDelete()
+    {
+        try
+        {
             Directory.Delete(_home, recursive: true);
+            return true;
+        }
+        catch (IOException)
+        {
+            return !Directory.Exists(_home);
         }
     }
 
