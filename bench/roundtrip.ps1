@@ -103,5 +103,6 @@ $rows = foreach ($what in 'dump', 'restore') {
     }
 }
 $both = [Math]::Round(($median['dump'] + $median['restore']) / ($median['plain dump'] + $median['plain restore']), 2)
-"A round trip of one small process, median of $Count, alternating; ratio of both together: $both"
+$cache = (Test-CracEnvironment | Where-Object Name -EQ 'feature cache').IsAvailable ? 'with' : 'without'
+"A round trip of one small process, median of $Count, alternating, $cache criu's feature cache; ratio of both together: $both"
 $rows | Format-Table | Out-String -Width 80

@@ -23,6 +23,9 @@ public sealed class Checkpoint
     private readonly ProcessTree _tree;
     private readonly CheckpointPlan _plan;
 
+    // Started before the look at the process, which takes as long as criu takes to listen; null where it is to run in another namespace.
+    private readonly CriuWorker? _worker;
+
     // The root's id where the worker runs: its own, where that is another pid namespace than ours.
     private readonly int _innerId;
     private readonly bool _isInside;
@@ -43,7 +46,16 @@ public sealed class Checkpoint
         _isInside = LivesElsewhere(_tree.Root.Status);
         _innerId = _isInside ? _tree.Root.Status.InnermostProcessId : request.ProcessId;
         _installation = CriuInstallation.Locate(request.CriuPath);
-        _plan = CheckpointPlan.Make(request);
+        _worker = _isInside ? null : CriuSession.StartWorker(_installation);
+        try
+        {
+            _plan = CheckpointPlan.Make(request);
+        }
+        catch
+        {
+            _worker?.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Checkpoints a process tree.</summary>
@@ -57,7 +69,9 @@ public sealed class Checkpoint
     {
         ArgumentNullException.ThrowIfNull(request);
         cancellation.ThrowIfCancellationRequested();
-        return new Checkpoint(request, progress, cancellation).Run();
+        var checkpoint = new Checkpoint(request, progress, cancellation);
+        using CriuWorker? worker = checkpoint._worker;
+        return checkpoint.Run();
     }
 
     private CheckpointResult Run()
@@ -88,7 +102,9 @@ public sealed class Checkpoint
     {
         ImageManifest manifest = DescribeImage();
         using PidNamespace? inside = _isInside ? OpenNamespace() : null;
-        using CriuSession session = CriuSession.Start(_installation, work, place: inside is null ? null : new CriuPlace(inside, staging.Handle));
+        using CriuSession session = inside is null
+            ? CriuSession.Start(_installation, work, _worker!)
+            : CriuSession.Start(_installation, work, new CriuPlace(inside, staging.Handle));
         session.Apply(_plan.Options, staging.Handle);
         session.ApplyDump(_innerId, _plan.Options);
         session.Notified = (action, _) => OnNotification(action, session, staging, manifest);

@@ -4,6 +4,7 @@ using PSCrac.Criu;
 using PSCrac.Images;
 using PSCrac.Interop;
 using PSCrac.Preflight;
+using PSCrac.Preflight.ImageRules;
 using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;
@@ -67,6 +68,10 @@ public sealed class Restore
     {
         CracImage image = _request.Image;
         Report(CracPhase.Preparing);
+        using SafeFileHandle? terminal = _options.ShellJob == true ? OpenTerminal() : null;
+
+        // It gets ready while the image is looked at.
+        using CriuWorker? early = _request.PidNamespace == CracPidNamespace.Host ? StartWorker(terminal) : null;
 
         // Whom the folder belongs to is asked of the descriptor that criu then reads from.
         using var trust = ImageTrust.Examine(image.Path);
@@ -78,7 +83,6 @@ public sealed class Restore
         Report(CracPhase.Preparing);
         string? config = ComposeConfig(isNew);
         using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{image.RootProcessId}", config);
-        using SafeFileHandle? terminal = _options.ShellJob == true ? OpenTerminal() : null;
         FileEdits edits = EditFiles(image, terminal is not null, out IReadOnlyList<string> warnings);
         IReadOnlyList<CracFinding> findings = RestorePreflight.RequirePossible(_request, _options, _installation, isNew, edits);
         using ImageOverlay? overlay = edits.IsEmpty ? null : ImageOverlay.Create(image, work.DirectoryPath, edits);
@@ -86,7 +90,9 @@ public sealed class Restore
         using PageDaemon? pageDaemon = _options.LazyPages ? PageDaemon.Start(_installation, read, work.Handle) : null;
         using NamespaceInit? init = isNew ? NamespaceInit.Start(image.ThreadIds, image.RootProcessId, _cancellation) : null;
         using PidNamespace? inside = init?.OpenNamespace();
-        using CriuSession session = CriuSession.Start(_installation, work, terminal, _request.Inherited, place: inside is null ? null : new CriuPlace(inside, read));
+        using CriuSession session = inside is null
+            ? CriuSession.Start(_installation, work, early ?? StartWorker(terminal), _request.Inherited)
+            : CriuSession.Start(_installation, work, new CriuPlace(inside, read), terminal, _request.Inherited);
         session.Apply(_options, read);
         session.Grace = Grace;
         session.Notified = (action, _) => OnNotification(action, session, isNew, pageDaemon);
@@ -127,6 +133,20 @@ public sealed class Restore
             Findings = findings,
             LazyPages = pageDaemon?.Watch(() => RestoredTree.Kill(init.ProcessId, _made)),
         };
+    }
+
+    private CriuWorker StartWorker(SafeFileHandle? terminal)
+    {
+        HashSet<int> needed = [.. PidRule.Needed(_request.Image).Select(static needed => needed.Id)];
+        CriuWorker worker = CriuSession.StartWorker(_installation, terminal, _request.Inherited);
+        while (needed.Contains(worker.ProcessId))
+        {
+            // Of all pids it was given one of the tree's, and keeps it until another worker has another one.
+            using CriuWorker inTheWay = worker;
+            worker = CriuSession.StartWorker(_installation, terminal, _request.Inherited);
+        }
+
+        return worker;
     }
 
     // Most restores want no other files; then the image's tables need not be read here at all.

@@ -11,6 +11,9 @@ internal sealed class CriuSession : IDisposable
 {
     // criu(8): 4 is debug, which is what names the culprit in most failures.
     private const int LogLevel = 4;
+
+    // The worker's numbers for what it inherits, above those that it has anyway.
+    private const int FirstInherited = 10;
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(50);
 
     [ThreadStatic]
@@ -59,39 +62,67 @@ internal sealed class CriuSession : IDisposable
     /// <summary>The criu that serves this session.</summary>
     internal CriuWorker Worker => _worker;
 
-    /// <summary>Starts a worker and prepares its options.</summary>
+    /// <summary>
+    /// Starts a worker in our own namespaces, before there is a session for it: a criu takes some milliseconds until it
+    /// listens, in which the caller can look at other things.
+    /// </summary>
     /// <param name="installation">Which criu.</param>
-    /// <param name="work">Where its log goes, and where its configuration file is.</param>
     /// <param name="standardInput">The terminal for a restored shell job; null for none.</param>
     /// <param name="inherited">Descriptors for criu to put in the place of what the image names, each with criu's key for it.</param>
-    /// <param name="place">Where the worker runs, if not in our own namespaces.</param>
+    internal static CriuWorker StartWorker(
+        CriuInstallation installation, SafeHandle? standardInput = null, IReadOnlyList<(SafeHandle Descriptor, string Key)>? inherited = null) =>
+        CriuWorker.Start(installation, standardInput, Place(inherited ?? []));
+
+    /// <summary>Prepares a worker's options.</summary>
+    /// <param name="installation">Which criu.</param>
+    /// <param name="work">Where its log goes, and where its configuration file is.</param>
+    /// <param name="worker">The worker, which is the session's from now on.</param>
+    /// <param name="inherited">What the worker was started with.</param>
+    internal static CriuSession Start(
+        CriuInstallation installation, CriuWorkDirectory work, CriuWorker worker, IReadOnlyList<(SafeHandle Descriptor, string Key)>? inherited = null) =>
+        Prepare(installation, work, worker, inherited ?? [], place: null);
+
+    /// <summary>Starts a worker in other namespaces, and prepares its options.</summary>
+    /// <param name="installation">Which criu.</param>
+    /// <param name="work">Where its log goes, and where its configuration file is.</param>
+    /// <param name="place">Where the worker runs.</param>
+    /// <param name="standardInput">The terminal for a restored shell job; null for none.</param>
+    /// <param name="inherited">Descriptors for criu to put in the place of what the image names, each with criu's key for it.</param>
     internal static CriuSession Start(
         CriuInstallation installation,
         CriuWorkDirectory work,
+        CriuPlace place,
         SafeHandle? standardInput = null,
-        IReadOnlyList<(SafeHandle Descriptor, string Key)>? inherited = null,
-        CriuPlace? place = null)
+        IReadOnlyList<(SafeHandle Descriptor, string Key)>? inherited = null)
     {
-        const int FirstInherited = 10;
         inherited ??= [];
-        var placed = new List<(SafeHandle, int)>();
-        List<(SafeFileHandle Source, int Target)> own = place is null ? [] : [.. place.Descriptors(work)];
-        placed.AddRange(own.ConvertAll(static each => ((SafeHandle)each.Source, each.Target)));
-        for (int i = 0; i < inherited.Count; i++)
-        {
-            placed.Add((inherited[i].Descriptor, FirstInherited + i));
-        }
-
-        CriuWorker worker;
+        List<(SafeFileHandle Source, int Target)> own = [.. place.Descriptors(work)];
         try
         {
-            worker = CriuWorker.Start(installation, standardInput, placed, place?.Namespace);
+            CriuWorker worker = CriuWorker.Start(
+                installation, standardInput, [.. own.ConvertAll(static each => ((SafeHandle)each.Source, each.Target)), .. Place(inherited)], place.Namespace);
+            return Prepare(installation, work, worker, inherited, place);
         }
         finally
         {
             own.ForEach(static each => each.Source.Dispose());
         }
+    }
 
+    private static List<(SafeHandle Source, int Target)> Place(IReadOnlyList<(SafeHandle Descriptor, string Key)> inherited)
+    {
+        var placed = new List<(SafeHandle, int)>();
+        for (int i = 0; i < inherited.Count; i++)
+        {
+            placed.Add((inherited[i].Descriptor, FirstInherited + i));
+        }
+
+        return placed;
+    }
+
+    private static CriuSession Prepare(
+        CriuInstallation installation, CriuWorkDirectory work, CriuWorker worker, IReadOnlyList<(SafeHandle Descriptor, string Key)> inherited, CriuPlace? place)
+    {
         var session = new CriuSession(worker, work);
         try
         {

@@ -125,7 +125,8 @@ internal sealed class CriuRun : IDisposable
         using SafeFileHandle images = LibC.OpenAt(null, imagePath, LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
         Assert.Equal(0, errno);
         using var work = CriuWorkDirectory.Create("test", config);
-        using var session = CriuSession.Start(CriuInstallation.Locate(), work);
+        var installation = CriuInstallation.Locate();
+        using var session = CriuSession.Start(installation, work, CriuSession.StartWorker(installation));
         using var limit = new CancellationTokenSource(Wait.Limit);
         apply(session, images);
         int result = session.Run(request, limit.Token);
