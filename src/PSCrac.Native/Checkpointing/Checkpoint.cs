@@ -79,7 +79,7 @@ public sealed class Checkpoint
         Report(CracPhase.Preparing);
         string? config = CriuConfigFile.Compose(_plan.Options.CriuOption);
         config = _isInside ? config + CriuPlace.Configuration : config;
-        using ImageStaging staging = ImageStaging.Create(_request.ImagePath, _request.Force);
+        using ImageStaging staging = ImageStaging.Create(_request.ImagePath, _request.Force, _plan.Watched);
         string? replaced;
         try
         {

@@ -2,11 +2,13 @@ using System.IO.Enumeration;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Images;
 using PSCrac.Interop;
+using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;
 
 /// <summary>
-/// An image in the making: a private sibling of its target, which becomes the target in one rename or not at all.
+/// An image in the making: a private sibling of its target, or of a folder above, which becomes the target in one rename
+/// or not at all.
 /// Works on descriptors, so that nobody who can write to a folder above can slip something else in between.
 /// </summary>
 internal sealed class ImageStaging : IDisposable
@@ -15,8 +17,8 @@ internal sealed class ImageStaging : IDisposable
 
     private readonly SafeFileHandle _parent;
     private readonly string _parentPath;
-    private readonly string _stagingName;
     private readonly string _targetName;
+    private readonly StagingFolder _staging;
     private readonly bool _force;
     private SafeFileHandle? _replaced;
     private State _state = State.Staged;
@@ -30,29 +32,29 @@ internal sealed class ImageStaging : IDisposable
         Exchanged,
     }
 
-    private ImageStaging(SafeFileHandle parent, string parentPath, string stagingName, string targetName, bool force, SafeFileHandle handle)
+    private ImageStaging(SafeFileHandle parent, string parentPath, StagingFolder staging, string targetName, bool force)
     {
         _parent = parent;
         _parentPath = parentPath;
-        _stagingName = stagingName;
+        _staging = staging;
         _targetName = targetName;
         _force = force;
-        Handle = handle;
     }
 
     /// <summary>The directory, for criu to write to.</summary>
-    internal SafeFileHandle Handle { get; }
+    internal SafeFileHandle Handle => _staging.Handle;
 
     /// <summary>Where the directory is now.</summary>
-    internal string CurrentPath => Path.Combine(_parentPath, _state == State.Staged ? _stagingName : _targetName);
+    internal string CurrentPath => _state == State.Staged ? _staging.Path : TargetPath;
 
     internal string TargetPath => Path.Combine(_parentPath, _targetName);
 
     /// <summary>Makes the staging directory, and the folders above it where they are missing.</summary>
     /// <param name="target">The directory that the image is to become.</param>
     /// <param name="force">Whether an image that stands there is replaced.</param>
+    /// <param name="watched">Folders that the tree watches; null for none.</param>
     /// <exception cref="CracException">The target is taken, or cannot be written to.</exception>
-    internal static ImageStaging Create(string target, bool force)
+    internal static ImageStaging Create(string target, bool force, IReadOnlySet<(DeviceNumber Device, ulong Inode)>? watched = null)
     {
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target));
         string name = Path.GetFileName(full);
@@ -63,12 +65,12 @@ internal sealed class ImageStaging : IDisposable
         }
 
         RequireFree(full, force);
+        string? elsewhere = watched is null ? null : StagingFolder.FindUnwatched(parentPath, watched);
         SafeFileHandle parent = OpenParent(parentPath, full);
-        StagingFolder.SweepAbandoned(parent);
-        SafeFileHandle handle = StagingFolder.Make(parent, out string stagingName, out int errno);
-        if (errno == 0)
+        StagingFolder? staging = StagingFolder.TryMake(parent, parentPath, elsewhere, out int errno);
+        if (staging is not null)
         {
-            return new ImageStaging(parent, parentPath, stagingName, name, force, handle);
+            return new ImageStaging(parent, parentPath, staging, name, force);
         }
 
         parent.Dispose();
@@ -135,7 +137,7 @@ internal sealed class ImageStaging : IDisposable
     /// <exception cref="CracException">Something appeared there meanwhile, or the rename failed.</exception>
     internal void Commit(bool sync)
     {
-        int errno = LibC.Rename(_parent, _stagingName, _targetName, LibC.RENAME_NOREPLACE);
+        int errno = LibC.Rename(_staging.Parent, _staging.Name, _parent, _targetName, LibC.RENAME_NOREPLACE);
         if (errno == 0)
         {
             _state = State.Committed;
@@ -146,7 +148,7 @@ internal sealed class ImageStaging : IDisposable
 
             // Until this is past a roll-back, it must not be taken for something abandoned.
             _replaced = StagingFolder.Hold(_parent, _targetName);
-            errno = LibC.Rename(_parent, _stagingName, _targetName, LibC.RENAME_EXCHANGE);
+            errno = LibC.Rename(_staging.Parent, _staging.Name, _parent, _targetName, LibC.RENAME_EXCHANGE);
             _state = errno == 0 ? State.Exchanged : _state;
         }
 
@@ -172,7 +174,7 @@ internal sealed class ImageStaging : IDisposable
         }
 
         _state = State.Committed;
-        return TryDeleteStaging() ? null : Path.Combine(_parentPath, _stagingName);
+        return TryDeleteStaging() ? null : _staging.Path;
     }
 
     /// <summary>Takes back whatever was done: the target is then as it was before. Fails silently: it is called where something failed already.</summary>
@@ -180,8 +182,8 @@ internal sealed class ImageStaging : IDisposable
     {
         int errno = _state switch
         {
-            State.Exchanged => LibC.Rename(_parent, _stagingName, _targetName, LibC.RENAME_EXCHANGE),
-            State.Committed => LibC.Rename(_parent, _targetName, _stagingName, LibC.RENAME_NOREPLACE),
+            State.Exchanged => LibC.Rename(_staging.Parent, _staging.Name, _parent, _targetName, LibC.RENAME_EXCHANGE),
+            State.Committed => LibC.Rename(_parent, _targetName, _staging.Parent, _staging.Name, LibC.RENAME_NOREPLACE),
             _ => 0,
         };
 
@@ -197,7 +199,7 @@ internal sealed class ImageStaging : IDisposable
     {
         try
         {
-            Directory.Delete(Path.Combine(_parentPath, _stagingName), recursive: true);
+            Directory.Delete(_staging.Path, recursive: true);
             return true;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -208,7 +210,7 @@ internal sealed class ImageStaging : IDisposable
 
     public void Dispose()
     {
-        Handle.Dispose();
+        _staging.Dispose();
         _replaced?.Dispose();
         _parent.Dispose();
     }

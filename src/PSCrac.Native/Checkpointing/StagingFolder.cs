@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Images;
 using PSCrac.Interop;
+using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;
 
@@ -8,27 +9,113 @@ namespace PSCrac.Checkpointing;
 /// The folder that an image is made in, locked (flock(2)) for as long as whoever makes it lives. One that nobody has
 /// locked was left by a session that was killed, and the next checkpoint beside it takes it away.
 /// </summary>
-internal static class StagingFolder
+internal sealed class StagingFolder : IDisposable
 {
     private const uint Private = 0x1C0; // 0700
     private const string Prefix = ".pscrac-";
     private const string Suffix = ".partial";
     private const int MostTries = 5;
 
-    /// <summary>Makes one.</summary>
-    /// <param name="parent">The folder that it is made in.</param>
-    /// <param name="name">Its name there.</param>
-    /// <param name="errno">Why it could not be made; 0 where it was.</param>
-    /// <returns>The folder, locked until this is closed; invalid on failure.</returns>
-    internal static SafeFileHandle Make(SafeFileHandle parent, out string name, out int errno)
+    private StagingFolder(SafeFileHandle parent, string parentPath, string name, SafeFileHandle handle)
     {
-        SafeFileHandle folder;
+        Parent = parent;
+        Path = System.IO.Path.Combine(parentPath, name);
+        Name = name;
+        Handle = handle;
+    }
+
+    /// <summary>The folder, locked until this is closed.</summary>
+    internal SafeFileHandle Handle { get; }
+
+    /// <summary>The folder that it is in.</summary>
+    internal SafeFileHandle Parent { get; }
+
+    /// <summary>Its name there.</summary>
+    internal string Name { get; }
+
+    /// <summary>Its path.</summary>
+    internal string Path { get; }
+
+    /// <summary>Makes one, and sweeps what others have abandoned beside it.</summary>
+    /// <param name="target">The folder that the image is to stand in.</param>
+    /// <param name="targetPath">Its path.</param>
+    /// <param name="elsewhere">A folder above it, to make it in if that can be written to; null for none.</param>
+    /// <param name="errno">Why it could not be made; 0 where it was.</param>
+    /// <returns>The folder; null on failure.</returns>
+    internal static StagingFolder? TryMake(SafeFileHandle target, string targetPath, string? elsewhere, out int errno)
+    {
+        SweepAbandoned(target);
+        if (elsewhere is not null)
+        {
+            SafeFileHandle folder = LibC.OpenAt(null, elsewhere, LibC.O_RDONLY | LibC.O_DIRECTORY, out errno);
+            if (errno == 0)
+            {
+                SweepAbandoned(folder);
+                if (TryMakeIn(folder, elsewhere, out errno) is { } made)
+                {
+                    return made;
+                }
+            }
+
+            folder.Dispose();
+        }
+
+        SafeFileHandle parent = LibC.Duplicate(target, 0, out errno);
+        StagingFolder? beside = errno == 0 ? TryMakeIn(parent, targetPath, out errno) : null;
+        if (beside is null)
+        {
+            parent.Dispose();
+        }
+
+        return beside;
+    }
+
+    /// <summary>
+    /// Where to make it for a tree that watches the folder. A program that watches a folder with all below it, as .NET's
+    /// FileSystemWatcher does, adds a watch of each folder that appears there. Of the one that its image is made in, the
+    /// image would have the staging name, which leads nowhere afterwards.
+    /// </summary>
+    /// <param name="folder">The folder that the image is to stand in, which need not be there yet.</param>
+    /// <param name="watched">Folders that the tree watches.</param>
+    /// <returns>The nearest folder above on the same mount that the tree does not watch; null where the folder will do, or there is none.</returns>
+    internal static string? FindUnwatched(string folder, IReadOnlySet<(DeviceNumber Device, ulong Inode)> watched)
+    {
+        string? path = folder;
+        FileStatus status = default;
+        while (path is not null && !ProcfsNative.TryStat(path, flags: 0, out status, out _))
+        {
+            path = System.IO.Path.GetDirectoryName(path);
+        }
+
+        string? nearest = path;
+        int mount = status.MountId;
+        while (path is not null && watched.Contains((status.Device, status.Inode)))
+        {
+            path = System.IO.Path.GetDirectoryName(path);
+            if (path is not null && (!ProcfsNative.TryStat(path, flags: 0, out status, out _) || status.MountId != mount))
+            {
+                return null;
+            }
+        }
+
+        return path == nearest ? null : path;
+    }
+
+    /// <summary>Lets go of it; whoever finds it then under its name may take it away.</summary>
+    public void Dispose()
+    {
+        Handle.Dispose();
+        Parent.Dispose();
+    }
+
+    private static StagingFolder? TryMakeIn(SafeFileHandle parent, string parentPath, out int errno)
+    {
         int triesLeft = MostTries;
         do
         {
-            name = $"{Prefix}{Guid.NewGuid():N}{Suffix}";
+            string name = $"{Prefix}{Guid.NewGuid():N}{Suffix}";
             errno = LibC.MakeDirectory(parent, name, Private);
-            folder = errno == 0 ? Open(parent, name, out errno) : new SafeFileHandle(-1, ownsHandle: true);
+            SafeFileHandle folder = errno == 0 ? Open(parent, name, out errno) : new SafeFileHandle(-1, ownsHandle: true);
 
             // Between the making and the locking another session may have taken it for an abandoned one.
             errno = errno == 0 && LibC.TryLock(folder) == LibC.EAGAIN ? LibC.EAGAIN : errno;
@@ -37,13 +124,15 @@ internal static class StagingFolder
                 Open(parent, name, out errno).Dispose();
             }
 
-            if (errno != 0)
+            if (errno == 0)
             {
-                folder.Dispose();
+                return new StagingFolder(parent, parentPath, name, folder);
             }
+
+            folder.Dispose();
         }
         while (errno is LibC.EAGAIN or LibC.ENOENT && --triesLeft > 0);
-        return folder;
+        return null;
     }
 
     /// <summary>
@@ -66,7 +155,7 @@ internal static class StagingFolder
     /// Removes the files of images in folders that nobody has locked, and those folders. Works on descriptors and goes no
     /// deeper, so it removes nothing else, whoever may write to the folder above.
     /// </summary>
-    internal static void SweepAbandoned(SafeFileHandle parent)
+    private static void SweepAbandoned(SafeFileHandle parent)
     {
         foreach (string name in Names(parent, $"{Prefix}*{Suffix}"))
         {
@@ -96,7 +185,7 @@ internal static class StagingFolder
         try
         {
             return [.. Directory.EnumerateFileSystemEntries(
-                $"/proc/self/fd/{folder.DangerousGetHandle()}", pattern, new EnumerationOptions { AttributesToSkip = 0 }).Select(static path => Path.GetFileName(path)!)];
+                $"/proc/self/fd/{folder.DangerousGetHandle()}", pattern, new EnumerationOptions { AttributesToSkip = 0 }).Select(static path => System.IO.Path.GetFileName(path)!)];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

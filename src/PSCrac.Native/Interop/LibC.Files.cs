@@ -70,10 +70,14 @@ internal static partial class LibC
     }
 
     /// <summary>renameat2(2). Returns errno, or 0.</summary>
-    internal static int Rename(SafeHandle directory, string from, string to, uint flags)
+    internal static int Rename(SafeHandle directory, string from, string to, uint flags) => Rename(directory, from, directory, to, flags);
+
+    /// <summary>renameat2(2) from one directory to another. Returns errno, or 0.</summary>
+    internal static int Rename(SafeHandle fromDirectory, string from, SafeHandle toDirectory, string to, uint flags)
     {
-        using var at = new Borrowed(directory, AT_FDCWD);
-        return renameat2(at.Descriptor, from, at.Descriptor, to, flags) == 0 ? 0 : Marshal.GetLastPInvokeError();
+        using var source = new Borrowed(fromDirectory, AT_FDCWD);
+        using var target = new Borrowed(toDirectory, AT_FDCWD);
+        return renameat2(source.Descriptor, from, target.Descriptor, to, flags) == 0 ? 0 : Marshal.GetLastPInvokeError();
     }
 
     /// <summary>fsync(2), tried again on EINTR. Returns errno, or 0.</summary>
