@@ -102,6 +102,7 @@ public static class RestorePreflight
         {
             SkipTrustCheck = request.SkipTrustCheck,
             ReopenGrownFile = request.Files.ReopenGrown,
+            LazyPages = options.LazyPages,
             ReplacedFiles = replaced,
             UnopenedFiles = edits.Moved.Count == 0 ? new HashSet<uint>() : FindUnopened(request.Image, edits),
             CriuOptions = options.ToNames().Keys.ToHashSet(StringComparer.Ordinal),

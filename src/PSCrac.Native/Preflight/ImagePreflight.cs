@@ -20,6 +20,7 @@ public sealed class ImagePreflight
         new RestoreTerminalRule(),
         new RestoreNamespaceRule(),
         new ProcessorRule(),
+        new LazyMemoryRule(),
         new VersionRule(),
     ];
 

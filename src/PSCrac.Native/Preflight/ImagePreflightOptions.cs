@@ -24,6 +24,9 @@ public sealed record ImagePreflightOptions
     /// <summary>Open files that the restore does not open, by their ids in the image.</summary>
     internal IReadOnlySet<uint> UnopenedFiles { get; init; } = new HashSet<uint>();
 
+    /// <summary>Whether a page daemon brings the memory while the tree runs.</summary>
+    public bool LazyPages { get; init; }
+
     /// <summary>Whether the terminal is replaced, or one is there to be given.</summary>
     public bool HasTerminal { get; init; }
 

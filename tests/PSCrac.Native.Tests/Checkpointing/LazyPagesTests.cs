@@ -1,6 +1,7 @@
 using PSCrac.Checkpointing;
 using PSCrac.Criu;
 using PSCrac.Procfs;
+using PSCrac.Tests.Criu;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -182,6 +183,34 @@ public class LazyPagesTests
 
         Assert.Throws<CracException>(() => restore.GetAwaiter().GetResult());
         Assert.True(Subject.HasEnded(subject.ProcessId));
+    }
+
+    [CriuFact("python3")]
+    [Reaches("lazy reservation")]
+    public void A_reservation_beyond_all_memory_stands_in_the_way_of_a_lazy_restore_alone()
+    {
+        // As .NET reserves room for its heap: 4 TiB that nobody may touch, without MAP_NORESERVE.
+        using Subject subject = Subject.Python(
+            """
+            import ctypes, itertools, time
+            libc = ctypes.CDLL(None)
+            libc.mmap.restype = ctypes.c_void_p
+            assert libc.mmap(None, ctypes.c_size_t(4 << 40), 0, 0x22, -1, ctypes.c_long(0)) != ctypes.c_void_p(-1).value
+            for n in itertools.count(1):
+                print(n, flush=True)
+                time.sleep(0.02)
+            """);
+        subject.Checkpoint();
+        var request = new RestoreRequest { Image = CracImage.Open(subject.ImagePath), Options = new() { LazyPages = true } };
+
+        CracException foretold = Expect.Failure(CracReason.ResourceUnsupported, () => Restore.Run(request));
+        CracException failed = Expect.Failure(CracReason.ResourceUnsupported, () => Restore.Run(request with { SkipPreflight = true }));
+        using CracRestoredProcess restored = subject.Restore();
+
+        Assert.Contains("4096 GiB", foretold.Message);
+        Assert.Null(foretold.LogPath);
+        Assert.NotEmpty(failed.CriuLines);
+        subject.AssertCountsPast(subject.Count + 3);
     }
 
     [CriuFact("python3")]

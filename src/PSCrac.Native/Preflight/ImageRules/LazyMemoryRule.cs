@@ -1,0 +1,55 @@
+using System.Globalization;
+
+namespace PSCrac.Preflight.ImageRules;
+
+/// <summary>
+/// A lazy restore maps every private area writable before it is put in its place (premap_priv_vmas in criu's mem.c), also
+/// what a program only reserved. The kernel refuses an area that is larger than all memory and swap, unless it is told to
+/// promise more than it has (Documentation/mm/overcommit-accounting.rst).
+/// </summary>
+internal sealed class LazyMemoryRule : ImageRule
+{
+    private const string Overcommit = "/proc/sys/vm/overcommit_memory";
+    private const uint NoReserve = 0x4000; // MAP_NORESERVE
+
+    internal override void Examine(ImageSubject subject)
+    {
+        if (!subject.Options.LazyPages || File.ReadAllText(Overcommit).Trim() == "1")
+        {
+            return;
+        }
+
+        long most = ReadMemory();
+        foreach (CracImageProcess process in subject.Image.Processes)
+        {
+            foreach (CracImageMemoryArea area in process.MemoryAreas)
+            {
+                if (!area.IsShared && area.Size > most && (area.Area.Flags & NoReserve) == 0)
+                {
+                    subject.Block(
+                        process.ProcessId,
+                        string.Create(CultureInfo.InvariantCulture, $"an area of {area.Size >> 30} GiB at 0x{area.Start:x}, on a machine of {most >> 30} GiB"),
+                        CracReason.ResourceUnsupported,
+                        "A lazy restore maps what the program has only reserved as if it used it, and the kernel does not promise that much.",
+                        "Leave out -LazyPages, or have the kernel promise more than it has: sysctl vm.overcommit_memory=1.");
+                    break;
+                }
+            }
+        }
+    }
+
+    // Lines such as "MemTotal:       24576 kB".
+    private static long ReadMemory()
+    {
+        long sum = 0;
+        foreach (string line in File.ReadLines("/proc/meminfo"))
+        {
+            if (line.StartsWith("MemTotal:", StringComparison.Ordinal) || line.StartsWith("SwapTotal:", StringComparison.Ordinal))
+            {
+                sum += long.Parse(line.AsSpan(line.IndexOf(':') + 1).Trim().TrimEnd("kB").Trim(), CultureInfo.InvariantCulture) << 10;
+            }
+        }
+
+        return sum;
+    }
+}
