@@ -29,7 +29,9 @@ public class TerminalTests
         string line = second.WaitForLine($"{last + 3}");
 
         Assert.Equal($"{last + 3}", line.Trim());
-        Assert.Contains($"restored {counter}", File.ReadAllText(second.OutputPath));
+
+        // The helper says so only now, in the middle of the counter's lines.
+        Wait.Until(() => File.ReadAllText(second.OutputPath).Contains($"restored {counter}", StringComparison.Ordinal), () => "the restore did not end");
         CriuProgram.RunProgram("kill", "-KILL", $"{counter}");
     }
 }
