@@ -119,12 +119,6 @@ function Set-Cache([bool] $IsThere) {
     if ($IsThere) { $null = Initialize-CracEnvironment } else { $null = [PSCrac.Criu.CriuFeatureCache]::Remove() }
 }
 
-# A .NET service reserves more memory than most machines have, which only a restore at once can do.
-function Test-LazyRefusal([string] $Image) {
-    $areas = (Get-CracImage -LiteralPath $Image).Processes.MemoryAreas | Where-Object { -not $_.IsShared } | Measure-Object -Property Size -Maximum
-    $areas.Maximum -gt [GC]::GetGCMemoryInfo().TotalAvailableMemoryBytes -and (Get-Content /proc/sys/vm/overcommit_memory) -ne '1'
-}
-
 function Measure-Round([string[]] $Program, [int] $Port, [string] $Image, [int] $Round) {
     $uri = "http://127.0.0.1:$Port/hello/bench"
     $sample = @{}
@@ -142,9 +136,9 @@ function Measure-Round([string[]] $Program, [int] $Port, [string] $Image, [int] 
     $ways = 'plain', 'restore', 'plain cached', 'restore cached', 'lazy cached'
     if ($Round % 2) { [array]::Reverse($ways) }
     foreach ($way in $ways) {
-        if ($way -eq 'lazy cached' -and -not $canBeLazy) { continue }
+        # Not where the kernel cannot, nor of a .NET service, which reserves more memory than most machines have.
+        if ($way -eq 'lazy cached' -and -not ($canBeLazy -and (Test-CracImage -LiteralPath $Image -LazyPages -Quiet))) { continue }
         Set-Cache $way.EndsWith('cached')
-        if ($way -eq 'lazy cached' -and (Test-LazyRefusal $Image)) { continue }
         $sample[$way] = switch ($way.Split(' ')[0]) {
             plain { & bash -c $plainRestore bash $criu $Image $Port | ForEach-Object { [long]$_ / 1000 } }
             restore { Measure-Wall { Restore-CracProcess -LiteralPath $Image -ReadyUri $uri } }

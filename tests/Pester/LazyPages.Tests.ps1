@@ -89,3 +89,26 @@ Describe "Restore-CracProcess -LazyPages$(Get-SkipNote $obstacle)" -Skip:([bool]
         Wait-Until { -not (Test-Running $daemon) } 'the page daemon ends'
     }
 }
+
+Describe "Test-CracImage -LazyPages$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
+    It 'foretells that more is reserved than there is' {
+        # Room that nobody may touch, as .NET reserves it for its heap.
+        Set-Content -LiteralPath "$folder/reserve.py" @'
+import ctypes, sys, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+assert libc.mmap(None, ctypes.c_size_t(4 << 40), 0, 0x22, -1, ctypes.c_long(0)) != ctypes.c_void_p(-1).value
+open(sys.argv[1], "w").close()
+time.sleep(1000)
+'@
+        $id = Start-TestProgram "$(Find-Program python3) $folder/reserve.py $folder/reserved"
+        Wait-Until { Test-Path -LiteralPath "$folder/reserved" } 'the program is ready'
+        $image = Invoke-CracCheckpoint -Id $id -ImagePath "$folder/reserved.cr"
+
+        $image | Test-CracImage -Quiet | Should -BeTrue
+        $image | Test-CracImage -Quiet -LazyPages | Should -BeFalse
+        $blocker = $image | Test-CracImage -LazyPages | Where-Object Severity -EQ Blocker
+        $blocker.What | Should -Match '4096 GiB'
+        $blocker.Mend | Should -Match '-LazyPages'
+    }
+}

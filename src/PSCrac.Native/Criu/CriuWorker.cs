@@ -204,7 +204,8 @@ internal sealed class CriuWorker : IDisposable
 
     public void Dispose()
     {
-        if (!_reaped)
+        // Its session disposes of it, and so does who started it before there was one.
+        if (!_reaped && !_pidFd.IsClosed)
         {
             KillTree();
         }

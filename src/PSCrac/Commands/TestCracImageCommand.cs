@@ -21,6 +21,10 @@ public sealed class TestCracImageCommand : ImageInputCommand
     [Parameter]
     public CracPidNamespace PidNamespace { get; set; }
 
+    /// <summary>Whether a restore with -LazyPages will work.</summary>
+    [Parameter]
+    public SwitchParameter LazyPages { get; set; }
+
     /// <summary>Leave out of account whom the image belongs to.</summary>
     [Parameter]
     public SwitchParameter SkipTrustCheck { get; set; }
@@ -37,6 +41,7 @@ public sealed class TestCracImageCommand : ImageInputCommand
         {
             Image = image,
             PidNamespace = PidNamespace,
+            Options = new() { LazyPages = LazyPages },
             SkipTrustCheck = SkipTrustCheck,
             CriuPath = CriuPath is null ? null : ResolveLiteral(CriuPath),
         };

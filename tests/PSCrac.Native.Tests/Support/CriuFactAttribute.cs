@@ -20,12 +20,4 @@ public sealed class CriuFactAttribute : FactAttribute
             DisplayName = $"(skipped: {reason})";
         }
     }
-
-    private static string? WhyNot(string[] programs)
-    {
-        string[] path = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
-        return programs.FirstOrDefault(name => !path.Any(folder => File.Exists(Path.Combine(folder, name)))) is { } missing
-            ? $"there is no {missing}"
-            : null;
-    }
 }
