@@ -122,7 +122,7 @@ public static class CriuEnvironment
             "iptables",
             found is not null,
             false,
-            found ?? "iptables-restore is not on the PATH",
+            found ?? "iptables is not on the PATH",
             "-TcpEstablished without nftables",
             found is not null ? null : "None needed where network_lock_nftables is there; else install the package 'iptables'."));
     }

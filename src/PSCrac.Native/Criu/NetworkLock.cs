@@ -9,13 +9,13 @@ internal static class NetworkLock
     /// <summary>CRIU_NETWORK_LOCK_NFTABLES of criu.h.</summary>
     internal const int Nftables = 2;
 
-    /// <summary>Where iptables-restore, which criu calls, is; null where it is not.</summary>
+    /// <summary>Where iptables, which criu calls for each connection (criu/netfilter.c), is; null where it is not.</summary>
     internal static string? FindIptables()
     {
         string path = Environment.GetEnvironmentVariable("PATH") ?? string.Empty;
         foreach (string folder in (IEnumerable<string>)[.. path.Split(':', StringSplitOptions.RemoveEmptyEntries), "/usr/sbin", "/sbin"])
         {
-            string candidate = Path.Combine(folder, "iptables-restore");
+            string candidate = Path.Combine(folder, "iptables");
             if (File.Exists(candidate))
             {
                 return candidate;
