@@ -42,8 +42,8 @@ internal sealed record ProcessShape(string Name, ShapeNeed Need, string Program)
     /// <summary>Whether any user may write to the test's folder.</summary>
     internal bool OpenFolder { get; init; }
 
-    /// <summary>Whether the program stays in the test's own session.</summary>
-    internal bool InOurSession { get; init; }
+    /// <summary>Whether the program is started by another one that leads its session and stays outside the tree.</summary>
+    internal bool HasLeader { get; init; }
 
     /// <summary>What the caller says, for shapes that need consent.</summary>
     internal CheckpointOptions? Consent { get; init; }

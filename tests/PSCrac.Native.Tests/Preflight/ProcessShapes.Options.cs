@@ -72,7 +72,7 @@ internal static partial class ProcessShapes
             n = 41
             ready(); wait()
             answer(n + 1 == 42)
-            """) { InOurSession = true, Says = "-ShellJob" },
+            """) { HasLeader = true, Says = "-ShellJob" },
         new("terminal from outside", ShapeNeed.ChosenOptions, """
             until("partner-ready")
             name = open(BASE + "name").read()

@@ -11,9 +11,13 @@ namespace PSCrac.Tests.Preflight;
 /// <summary>One shape, running.</summary>
 internal sealed class ShapeRun : IDisposable
 {
+    // Leads the session, reaps the shape when it is checkpointed, and stays.
+    private static readonly string[] s_leader = ["sh", "-c", "\"$@\" & wait; exec sleep 600", "sh"];
+
     private readonly ProcessShape _shape;
     private readonly TestProgram _program;
     private readonly TestProgram? _partner;
+    private readonly int _processId;
     private readonly string _images = Directory.CreateTempSubdirectory("pscrac-images-").FullName;
 
     private ShapeRun(ProcessShape shape, TestProgram program, TestProgram? partner)
@@ -21,12 +25,13 @@ internal sealed class ShapeRun : IDisposable
         _shape = shape;
         _program = program;
         _partner = partner;
+        _processId = shape.HasLeader ? ProcessTree.Read(program.ProcessId).Members[1].Status.ProcessId : program.ProcessId;
     }
 
     internal static ShapeRun Start(ProcessShape shape)
     {
-        List<string> command = [.. shape.Wrapper, PythonProgram.Path!, "-c", ProcessShape.Prelude + shape.Program];
-        var program = TestProgram.Start(command[0], command[1..], shape.InOurSession, shape.OpenFolder);
+        List<string> command = [.. shape.HasLeader ? s_leader : [], .. shape.Wrapper, PythonProgram.Path!, "-c", ProcessShape.Prelude + shape.Program];
+        var program = TestProgram.Start(command[0], command[1..], shape.OpenFolder);
         TestProgram? partner = null;
         try
         {
@@ -36,10 +41,9 @@ internal sealed class ShapeRun : IDisposable
                 partner = program.StartPartner(PythonProgram.Path!, ["-c", prelude + shape.Partner]);
             }
 
-            var run = new ShapeRun(shape, program, partner);
-            run.WaitFor(shape.Folder + "ready");
+            WaitFor(program, partner, shape.Folder + "ready");
             program.Remember();
-            return run;
+            return new ShapeRun(shape, program, partner);
         }
         catch
         {
@@ -49,7 +53,7 @@ internal sealed class ShapeRun : IDisposable
         }
     }
 
-    internal ProcessPreflight Examine(PreflightOptions options) => ProcessPreflight.Examine(_program.ProcessId, options);
+    internal ProcessPreflight Examine(PreflightOptions options) => ProcessPreflight.Examine(_processId, options);
 
     internal string Describe(ProcessPreflight preflight) =>
         string.Join('\n', preflight.Findings.Where(finding => finding.Severity < CracFindingSeverity.Warning)) + "\n" + _program.ReadErrors();
@@ -58,7 +62,7 @@ internal sealed class ShapeRun : IDisposable
     internal (bool Done, string Errors) Dump(string name, IReadOnlyList<string> arguments)
     {
         string images = Directory.CreateDirectory(Path.Combine(_images, name)).FullName;
-        string id = _program.ProcessId.ToString(CultureInfo.InvariantCulture);
+        string id = _processId.ToString(CultureInfo.InvariantCulture);
         (int exit, string error) = CriuProgram.Run(["dump", "-t", id, "-D", images, "-v4", "-o", "dump.log", .. arguments]);
         return (exit == 0, ErrorsOf(images, "dump.log", error));
     }
@@ -71,7 +75,7 @@ internal sealed class ShapeRun : IDisposable
 
     internal string ProveRestoreFails()
     {
-        ProcessTree tree = ProcessTree.Read(_program.ProcessId);
+        ProcessTree tree = ProcessTree.Read(_processId);
         (bool dumped, string errors) = Dump("image", ["--network-lock", "skip"]);
         Assert.True(dumped, errors);
         WaitUntilGone(tree);
@@ -89,7 +93,7 @@ internal sealed class ShapeRun : IDisposable
         Assert.Contains(blocker.What, refusal.Message, StringComparison.OrdinalIgnoreCase);
         Assert.Contains(blocker.Why, refusal.Message, StringComparison.Ordinal);
         Assert.Equal(blocker.Mend, refusal.Advice);
-        Assert.Equal(_program.ProcessId, refusal.ProcessId);
+        Assert.Equal(_processId, refusal.ProcessId);
         Assert.False(Path.Exists(EngineImage));
         return $"{refusal.Message}\n  Recommendation: {refusal.Advice}";
     }
@@ -102,7 +106,7 @@ internal sealed class ShapeRun : IDisposable
         Assert.Empty(checkpoint.LingeringProcessIds);
         Assert.Equal(foretold.Reasons.Select(reason => reason.CriuOption), checkpoint.Choices.Select(choice => choice.Option));
         using CracRestoredProcess restored = PSCrac.Checkpointing.Restore.Run(new RestoreRequest { Image = CracImage.Open(EngineImage), PidTimeout = Wait.Limit });
-        Assert.Equal(_program.ProcessId, restored.Id);
+        Assert.Equal(_processId, restored.Id);
         _program.Remember();
         if (_shape.IsStopped)
         {
@@ -127,7 +131,7 @@ internal sealed class ShapeRun : IDisposable
 
     private CheckpointResult Checkpoint(CheckpointOptions? options) => PSCrac.Checkpointing.Checkpoint.Run(new CheckpointRequest
     {
-        ProcessId = _program.ProcessId, ImagePath = EngineImage, Options = options ?? new(), NoSync = true, PidTimeout = Wait.Limit,
+        ProcessId = _processId, ImagePath = EngineImage, Options = options ?? new(), NoSync = true, PidTimeout = Wait.Limit,
     });
 
     private (bool Done, string Errors) Restore(string name, IReadOnlyList<string> arguments)
@@ -140,13 +144,13 @@ internal sealed class ShapeRun : IDisposable
     private void Ask()
     {
         File.WriteAllText(Path.Combine(_program.Folder, _shape.Folder, "go"), "");
-        WaitFor(_shape.Folder + "answer");
+        WaitFor(_program, _partner, _shape.Folder + "answer");
         Assert.Equal("good", File.ReadAllText(Path.Combine(_program.Folder, _shape.Folder, "answer")));
     }
 
-    private void WaitFor(string file) => Wait.Until(
-        () => File.Exists(Path.Combine(_program.Folder, file)),
-        () => $"no file {file}: {_program.ReadErrors()}{_partner?.ReadErrors()}");
+    private static void WaitFor(TestProgram program, TestProgram? partner, string file) => Wait.Until(
+        () => File.Exists(Path.Combine(program.Folder, file)),
+        () => $"no file {file}: {program.ReadErrors()}{partner?.ReadErrors()}");
 
     private static void WaitUntilGone(ProcessTree tree) => Wait.Until(
         () => tree.ThreadIds.All(id => !Directory.Exists($"/proc/{id}")),

@@ -33,7 +33,7 @@ internal sealed class TestProgram : IDisposable
     internal static TestProgram Shell(string script) => Start("sh", ["-c", script]);
 
     /// <summary>Starts a program under setsid, so that nothing of the test's own terminal or session clings to it.</summary>
-    internal static TestProgram Start(string program, IReadOnlyList<string> arguments, bool inOurSession = false, bool openFolder = false)
+    internal static TestProgram Start(string program, IReadOnlyList<string> arguments, bool openFolder = false)
     {
         string folder = Directory.CreateTempSubdirectory("pscrac-test-").FullName;
         if (openFolder)
@@ -41,24 +41,19 @@ internal sealed class TestProgram : IDisposable
             File.SetUnixFileMode(folder, (UnixFileMode)0x1ff);
         }
 
-        return Start(program, arguments, folder, ownsFolder: true, inOurSession);
+        return Start(program, arguments, folder, ownsFolder: true);
     }
 
     /// <summary>Starts another program in the folder of this one, in a session of its own. It has to be disposed first.</summary>
     internal TestProgram StartPartner(string program, IReadOnlyList<string> arguments) =>
-        Start(program, arguments, Folder, ownsFolder: false, inOurSession: false);
+        Start(program, arguments, Folder, ownsFolder: false);
 
-    private static TestProgram Start(string program, IReadOnlyList<string> arguments, string folder, bool ownsFolder, bool inOurSession)
+    private static TestProgram Start(string program, IReadOnlyList<string> arguments, string folder, bool ownsFolder)
     {
         // The shell opens the files, so that none of the pipes .NET would make is inherited.
-        var start = new ProcessStartInfo(inOurSession ? "sh" : "setsid") { WorkingDirectory = folder, UseShellExecute = false };
-        if (!inOurSession)
-        {
-            start.ArgumentList.Add("sh");
-        }
-
+        var start = new ProcessStartInfo("setsid") { WorkingDirectory = folder, UseShellExecute = false };
         string log = ownsFolder ? "" : "partner-";
-        foreach (string argument in (string[])["-c", $"exec \"$@\" </dev/null >>{log}out 2>>{log}err", "sh", program])
+        foreach (string argument in (string[])["sh", "-c", $"exec \"$@\" </dev/null >>{log}out 2>>{log}err", "sh", program])
         {
             start.ArgumentList.Add(argument);
         }

@@ -8,7 +8,7 @@ internal sealed class SessionRule : PreflightRule
     internal override void Examine(PreflightSubject subject)
     {
         ProcessStatus root = subject.Tree.Root.Status;
-        if (!root.HasEnded && !root.IsSessionLeader)
+        if (!root.HasEnded && !root.IsSessionLeader && root.SessionId != 0)
         {
             subject.Offer(
                 root.ProcessId,
