@@ -88,7 +88,7 @@ Describe "Invoke-CracCheckpoint$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacl
 
     It 'says what it does with -Verbose' {
         $id = Start-TestProgram "bash -c 'exec 8>$work/lock; flock 8; sleep 1000; :'"
-        Wait-Until { [IO.File]::ReadAllText('/proc/locks').Contains(":$((Get-Item "$work/lock" -ErrorAction Ignore).UnixStat.Inode) ") } 'the lock is held'
+        Wait-Until { (Get-Content "/proc/$id/fdinfo/8" -ErrorAction Ignore) -match '^lock:' } 'the lock is held'
         $said = Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -Verbose 4>&1 | Where-Object { $_ -is [Management.Automation.VerboseRecord] } | Out-String
         $said | Should -Match "bash \($id\)"
         $said | Should -Match 'Chose file-locks'
@@ -98,7 +98,7 @@ Describe "Invoke-CracCheckpoint$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacl
 
     It 'chooses nothing with -NoAutoOption' {
         $id = Start-TestProgram "bash -c 'exec 8>$work/lock; flock 8; sleep 1000; :'"
-        Wait-Until { [IO.File]::ReadAllText('/proc/locks').Contains(":$((Get-Item "$work/lock" -ErrorAction Ignore).UnixStat.Inode) ") } 'the lock is held'
+        Wait-Until { (Get-Content "/proc/$id/fdinfo/8" -ErrorAction Ignore) -match '^lock:' } 'the lock is held'
         { Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -NoAutoOption -ErrorAction Stop } | Should -Throw -ErrorId 'FileLocksHeld,*'
         Test-Running $id | Should -BeTrue
         (Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -NoAutoOption -FileLocks).Options.Keys | Should -Contain 'file-locks'

@@ -46,17 +46,28 @@ public sealed class Restore
     {
         ArgumentNullException.ThrowIfNull(request);
         cancellation.ThrowIfCancellationRequested();
+        int logLevel = CriuSession.Warnings;
         for (int triesLeft = MostTries - 1; ; triesLeft--)
         {
             try
             {
-                return new Restore(request, progress, cancellation).Run();
+                return new Restore(request, progress, cancellation).Run(logLevel);
             }
             catch (CracException e) when (triesLeft > 0 && WasAlmostFree(e, request, cancellation))
             {
             }
+            catch (CracException e) when (logLevel < CriuSession.Debug && MayBeRepeated(e, request))
+            {
+                logLevel = CriuSession.Debug;
+            }
         }
     }
+
+    // A restore that failed leaves nothing, so one that nobody can explain is done once more for what criu says at length;
+    // but not where scripts of the user's would run twice, or helper links are used up.
+    private static bool MayBeRepeated(CracException failure, RestoreRequest request) =>
+        failure is { Reason: CracReason.Unknown, LogPath: not null } && !request.Image.IsOneShot
+        && !request.Options.WithDefaults(request.Image.Options).CriuOption.ContainsKey("action-script");
 
     // From Linux 6.15 on a dead task is out of sight a moment before its pid is given back (release_task in kernel/exit.c),
     // so criu may find a pid taken that nobody has. Its own attempt may leave zombies, which are waited for too.
@@ -64,10 +75,11 @@ public sealed class Restore
         failure is { Reason: CracReason.PidInUse, LogPath: not null }
         && PidVacancy.Wait(request.Image.ThreadIds, request.PidTimeout, PidVacancy.IsZombie, cancellation).Count == 0;
 
-    private CracRestoredProcess Run()
+    private CracRestoredProcess Run(int logLevel)
     {
         CracImage image = _request.Image;
         Report(CracPhase.Preparing);
+        using var breakpoints = BreakpointPreparation.Begin();
         using SafeFileHandle? terminal = _options.ShellJob == true ? OpenTerminal() : null;
 
         // It gets ready while the image is looked at.
@@ -84,7 +96,13 @@ public sealed class Restore
         string? config = ComposeConfig(isNew);
         using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{image.RootProcessId}", config);
         FileEdits edits = EditFiles(image, terminal is not null, out IReadOnlyList<string> warnings);
-        IReadOnlyList<CracFinding> findings = RestorePreflight.RequirePossible(_request, _options, _installation, isNew, edits);
+        using var look = RestoreLook.Start(() => RestorePreflight.RequirePossible(_request, _options, _installation, isNew, edits));
+        if (isNew || _options.LazyPages)
+        {
+            // Nothing is started for a tree that cannot come.
+            look.Require();
+        }
+
         using ImageOverlay? overlay = edits.IsEmpty ? null : ImageOverlay.Create(image, work.DirectoryPath, edits);
         SafeFileHandle read = overlay?.Handle ?? images;
         using PageDaemon? pageDaemon = _options.LazyPages ? PageDaemon.Start(_installation, read, work.Handle) : null;
@@ -95,7 +113,18 @@ public sealed class Restore
             : CriuSession.Start(_installation, work, new CriuPlace(inside, read), terminal, _request.Inherited);
         session.Apply(_options, read);
         session.Grace = Grace;
-        session.Notified = (action, _) => OnNotification(action, session, isNew, pageDaemon);
+        session.SetLogLevel(logLevel);
+        session.Notified = (action, _) =>
+        {
+            if (action == "pre-restore")
+            {
+                look.RequireWhileCriuWaits();
+            }
+            else if (action == "pre-resume")
+            {
+                BeforeResume(session, isNew, pageDaemon);
+            }
+        };
         pageDaemon?.WaitUntilReady(_cancellation);
         long start = Stopwatch.GetTimestamp();
         Report(CracPhase.Restoring);
@@ -103,7 +132,8 @@ public sealed class Restore
         TimeSpan time = Stopwatch.GetElapsedTime(start);
         if (result <= 0)
         {
-            Exception failure = session.Failure(Operation, image.RootProcessId, image.Path, _cancellation);
+            // What stands in the way says more than how criu stumbled over it.
+            Exception failure = (_cancellation.IsCancellationRequested ? null : look.Blocker) ?? session.Failure(Operation, image.RootProcessId, image.Path, _cancellation);
             if (!isNew && (session.WorkerDied || _request.AsChild))
             {
                 // criu ends what it made when it fails, but cannot reap a root that is our child.
@@ -122,7 +152,7 @@ public sealed class Restore
         if (init is null)
         {
             CracLazyPages? pages = pageDaemon?.Watch(() => RestoredTree.Kill(result, _made));
-            return new CracRestoredProcess(image, result, time, _request.AsChild) { Warnings = warnings, Findings = findings, LazyPages = pages };
+            return new CracRestoredProcess(image, result, time, _request.AsChild) { Warnings = warnings, Findings = look.Findings, LazyPages = pages };
         }
 
         int id = _rootId ?? RestorePlacement.FindByInnerId(init.ProcessId, image.RootProcessId) ?? 0;
@@ -130,7 +160,7 @@ public sealed class Restore
         return new CracRestoredProcess(image, id, time, init)
         {
             Warnings = warnings,
-            Findings = findings,
+            Findings = look.Findings,
             LazyPages = pageDaemon?.Watch(() => RestoredTree.Kill(init.ProcessId, _made)),
         };
     }
@@ -157,20 +187,17 @@ public sealed class Restore
         return _request.Files.IsEmpty && !mayLackTerminal ? new FileEdits() : FileEditPlan.Make(image, _request.Files, hasTerminal, out warnings);
     }
 
-    private void OnNotification(string action, CriuSession session, bool isNew, PageDaemon? pageDaemon)
+    private void BeforeResume(CriuSession session, bool isNew, PageDaemon? pageDaemon)
     {
-        if (action == "pre-resume")
+        // Asked now, while the root is there but does not run yet: it may end as soon as it does.
+        _rootId = isNew ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _request.Image.RootProcessId) : null;
+        if (pageDaemon is not null)
         {
-            // Asked now, while the root is there but does not run yet: it may end as soon as it does.
-            _rootId = isNew ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _request.Image.RootProcessId) : null;
-            if (pageDaemon is not null)
-            {
-                _made = RestoredTree.Read(_rootId ?? _request.Image.RootProcessId);
-                pageDaemon.Hold(_made.Count);
-            }
-
-            Report(CracPhase.Resuming);
+            _made = RestoredTree.Read(_rootId ?? _request.Image.RootProcessId);
+            pageDaemon.Hold(_made.Count);
         }
+
+        Report(CracPhase.Resuming);
     }
 
     private string? ComposeConfig(bool isNew)

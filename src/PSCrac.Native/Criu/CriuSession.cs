@@ -9,8 +9,14 @@ namespace PSCrac.Criu;
 /// <summary>One operation of one criu worker: options in, notifications and a result out.</summary>
 internal sealed class CriuSession : IDisposable
 {
-    // criu(8): 4 is debug, which is what names the culprit in most failures.
-    private const int LogLevel = 4;
+    /// <summary>criu(8)'s -v4: debug, which is what names the culprit in most failures.</summary>
+    internal const int Debug = 4;
+
+    /// <summary>
+    /// criu(8)'s -v2: errors and warnings. criu writes about eight lines for each area of memory that it restores at
+    /// <see cref="Debug"/>, one system call each.
+    /// </summary>
+    internal const int Warnings = 2;
 
     // The worker's numbers for what it inherits, above those that it has anyway.
     private const int FirstInherited = 10;
@@ -139,7 +145,7 @@ internal sealed class CriuSession : IDisposable
 
             LibCriu.criu_local_set_work_dir_fd(options, Number(work.Handle));
             LibCriu.criu_local_set_log_file(options, CriuWorkDirectory.LogName);
-            LibCriu.criu_local_set_log_level(options, LogLevel);
+            LibCriu.criu_local_set_log_level(options, Debug);
             if (work.ConfigPath is { } config)
             {
                 if (!LibCriu.CanReadConfigFile)
@@ -161,6 +167,9 @@ internal sealed class CriuSession : IDisposable
             throw;
         }
     }
+
+    /// <summary>Sets how much criu writes to its log: <see cref="Debug"/> where nothing is said.</summary>
+    internal void SetLogLevel(int level) => LibCriu.criu_local_set_log_level(_options, level);
 
     /// <summary>Sets the options that a checkpoint and a restore share.</summary>
     internal void Apply(CriuOptions options, SafeHandle imagesDirectory)
