@@ -89,6 +89,7 @@ public sealed class Restore
         using var trust = ImageTrust.Examine(image.Path);
         SafeFileHandle images = RestorePreflight.RequireTrusted(image, trust, _request.SkipTrustCheck);
         RequireSole(image, images);
+        using PagesReadahead? readahead = _options.LazyPages ? null : PagesReadahead.Begin(images, image);
         RequireComplete(image);
         Report(CracPhase.WaitingForPids);
         bool isNew = RestorePlacement.WantsNewNamespace(_request, _cancellation);
