@@ -52,6 +52,21 @@ public class RestoreFailureTests
     }
 
     [CriuFact("python3")]
+    public void What_criu_says_of_a_failure_that_nobody_knows_is_all_in_the_log()
+    {
+        using Subject subject = Subject.Counting();
+        subject.Checkpoint();
+        int last = subject.Count;
+
+        CracException failure = Expect.Failure(
+            CracReason.Unknown, () => subject.Restore(new() { CriuOption = new Dictionary<string, object?> { ["lsm-profile"] = "nosuch:profile" } }));
+
+        Assert.Contains(File.ReadLines(failure.LogPath!), static line => !line.Contains("Error", StringComparison.Ordinal) && !line.Contains("Warn", StringComparison.Ordinal));
+        using CracRestoredProcess restored = subject.Restore();
+        subject.AssertCountsPast(last + 3);
+    }
+
+    [CriuFact("python3")]
     public void An_image_that_can_be_restored_once_is_not_restored_twice_at_once()
     {
         using Subject subject = Subject.Python("import os, signal\nf = open('data', 'w')\nos.link('data', 'other')\nos.unlink('data')\nprint('ready', flush=True)\nsignal.pause()", "ready");
