@@ -20,6 +20,7 @@ while True:
         @{ Kind = 'a node program'; Needs = 'node'; Command = 'node -e ''let n = 0; setInterval(() => require("fs").appendFileSync("{0}", `${++n}\n`), 30)''' }
         @{ Kind = 'a Java program'; Needs = 'java'; Command = 'java "{3}/Count.java" "{0}"' }
     )
+    $noJava = if ($obstacle) { $obstacle } elseif (-not (Find-Program java)) { 'no java here' }
     $noPython = if ($obstacle) { $obstacle } elseif (-not (Find-Program python3)) { 'no python3 here' }
     foreach ($program in $programs) {
         $program.Obstacle = if ($obstacle) { $obstacle } elseif (-not (Find-Program $program.Needs)) { "no $($program.Needs) here" }
@@ -72,6 +73,28 @@ Describe 'a round trip' {
             Wait-CountingOn $file
             Find-Gap $file | Should -BeNullOrEmpty
         }
+    }
+
+    It "has a JVM collect its garbage first$(Get-SkipNote $noJava)" -Skip:([bool] $noJava) {
+        $log = "$folder/gc.log"
+        $file = "$folder/collected"
+        $started = Start-CracProcess java -ArgumentList "-Xlog:gc:file=$log", "$folder/Count.java", $file -ReadyFile $file -CollectGarbage
+        Add-TestProgram $started.Id
+        $collections = { @(Select-String -LiteralPath $log -SimpleMatch 'Diagnostic Command').Count }
+        Wait-Until { (& $collections) -eq 1 } 'the first collection is logged'
+        $image = Invoke-CracCheckpoint -Id $started.Id -ImagePath "$folder/collected.cr" -CollectGarbage
+        & $collections | Should -Be 2
+        $null = Restore-CracProcess $image
+        Wait-CountingOn $file
+        Find-Gap $file | Should -BeNullOrEmpty
+    }
+
+    It "tells where -CollectGarbage is not for$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
+        $id = Start-TestProgram 'sleep 1000'
+        { Invoke-CracCheckpoint -Id $id -ImagePath "$folder/not" -CollectGarbage -ErrorAction Stop } | Should -Throw -ErrorId 'JvmNotCapable,*'
+        Test-Running $id | Should -BeTrue
+        "$folder/not" | Should -Not -Exist
+        { Start-CracProcess sleep -ArgumentList 1000 -CollectGarbage } | Should -Throw -ErrorId 'JvmNotCapable,*'
     }
 
     It "keeps a tree of three levels$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {

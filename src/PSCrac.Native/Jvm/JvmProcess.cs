@@ -108,7 +108,7 @@ public sealed record JvmProcess
                 ProcessId = ProcessId,
                 Reason = CracReason.JvmNotCapable,
                 What = $"JVM {Runtime?.Version ?? "of unknown version"} without CRaC",
-                Why = "criu freezes it as it is. With CRaC its application would be told beforehand and afterwards: it could close connections, take new settings and see that time has passed.",
+                Why = "criu freezes it as it is. With CRaC its application would be told beforehand and afterwards: it could close connections, take new settings and see that time has passed. Its garbage goes into the image unless -CollectGarbage is given.",
                 Mend = capable
                     ? "Start it with -XX:CRaCCheckpointTo=DIRECTORY; its runtime knows CRaC."
                     : "Nothing, where a plain freeze will do; else start it with a CRaC build of OpenJDK and -XX:CRaCCheckpointTo=DIRECTORY.",

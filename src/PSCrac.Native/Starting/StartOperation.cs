@@ -138,6 +138,11 @@ public sealed class StartOperation
                 _cancellation.ThrowIfCancellationRequested();
             }
 
+            if (_request.CollectGarbage)
+            {
+                JvmHeap.Collect(process.Id, _cancellation);
+            }
+
             if (_request.WarmUp is not null || _request.ImagePath is not null)
             {
                 Settle(process);

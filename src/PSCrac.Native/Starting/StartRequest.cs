@@ -52,6 +52,9 @@ public sealed record StartRequest
     /// <summary>What is done with the program once it is ready, before the checkpoint; null for nothing. Not done after a restore.</summary>
     public Action<CracStartedProcess>? WarmUp { get; init; }
 
+    /// <summary>Whether the program, a JVM, collects its garbage after the warm-up. Not done after a restore.</summary>
+    public bool CollectGarbage { get; init; }
+
     /// <summary>Where a checkpoint is made once it is ready; null for none.</summary>
     public string? ImagePath { get; init; }
 

@@ -120,6 +120,10 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
     [Parameter]
     public SwitchParameter NoAutoOption { get; set; }
 
+    /// <summary>Have a JVM collect its garbage first.</summary>
+    [Parameter]
+    public SwitchParameter CollectGarbage { get; set; }
+
     /// <summary>Other options of criu by their long names.</summary>
     [Parameter]
     [ValidateNotNull]
@@ -176,7 +180,15 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
         JvmProcess? jvm = JvmCheckpoint.Select(Engine, id);
         CheckpointResult result = RunOperation(
             $"Checkpointing {command.CommandName} ({id})",
-            (progress, stopping) => jvm is null ? Checkpoint.Run(request, progress, stopping) : JvmCheckpoint.Run(jvm, request, progress, stopping));
+            (progress, stopping) =>
+            {
+                if (CollectGarbage)
+                {
+                    JvmHeap.Collect(id, stopping);
+                }
+
+                return jvm is null ? Checkpoint.Run(request, progress, stopping) : JvmCheckpoint.Run(jvm, request, progress, stopping);
+            });
         _made[result.Image.Path] = id;
         Tell(result);
         WriteObject(result.Image);

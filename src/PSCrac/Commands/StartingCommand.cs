@@ -77,6 +77,10 @@ public abstract class StartingCommand : CracCommand
     [ValidateNotNull]
     public ScriptBlock? WarmUp { get; set; }
 
+    /// <summary>Have a JVM collect its garbage after the warm-up.</summary>
+    [Parameter]
+    public SwitchParameter CollectGarbage { get; set; }
+
     /// <summary>The criu program to use.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
@@ -99,6 +103,7 @@ public abstract class StartingCommand : CracCommand
         Ready = [.. ReadyParameters.Conditions(ReadyUri, ReadyPort, ReadyScript is null ? null : AskScript)],
         ReadyTimeout = TimeSpan.FromSeconds(ReadyTimeout),
         WarmUp = WarmUp is null ? null : Warm,
+        CollectGarbage = CollectGarbage,
         CriuPath = Resolve(CriuPath),
     };
 

@@ -1,0 +1,39 @@
+namespace PSCrac.Jvm;
+
+/// <summary>What a JVM can do about its heap before criu freezes it.</summary>
+public static class JvmHeap
+{
+    // A collection takes about a second for each GiB that is in use.
+    private static readonly TimeSpan MostTime = TimeSpan.FromMinutes(10);
+
+    /// <summary>
+    /// Has a JVM collect its garbage (the diagnostic command GC.run). What it gives back to the kernel is neither written to
+    /// an image nor read back. A JVM that was never attached to opens its attach socket for this, and keeps it.
+    /// </summary>
+    /// <param name="processId">The JVM, by its pid here.</param>
+    /// <param name="cancellation">Ends the wait; the JVM collects all the same.</param>
+    /// <exception cref="CracException">
+    /// <see cref="CracReason.JvmNotCapable"/>: the process is no HotSpot JVM; <see cref="CracReason.JvmNotAttachable"/>: it
+    /// takes no commands, or refused this one; <see cref="CracReason.PermissionDenied"/>; <see cref="CracReason.ProcessGone"/>.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static void Collect(int processId, CancellationToken cancellation = default)
+    {
+        JvmProcess jvm = JvmProcess.TryDetect(processId) ?? throw new CracException(
+            CracReason.JvmNotCapable,
+            $"Process {processId} is no HotSpot JVM, or may not be looked into: it cannot be told to collect its garbage.",
+            "Leave out -CollectGarbage.")
+        {
+            ProcessId = processId,
+        };
+        JvmReply reply = JvmAttachment.Open(jvm, timeout: null, cancellation).Jcmd("GC.run", MostTime, cancellation);
+        if (!reply.IsSuccess)
+        {
+            throw new CracException(
+                CracReason.JvmNotAttachable, $"JVM {processId} would not collect its garbage: {reply.Text.Trim()}", "Leave out -CollectGarbage.")
+            {
+                ProcessId = processId,
+            };
+        }
+    }
+}
