@@ -92,6 +92,8 @@ try {
         if ($round % 2) { [array]::Reverse($turn) }
         foreach ($way in $turn) {
             Set-Content -LiteralPath $notes '' -NoNewline
+            # The kernel's scheduler hooks for events, which criu's breakpoints need, stay on for a second after the last one.
+            Start-Sleep -Milliseconds 1500
             $start = [DateTime]::UtcNow.Ticks
             $watch = [Diagnostics.Stopwatch]::StartNew()
             $all = & $ways[$way]

@@ -8,7 +8,8 @@ The two cmdlets beside plain criu, doing the same to the same small process in t
 .DESCRIPTION
 Prints medians of wall times in milliseconds, and the ratio of the cmdlets' to plain criu's. Plain criu runs as its
 manual shows it, timed by a shell around it; the cmdlets run within this session, without the sync of the image, whose
-cost is a column of its own. Waiting for the killed process's pid to become free is not counted on either side.
+cost is a column of its own. Waiting for the killed process's pid to become free is not counted on either side. Between
+them is a pause, in which the kernel switches off what criu's breakpoints had it switch on, so that none finds it done.
 #>
 [CmdletBinding()]
 param(
@@ -26,6 +27,9 @@ $env:PSCRAC_LOG_ROOT = Join-Path $folder 'logs'
 
 # Times a command with a shell's own clock, so that nothing of PowerShell's way to start programs is counted.
 $timed = 's=$EPOCHREALTIME; "$@" >/dev/null 2>&1 || exit; e=$EPOCHREALTIME; echo $(( ${e/./} - ${s/./} ))'
+
+# The kernel's scheduler hooks for events stay on for a second after the last one (perf_sched_delayed in kernel/events/core.c).
+$pause = 1500
 
 function Measure-Plain([string[]] $Argument) {
     $microseconds = & bash -c $timed bash $criu @Argument
@@ -64,6 +68,7 @@ try {
     foreach ($round in 0..$Count) {
         Write-Progress -Activity 'Round trips' -Status "$round of $Count" -PercentComplete (100 * $round / $Count)
         $plain = Join-Path $folder "plain$round"
+        Start-Sleep -Milliseconds $pause
         $null = New-Item -ItemType Directory -Path $plain
         $sample = @{
             'plain dump'    = Measure-Plain dump, '-t', $id, '-D', $plain, '-o', 'dump.log'
@@ -71,6 +76,7 @@ try {
         }
         foreach ($kind in 'dump', 'dump synced') {
             $image = Join-Path $folder "$kind$round"
+            Start-Sleep -Milliseconds $pause
             $sample[$kind] = Measure-Cmdlet { Invoke-CracCheckpoint -Id $id -ImagePath $image -NoSync:($kind -eq 'dump') -PidTimeout 0 }
             Wait-Gone $id
             $sample['restore'] = Measure-Cmdlet { Restore-CracProcess $image }
