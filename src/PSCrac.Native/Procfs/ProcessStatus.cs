@@ -22,6 +22,9 @@ public sealed record ProcessStatus
     /// <summary>The session: the pid of the process that leads it, or led it. 0 where that lies outside our pid namespace.</summary>
     public required int SessionId { get; init; }
 
+    /// <summary>The session as the process sees it: 0 where its leader lies outside the process's own pid namespace.</summary>
+    public int InnermostSessionId { get; init; }
+
     /// <summary>The device number of the controlling terminal as field 7 of stat encodes it; 0 without one.</summary>
     public required int TerminalDevice { get; init; }
 
@@ -165,6 +168,7 @@ public sealed record ProcessStatus
             ParentProcessId = parent,
             ProcessGroupId = group,
             SessionId = session,
+            InnermostSessionId = session,
             TerminalDevice = terminal,
             TerminalForegroundGroupId = foreground,
             State = StateOf(state[0]),
@@ -181,7 +185,7 @@ public sealed record ProcessStatus
         int user = -1, effectiveUser = -1, tracer = 0, seccomp = 0, filters = 0;
         long resident = 0, anonymous = 0, locked = 0, huge = 0;
         ulong capabilities = 0;
-        int[] namespaceIds = [];
+        int[] namespaceIds = [], sessionIds = [];
         var lines = new AsciiReader(text);
         while (lines.TryReadLine(out ReadOnlySpan<byte> line))
         {
@@ -198,6 +202,9 @@ public sealed record ProcessStatus
                     break;
                 case var _ when key.SequenceEqual("NSpid"u8):
                     namespaceIds = ReadNumbers(words);
+                    break;
+                case var _ when key.SequenceEqual("NSsid"u8):
+                    sessionIds = ReadNumbers(words);
                     break;
                 case var _ when key.SequenceEqual("VmRSS"u8):
                     resident = words.ReadInt64() * 1024;
@@ -229,6 +236,7 @@ public sealed record ProcessStatus
             EffectiveUserId = effectiveUser,
             TracerProcessId = tracer,
             NamespaceProcessIds = namespaceIds,
+            InnermostSessionId = sessionIds.Length > 0 ? sessionIds[^1] : stat.SessionId,
             ResidentBytes = resident,
             AnonymousBytes = anonymous,
             LockedBytes = locked,

@@ -42,7 +42,7 @@ internal sealed record ProcessShape(string Name, ShapeNeed Need, string Program)
     /// <summary>Whether any user may write to the test's folder.</summary>
     internal bool OpenFolder { get; init; }
 
-    /// <summary>Whether the program is started by another one that leads its session and stays outside the tree.</summary>
+    /// <summary>Whether the program is the last in a line of others, the first of which leads its session; they stay outside the tree.</summary>
     internal bool HasLeader { get; init; }
 
     /// <summary>What the caller says, for shapes that need consent.</summary>

@@ -27,6 +27,10 @@ internal static partial class ProcessShapes
             ready(); wait()
             answer(os.path.exists(BASE + "go"))
             """) { Wrapper = ["unshare", "-m", "sh", "-c", "exec \"$@\" </dev/null >>out 2>>err", "sh"], Says = "root" },
+        new("pid namespace whose first process began in a session outside", ShapeNeed.Impossible, """
+            ready(); wait()
+            answer(os.getsid(0) == 0)
+            """) { HasLeader = true, Wrapper = ["unshare", "--pid", "--fork", "--kill-child"], Says = "setsid" },
         new("mount namespace entered by itself", ShapeNeed.Impossible, """
             libc.unshare(0x00020000)
             for f in (0, 1, 2):

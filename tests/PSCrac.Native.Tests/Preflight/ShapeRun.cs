@@ -25,7 +25,7 @@ internal sealed class ShapeRun : IDisposable
         _shape = shape;
         _program = program;
         _partner = partner;
-        _processId = shape.HasLeader ? ProcessTree.Read(program.ProcessId).Members[1].Status.ProcessId : program.ProcessId;
+        _processId = shape.HasLeader ? ProcessTree.Read(program.ProcessId).Members[^1].Status.ProcessId : program.ProcessId;
     }
 
     internal static ShapeRun Start(ProcessShape shape)

@@ -8,7 +8,7 @@ internal sealed class SessionRule : PreflightRule
     internal override void Examine(PreflightSubject subject)
     {
         ProcessStatus root = subject.Tree.Root.Status;
-        if (!root.HasEnded && !root.IsSessionLeader && root.SessionId != 0)
+        if (!root.HasEnded && !root.IsSessionLeader && root.InnermostSessionId != 0)
         {
             subject.Offer(
                 root.ProcessId,
@@ -38,11 +38,11 @@ internal sealed class SessionRule : PreflightRule
 
     private static void ExamineSession(PreflightSubject subject, ProcessStatus member, ProcessStatus root, Dictionary<int, ProcessSnapshot> byId)
     {
-        if (member.SessionId == 0)
+        if (member.InnermostSessionId == 0)
         {
             subject.Block(
                 member.ProcessId,
-                "a session whose leader is outside the pid namespace",
+                "a session whose leader is outside its pid namespace",
                 CracReason.NamespaceUnsupported,
                 "The session has no id that could be given back to it.",
                 "Start the program with setsid.");
