@@ -42,19 +42,30 @@ public static class JvmRestore
         cancellation.ThrowIfCancellationRequested();
         JvmImage jvm = JvmImage.Read(request.Image);
         JavaRuntime? runtime = request.JavaPath is null ? jvm.Runtime : JavaRuntime.TryFind(request.JavaPath);
-        bool isChanged = request.MainClass is not null || request.Properties.Count > 0 || request.JavaOptions.Count > 0;
         bool isCapable = runtime is { Support: not (CracSupport.None or CracSupport.Simulated) } && File.Exists(request.JavaPath ?? runtime.Executable);
+        List<string> ofJava = JvmRestoreWishes.OfJava(request);
+        List<string> ofCriu = JvmRestoreWishes.OfCriu(request);
         bool byJava = request.Engine switch
         {
             CracEngineChoice.Jvm => true,
             CracEngineChoice.Criu => false,
-            _ => isCapable || isChanged || request.JavaPath is not null,
+            _ => ofJava.Count > 0 || (isCapable && ofCriu.Count == 0 && request.PidNamespace == CracPidNamespace.Host),
         };
         if (!byJava)
         {
-            return isChanged ? throw Refuse(
-                request, CracReason.OptionRefused, "Only java can pass new arguments and properties on: their form is a matter between one build of the JVM and itself.",
-                "Leave out -Engine Criu, or the arguments and properties.") : ByCriu(request, jvm, progress, cancellation);
+            return ofJava.Count > 0 ? throw Refuse(
+                request, CracReason.OptionRefused, $"Only java can do what {JvmRestoreWishes.List(ofJava)} asks for: in which form it is passed on is a matter between one build of the JVM and itself.",
+                $"Leave out -Engine Criu, or {JvmRestoreWishes.List(ofJava)}.") : ByCriu(request, jvm, progress, cancellation);
+        }
+
+        if (ofCriu.Count > 0)
+        {
+            throw Refuse(
+                request, CracReason.OptionRefused,
+                $"java restores its image itself, and cannot be told of {JvmRestoreWishes.List(ofCriu)}."
+                    + (ofJava.Count > 0 ? $" criu can, but not do what {JvmRestoreWishes.List(ofJava)} asks for." : string.Empty),
+                ofJava.Count > 0 ? $"Leave out {JvmRestoreWishes.List(ofCriu)}, or {JvmRestoreWishes.List(ofJava)}."
+                    : $"Use -Engine Criu, or leave out {JvmRestoreWishes.List(ofCriu)}.");
         }
 
         if (!isCapable)
@@ -72,20 +83,13 @@ public static class JvmRestore
                 "Name the class whose main method is to be called with them.");
         }
 
-        if (request.Options.LazyPages)
-        {
-            throw Refuse(
-                request, CracReason.OptionRefused, "java restores its image itself, and brings all of its memory at once.",
-                "Leave out -LazyPages, or add -Engine Criu.");
-        }
-
         // java reads the image by its path, so what was looked at is what it reads only as long as the folders above stay trusted.
         using (var trust = ImageTrust.Examine(request.Image.Path))
         {
             RestorePreflight.RequireTrusted(request.Image, trust, request.SkipTrustCheck);
         }
 
-        RequirePids(request, progress, cancellation);
+        RequirePids(request, mayGoByCriu: request.Engine == CracEngineChoice.Auto && ofJava.Count == 0, progress, cancellation);
         return JavaLaunch.Run(request, request.JavaPath ?? runtime!.Executable, progress, cancellation);
     }
 
@@ -101,6 +105,8 @@ public static class JvmRestore
                 // The engine took the image as a shell job's, and without a manifest nothing else says so.
                 Options = request.Options with { ShellJob = request.Options.ShellJob ?? true },
                 AsChild = request.AsChild,
+                PidNamespace = request.PidNamespace,
+                Files = request.Files,
                 SkipTrustCheck = request.SkipTrustCheck,
                 SkipPreflight = request.SkipPreflight,
                 PidTimeout = request.PidTimeout,
@@ -135,7 +141,7 @@ public static class JvmRestore
     }
 
     // java's engine would find out as well, but only in criu's words.
-    private static void RequirePids(JvmRestoreRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    private static void RequirePids(JvmRestoreRequest request, bool mayGoByCriu, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         progress?.Report(new CracProgress(CracPhase.WaitingForPids, 0, 0));
         List<int> taken = PidVacancy.Wait(request.Image.ThreadIds, request.PidTimeout, PidVacancy.IsZombie, cancellation);
@@ -144,7 +150,8 @@ public static class JvmRestore
             string holder = ProcessStatus.TryRead(taken[0]) is { } status ? $"'{status.CommandName}'" : "another process's thread";
             throw new CracException(
                 CracReason.PidInUse, $"Process id {taken[0]} of the image belongs to {holder}.",
-                $"End it with Stop-Process -Id {taken[0]}, or wait for it with Wait-Process -Id {taken[0]}, and restore again.")
+                (mayGoByCriu ? "Add -PidNamespace Auto to have criu restore beside it, in a pid namespace of its own; or end" : "End")
+                    + $" it with Stop-Process -Id {taken[0]}, or wait for it with Wait-Process -Id {taken[0]}, and restore again.")
             {
                 Operation = Operation, ProcessId = taken[0], ImagePath = request.Image.Path,
             };

@@ -12,7 +12,8 @@ public sealed record JvmRestoreRequest
     /// <summary>
     /// <see cref="CracEngineChoice.Jvm"/>: by <c>java -XX:CRaCRestoreFrom</c>, with the runtime that made the image.
     /// <see cref="CracEngineChoice.Criu"/>: by criu, and then woken as the JVM's engine would.
-    /// <see cref="CracEngineChoice.Auto"/>: by java where it is there and knows CRaC, or new arguments or properties are given.
+    /// <see cref="CracEngineChoice.Auto"/>: by java where it is there and knows CRaC and nothing is asked for that only criu can
+    /// do, or where new arguments or properties are given; else by criu.
     /// </summary>
     public CracEngineChoice Engine { get; init; }
 
@@ -31,8 +32,20 @@ public sealed record JvmRestoreRequest
     /// <summary>Further options for <c>java</c>, such as <c>-XX:CRaCEngineOptions=…</c>; only those that a JVM takes at a restore.</summary>
     public IReadOnlyList<string> JavaOptions { get; init; } = [];
 
-    /// <summary>criu's options, for a restore by criu; what is null in them is taken from the image's manifest.</summary>
+    /// <summary>
+    /// criu's options; what is null in them is taken from the image's manifest. java passes --shell-job to its criu and no
+    /// other, and to be asked for others makes it a restore by criu, or an error.
+    /// </summary>
     public RestoreOptions Options { get; init; } = new();
+
+    /// <summary>Which open files of the image are other ones after the restore; only a restore by criu can have any.</summary>
+    public RestoreFiles Files { get; init; } = new();
+
+    /// <summary>
+    /// Whose process ids the JVM gets. Only a restore by criu can give it a namespace of its own: with java,
+    /// <see cref="CracPidNamespace.Auto"/> is as <see cref="CracPidNamespace.Host"/>, an error where the ids are taken.
+    /// </summary>
+    public CracPidNamespace PidNamespace { get; init; }
 
     /// <summary>Whether <see cref="CracRestoredProcess.WaitForExit"/> is to give the exit code.</summary>
     public bool AsChild { get; init; }

@@ -49,6 +49,14 @@ public sealed class StartOperation
 
     private StartResult Run()
     {
+        if (_request is { OrRestore: true, Engine: CracEngineChoice.Jvm, PidNamespace: CracPidNamespace.New })
+        {
+            // Told now: later it would look as if something were wrong with the image, which would be replaced.
+            throw new CracException(
+                CracReason.OptionRefused, "java restores its image to the ids of the image only, and cannot be told of -PidNamespace New.",
+                "Use -Engine Criu, or leave out -PidNamespace New.");
+        }
+
         if (_request.ImagePath is { } path)
         {
             ImageStaging.RequireFree(path, _request.Force || _request.OrRestore);
@@ -108,7 +116,10 @@ public sealed class StartOperation
         try
         {
             using CracRestoredProcess restored = JvmRestore.Applies(start.Engine, image)
-                ? JvmRestore.Run(new JvmRestoreRequest { Image = image, Engine = start.Engine, AsChild = true, CriuPath = start.CriuPath }, progress, cancellation)
+                ? JvmRestore.Run(
+                    new JvmRestoreRequest { Image = image, Engine = start.Engine, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath },
+                    progress,
+                    cancellation)
                 : Restore.Run(
                     new RestoreRequest { Image = image, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath }, progress, cancellation);
             var child = ChildProcess.Adopt(restored, guard);

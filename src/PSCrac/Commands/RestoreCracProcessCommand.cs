@@ -218,6 +218,8 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
             Arguments = ArgumentList,
             Properties = properties,
             Options = Options(),
+            Files = Files(),
+            PidNamespace = PidNamespace,
             AsChild = Wait,
             SkipTrustCheck = SkipTrustCheck,
             SkipPreflight = SkipPreflight,

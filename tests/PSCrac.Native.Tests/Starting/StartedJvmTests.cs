@@ -95,6 +95,27 @@ public sealed class StartedJvmTests : IDisposable
     }
 
     [CriuFact("python3")]
+    public void One_that_checkpoints_itself_in_a_namespace_is_restored_into_one()
+    {
+        StartRequest request = Java("", $"-XX:CRaCCheckpointTo={_folder.At("own")}", "Main") with
+        {
+            ImagePath = ImagePath, OrRestore = true, PidNamespace = CracPidNamespace.New,
+        };
+        request = request with { Environment = new Dictionary<string, string?>(request.Environment) { ["CRAC_CRIU_LEAVE_RUNNING"] = "1" } };
+
+        StartResult first = Start(request);
+        Assert.True(first.Warnings.Count == 0, string.Join('\n', first.Warnings));
+        Assert.Equal("jvm", first.Process.Image!.Manifest!.Engine);
+        StartResult second = Start(request);
+
+        Assert.True(second.Warnings.Count == 0, string.Join('\n', second.Warnings));
+        Assert.True(second.Process.IsRestored);
+        Assert.NotEqual(first.Process.Id, second.Process.Id);
+        Assert.Equal(first.Process.ImageProcessId, second.Process.ImageProcessId);
+        Assert.Equal(CracReason.OptionRefused, Assert.Throws<CracException>(() => Start(request with { Engine = CracEngineChoice.Jvm })).Reason);
+    }
+
+    [CriuFact("python3")]
     public void Its_refusal_is_the_error_and_ends_it()
     {
         CracException e = Assert.Throws<CracException>(() => Start(Java("refuses") with { ImagePath = ImagePath }));

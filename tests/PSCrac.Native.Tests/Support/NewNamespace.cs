@@ -16,6 +16,8 @@ internal sealed class NewNamespace : IDisposable
     internal static NewNamespace Restore(string image, RestoreFiles? files = null, CracPidNamespace kind = CracPidNamespace.New) =>
         new(PSCrac.Checkpointing.Restore.Run(new RestoreRequest { Image = CracImage.Open(image), PidNamespace = kind, Files = files ?? new() }));
 
+    internal static NewNamespace Of(CracRestoredProcess process) => new(process);
+
     /// <summary>Sends a signal to a process by the signal's short name.</summary>
     internal static void Signal(int processId, string name) => CriuProgram.RunProgram("kill", "-" + name, $"{processId}");
 
