@@ -113,7 +113,7 @@ internal sealed class StagingFolder : IDisposable
         int triesLeft = MostTries;
         do
         {
-            string name = $"{Prefix}{Guid.NewGuid():N}{Suffix}";
+            string name = NewName();
             errno = LibC.MakeDirectory(parent, name, Private);
             SafeFileHandle folder = errno == 0 ? Open(parent, name, out errno) : new SafeFileHandle(-1, ownsHandle: true);
 
@@ -135,6 +135,9 @@ internal sealed class StagingFolder : IDisposable
         return null;
     }
 
+    /// <summary>A name that no staging folder has. What stands under it without a lock is swept.</summary>
+    internal static string NewName() => $"{Prefix}{Guid.NewGuid():N}{Suffix}";
+
     /// <summary>
     /// Locks a folder that is to stand under a staging name for a while, until this is closed. Where it cannot be locked,
     /// another session has it locked, or the file system knows no locks; then nobody takes it away either.
@@ -155,7 +158,7 @@ internal sealed class StagingFolder : IDisposable
     /// Removes the files of images in folders that nobody has locked, and those folders. Works on descriptors and goes no
     /// deeper, so it removes nothing else, whoever may write to the folder above.
     /// </summary>
-    private static void SweepAbandoned(SafeFileHandle parent)
+    internal static void SweepAbandoned(SafeFileHandle parent)
     {
         foreach (string name in Names(parent, $"{Prefix}*{Suffix}"))
         {

@@ -8,7 +8,7 @@ public static class ImageRemoval
     // What criu and a CRaC JVM write beside the *.img files.
     private static readonly string[] OtherFiles =
     [
-        ImageManifest.FileName, "stats-dump", "stats-restore", "cppath", "dump.log", "dump4.log", "restore.log", "restore4.log", "criu.log", ParentLink,
+        ImageManifest.FileName, "stats-dump", "stats-restore", "cppath", "perfdata", "dump.log", "dump4.log", "restore.log", "restore4.log", "criu.log", ParentLink,
     ];
 
     /// <summary>

@@ -220,17 +220,26 @@ internal sealed class JvmDump
     // The log's last lines; null without a log. The directory had none before, so what is there is this run's.
     private string? ReadLogTail(out bool begun)
     {
-        const int Tail = 4096;
         begun = false;
         if (_directory.Locate() is not { } path)
         {
             return null;
         }
 
+        string? tail = ReadLogTail(path);
+        begun = tail is not null;
+        return tail;
+    }
+
+    /// <summary>Whether the log in a directory says that criu has finished.</summary>
+    internal static bool HasFinished(string path) => ReadLogTail(path)?.Contains(Finished, StringComparison.Ordinal) == true;
+
+    private static string? ReadLogTail(string path)
+    {
+        const int Tail = 4096;
         try
         {
             using FileStream log = new(Path.Combine(path, JvmImageDirectory.LogName), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            begun = true;
             log.Seek(-Math.Min(Tail, log.Length), SeekOrigin.End);
             using var reader = new StreamReader(log);
             return reader.ReadToEnd();

@@ -22,8 +22,8 @@ internal sealed class JvmImageDirectory : IDisposable
     private readonly string _name;
     private readonly bool _isPattern;
     private readonly HashSet<string> _siblings = new(StringComparer.Ordinal);
-    private readonly bool _existed;
-    private string? _aside;
+    private bool _existed;
+    private ImageSetAside? _aside;
 
     private JvmImageDirectory(SafeFileHandle parent, string name, bool isPattern, string original, string? lasting)
     {
@@ -37,7 +37,6 @@ internal sealed class JvmImageDirectory : IDisposable
             _siblings.UnionWith(Names());
         }
 
-        _existed = !isPattern && Directory.Exists(PathOf(name));
     }
 
     /// <summary>The path as the JVM has it; for patterns, with them.</summary>
@@ -119,8 +118,8 @@ internal sealed class JvmImageDirectory : IDisposable
     {
         if (_aside is not null)
         {
-            Directory.Delete(PathOf(_aside), recursive: true);
-            _aside = null;
+            Directory.Delete(PathOf(ImageSetAside.NameOf(_name)), recursive: true);
+            LetGo();
         }
     }
 
@@ -140,9 +139,9 @@ internal sealed class JvmImageDirectory : IDisposable
             return;
         }
 
-        if (_aside is not null && LibC.Rename(_parent, _aside, _name, LibC.RENAME_NOREPLACE) == 0)
+        if (_aside is not null && _aside.PutBack())
         {
-            _aside = null;
+            LetGo();
         }
     }
 
@@ -165,12 +164,34 @@ internal sealed class JvmImageDirectory : IDisposable
         }
     }
 
-    public void Dispose() => _parent.Dispose();
+    public void Dispose()
+    {
+        LetGo();
+        _parent.Dispose();
+    }
+
+    private void LetGo()
+    {
+        _aside?.Dispose();
+        _aside = null;
+    }
 
     private void MoveAside(JvmProcess jvm, bool force)
     {
         string path = PathOf(_name);
-        if (_isPattern || !Directory.Exists(path) || !Directory.EnumerateFileSystemEntries(path).Any())
+        if (!_isPattern && !ImageSetAside.Settle(_parent, PathOf("."), _name))
+        {
+            string left = Path.Combine(Path.GetDirectoryName(OriginalPath)!, ImageSetAside.NameOf(_name));
+            throw new CracException(
+                CracReason.ImageExists, $"The JVM {jvm.ProcessId} checkpoints to {OriginalPath}, and the image that was there is at {left} while another session replaces it.",
+                "Wait until that checkpoint has ended; or, where there is none, move the image back or remove it.")
+            {
+                Operation = "checkpoint", ProcessId = jvm.ProcessId, ImagePath = OriginalPath,
+            };
+        }
+
+        _existed = !_isPattern && Directory.Exists(path);
+        if (!_existed || !Directory.EnumerateFileSystemEntries(path).Any())
         {
             return;
         }
@@ -189,8 +210,7 @@ internal sealed class JvmImageDirectory : IDisposable
             return;
         }
 
-        string aside = $".pscrac-{Guid.NewGuid():N}.before";
-        int errno = LibC.Rename(_parent, _name, aside, LibC.RENAME_NOREPLACE);
+        _aside = ImageSetAside.TryMove(_parent, _name, out int errno);
         if (errno != 0)
         {
             // A mount point, such as a container's volume, cannot be renamed.
@@ -198,8 +218,6 @@ internal sealed class JvmImageDirectory : IDisposable
                 CracReason.ImageExists, $"The JVM {jvm.ProcessId} checkpoints to {OriginalPath}, and the image there cannot be moved aside: {LibC.Message(errno)}.",
                 "Empty the directory, and try again.") { Operation = "checkpoint", ProcessId = jvm.ProcessId, ImagePath = OriginalPath };
         }
-
-        _aside = aside;
     }
 
     private IEnumerable<string> Names() => Directory.EnumerateDirectories(PathOf(".")).Select(static path => Path.GetFileName(path)!);

@@ -7,6 +7,7 @@ number. With -XX:CRaCRestoreFrom it becomes the engine's restore instead.
 As "engine HOME ...": checkpoint DIR, restore DIR, restorewait; without a command it is criu's action script.
 
 FAKE_JVM picks what goes wrong, words with blanks between: strict (root may not attach), v2 (protocol 2), deaf, silent,
+(or a file of that name in its working directory),
 refuses, refuses-on-console, connected (criu will fail), no-crac, library-engine (no cppath).
 """
 import ctypes
@@ -140,7 +141,7 @@ class Jvm:
                 return 0, REFUSAL
             if "refuses-on-console" in MODES:
                 print(REFUSAL, file=sys.stderr, flush=True)
-            elif "silent" not in MODES:
+            elif "silent" not in MODES and not os.path.exists("silent"):
                 self.wanted.set()
             return 0, "Command executed successfully\n"
         if command == "jcmd" and arguments[0].startswith("Echo "):

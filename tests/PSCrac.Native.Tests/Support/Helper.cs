@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using PSCrac.Checkpointing;
 using PSCrac.Criu;
+using PSCrac.Jvm;
 using PSCrac.Starting;
 
 namespace PSCrac.Tests.Support;
@@ -71,6 +72,10 @@ internal static class Helper
 
                     Console.WriteLine($"checkpointed {result.Image.Path}");
                     return 0;
+                case ["replace", var id, var image]:
+                    JvmCheckpoint.Run(JvmProcess.TryDetect(int.Parse(id))!, new CheckpointRequest { ProcessId = int.Parse(id), ImagePath = image, Force = true });
+                    Console.WriteLine($"replaced {image}");
+                    return 0;
                 case ["restore", var image]:
                     using (CracRestoredProcess restored = Restore.Run(new RestoreRequest { Image = CracImage.Open(image) }))
                     {
@@ -103,7 +108,7 @@ internal static class Helper
                     }
 
                 default:
-                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | restore IMAGE | start NAMESPACE IMAGE CONDITION COMMAND... | count");
+                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE | start NAMESPACE IMAGE CONDITION COMMAND... | count");
                     return 2;
             }
         }

@@ -1,0 +1,112 @@
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Checkpointing;
+using PSCrac.Images;
+using PSCrac.Interop;
+
+namespace PSCrac.Jvm;
+
+/// <summary>
+/// The image of before, which a JVM's checkpoint to the same directory moves aside, under a name made of the directory's
+/// own. It is locked (flock(2)) for as long as whoever moved it lives. One that nobody has locked was left by a session
+/// that was killed, and the next checkpoint to that directory settles it.
+/// </summary>
+internal sealed class ImageSetAside : IDisposable
+{
+    private const string Prefix = ".pscrac-";
+    private const string Suffix = ".before";
+
+    private readonly SafeFileHandle _parent;
+    private readonly string _target;
+    private readonly SafeFileHandle? _lock;
+
+    private ImageSetAside(SafeFileHandle parent, string target, SafeFileHandle? held)
+    {
+        _parent = parent;
+        _target = target;
+        _lock = held;
+    }
+
+    /// <summary>The name it has meanwhile.</summary>
+    internal static string NameOf(string target) => Prefix + target + Suffix;
+
+    /// <summary>Moves an image aside.</summary>
+    /// <param name="parent">The folder above; stays the caller's.</param>
+    /// <param name="target">The image's name there.</param>
+    /// <param name="errno">Why it could not be moved; 0 where it was.</param>
+    /// <returns>The image; null on failure.</returns>
+    internal static ImageSetAside? TryMove(SafeFileHandle parent, string target, out int errno)
+    {
+        // Locked first: under the other name, whoever finds it without a lock takes it for abandoned. A file system without
+        // locks knows no abandoned ones.
+        SafeFileHandle? held = StagingFolder.Hold(parent, target);
+        errno = LibC.Rename(parent, target, NameOf(target), LibC.RENAME_NOREPLACE);
+        if (errno == 0)
+        {
+            return new ImageSetAside(parent, target, held);
+        }
+
+        held?.Dispose();
+        return null;
+    }
+
+    /// <summary>
+    /// Deals with an abandoned one: puts it back, in the place of what a failed checkpoint has left there; or removes it,
+    /// where a complete image stands there, which may be all there is of the JVM that made it. Each step is a rename, so
+    /// that whoever comes after one that is killed here goes on with it.
+    /// </summary>
+    /// <param name="parent">The folder above.</param>
+    /// <param name="folder">A path of that folder.</param>
+    /// <param name="target">The image's name there.</param>
+    /// <returns>Whether the way is clear; false where one is there that is not abandoned, or may not be.</returns>
+    internal static bool Settle(SafeFileHandle parent, string folder, string target)
+    {
+        string aside = NameOf(target);
+        if (!Directory.Exists(Path.Combine(folder, aside)))
+        {
+            return true;
+        }
+
+        using (SafeFileHandle? abandoned = StagingFolder.Hold(parent, aside))
+        {
+            if (abandoned is null)
+            {
+                return !Directory.Exists(Path.Combine(folder, aside));
+            }
+
+            string inTheWay = IsComplete(Path.Combine(folder, target)) ? aside : target;
+            int errno = LibC.Rename(parent, inTheWay, StagingFolder.NewName(), LibC.RENAME_NOREPLACE);
+            if (inTheWay == target && errno is 0 or LibC.ENOENT)
+            {
+                errno = LibC.Rename(parent, aside, target, LibC.RENAME_NOREPLACE);
+            }
+
+            if (errno != 0)
+            {
+                return false;
+            }
+        }
+
+        StagingFolder.SweepAbandoned(parent);
+        return true;
+    }
+
+    /// <summary>Puts it back; what stands in its place must be gone. Whether it is back.</summary>
+    internal bool PutBack() => LibC.Rename(_parent, NameOf(_target), _target, LibC.RENAME_NOREPLACE) == 0;
+
+    /// <summary>Lets go of it.</summary>
+    public void Dispose() => _lock?.Dispose();
+
+    // An image that was sealed tells by its manifest. One that was not, by the last line that criu writes to its log.
+    private static bool IsComplete(string path)
+    {
+        try
+        {
+            CracImage image = CracImage.Open(path);
+            return image.IsRestorable(out _) && (image.Manifest is not null || JvmDump.HasFinished(path));
+        }
+        catch (Exception e) when (e is CracException or IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+}
