@@ -3,7 +3,10 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;
 
-/// <summary>Waiting for process ids to become free. A zombie keeps its pid until its parent has reaped it.</summary>
+/// <summary>
+/// Waiting for process ids to become free. A zombie keeps its pid until its parent has reaped it, and the number of a process
+/// group stays taken after its first process until the last one has been reaped (__change_pid() in kernel/pid.c).
+/// </summary>
 internal static class PidVacancy
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(1);
@@ -30,7 +33,7 @@ internal static class PidVacancy
         var taken = new List<int>(processIds);
         while (true)
         {
-            taken.RemoveAll(static id => LibC.Kill(id, 0) == LibC.ESRCH);
+            taken.RemoveAll(static id => LibC.Kill(id, 0) == LibC.ESRCH && !ProcessGroup.Exists(id));
             long now = Environment.TickCount64;
             if (taken.Count == 0 || now >= end || (now >= start + TimeToDie.TotalMilliseconds && !taken.TrueForAll(id => isWorthWaiting(id))))
             {
@@ -46,6 +49,7 @@ internal static class PidVacancy
         }
     }
 
-    /// <summary>Whether a pid's process has ended and only waits to be reaped.</summary>
-    internal static bool IsZombie(int processId) => ProcessStatus.TryRead(processId) is not { HasEnded: false };
+    /// <summary>Whether a pid's process has ended and only waits to be reaped, as all of its group where it has no process of its own.</summary>
+    internal static bool IsZombie(int processId) =>
+        ProcessStatus.TryRead(processId) is { } status ? status.HasEnded : !ProcessGroup.Exists(processId) || ProcessGroup.FindMember(processId) is not { HasEnded: false };
 }

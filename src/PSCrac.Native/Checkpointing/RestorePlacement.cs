@@ -54,18 +54,25 @@ internal static class RestorePlacement
         return null;
     }
 
+    /// <summary>Who has a taken id, and what frees it, for a message.</summary>
+    internal static (string Who, string Mend) Describe(int id)
+    {
+        ProcessStatus? owner = PidRule.FindOwner(id);
+        ProcessStatus? holder = owner ?? ProcessGroup.FindMember(id);
+        string who = holder is null ? "another process"
+            : owner is null ? $"the process group of '{holder.CommandName}' ({holder.ProcessId})"
+            : owner.ProcessId != id ? $"a thread of '{owner.CommandName}' ({owner.ProcessId})"
+            : $"'{owner.CommandName}'";
+        return holder is { HasEnded: true }
+            ? ($"{who}, which has ended but was not reaped by its parent {holder.ParentProcessId}", $"wait longer with -PidTimeout, or end process {holder.ParentProcessId}")
+            : (who, $"end it with Stop-Process -Id {holder?.ProcessId ?? id}");
+    }
+
     private static CracException Taken(CracImage image, List<int> taken)
     {
         int first = taken[0];
-        ProcessStatus? holder = PidRule.FindOwner(first);
-        string who = holder is null ? "another process"
-            : holder.ProcessId != first ? $"a thread of '{holder.CommandName}' ({holder.ProcessId})"
-            : holder.HasEnded ? $"'{holder.CommandName}', which has ended but was not reaped by its parent {holder.ParentProcessId}"
-            : $"'{holder.CommandName}'";
         string others = taken.Count > 1 ? $", and {taken.Count - 1} more of the image's ids are taken" : string.Empty;
-        string mend = holder is { HasEnded: true }
-            ? $"wait longer with -PidTimeout, or end process {holder.ParentProcessId}"
-            : $"end it with Stop-Process -Id {holder?.ProcessId ?? first}";
+        (string who, string mend) = Describe(first);
         return new CracException(
             CracReason.PidInUse,
             $"Process id {first} of the image belongs to {who}{others}.",

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Checkpointing;
 using PSCrac.Criu;
@@ -17,12 +16,12 @@ public sealed class JvmCheckpoint
 {
     private const string Operation = "checkpoint";
     private const string TargetFlag = "CRaCCheckpointTo";
-    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(5);
 
     private readonly JvmProcess _jvm;
     private readonly CheckpointRequest _request;
     private readonly IProgress<CracProgress>? _progress;
     private readonly CancellationToken _cancellation;
+    private IReadOnlyList<int> _threadIds = [];
     private bool _isMade;
     private bool _isPlaced;
 
@@ -180,6 +179,7 @@ public sealed class JvmCheckpoint
     private ImageManifest DescribeImage()
     {
         ProcessTree tree = ProcessTree.Read(_jvm.ProcessId);
+        _threadIds = tree.ThreadIds;
         ProcessCommandLine command = ProcessCommandLine.Read(_jvm.ProcessId);
         return new ImageManifest
         {
@@ -283,7 +283,7 @@ public sealed class JvmCheckpoint
 
     private List<int> WaitForPids(CracImage image)
     {
-        if (_request.PidTimeout <= TimeSpan.Zero || _jvm.InnerProcessId != _jvm.ProcessId)
+        if (_request.PidTimeout <= TimeSpan.Zero)
         {
             return [];
         }
@@ -291,43 +291,17 @@ public sealed class JvmCheckpoint
         Report(CracPhase.WaitingForPids);
         try
         {
-            long start = Stopwatch.GetTimestamp();
-            List<int> taken = PidVacancy.Wait(image.ThreadIds, _request.PidTimeout, PidVacancy.IsZombie, _cancellation);
-
-            // The engine was started by the JVM and outlives it by a moment, in its session and process group, and the
-            // number of either is as taken as a pid.
-            while (taken.Count == 0 && GroupOrSessionLives(image.RootProcessId))
-            {
-                if (Stopwatch.GetElapsedTime(start) > _request.PidTimeout)
-                {
-                    return [image.RootProcessId];
-                }
-
-                _cancellation.WaitHandle.WaitOne(Slice);
-                _cancellation.ThrowIfCancellationRequested();
-            }
-
-            return taken;
+            IReadOnlyList<int> ids = _jvm.InnerProcessId == _jvm.ProcessId ? image.ThreadIds : _threadIds;
+            return PidVacancy.Wait(ids, _request.PidTimeout, IsOnItsWayOut, _cancellation);
         }
         catch (OperationCanceledException)
         {
             // The image is made: to stop waiting is all that is left to cancel.
             return [];
         }
-    }
 
-    private static bool GroupOrSessionLives(int id)
-    {
-        foreach (int process in ProcessDirectory.ReadProcessIds() ?? [])
-        {
-            using ProcessDirectory? directory = ProcessDirectory.TryOpen(process);
-            if (directory is not null && ProcessStatus.TryReadStat(directory) is { } status && (status.SessionId == id || status.ProcessGroupId == id))
-            {
-                return true;
-            }
-        }
-
-        return false;
+        // The engine was started by the JVM and outlives it by a moment, in its process group, whose number is the JVM's pid.
+        static bool IsOnItsWayOut(int id) => ProcessStatus.TryRead(id) is not { HasEnded: false };
     }
 
     private CracException Refuse(CracReason reason, string message, string? advice) =>

@@ -2,7 +2,7 @@ using Microsoft.Win32.SafeHandles;
 using PSCrac.Checkpointing;
 using PSCrac.Interop;
 using PSCrac.Preflight;
-using PSCrac.Procfs;
+using PSCrac.Preflight.ImageRules;
 
 namespace PSCrac.Jvm;
 
@@ -144,14 +144,15 @@ public static class JvmRestore
     private static void RequirePids(JvmRestoreRequest request, bool mayGoByCriu, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         progress?.Report(new CracProgress(CracPhase.WaitingForPids, 0, 0));
-        List<int> taken = PidVacancy.Wait(request.Image.ThreadIds, request.PidTimeout, PidVacancy.IsZombie, cancellation);
+        List<int> taken = PidVacancy.Wait(
+            [.. PidRule.Needed(request.Image).Select(static needed => needed.Id)], request.PidTimeout, PidVacancy.IsZombie, cancellation);
         if (taken.Count > 0)
         {
-            string holder = ProcessStatus.TryRead(taken[0]) is { } status ? $"'{status.CommandName}'" : "another process's thread";
+            (string who, string mend) = RestorePlacement.Describe(taken[0]);
             throw new CracException(
-                CracReason.PidInUse, $"Process id {taken[0]} of the image belongs to {holder}.",
-                (mayGoByCriu ? "Add -PidNamespace Auto to have criu restore beside it, in a pid namespace of its own; or end" : "End")
-                    + $" it with Stop-Process -Id {taken[0]}, or wait for it with Wait-Process -Id {taken[0]}, and restore again.")
+                CracReason.PidInUse, $"Process id {taken[0]} of the image belongs to {who}.",
+                mayGoByCriu ? $"Add -PidNamespace Auto to have criu restore beside it, in a pid namespace of its own; or {mend}, and restore again."
+                    : $"{char.ToUpperInvariant(mend[0])}{mend[1..]}, and restore again.")
             {
                 Operation = Operation, ProcessId = taken[0], ImagePath = request.Image.Path,
             };

@@ -53,6 +53,9 @@ internal static unsafe partial class ProcfsNative
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int StatAtOnce(int directory, string path, int flags, uint mask, out StatxBuffer buffer);
 
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int Signal(int processId, int signal);
+
     [LibraryImport("libc", EntryPoint = "getxattr", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial nint GetExtendedAttribute(string path, string name, byte* value, nint size);
 
@@ -199,4 +202,7 @@ internal static unsafe partial class ProcfsNative
             new DeviceNumber(SpecialMajor, SpecialMinor),
             (int)MountId);
     }
+
+    /// <summary>Asks for a process group without signalling it (kill(2), signal 0). Returns errno, or 0.</summary>
+    internal static int ProbeGroup(int id) => Signal(-id, 0) == 0 ? 0 : Marshal.GetLastPInvokeError();
 }

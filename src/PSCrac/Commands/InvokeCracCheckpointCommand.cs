@@ -249,7 +249,7 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
         if (result.LingeringProcessIds.Count > 0)
         {
             WriteWarning(
-                $"The checkpoint is made and its processes have ended, but the ids {string.Join(", ", result.LingeringProcessIds)} are not free yet: their parents have not reaped them. A restore waits for them, up to its own -PidTimeout.");
+                $"The checkpoint is made and its processes have ended, but the ids {string.Join(", ", result.LingeringProcessIds)} are not free yet: their parents have not reaped them, or their process groups are still there. A restore waits for them, up to its own -PidTimeout.");
         }
     }
 }

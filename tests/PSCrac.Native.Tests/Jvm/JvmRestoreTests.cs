@@ -142,6 +142,26 @@ public class JvmRestoreTests
         Assert.True(Subject.HasEnded(fake.ProcessId));
     }
 
+    [CriuTheory]
+    [InlineData(CracEngineChoice.Jvm)]
+    [InlineData(CracEngineChoice.Criu)]
+    public void A_zombie_of_the_JVMs_group_is_waited_for(CracEngineChoice engine)
+    {
+        using FakeJvm fake = FakeJvm.Start();
+        JvmRestoreRequest request = Request(fake.Checkpoint().Image, engine);
+        using GroupTaker taker = new(fake.ProcessId);
+        Assert.True(Subject.HasEnded(fake.ProcessId));
+
+        CracException failure = Expect.Failure(CracReason.PidInUse, () => JvmRestore.Run(request with { PidTimeout = TimeSpan.FromMilliseconds(100) }));
+        Assert.Contains($"the process group of 'member' ({taker.Member})", failure.Message);
+        Assert.Contains($"{taker.Parent}", failure.Message);
+
+        // It is reaped once somebody waits.
+        using var reaped = new Timer(_ => taker.LetGo(), null, TimeSpan.FromMilliseconds(400), Timeout.InfiniteTimeSpan);
+        using CracRestoredProcess restored = fake.Restore(request);
+        fake.WaitPast(fake.LastNumber() + 3);
+    }
+
     private static JvmRestoreRequest Wish(JvmRestoreRequest request, string wish) => wish switch
     {
         "-PidNamespace New" => request with { PidNamespace = CracPidNamespace.New },

@@ -66,6 +66,7 @@ internal sealed class PidRule : ImageRule
     {
         if (FindOwner(id) is not { } owner)
         {
+            ExamineGroup(subject, processId, id, role);
             return;
         }
 
@@ -88,6 +89,21 @@ internal sealed class PidRule : ImageRule
             CracReason.PidInUse,
             "A restored process gets the pid it had, and this one belongs to another process now.",
             $"End that process (Stop-Process -Id {owner.ProcessId}), or restore into a new pid namespace: -PidNamespace New");
+    }
+
+    // The number of a group stays taken after its first process.
+    private static void ExamineGroup(ImageSubject subject, int processId, int id, string role)
+    {
+        if (ProcessGroup.Exists(id) && ProcessGroup.FindMember(id) is { } member)
+        {
+            subject.Block(
+                processId,
+                $"{role} {id}: taken by the process group of {member.CommandName} ({member.ProcessId})",
+                CracReason.PidInUse,
+                "A process id is not free for as long as a process group has it as its number.",
+                member.HasEnded ? $"Wait a moment (-PidTimeout), or end process {member.ParentProcessId}, or restore into a new pid namespace: -PidNamespace New"
+                    : $"End that process (Stop-Process -Id {member.ProcessId}), or restore into a new pid namespace: -PidNamespace New");
+        }
     }
 
     /// <summary>The process that a pid or thread id belongs to; null when it is free.</summary>
