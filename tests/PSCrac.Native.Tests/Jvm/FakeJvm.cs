@@ -1,6 +1,7 @@
 using PSCrac.Tests.Support;
 using PSCrac.Checkpointing;
 using PSCrac.Jvm;
+using PSCrac.Procfs;
 
 namespace PSCrac.Tests.Jvm;
 
@@ -10,10 +11,19 @@ namespace PSCrac.Tests.Jvm;
 /// </summary>
 internal sealed class FakeJvm : IDisposable
 {
+    // Starts a program, and reaps it when it is told to by a file.
+    private const string SlowParent = """
+        import os, subprocess, sys, time
+        child = subprocess.Popen(sys.argv[1:])
+        while not os.path.exists("reap"): time.sleep(0.005)
+        child.wait()
+        time.sleep(600)
+        """;
+
     private readonly TemporaryFolder _folder = new();
     private readonly TestProgram _program;
 
-    private FakeJvm(string modes, string? user, IReadOnlyDictionary<string, string>? environment, string[]? options)
+    private FakeJvm(string modes, string? user, IReadOnlyDictionary<string, string>? environment, string[]? options, bool slowParent)
     {
         Home = _folder.At("jdk");
         LayOut(Home, libraryEngine: modes.Contains("library-engine", StringComparison.Ordinal), none: modes.Contains("no-crac", StringComparison.Ordinal));
@@ -28,13 +38,14 @@ internal sealed class FakeJvm : IDisposable
         }
         else
         {
-            _program = TestProgram.Start("env", command);
+            _program = slowParent ? TestProgram.Start("python3", ["-c", SlowParent, "env", .. command]) : TestProgram.Start("env", command);
         }
 
         ProcessId = _program.ProcessId;
         try
         {
             _program.WaitForLine("1");
+            ProcessId = slowParent ? ProcessTree.Read(ProcessId).Members[1].ProcessId : ProcessId;
         }
         catch
         {
@@ -61,7 +72,12 @@ internal sealed class FakeJvm : IDisposable
 
     /// <summary>Starts one that was told where to checkpoint to.</summary>
     internal static FakeJvm Start(string modes = "", string? user = null, IReadOnlyDictionary<string, string>? environment = null, string[]? options = null) =>
-        new(modes, user, environment, options);
+        new(modes, user, environment, options, slowParent: false);
+
+    /// <summary>Starts one whose parent leaves it a zombie, when it has ended, until <see cref="Reap"/>.</summary>
+    internal static FakeJvm StartUnreaped() => new("", null, null, null, slowParent: true);
+
+    internal void Reap() => File.WriteAllText(Path.Combine(_program.Folder, "reap"), "");
 
     internal CheckpointResult Checkpoint(string? path = null, bool force = false, TimeSpan? patience = null, CancellationToken cancellation = default) =>
         JvmCheckpoint.Run(

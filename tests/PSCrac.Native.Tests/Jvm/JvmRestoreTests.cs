@@ -145,6 +145,25 @@ public class JvmRestoreTests
     [CriuTheory]
     [InlineData(CracEngineChoice.Jvm)]
     [InlineData(CracEngineChoice.Criu)]
+    public void A_JVM_that_is_not_reaped_is_told_of_and_waited_for(CracEngineChoice engine)
+    {
+        using FakeJvm fake = FakeJvm.StartUnreaped();
+        CheckpointResult result = JvmCheckpoint.Run(
+            fake.Jvm, new() { ProcessId = fake.ProcessId, ImagePath = fake.ImagePath, NoSync = true, PidTimeout = TimeSpan.FromMilliseconds(50) });
+        JvmRestoreRequest request = Request(result.Image, engine);
+
+        Assert.Contains(fake.ProcessId, result.LingeringProcessIds);
+        CracException failure = Expect.Failure(CracReason.PidInUse, () => JvmRestore.Run(request with { PidTimeout = TimeSpan.FromMilliseconds(50) }));
+        Assert.Contains($"not reaped by its parent {fake.Program.ProcessId}", failure.Message);
+
+        using var reaped = new Timer(_ => fake.Reap(), null, TimeSpan.FromMilliseconds(400), Timeout.InfiniteTimeSpan);
+        using CracRestoredProcess restored = fake.Restore(request with { AsChild = true });
+        fake.WaitPast(fake.LastNumber() + 3);
+    }
+
+    [CriuTheory]
+    [InlineData(CracEngineChoice.Jvm)]
+    [InlineData(CracEngineChoice.Criu)]
     public void A_zombie_of_the_JVMs_group_is_waited_for(CracEngineChoice engine)
     {
         using FakeJvm fake = FakeJvm.Start();

@@ -114,6 +114,20 @@ public sealed class StartedJvmTests : IDisposable
     }
 
     [CriuFact("python3")]
+    public void One_that_ends_with_its_namespace_is_restored_at_once()
+    {
+        StartRequest request = Java("", $"-XX:CRaCCheckpointTo={_folder.At("own")}", "Main") with { ImagePath = ImagePath, PidNamespace = CracPidNamespace.New };
+
+        StartResult first = Start(request);
+        StartResult second = Start(request with { OrRestore = true });
+
+        Assert.True(first.Process.HasExited);
+        Assert.True(second.Warnings.Count == 0, string.Join('\n', second.Warnings));
+        Assert.True(second.Process.IsRestored);
+        Assert.Equal(first.Process.ImageProcessId, second.Process.ImageProcessId);
+    }
+
+    [CriuFact("python3")]
     public void Its_refusal_is_the_error_and_ends_it()
     {
         CracException e = Assert.Throws<CracException>(() => Start(Java("refuses") with { ImagePath = ImagePath }));
