@@ -174,6 +174,9 @@ public class JvmRestoreTests
         CracException failure = Expect.Failure(CracReason.PidInUse, () => JvmRestore.Run(request with { PidTimeout = TimeSpan.FromMilliseconds(100) }));
         Assert.Contains($"the process group of 'member' ({taker.Member})", failure.Message);
         Assert.Contains($"{taker.Parent}", failure.Message);
+        Assert.Contains(
+            RestorePreflight.Examine(new RestoreRequest { Image = request.Image, CriuPath = CriuProgram.Path }).Findings,
+            finding => finding.Reason == CracReason.PidInUse && finding.What.Contains($"the process group of member ({taker.Member})"));
 
         // It is reaped once somebody waits.
         using var reaped = new Timer(_ => taker.LetGo(), null, TimeSpan.FromMilliseconds(400), Timeout.InfiniteTimeSpan);
