@@ -108,9 +108,9 @@ public sealed class StartOperation
         try
         {
             using CracRestoredProcess restored = JvmRestore.Applies(start.Engine, image)
-                ? JvmRestore.Run(new JvmRestoreRequest { Image = image, Engine = start.Engine, AsChild = true, CriuPath = start.CriuPath }, progress, cancellation)
+                ? JvmRestore.Run(new JvmRestoreRequest { Image = image, Engine = start.Engine, AsChild = true, CriuPath = start.CriuPath, Guard = guard }, progress, cancellation)
                 : Restore.Run(
-                    new RestoreRequest { Image = image, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath }, progress, cancellation);
+                    new RestoreRequest { Image = image, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath, Guard = guard }, progress, cancellation);
             var child = ChildProcess.Adopt(restored, guard);
             return new CracStartedProcess(child, restored.Command, isRestored: true, restored.ImageProcessId) { Image = image };
         }

@@ -71,15 +71,15 @@ internal static class Helper
 
                     Console.WriteLine($"checkpointed {result.Image.Path}");
                     return 0;
-                case ["restore", var image]:
-                    using (CracRestoredProcess restored = Restore.Run(new RestoreRequest { Image = CracImage.Open(image) }))
+                case ["restore", var image, .. var how]:
+                    using (CracRestoredProcess restored = Restore.Run(ToRestore(image, how)))
                     {
                         Console.WriteLine($"restored {restored.Id}");
                         restored.WaitForExit(Timeout.InfiniteTimeSpan);
                     }
 
                     return 0;
-                case ["start", var kind, var image, var condition, .. var command]:
+                case ["start" or "or-restore", var kind, var image, var condition, .. var command]:
                     StartResult start = StartOperation.Run(
                         new StartRequest
                         {
@@ -87,6 +87,7 @@ internal static class Helper
                             Arguments = command[1..],
                             PidNamespace = Enum.Parse<CracPidNamespace>(kind),
                             ImagePath = image.Length > 0 ? image : null,
+                            OrRestore = arguments[0] == "or-restore",
                             Ready = [new ReadyTest(() => File.Exists(condition), "a file is missing")],
                         },
                         new Announcer(),
@@ -103,7 +104,7 @@ internal static class Helper
                     }
 
                 default:
-                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | restore IMAGE | start NAMESPACE IMAGE CONDITION COMMAND... | count");
+                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | restore IMAGE [Child | Lazy | New | SCRIPT]... | (start | or-restore) NAMESPACE IMAGE CONDITION COMMAND... | count");
                     return 2;
             }
         }
@@ -120,6 +121,18 @@ internal static class Helper
             return 1;
         }
     }
+
+    private static RestoreRequest ToRestore(string image, string[] how) => new()
+    {
+        Image = CracImage.Open(image),
+        AsChild = how.Contains("Child"),
+        PidNamespace = how.Contains("New") ? CracPidNamespace.New : CracPidNamespace.Host,
+        Options = new()
+        {
+            LazyPages = how.Contains("Lazy"),
+            CriuOption = how.Where(Path.IsPathRooted).ToDictionary(static _ => "action-script", static script => (object?)script),
+        },
+    };
 
     // Not Progress<T>, which would report from other threads, later.
     private sealed class Announcer : IProgress<CracProgress>
