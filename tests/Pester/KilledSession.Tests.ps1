@@ -15,7 +15,7 @@ BeforeAll {
 
     # A session of its own, in which Tell says that the moment has come, and which process it is about.
     function Start-Session([string] $Command) {
-        $tell = "function Tell(`$Id) { Set-Content '$work/new' `$Id; Move-Item -Force '$work/new' '$work/told' }"
+        $tell = "function Tell(`$Id) { Set-Content '$work/new' `$Id; [IO.File]::Move('$work/new', '$work/told', `$true) }"
         $start = [Diagnostics.ProcessStartInfo]::new((Get-PwshPath))
         foreach ($argument in '-NoProfile', '-NonInteractive', '-Command', "Import-Module '$((Get-Module PSCrac).Path)'; $tell; $Command") {
             $start.ArgumentList.Add($argument)
