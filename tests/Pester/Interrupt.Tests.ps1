@@ -27,13 +27,6 @@ while True:
         $id
     }
 
-    function Test-DumpUnderWay([string] $Folder) {
-        foreach ($file in [IO.Directory]::EnumerateFiles($Folder, 'pages-*.img', [IO.EnumerationOptions] @{ RecurseSubdirectories = $true; AttributesToSkip = 0 })) {
-            if ($file.Contains('.partial/') -and ([IO.FileInfo] $file).Length -gt 1MB) { return $true }
-        }
-        $false
-    }
-
     function Get-ForeignMap([int] $Id) {
         [IO.File]::ReadAllLines("/proc/$Id/maps").Where({ $_ -match 'CRIUMFD' })
     }

@@ -145,6 +145,7 @@ def orphan(*_):
         os._exit(0)
     os.wait()
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
+signal.signal(signal.SIGINT, lambda *_: sys.exit(8))
 signal.signal(signal.SIGHUP, lambda *_: print("hangup", flush=True))
 signal.signal(signal.SIGUSR1, orphan)
 print("serving", flush=True)
@@ -160,11 +161,12 @@ exit `$service.ExitCode
 "@
         $own = Join-Path $PSHOME pwsh
         $pwsh = (Test-Path -LiteralPath $own) ? $own : 'pwsh'
-        foreach ($isRestored in $false, $true) {
-            $output = "$folder/container-$isRestored.out"
+        foreach ($run in @($false, 'TERM', 9), @($true, 'TERM', 9), @($true, 'INT', 8)) {
+            $isRestored, $last, $exitCode = $run
+            $output = "$folder/container-$isRestored-$last.out"
             $before = (Test-Path -LiteralPath $log) ? (Get-Item -LiteralPath $log).Length : 0
-            # PowerShell is PID 1 of a new pid and mount namespace.
-            $id = Start-TestProgram "sh -c 'unshare --pid --mount --fork --mount-proc --kill-child $pwsh -NoProfile -File $script; echo exit code `$?'" -Output $output
+            # PowerShell is PID 1 of a new pid and mount namespace. What bash starts in the background ignores SIGINT.
+            $id = Start-TestProgram "sh -c 'unshare --pid --mount --fork --mount-proc --kill-child env --default-signal=INT $pwsh -NoProfile -File $script; echo exit code `$?'" -Output $output
             Wait-Until { (Test-Path -LiteralPath "$folder/container") -and (Get-Item -LiteralPath $log).Length -gt $before + 20 } 'the service runs' -Seconds 60
             $unshare = (Get-Content "/proc/$id/task/$id/children").Trim()
             $shell = (Get-Content "/proc/$unshare/task/$unshare/children").Trim()
@@ -174,11 +176,12 @@ exit `$service.ExitCode
             }
             # Who is PID 1 reaps the orphan: the namespace has pwsh, the program and the program's guard.
             Wait-Until { -not ((Get-ZombieParent) -contains $shell) } 'the orphan is reaped'
-            bash -c "kill -TERM $shell"
+            bash -c "kill -$last $shell"
             Wait-Until { (Get-Content -LiteralPath $output -Raw) -match 'exit code' } 'the container ends' -Seconds 30
             $text = Get-Content -LiteralPath $output -Raw
-            $text | Should -Match "restored: $isRestored"
-            $text | Should -Match 'exit code 9'
+            # SIGINT stops the script too, as Ctrl+C does, but the exit code is the program's.
+            $text -match "restored: $isRestored" | Should -Be ($last -ne 'INT')
+            $text | Should -Match "exit code $exitCode"
         }
     }
 }

@@ -245,6 +245,17 @@ function Wait-CountingOn([string] $Path) {
 
 <#
 .SYNOPSIS
+Whether an image is being made in the folder, and more than 1 MB of memory is in it already.
+#>
+function Test-DumpUnderWay([string] $Folder) {
+    foreach ($file in [IO.Directory]::EnumerateFiles($Folder, 'pages-*.img', [IO.EnumerationOptions] @{ RecurseSubdirectories = $true; AttributesToSkip = 0 })) {
+        if ($file.Contains('.partial/') -and ([IO.FileInfo] $file).Length -gt 1MB) { return $true }
+    }
+    $false
+}
+
+<#
+.SYNOPSIS
 The number at which a counting program lost or repeated one; nothing where it did not.
 #>
 function Find-Gap([string] $Path) {

@@ -107,6 +107,8 @@ public sealed class Restore
         using ImageOverlay? overlay = edits.IsEmpty ? null : ImageOverlay.Create(image, work.DirectoryPath, edits);
         SafeFileHandle read = overlay?.Handle ?? images;
         using PageDaemon? pageDaemon = _options.LazyPages ? PageDaemon.Start(_installation, read, work.Handle) : null;
+        using SessionGuard? ownGuard = _request.Guard is null && MayOutliveUs() ? SessionGuard.TryStart() : null;
+        SessionGuard? guard = _request.Guard ?? ownGuard;
         using NamespaceInit? init = isNew ? NamespaceInit.Start(image.ThreadIds, image.RootProcessId, _cancellation) : null;
         using PidNamespace? inside = init?.OpenNamespace();
         using CriuSession session = inside is null
@@ -115,15 +117,24 @@ public sealed class Restore
         session.Apply(_options, read);
         session.Grace = Grace;
         session.SetLogLevel(logLevel);
+        ProcessIdentity[] helpers = pageDaemon is null ? [session.Worker.Identity] : [session.Worker.Identity, pageDaemon.Identity];
+        guard?.Watch(helpers);
         session.Notified = (action, _) =>
         {
             if (action == "pre-restore")
             {
                 look.RequireWhileCriuWaits();
+
+                // The root is not always criu's child, and its pid was free a moment ago. In a new namespace it ends with the init.
+                guard?.Watch(isNew ? helpers : [.. helpers, new ProcessIdentity(image.RootProcessId, session.Worker.Identity.StartTimeTicks)]);
             }
             else if (action == "pre-resume")
             {
                 BeforeResume(session, isNew, pageDaemon);
+            }
+            else if (action == "post-resume")
+            {
+                ownGuard?.Dispose();
             }
         };
         pageDaemon?.WaitUntilReady(_cancellation);
@@ -152,11 +163,13 @@ public sealed class Restore
 
         if (init is null)
         {
+            _request.Guard?.Watch(result);
             CracLazyPages? pages = pageDaemon?.Watch(() => RestoredTree.Kill(result, _made));
             return new CracRestoredProcess(image, result, time, _request.AsChild) { Warnings = warnings, Findings = look.Findings, LazyPages = pages };
         }
 
         int id = _rootId ?? RestorePlacement.FindByInnerId(init.ProcessId, image.RootProcessId) ?? 0;
+        _request.Guard?.Watch(id);
         init.Keep();
         return new CracRestoredProcess(image, id, time, init)
         {
@@ -165,6 +178,10 @@ public sealed class Restore
             LazyPages = pageDaemon?.Watch(() => RestoredTree.Kill(init.ProcessId, _made)),
         };
     }
+
+    // criu rolls back when it cannot ask us any more, but not while a script keeps it; and the page daemon waits for a criu for ever.
+    private bool MayOutliveUs() =>
+        _options.LazyPages || _options.CriuOption.ContainsKey("action-script") || CriuConfigFile.FilesInEffect().Count > 0;
 
     private CriuWorker StartWorker(SafeFileHandle? terminal)
     {

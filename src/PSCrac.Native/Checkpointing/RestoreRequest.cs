@@ -41,4 +41,10 @@ public sealed record RestoreRequest
 
     /// <summary>Descriptors to put in the place of what the image names, each with criu's key for it; closed by who opened them.</summary>
     internal IReadOnlyList<(SafeHandle Descriptor, string Key)> Inherited { get; init; } = [];
+
+    /// <summary>
+    /// Ends with this process what is restored, from the first of its tasks on until the caller lets go of it. Null: a tree
+    /// that runs goes on without this process.
+    /// </summary>
+    internal SessionGuard? Guard { get; init; }
 }

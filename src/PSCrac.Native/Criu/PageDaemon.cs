@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
+using PSCrac.Procfs;
 
 namespace PSCrac.Criu;
 
@@ -32,13 +33,15 @@ internal sealed class PageDaemon : IDisposable
     private PageDaemon(CriuInstallation installation, int processId, SafeFileHandle pidFd, SafeFileHandle status, SafeFileHandle output)
     {
         _installation = installation;
-        ProcessId = processId;
+        Identity = ProcessIdentity.TryRead(processId) ?? new ProcessIdentity(processId, 0);
         _pidFd = pidFd;
         _status = status;
         _output = output;
     }
 
-    internal int ProcessId { get; }
+    internal ProcessIdentity Identity { get; }
+
+    internal int ProcessId => Identity.ProcessId;
 
     /// <summary>Starts it, in a session of its own: it goes on when this one ends.</summary>
     /// <param name="installation">Which criu.</param>

@@ -27,6 +27,7 @@ internal static class JavaLaunch
         long start = Stopwatch.GetTimestamp();
         using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{request.Image.RootProcessId}", null);
         SafeFileHandle guard = Start(request, java, work, out int guardId);
+        request.Guard?.Watch(guardId);
         try
         {
             int id = Await(request, guard, guardId, work, start, cancellation);

@@ -111,6 +111,7 @@ public static class JvmRestore
                 SkipPreflight = request.SkipPreflight,
                 PidTimeout = request.PidTimeout,
                 CriuPath = request.CriuPath,
+                Guard = request.Guard,
                 Inherited = perfData is { } found ? [(found.File, found.Key)] : [],
             },
             progress,

@@ -64,4 +64,7 @@ public sealed record JvmRestoreRequest
 
     /// <summary>The criu to use; null to look for it, or with java for the one that the runtime brings along.</summary>
     public string? CriuPath { get; init; }
+
+    /// <summary>As <see cref="RestoreRequest.Guard"/>.</summary>
+    internal SessionGuard? Guard { get; init; }
 }

@@ -110,7 +110,7 @@ internal sealed class Launcher
         OpenOutput(_request.StandardErrorPath, "-StandardErrorPath").Dispose();
         (List<string> arguments, List<string> environment) = Compose(path);
         var program = new NamespaceProgram(
-            _request.FilePath, path, arguments, environment, directory,
+            _request.FilePath, path, arguments, environment, directory ?? Environment.CurrentDirectory,
             (FullPath(_request.StandardInputPath), FullPath(_request.StandardOutputPath), FullPath(_request.StandardErrorPath)));
         var init = NamespaceInit.StartProgram(program, _request.MinimumId ?? DefaultMinimumId, out innerId, _cancellation);
         try

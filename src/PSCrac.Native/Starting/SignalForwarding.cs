@@ -19,6 +19,7 @@ public sealed class SignalForwarding : IDisposable
     private readonly bool _keepsThisProcess;
     private readonly List<PosixSignalRegistration> _registrations = [];
     private volatile ChildProcess? _child;
+    private volatile bool _wasInterrupted;
 
     /// <summary>Begins to listen.</summary>
     /// <param name="keepsThisProcess">Whether a signal that was passed on no longer acts on this process, which waits for the program instead.</param>
@@ -35,7 +36,7 @@ public sealed class SignalForwarding : IDisposable
     /// Whether Ctrl+C (SIGINT) was passed on. PowerShell stops the pipeline for it as well, but it is the program's to end.
     /// Only heeded where this process waits for the program; else it stops the pipeline and nothing more.
     /// </summary>
-    public bool WasInterrupted { get; private set; }
+    public bool WasInterrupted => _wasInterrupted;
 
     /// <summary>Names the program to pass signals on to.</summary>
     /// <param name="process">The program.</param>
@@ -55,7 +56,7 @@ public sealed class SignalForwarding : IDisposable
             return;
         }
 
-        WasInterrupted |= context.Signal == PosixSignal.SIGINT;
+        _wasInterrupted |= context.Signal == PosixSignal.SIGINT;
         child.Signal(Numbers.TryGetValue(context.Signal, out int number) ? number : (int)context.Signal);
         context.Cancel = _keepsThisProcess;
     }

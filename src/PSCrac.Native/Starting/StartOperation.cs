@@ -117,11 +117,11 @@ public sealed class StartOperation
         {
             using CracRestoredProcess restored = JvmRestore.Applies(start.Engine, image)
                 ? JvmRestore.Run(
-                    new JvmRestoreRequest { Image = image, Engine = start.Engine, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath },
+                    new JvmRestoreRequest { Image = image, Engine = start.Engine, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath, Guard = guard },
                     progress,
                     cancellation)
                 : Restore.Run(
-                    new RestoreRequest { Image = image, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath }, progress, cancellation);
+                    new RestoreRequest { Image = image, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath, Guard = guard }, progress, cancellation);
             var child = ChildProcess.Adopt(restored, guard);
             return new CracStartedProcess(child, restored.Command, isRestored: true, restored.ImageProcessId) { Image = image };
         }

@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using PSCrac.Images;
+using PSCrac.Procfs;
 using PSCrac.Starting;
 
 namespace PSCrac.Commands;
@@ -13,6 +14,7 @@ public sealed class StartCracProcessCommand : StartingCommand
     private const string ImagePathSet = "ImagePath";
     private const string ImageNameSet = "ImageName";
     private static readonly TimeSpan InterruptGrace = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan SignalLatency = TimeSpan.FromMilliseconds(200);
     private SignalForwarding? _signals;
 
     /// <summary>It is ready when a line of its output matches this.</summary>
@@ -170,12 +172,21 @@ public sealed class StartCracProcessCommand : StartingCommand
         }
     }
 
-    // Ctrl+C has reached it already, and may mean something milder to it than being ended does.
     private void EndInterrupted(CracStartedProcess process)
     {
-        if (_signals is not { WasInterrupted: true } || !process.WaitForExit(InterruptGrace))
+        // PowerShell hears of a SIGINT before we do, who registered later, and may have stopped the pipeline already.
+        bool isSignalled = SpinWait.SpinUntil(() => _signals is { WasInterrupted: true }, SignalLatency);
+
+        // It has reached the program, and may mean something milder to it than being ended does.
+        if (!isSignalled || !process.WaitForExit(InterruptGrace))
         {
             process.End();
+        }
+
+        // Nobody works on at a session without a terminal: this was how a service is ended, and its exit code is the session's.
+        if (isSignalled && process.ExitCode is { } code && ProcessStatus.TryRead(System.Environment.ProcessId) is { TerminalDevice: 0 })
+        {
+            Host.SetShouldExit(code);
         }
     }
 }

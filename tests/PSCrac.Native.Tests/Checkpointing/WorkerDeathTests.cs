@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using PSCrac.Checkpointing;
+using PSCrac.Starting;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -89,6 +90,75 @@ public class WorkerDeathTests
 
     [CriuFact("python3")]
     public void A_worker_killed_in_mid_restore_of_a_child_leaves_no_process_behind() => AssertRestoreDies(asChild: true);
+
+    [CriuTheory]
+    [InlineData(CracPhase.Restoring)]
+    [InlineData(CracPhase.Resuming)]
+    public void A_worker_killed_while_a_start_restores_has_the_program_started_anew(CracPhase phase)
+    {
+        using var folder = new TemporaryFolder();
+        StartRequest request = ToStart(folder) with { OrRestore = true };
+        StartOperation.Run(request).Process.End();
+        var progress = Expect.At(phase, static () => Array.ForEach(Workers.OfThisProcess(), Kill));
+
+        StartResult result = StartOperation.Run(request, progress);
+
+        try
+        {
+            Assert.False(result.Process.IsRestored);
+            Assert.False(result.Process.HasExited);
+            Assert.Single(result.Warnings);
+            Assert.Equal(result.Process.Id, CracImage.Open(request.ImagePath!).RootProcessId);
+        }
+        finally
+        {
+            result.Process.End();
+        }
+    }
+
+    [CriuTheory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_worker_killed_while_a_start_checkpoints_leaves_no_image_and_no_frozen_program(bool orRestore)
+    {
+        using var folder = new TemporaryFolder();
+        CracStartedProcess? process = null;
+        var progress = Expect.AtFirstPages(static () => Array.ForEach(Workers.OfThisProcess(), Kill));
+        StartResult Start() => StartOperation.Run(ToStart(folder) with { OrRestore = orRestore }, progress, default, started => process = started);
+        try
+        {
+            if (orRestore)
+            {
+                // What was asked for is a program that runs.
+                Assert.Single(Start().Warnings);
+                int count = Count();
+                Wait.Until(() => Count() > count + 2, () => "it does not go on");
+            }
+            else
+            {
+                Expect.Failure(CracReason.WorkerDied, () => Start());
+                Assert.True(process!.HasExited);
+            }
+
+            Assert.Equal(["out"], folder.Names());
+        }
+        finally
+        {
+            process?.End();
+        }
+
+        int Count() => File.ReadAllLines(folder.At("out")).Length;
+    }
+
+    private static StartRequest ToStart(TemporaryFolder folder) => new()
+    {
+        FilePath = "python3",
+        Arguments = ["-c", Big],
+        StandardOutputPath = folder.At("out"),
+        Ready = [new ReadyPattern("^1$", [folder.At("out")])],
+        ReadyTimeout = Wait.Limit,
+        ImagePath = folder.At("image"),
+    };
 
     private static void AssertRestoreDies(bool asChild)
     {

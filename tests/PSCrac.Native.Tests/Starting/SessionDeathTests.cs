@@ -2,6 +2,7 @@ using System.Diagnostics;
 using PSCrac.Checkpointing;
 using PSCrac.Criu;
 using PSCrac.Procfs;
+using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -85,14 +86,79 @@ public sealed class SessionDeathTests : IDisposable
             () => string.Join(' ', _folder.Names()));
     }
 
+    [CriuTheory]
+    [InlineData("Host")]
+    [InlineData("New")]
+    public void What_was_restored_and_is_not_ready_ends_with_its_session(string kind)
+    {
+        MakeImage(kind);
+        int id = StartUntil("phase WaitingUntilReady", kind, _folder.At("image"), "sh", "-c", Program);
+        List<ProcessIdentity> tree = Tree(id);
+        Assert.Equal(2, tree.Count);
+
+        KillSession();
+
+        Wait.Until(() => tree.All(static member => !member.IsRunning()), () => "it lives on");
+        Assert.True(CracImage.IsImageDirectory(_folder.At("image")));
+    }
+
+    // criu hangs in a script when all tasks are made and none runs yet.
+    [CriuTheory]
+    [InlineData("restore")]
+    [InlineData("restore", "Child")]
+    [InlineData("restore", "Lazy")]
+    [InlineData("restore", "New")]
+    [InlineData("restore", "New", "Lazy")]
+    [InlineData("or-restore", "Host")]
+    [InlineData("or-restore", "New")]
+    public void A_session_killed_in_mid_restore_leaves_no_process(string operation, params string[] how)
+    {
+        using Subject subject = Subject.Counting();
+        CracImage image = subject.Checkpoint().Image;
+        string script = subject.HangingScript("post-restore", out string marker);
+        StartHelper(operation == "restore"
+            ? [operation, image.Path, .. how, script]
+            : [operation, how[0], image.Path, _folder.At("condition"), "sleep", "1000"], Configure(script));
+        Wait.Until(() => File.Exists(marker), () => $"criu did not get to its script: {(_helper!.HasExited ? _helper.StandardOutput.ReadToEnd() : "")}");
+        List<ProcessIdentity> all = [];
+        Wait.Until(() => (all = BelowSession()).Exists(static each => CommandOf(each) == "sleep 600"), () => "the script does not hang");
+        Assert.Contains(all, static each => CommandOf(each).Contains(" swrk ", StringComparison.Ordinal));
+
+        KillSession();
+
+        Wait.Until(
+            () => all.TrueForAll(static member => !member.IsRunning()),
+            () => string.Join('\n', all.Where(static member => member.IsRunning()).Select(static member => $"{member.ProcessId} {CommandOf(member)}")));
+        using CracRestoredProcess restored = subject.Restore();
+        subject.AssertCountsPast(subject.Count + 3);
+    }
+
+    // A home with a configuration of criu's, for a restore that takes no options.
+    private string Configure(string script)
+    {
+        string folder = Path.Combine(_folder.FullPath, ".criu");
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(Path.Combine(folder, "default.conf"), $"action-script {script}\n");
+        return _folder.FullPath;
+    }
+
+    private void MakeImage(string kind)
+    {
+        File.WriteAllText(_folder.At("condition"), "");
+        StartUntil("handed over", kind, _folder.At("image"), "sh", "-c", Program);
+        _helper!.WaitForExit();
+        _helper.Dispose();
+        File.Delete(_folder.At("condition"));
+    }
+
     // Starts a session that starts a program, and gives the program's pid once the session has said a word.
     private int StartUntil(string word, params string[] arguments)
     {
-        string[] command = Helper.Command(["start", arguments[0], arguments[1], _folder.At("condition"), .. arguments[2..]]);
-        _helper = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true })!;
+        bool isThere = CracImage.IsImageDirectory(arguments[1]);
+        StartHelper([isThere ? "or-restore" : "start", arguments[0], arguments[1], _folder.At("condition"), .. arguments[2..]]);
         int id = 0;
         var said = new List<string>();
-        while (_helper.StandardOutput.ReadLine() is { } line)
+        while (_helper!.StandardOutput.ReadLine() is { } line)
         {
             said.Add(line);
             id = line.StartsWith("started", StringComparison.Ordinal) ? int.Parse(line.Split(' ')[1]) : id;
@@ -104,6 +170,14 @@ public sealed class SessionDeathTests : IDisposable
         }
 
         throw new InvalidOperationException(string.Join('\n', said));
+    }
+
+    private void StartHelper(string[] arguments, string? home = null)
+    {
+        string[] command = Helper.Command(arguments);
+        var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true };
+        start.Environment["HOME"] = home ?? start.Environment["HOME"];
+        _helper = Process.Start(start)!;
     }
 
     private void KillSession()
@@ -118,6 +192,10 @@ public sealed class SessionDeathTests : IDisposable
         _seen.AddRange(tree);
         return tree;
     }
+
+    private List<ProcessIdentity> BelowSession() => [.. Tree(_helper!.Id).Where(each => each.ProcessId != _helper.Id)];
+
+    private static string CommandOf(ProcessIdentity process) => string.Join(' ', ProcessCommandLine.Read(process.ProcessId).Arguments);
 
     private int[] Guards() =>
         [.. ProcessTree.Read(_helper!.Id).Members.Where(static member => ProcessCommandLine.Read(member.ProcessId).Arguments is ["pscrac-guard", ..]).Select(static member => member.ProcessId)];

@@ -76,15 +76,15 @@ internal static class Helper
                     JvmCheckpoint.Run(JvmProcess.TryDetect(int.Parse(id))!, new CheckpointRequest { ProcessId = int.Parse(id), ImagePath = image, Force = true });
                     Console.WriteLine($"replaced {image}");
                     return 0;
-                case ["restore", var image]:
-                    using (CracRestoredProcess restored = Restore.Run(new RestoreRequest { Image = CracImage.Open(image) }))
+                case ["restore", var image, .. var how]:
+                    using (CracRestoredProcess restored = Restore.Run(ToRestore(image, how)))
                     {
                         Console.WriteLine($"restored {restored.Id}");
                         restored.WaitForExit(Timeout.InfiniteTimeSpan);
                     }
 
                     return 0;
-                case ["start", var kind, var image, var condition, .. var command]:
+                case ["start" or "or-restore", var kind, var image, var condition, .. var command]:
                     StartResult start = StartOperation.Run(
                         new StartRequest
                         {
@@ -92,6 +92,7 @@ internal static class Helper
                             Arguments = command[1..],
                             PidNamespace = Enum.Parse<CracPidNamespace>(kind),
                             ImagePath = image.Length > 0 ? image : null,
+                            OrRestore = arguments[0] == "or-restore",
                             Ready = [new ReadyTest(() => File.Exists(condition), "a file is missing")],
                         },
                         new Announcer(),
@@ -108,7 +109,7 @@ internal static class Helper
                     }
 
                 default:
-                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE | start NAMESPACE IMAGE CONDITION COMMAND... | count");
+                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE [Child | Lazy | New | SCRIPT]... | (start | or-restore) NAMESPACE IMAGE CONDITION COMMAND... | count");
                     return 2;
             }
         }
@@ -125,6 +126,18 @@ internal static class Helper
             return 1;
         }
     }
+
+    private static RestoreRequest ToRestore(string image, string[] how) => new()
+    {
+        Image = CracImage.Open(image),
+        AsChild = how.Contains("Child"),
+        PidNamespace = how.Contains("New") ? CracPidNamespace.New : CracPidNamespace.Host,
+        Options = new()
+        {
+            LazyPages = how.Contains("Lazy"),
+            CriuOption = how.Where(Path.IsPathRooted).ToDictionary(static _ => "action-script", static script => (object?)script),
+        },
+    };
 
     // Not Progress<T>, which would report from other threads, later.
     private sealed class Announcer : IProgress<CracProgress>

@@ -2,11 +2,13 @@ using System.Globalization;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
+using PSCrac.Procfs;
 
-namespace PSCrac.Starting;
+namespace PSCrac.Checkpointing;
 
 /// <summary>
-/// Ends a program with all its descendants if this process ends, in whatever way, before it has let go of the program.
+/// Ends processes with all their descendants if this process ends, in whatever way, before it has let go of them: a
+/// program that was started, or a criu in the middle of a restore with what it has made.
 /// The kernel's own way (PR_SET_PDEATHSIG) is bound to a thread of ours and cannot be taken back. So a shell waits for
 /// the end of a socket: it is there in a millisecond, where another .NET would take fifty.
 /// </summary>
@@ -15,10 +17,14 @@ internal sealed class SessionGuard : IDisposable
     private const string Shell = "/bin/sh";
     private const int LowestSource = 10;
 
-    // Each is stopped before its children are looked for, so that none appears meanwhile. A line that comes is the release.
+    // Each is stopped before its children are looked for, so that none appears meanwhile. Of the lines that come, the last
+    // counts: pids, each with the least start time (field 22 of stat, proc(5); the name before may hold blanks).
     private const string Script = """
         end() { kill -STOP "$1"; for child in $(cat "/proc/$1/task/"*/children); do end "$child"; done; kill -KILL "$1"; }
-        read -r id && { read -r released || end "$id"; }
+        end_since() { stat=$(cat "/proc/$1/stat") && set -- "$1" "$2" ${stat##*) } && [ "${22}" -ge "$2" ] && end "$1"; }
+        watched=
+        while read -r line; do [ "$line" = released ] && exit; watched=$line; done
+        for each in $watched; do end_since "${each%:*}" "${each#*:}"; done
         """;
 
     private readonly SafeFileHandle _control;
@@ -61,11 +67,23 @@ internal sealed class SessionGuard : IDisposable
         return null;
     }
 
-    /// <summary>Names the program, once.</summary>
-    internal void Watch(int processId) =>
-        LibC.Send(_control, Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{processId}\n")));
+    /// <summary>Names what it is to end, in the place of what was named before.</summary>
+    /// <param name="processes">The processes. One that is not there yet is named with the earliest time at which it can start: an older one is spared.</param>
+    internal void Watch(params ReadOnlySpan<ProcessIdentity> processes)
+    {
+        var line = new StringBuilder();
+        foreach (ProcessIdentity process in processes)
+        {
+            line.Append(CultureInfo.InvariantCulture, $"{process.ProcessId}:{process.StartTimeTicks} ");
+        }
 
-    /// <summary>Lets go of the program, which from now on outlives this process, and ends the guard.</summary>
+        LibC.Send(_control, Encoding.ASCII.GetBytes(line.Append('\n').ToString()));
+    }
+
+    /// <summary>Names one process, by the pid that it has now.</summary>
+    internal void Watch(int processId) => Watch(ProcessIdentity.TryRead(processId) ?? new ProcessIdentity(processId, 0));
+
+    /// <summary>Lets go of what it watches, which from now on outlives this process, and ends the guard.</summary>
     public void Dispose()
     {
         lock (_releasing)
