@@ -212,7 +212,7 @@ public sealed class Restore
         if (pageDaemon is not null)
         {
             _made = RestoredTree.Read(_rootId ?? _request.Image.RootProcessId);
-            pageDaemon.Hold(_made.Count);
+            pageDaemon.RequireAlive();
         }
 
         Report(CracPhase.Resuming);

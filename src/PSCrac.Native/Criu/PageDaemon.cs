@@ -25,7 +25,6 @@ internal sealed class PageDaemon : IDisposable
     private readonly SafeFileHandle _pidFd;
     private readonly SafeFileHandle _status;
     private readonly SafeFileHandle _output;
-    private readonly List<SafeFileHandle> _held = [];
     private bool _released;
     private bool _ended;
     private (int Code, bool Exited)? _end;
@@ -110,26 +109,13 @@ internal sealed class PageDaemon : IDisposable
     }
 
     /// <summary>
-    /// Takes copies of the userfaultfds that the tree's tasks gave it. While somebody has them open, a task that touches a
-    /// page that is not there waits. When the last one is closed, it would find zeros instead, and go on with them.
+    /// Asks once more before the tree runs. Copies of the tasks' userfaultfds, with which a task would wait rather than find
+    /// zeros when the daemon dies, are not kept: criu takes a task whose pages are all in off its list by closing (lpi_fini in
+    /// uffd.c), which a copy defeats; the daemon then reads what it has freed, and serves the other tasks no more.
     /// </summary>
-    /// <param name="expected">How many there are to be: one for each task that has memory.</param>
     /// <exception cref="CracException">It has ended with pages left.</exception>
-    internal void Hold(int expected)
+    internal void RequireAlive()
     {
-        const int Tries = 40;
-        for (int triesLeft = Tries; triesLeft > 0 && _held.Count < expected; triesLeft--)
-        {
-            // One that criu has sent may not be received yet.
-            if (triesLeft < Tries && LibC.WaitReadable(_pidFd, milliseconds: 5))
-            {
-                break;
-            }
-
-            Let();
-            _held.AddRange(CopyFaultDescriptors());
-        }
-
         if (LibC.WaitReadable(_pidFd, 0) && !EndedWell())
         {
             throw Failure("it ended before all pages were there");
@@ -150,7 +136,6 @@ internal sealed class PageDaemon : IDisposable
                 lost();
             }
 
-            // At once: a task that forks or unmaps waits for somebody to read of it for as long as the copies are open.
             Close();
             pages.End(isWell);
         })
@@ -183,37 +168,6 @@ internal sealed class PageDaemon : IDisposable
         return _end is (0, true);
     }
 
-    private IEnumerable<SafeFileHandle> CopyFaultDescriptors()
-    {
-        string folder = string.Create(CultureInfo.InvariantCulture, $"/proc/{ProcessId}/fd");
-        var copies = new List<SafeFileHandle>();
-        try
-        {
-            foreach (string path in Directory.EnumerateFileSystemEntries(folder))
-            {
-                if (new FileInfo(path).LinkTarget == "anon_inode:[userfaultfd]"
-                    && int.TryParse(Path.GetFileName(path.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out int number))
-                {
-                    SafeFileHandle copy = LibC.CopyDescriptor(_pidFd, number, out int errno);
-                    if (errno == 0)
-                    {
-                        copies.Add(copy);
-                    }
-                    else
-                    {
-                        copy.Dispose();
-                    }
-                }
-            }
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // It has ended meanwhile, which the caller then sees.
-        }
-
-        return copies;
-    }
-
     private CracException Failure(string what)
     {
         byte[] buffer = new byte[4096];
@@ -228,15 +182,8 @@ internal sealed class PageDaemon : IDisposable
         };
     }
 
-    private void Let()
-    {
-        _held.ForEach(static copy => copy.Dispose());
-        _held.Clear();
-    }
-
     private void Close()
     {
-        Let();
         _pidFd.Dispose();
         _status.Dispose();
         _output.Dispose();

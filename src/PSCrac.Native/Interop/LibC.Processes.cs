@@ -21,7 +21,6 @@ internal static partial class LibC
     // The same on every architecture Linux gained after 2019's unification (asm-generic/unistd.h).
     private const nint SYS_pidfd_send_signal = 424;
     private const nint SYS_pidfd_open = 434;
-    private const nint SYS_pidfd_getfd = 438;
 
     [LibraryImport(Library, EntryPoint = "kill", SetLastError = true)]
     private static partial int kill(int pid, int signal);
@@ -54,18 +53,6 @@ internal static partial class LibC
     internal static SafeFileHandle OpenPidFd(int pid, out int errno)
     {
         nint result = syscall(SYS_pidfd_open, pid, 0, 0, 0);
-        errno = result < 0 ? Marshal.GetLastPInvokeError() : 0;
-        return new SafeFileHandle(result, ownsHandle: true);
-    }
-
-    /// <summary>
-    /// A copy of another process's descriptor, close-on-exec (pidfd_getfd(2), from Linux 5.6 on). The handle is invalid on
-    /// failure; errno tells why.
-    /// </summary>
-    internal static SafeFileHandle CopyDescriptor(SafeHandle pidFd, int number, out int errno)
-    {
-        using var at = new Borrowed(pidFd, -1);
-        nint result = syscall(SYS_pidfd_getfd, at.Descriptor, number, 0, 0);
         errno = result < 0 ? Marshal.GetLastPInvokeError() : 0;
         return new SafeFileHandle(result, ownsHandle: true);
     }
