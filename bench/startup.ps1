@@ -13,7 +13,9 @@ opposite order, since the first restore of an image finds less of it in the proc
 garbage before the checkpoint, which makes the image smaller for all of them. All figures are
 milliseconds, medians of the rounds. A cold start counts from the start of the program; a checkpoint and a restore are the
 whole cmdlet within this session, and for plain criu from its start, timed by a shell around it that then asks the service
-itself. A first round, with cold files and code, is not counted.
+itself. A first round, with cold files, is not counted. Before it a small process is restored often enough for .NET to
+compile the cmdlet for good: what is measured is a session that has restored before. The first restore of a session takes
+longer, which the last line tells.
 
 Everything listens on the loopback address alone, and only what was started here is ended. A service whose parts are not
 installed is left out, and the last lines say what it needs.
@@ -143,6 +145,8 @@ function Measure-Round([string[]] $Program, [int] $Port, [string] $Image, [int] 
         # What criu's breakpoints, in the last restore or in criu's look at the kernel, had the kernel switch on stays on for
         # a second (perf_sched_delayed in kernel/events/core.c), and none is to find it done.
         Start-Sleep -Milliseconds 1500
+        # A machine may have taken the image out of its page cache meanwhile; where it is must not be what is measured.
+        foreach ($file in Get-ChildItem -LiteralPath $Image -File) { $null = [IO.File]::ReadAllBytes($file.FullName) }
         $sample[$way] = switch ($way.Split(' ')[0]) {
             plain { & bash -c $plainRestore bash $criu $Image $Port | ForEach-Object { [long]$_ / 1000 } }
             restore { Measure-Wall { Restore-CracProcess -LiteralPath $Image -ReadyUri $uri } }
@@ -155,6 +159,18 @@ function Measure-Round([string[]] $Program, [int] $Port, [string] $Image, [int] 
     $sample
 }
 
+# Restores a process, which then ends by itself, until the runtime has compiled what it calls often. Gives how long the first took.
+function Initialize-Code {
+    $image = Join-Path $folder 'small'
+    $go = Join-Path $folder 'go'
+    $process = Start-CracProcess sh -ArgumentList '-c', "while [ ! -e $go ]; do sleep 0.01; done"
+    $null = Invoke-CracCheckpoint -Id $process.Id -ImagePath $image
+    $null = New-Item -ItemType File -Path $go
+    $times = 1..40 | ForEach-Object { Measure-Wall { Restore-CracProcess -LiteralPath $image -Wait } }
+    Start-Sleep -Seconds 1
+    $times[0] - (Get-Median $times[-10..-1])
+}
+
 function Get-Median([double[]] $Value) {
     $sorted = @($Value | Sort-Object)
     ($sorted[[Math]::Floor(($sorted.Count - 1) / 2)] + $sorted[[Math]::Floor($sorted.Count / 2)]) / 2
@@ -165,6 +181,7 @@ function Get-Median([double[]] $Value) {
 $missing = @()
 $first = $null
 $null = New-Item -ItemType Directory -Path $folder
+$firstTime = Initialize-Code
 $hadCache = ($environmentRows | Where-Object Name -EQ 'feature cache').IsAvailable
 try {
     $rows = @(foreach ($name in $Service) {
@@ -206,6 +223,7 @@ try {
     $machine = "$(Get-Date -Format yyyy-MM-dd), Linux $((Get-Content /proc/sys/kernel/osrelease).Split('-')[0]), $([Environment]::ProcessorCount) CPUs ($cpu), load $load, criu $(($environmentRows | Where-Object Name -EQ criu).Detail.Split(' ')[0])"
     "Milliseconds until the first answer, medians of $Count rounds: $machine"
     $rows | Format-Table -AutoSize | Out-String -Width 120
+    "The first restore of this session took $([int]$firstTime) ms longer than later ones."
     foreach ($line in $missing) { "left out: $line" }
     if ($MarkdownPath -and $rows) {
         $names = $rows[0].PSObject.Properties.Name
