@@ -1,3 +1,5 @@
+using PSCrac.Procfs;
+
 namespace PSCrac.Jvm;
 
 /// <summary>What a JVM can do about its heap before criu freezes it.</summary>
@@ -5,6 +7,11 @@ public static class JvmHeap
 {
     // A collection takes about a second for each GiB that is in use.
     private static readonly TimeSpan MostTime = TimeSpan.FromMinutes(10);
+
+    // G1 answers first, and then gives memory back in steps of its own, 10 ms apart (g1UncommitRegionTask.cpp, from JDK 16 on).
+    private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan LongestReturn = TimeSpan.FromSeconds(2);
+    private const int StepsWithoutReturn = 4;
 
     /// <summary>
     /// Has a JVM collect its garbage (the diagnostic command GC.run). What it gives back to the kernel is neither written to
@@ -27,13 +34,41 @@ public static class JvmHeap
             ProcessId = processId,
         };
         JvmReply reply = JvmAttachment.Open(jvm, timeout: null, cancellation).Jcmd("GC.run", MostTime, cancellation);
-        if (!reply.IsSuccess)
+        if (reply.IsSuccess)
+        {
+            AwaitReturn(processId, cancellation);
+        }
+        else
         {
             throw new CracException(
                 CracReason.JvmNotAttachable, $"JVM {processId} would not collect its garbage: {reply.Text.Trim()}", "Leave out -CollectGarbage.")
             {
                 ProcessId = processId,
             };
+        }
+    }
+
+    private static void AwaitReturn(int processId, CancellationToken cancellation)
+    {
+        long end = Environment.TickCount64 + (long)LongestReturn.TotalMilliseconds;
+        long least = long.MaxValue;
+        for (int idle = 0; idle < StepsWithoutReturn && Environment.TickCount64 < end; idle++)
+        {
+            if (ProcessStatus.TryRead(processId) is not { } status)
+            {
+                return;
+            }
+
+            if (status.AnonymousBytes < least)
+            {
+                least = status.AnonymousBytes;
+                idle = -1;
+            }
+
+            if (cancellation.WaitHandle.WaitOne(Step))
+            {
+                cancellation.ThrowIfCancellationRequested();
+            }
         }
     }
 }
