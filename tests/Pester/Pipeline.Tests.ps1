@@ -127,12 +127,14 @@ Describe "the pipeline$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         $images = @($ids | ForEach-Object -ThrottleLimit 8 -Parallel {
                 Import-Module "$(Split-Path $using:module)/PSCrac.psd1"
                 Invoke-CracCheckpoint -Id $_ -ImagePath "$using:work/cr/$_" -ErrorAction Stop
-            })
+            } -ErrorVariable failures)
+        $failures | Should -BeNullOrEmpty
         $images.RootProcessId | Sort-Object | Should -Be ($ids | Sort-Object)
         $restored = @($images.Path | ForEach-Object -ThrottleLimit 8 -Parallel {
                 Import-Module "$(Split-Path $using:module)/PSCrac.psd1"
                 Restore-CracProcess $_ -ErrorAction Stop
-            })
+            } -ErrorVariable failures)
+        $failures | Should -BeNullOrEmpty
         $restored.Id | Sort-Object | Should -Be ($ids | Sort-Object)
         1..8 | ForEach-Object { Wait-CountingOn "$work/$_"; Find-Gap "$work/$_" | Should -BeNullOrEmpty }
     }

@@ -9,6 +9,12 @@ namespace PSCrac.Preflight;
 /// </summary>
 public sealed class ProcessPreflight
 {
+    /// <summary>
+    /// The tree runs while it is looked at. A child that was seen before it ended, or a call before it was answered, leaves half
+    /// of something behind that looks like an obstacle, so one counts when it is seen again.
+    /// </summary>
+    private const int MaximumLooksAgain = 2;
+
     private static readonly PreflightRule[] s_rules =
     [
         new EligibilityRule(),
@@ -73,8 +79,26 @@ public sealed class ProcessPreflight
     /// <exception cref="CracException">No process has this pid (<see cref="CracReason.ProcessNotFound"/>).</exception>
     public static ProcessPreflight Examine(int processId, PreflightOptions? options = null, PreflightEnvironment? environment = null)
     {
+        options ??= PreflightOptions.Default;
+        environment ??= PreflightEnvironment.Read();
+        ProcessPreflight look = Look(processId, options, environment);
+        for (int again = 0; again < MaximumLooksAgain && !look.CanCheckpoint; again++)
+        {
+            ProcessPreflight former = look;
+            look = Look(processId, options, environment);
+            if (former.Tree.HasSameMembers(look.Tree))
+            {
+                break;
+            }
+        }
+
+        return look;
+    }
+
+    private static ProcessPreflight Look(int processId, PreflightOptions options, PreflightEnvironment environment)
+    {
         ProcessTreeSnapshot tree = ProcessTreeSnapshot.Read(processId);
-        var subject = new PreflightSubject(tree, options ?? PreflightOptions.Default, environment ?? PreflightEnvironment.Read());
+        var subject = new PreflightSubject(tree, options, environment);
         foreach (PreflightRule rule in s_rules)
         {
             rule.Examine(subject);

@@ -83,7 +83,7 @@ public sealed class ProcessSnapshot
             };
     }
 
-    /// <summary>Reads one member of a tree. What other members have already read of shared namespaces is taken from <paramref name="shared"/>.</summary>
+    /// <summary>Reads one member of a tree; null when it is gone. What other members have already read of shared namespaces is taken from <paramref name="shared"/>.</summary>
     internal static ProcessSnapshot? TryRead(ProcessTreeMember member, SharedTables shared)
     {
         using ProcessDirectory? directory = ProcessDirectory.TryOpen(member.ProcessId);
@@ -93,10 +93,15 @@ public sealed class ProcessSnapshot
             return null;
         }
 
-        List<ProcessDescriptor>? descriptors = member.Status.HasEnded ? null : DescriptorTable.TryRead(directory);
-        if (descriptors is null)
+        if (member.Status.HasEnded)
         {
             return new ProcessSnapshot(member, command);
+        }
+
+        if (DescriptorTable.TryRead(directory) is not { } descriptors)
+        {
+            // Someone else's process, or one that has ended since the tree was read: its status tells.
+            return ProcessStatus.TryRead(directory) is { } now ? new ProcessSnapshot(member with { Status = now }, command) : null;
         }
 
         ProcessNamespaces? namespaces = ProcessNamespaces.TryRead(directory);

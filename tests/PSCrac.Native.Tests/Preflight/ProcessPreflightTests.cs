@@ -66,6 +66,18 @@ public class ProcessPreflightTests
     }
 
     [Fact]
+    public void Children_that_come_and_go_while_they_are_looked_at_stand_in_nobodys_way()
+    {
+        using var program = TestProgram.Start("bash", ["-c", "echo ready; while :; do /bin/true | /bin/cat; /bin/true & /bin/true; wait; done"]);
+        program.WaitForLine("ready");
+        for (int look = 0; look < 400; look++)
+        {
+            ProcessPreflight preflight = ProcessPreflight.Examine(program.ProcessId);
+            Assert.DoesNotContain(preflight.Findings, finding => finding.Severity == CracFindingSeverity.Blocker);
+        }
+    }
+
+    [Fact]
     public void A_tree_that_holds_the_caller_is_blocked()
     {
         ProcessPreflight own = ProcessPreflight.Examine(Environment.ProcessId);
