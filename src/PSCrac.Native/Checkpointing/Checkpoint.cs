@@ -83,7 +83,7 @@ public sealed class Checkpoint
         string? replaced;
         try
         {
-            using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{_request.ProcessId}", config);
+            using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{_request.ProcessId}", config, _plan.Watched);
             Dump(staging, work);
             replaced = staging.Finish();
             MoveBeside(work, staging.CurrentPath);

@@ -23,7 +23,7 @@ internal sealed class CheckpointPlan
     internal IReadOnlyList<CracFinding> Findings { get; }
 
     /// <summary>What the tree watches with inotify, as far as it was looked at.</summary>
-    internal IReadOnlySet<(DeviceNumber Device, ulong Inode)> Watched { get; private init; } = new HashSet<(DeviceNumber, ulong)>();
+    internal WatchedFolders Watched { get; private init; } = WatchedFolders.None;
 
     /// <summary>Looks at the process and chooses, unless the caller wants neither.</summary>
     /// <exception cref="CracException">Something stands in the way of the checkpoint.</exception>
@@ -58,24 +58,7 @@ internal sealed class CheckpointPlan
             choices.Add(new ImageManifestChoice(finding.CriuOption!, finding.CriuValue, finding.What));
         }
 
-        return new CheckpointPlan(options, choices, preflight.Findings) { Watched = FindWatched(preflight.Tree) };
-    }
-
-    private static HashSet<(DeviceNumber Device, ulong Inode)> FindWatched(ProcessTreeSnapshot tree)
-    {
-        var watched = new HashSet<(DeviceNumber, ulong)>();
-        foreach (ProcessSnapshot member in tree.Members)
-        {
-            foreach (ProcessDescriptor descriptor in member.Descriptors)
-            {
-                foreach (InotifyWatch watch in descriptor.Watches)
-                {
-                    watched.Add((watch.Device, watch.Inode));
-                }
-            }
-        }
-
-        return watched;
+        return new CheckpointPlan(options, choices, preflight.Findings) { Watched = WatchedFolders.Of(preflight.Tree) };
     }
 
     /// <summary>The caller's options as the preflight takes them.</summary>

@@ -52,9 +52,9 @@ internal sealed class ImageStaging : IDisposable
     /// <summary>Makes the staging directory, and the folders above it where they are missing.</summary>
     /// <param name="target">The directory that the image is to become.</param>
     /// <param name="force">Whether an image that stands there is replaced.</param>
-    /// <param name="watched">Folders that the tree watches; null for none.</param>
+    /// <param name="watched">What the tree watches; null for nothing.</param>
     /// <exception cref="CracException">The target is taken, or cannot be written to.</exception>
-    internal static ImageStaging Create(string target, bool force, IReadOnlySet<(DeviceNumber Device, ulong Inode)>? watched = null)
+    internal static ImageStaging Create(string target, bool force, WatchedFolders? watched = null)
     {
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target));
         string name = Path.GetFileName(full);
@@ -65,7 +65,7 @@ internal sealed class ImageStaging : IDisposable
         }
 
         RequireFree(full, force);
-        string? elsewhere = watched is null ? null : StagingFolder.FindUnwatched(parentPath, watched);
+        string? elsewhere = watched?.FindUnwatchedAbove(parentPath);
         SafeFileHandle parent = OpenParent(parentPath, full);
         StagingFolder? staging = StagingFolder.TryMake(parent, parentPath, elsewhere, out int errno);
         if (staging is not null)

@@ -1,7 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Images;
 using PSCrac.Interop;
-using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;
 
@@ -68,37 +67,6 @@ internal sealed class StagingFolder : IDisposable
         }
 
         return beside;
-    }
-
-    /// <summary>
-    /// Where to make it for a tree that watches the folder. A program that watches a folder with all below it, as .NET's
-    /// FileSystemWatcher does, adds a watch of each folder that appears there. Of the one that its image is made in, the
-    /// image would have the staging name, which leads nowhere afterwards.
-    /// </summary>
-    /// <param name="folder">The folder that the image is to stand in, which need not be there yet.</param>
-    /// <param name="watched">Folders that the tree watches.</param>
-    /// <returns>The nearest folder above on the same mount that the tree does not watch; null where the folder will do, or there is none.</returns>
-    internal static string? FindUnwatched(string folder, IReadOnlySet<(DeviceNumber Device, ulong Inode)> watched)
-    {
-        string? path = folder;
-        FileStatus status = default;
-        while (path is not null && !ProcfsNative.TryStat(path, flags: 0, out status, out _))
-        {
-            path = System.IO.Path.GetDirectoryName(path);
-        }
-
-        string? nearest = path;
-        int mount = status.MountId;
-        while (path is not null && watched.Contains((status.Device, status.Inode)))
-        {
-            path = System.IO.Path.GetDirectoryName(path);
-            if (path is not null && (!ProcfsNative.TryStat(path, flags: 0, out status, out _) || status.MountId != mount))
-            {
-                return null;
-            }
-        }
-
-        return path == nearest ? null : path;
     }
 
     /// <summary>Lets go of it; whoever finds it then under its name may take it away.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
+using PSCrac.Procfs;
 
 namespace PSCrac.Criu;
 
@@ -18,17 +19,22 @@ internal sealed class CriuWorkDirectory : IDisposable
     private const int MostKept = 20;
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
+    private readonly string _operation;
     private readonly string? _configPath;
+    private bool _isElsewhere;
     private bool _keep;
 
-    private CriuWorkDirectory(string path, SafeFileHandle handle, string? configPath)
+    private CriuWorkDirectory(string operation, string path, bool isElsewhere, SafeFileHandle handle, string? configPath)
     {
+        _operation = operation;
         DirectoryPath = path;
+        _isElsewhere = isElsewhere;
         Handle = handle;
         _configPath = configPath;
     }
 
-    internal string DirectoryPath { get; }
+    /// <summary>Where it is: in the log root or, until it is kept, elsewhere.</summary>
+    internal string DirectoryPath { get; private set; }
 
     internal SafeFileHandle Handle { get; }
 
@@ -39,18 +45,21 @@ internal sealed class CriuWorkDirectory : IDisposable
     /// <summary>Makes the directory.</summary>
     /// <param name="operation">A word for its name, such as "checkpoint-1234".</param>
     /// <param name="config">The text of the configuration file; null for none.</param>
-    internal static CriuWorkDirectory Create(string operation, string? config)
+    /// <param name="watched">What the tree watches that is checkpointed; null for nothing.</param>
+    internal static CriuWorkDirectory Create(string operation, string? config, WatchedFolders? watched = null)
     {
-        string root = RequireRoot();
-        string stamp = DateTime.UtcNow.ToString("yyyyMMdd-HHmmss-fff", CultureInfo.InvariantCulture);
-        string path = Path.Combine(root, $"{stamp}-{operation}-{Path.GetRandomFileName()[..4]}");
-        Directory.CreateDirectory(path, Private);
-        SafeFileHandle handle = LibC.OpenAt(null, path, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out int errno);
-        if (errno != 0)
+        string? elsewhere = null;
+        SafeFileHandle? handle = watched is not null && watched.Notices(Path.GetFullPath(Root)) ? MakeElsewhere(watched, out elsewhere) : null;
+        string path = elsewhere ?? MakeInRoot(operation);
+        if (handle is null)
         {
-            handle.Dispose();
-            throw new CracException(
-                CracReason.PermissionDenied, $"The folder {path} for criu's log could not be opened: {LibC.Message(errno)}.", $"Name another with {LogRootVariable}.");
+            handle = LibC.OpenAt(null, path, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out int errno);
+            if (errno != 0)
+            {
+                handle.Dispose();
+                throw new CracException(
+                    CracReason.PermissionDenied, $"The folder {path} for criu's log could not be opened: {LibC.Message(errno)}.", $"Name another with {LogRootVariable}.");
+            }
         }
 
         string? configPath = null;
@@ -65,7 +74,7 @@ internal sealed class CriuWorkDirectory : IDisposable
             writer.Write(config);
         }
 
-        return new CriuWorkDirectory(path, handle, configPath);
+        return new CriuWorkDirectory(operation, path, elsewhere is not null, handle, configPath);
     }
 
     /// <summary>Lets the directory stay, without the configuration file, and removes the oldest ones.</summary>
@@ -79,7 +88,12 @@ internal sealed class CriuWorkDirectory : IDisposable
             File.Delete(_configPath);
         }
 
-        if (hasLog)
+        if (hasLog && _isElsewhere)
+        {
+            MoveToRoot();
+        }
+
+        if (hasLog && !_isElsewhere)
         {
             RemoveOldest(Path.GetDirectoryName(DirectoryPath)!);
         }
@@ -96,10 +110,12 @@ internal sealed class CriuWorkDirectory : IDisposable
         }
     }
 
+    private static string Root =>
+        Environment.GetEnvironmentVariable(LogRootVariable) is { Length: > 0 } named ? named : Path.Combine(StateFolder.Path, "logs");
+
     private static string RequireRoot()
     {
-        string? named = Environment.GetEnvironmentVariable(LogRootVariable);
-        string root = !string.IsNullOrEmpty(named) ? named : Path.Combine(StateFolder.Path, "logs");
+        string root = Root;
         try
         {
             Directory.CreateDirectory(root, Private);
@@ -113,6 +129,73 @@ internal sealed class CriuWorkDirectory : IDisposable
                 $"Name a folder that you may write to with {LogRootVariable}.",
                 e);
         }
+    }
+
+    private static string MakeInRoot(string operation)
+    {
+        string root = RequireRoot();
+        string stamp = DateTime.UtcNow.ToString("yyyyMMdd-HHmmss-fff", CultureInfo.InvariantCulture);
+        string path = Path.Combine(root, $"{stamp}-{operation}-{Path.GetRandomFileName()[..4]}");
+        Directory.CreateDirectory(path, Private);
+        return path;
+    }
+
+    // The image of a tree that notices the directory and watches it, too, would have its path, and it does not last.
+    private static SafeFileHandle? MakeElsewhere(WatchedFolders watched, out string? path)
+    {
+        foreach (string place in (string[])["/run", "/dev/shm", Path.GetTempPath()])
+        {
+            if (watched.Notices(place))
+            {
+                continue;
+            }
+
+            // Others may write to these folders: a name that nobody can foretell, and no link is followed.
+            string name = $"pscrac-{Guid.NewGuid():N}";
+            using SafeFileHandle parent = LibC.OpenAt(null, place, LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
+            errno = errno == 0 ? LibC.MakeDirectory(parent, name, (uint)Private) : errno;
+            if (errno != 0)
+            {
+                continue;
+            }
+
+            SafeFileHandle made = LibC.OpenAt(parent, name, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out errno);
+            if (errno == 0)
+            {
+                path = Path.Combine(place, name);
+                return made;
+            }
+
+            made.Dispose();
+        }
+
+        path = null;
+        return null;
+    }
+
+    // The operation has failed, so there is no image that could have the path.
+    private void MoveToRoot()
+    {
+        string? kept = null;
+        try
+        {
+            kept = MakeInRoot(_operation);
+            File.Move(LogPath, Path.Combine(kept, LogName));
+        }
+        catch (Exception e) when (e is CracException or IOException or UnauthorizedAccessException)
+        {
+            // What made the operation fail matters more than where its log is: it stays where it was written.
+            if (kept is not null)
+            {
+                TryDelete(kept);
+            }
+
+            return;
+        }
+
+        TryDelete(DirectoryPath);
+        DirectoryPath = kept;
+        _isElsewhere = false;
     }
 
     private static void RemoveOldest(string root)

@@ -16,6 +16,7 @@ public sealed class ImagePreflight
         new RestorePrivilegeRule(),
         new PidRule(),
         new FilePresenceRule(),
+        new WatchRule(),
         new SocketAddressRule(),
         new RestoreTerminalRule(),
         new RestoreNamespaceRule(),

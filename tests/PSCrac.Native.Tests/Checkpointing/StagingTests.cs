@@ -41,7 +41,7 @@ public class StagingTests
     {
         using var folder = new TemporaryFolder();
         string watched = Directory.CreateDirectory(folder.At("watched")).FullName;
-        using Subject subject = Subject.Of(["python3", "-c", Watcher, watched]);
+        using Subject subject = Subject.Watching(watched);
 
         CheckpointResult result = Checkpoint.Run(new CheckpointRequest { ProcessId = subject.ProcessId, ImagePath = Path.Combine(watched, name) });
         using CracRestoredProcess restored = Restore.Run(new RestoreRequest { Image = result.Image });
@@ -51,29 +51,6 @@ public class StagingTests
         Wait.Until(() => subject.LastLine() == "noticed", () => $"it noticed {subject.LastLine()}; {subject.Program.ReadErrors()}");
         Assert.Equal(["watched"], folder.Names());
     }
-
-    // Adds a watch of each folder that appears below the first, and prints the name of what appears.
-    private const string Watcher = """
-        import ctypes, os, struct, sys
-        libc = ctypes.CDLL(None)
-        notify, paths = libc.inotify_init1(0), {}
-        def watch(path):
-            paths[libc.inotify_add_watch(notify, path.encode(), 0x100)] = path
-            for each in os.scandir(path):
-                if each.is_dir():
-                    watch(each.path)
-        watch(sys.argv[1])
-        print("ready", flush=True)
-        while True:
-            data = os.read(notify, 65536)
-            while data:
-                number, mask, _, length = struct.unpack("iIII", data[:16])
-                name, data = data[16:16 + length].rstrip(b"\0").decode(), data[16 + length:]
-                path = os.path.join(paths.get(number, "?"), name)
-                if mask & 0x40000000 and os.path.isdir(path):
-                    watch(path)
-                print(name, flush=True)
-        """;
 
     [CriuFact("python3")]
     public void An_image_that_is_there_stays_without_force_and_is_replaced_with_it()

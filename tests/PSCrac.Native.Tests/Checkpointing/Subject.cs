@@ -37,6 +37,34 @@ internal sealed class Subject : IDisposable
     /// <summary>A python program; it is ready when it has printed a line that starts with "ready" or "1".</summary>
     internal static Subject Python(string script, string ready = "1") => Of(["python3", "-c", script], ready);
 
+    /// <summary>A program that watches a folder, and with it each folder that appears below, and prints the name of what appears.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="first">What it does before that, in python.</param>
+    internal static Subject Watching(string folder, string first = "") => Of(["python3", "-c", first + Watcher, folder]);
+
+    private const string Watcher = """
+
+        import ctypes, os, struct, sys
+        libc = ctypes.CDLL(None)
+        notify, paths = libc.inotify_init1(0), {}
+        def watch(path):
+            paths[libc.inotify_add_watch(notify, path.encode(), 0x100)] = path
+            for each in os.scandir(path):
+                if each.is_dir():
+                    watch(each.path)
+        watch(sys.argv[1])
+        print("ready", flush=True)
+        while True:
+            data = os.read(notify, 65536)
+            while data:
+                number, mask, _, length = struct.unpack("iIII", data[:16])
+                name, data = data[16:16 + length].rstrip(b"\0").decode(), data[16 + length:]
+                path = os.path.join(paths.get(number, "?"), name)
+                if mask & 0x40000000 and os.path.isdir(path):
+                    watch(path)
+                print(name, flush=True)
+        """;
+
     /// <summary>Any program, which is ready when it has printed a line that starts so.</summary>
     internal static Subject Of(string[] command, string ready = "ready", params (string Name, string Value)[] variables)
     {

@@ -70,6 +70,11 @@ internal static class RestoreFailures
             return null;
         }),
         new("fifo missing", "os.mkfifo('fifo'); f = os.open('fifo', os.O_RDWR)", static run => Delete(In(run, "fifo"))),
+        new("watched path missing", "os.mkdir('w'); libc.inotify_add_watch(libc.inotify_init1(0), b'w', 0x100)", static run =>
+        {
+            Directory.Delete(In(run, "w"));
+            return null;
+        }),
         new("image used up", "f = open('a', 'w'); f.write('x'); f.flush(); os.link('a', 'b'); os.unlink('a')", static run => Delete(Directory.GetFiles(run.Folder, "link_remap.*")))
         {
             DumpOptions = new() { LinkRemap = true }, Options = new() { LinkRemap = true },

@@ -64,6 +64,50 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
             File.AppendAllText(scene.File("data"), "line");
             return null;
         }),
+        new("watched folder gone", CracReason.FileMissing, RestoreSituation.Watches, scene =>
+        {
+            Directory.Delete(scene.File("watched"));
+            return null;
+        }),
+        new("watched folder gone and made again", null, RestoreSituation.Watches, scene =>
+        {
+            Directory.Delete(scene.File("watched"));
+            Directory.CreateDirectory(scene.File("watched"));
+            return null;
+        }),
+        new("watched folder on a mount of the image's", null, """
+            os.closerange(3, 20)
+            os.mkdir("mounted")
+            libc.mount(b"tmpfs", b"mounted", b"tmpfs", 0, None)
+            os.chdir("mounted")
+            """ + "\n" + RestoreSituation.Watches, _ => null)
+        {
+            Wrapper = ["unshare", "-m", "sh", "-c", "exec \"$@\" </dev/null >>out 2>>err", "sh"],
+        },
+        new("folder gone that fanotify watches", CracReason.FileMissing, """
+            f = libc.fanotify_init(0, 0)
+            os.mkdir("watched")
+            libc.fanotify_mark(f, 1, ctypes.c_uint64(0x20), -100, b"watched")
+            ready(); wait()
+            answer(True)
+            """, scene =>
+        {
+            Directory.Delete(scene.File("watched"));
+            return null;
+        }),
+        new("mount point gone that fanotify watches", CracReason.FileMissing, """
+            f = libc.fanotify_init(0, 0)
+            os.mkdir("mounted")
+            libc.mount(b"mounted", b"mounted", None, 4096, None)
+            libc.fanotify_mark(f, 1 | 16, ctypes.c_uint64(0x20), -100, b"mounted")
+            ready(); wait()
+            answer(True)
+            """, scene =>
+        {
+            CriuProgram.RunProgram("umount", scene.File("mounted"));
+            Directory.Delete(scene.File("mounted"));
+            return null;
+        }),
         new("library of another build", CracReason.FileChanged, """
             import glob, shutil, sysconfig
             library = next(l.split()[-1] for l in open("/proc/self/maps") if "/libc.so" in l or "/libc-" in l)
@@ -313,6 +357,29 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
         {
             Directory.Delete(image, recursive: true);
         }
+    }
+
+    [CriuFact("python3")]
+    public void What_is_watched_several_times_is_told_once()
+    {
+        using var folder = new TemporaryFolder();
+        string watched = Directory.CreateDirectory(folder.At("watched")).FullName;
+        using Subject subject = Subject.Of(["python3", "-c", """
+            import ctypes, signal, sys
+            libc = ctypes.CDLL(None)
+            for i in range(2):
+                libc.inotify_add_watch(libc.inotify_init1(0), sys.argv[1].encode(), 0x100)
+            libc.fanotify_mark(libc.fanotify_init(0, 0), 1, ctypes.c_uint64(0x20), -100, sys.argv[1].encode())
+            print("ready", flush=True)
+            signal.pause()
+            """, watched]);
+
+        subject.Checkpoint();
+        Directory.Delete(watched);
+        CracFinding finding = Assert.Single(ImagePreflight.Examine(CracImage.Open(subject.ImagePath)).Findings, finding => finding.Reason == CracReason.FileMissing);
+
+        Assert.StartsWith(watched, finding.What, StringComparison.Ordinal);
+        Assert.Contains($"New-Item -ItemType Directory '{watched}'", finding.Mend, StringComparison.Ordinal);
     }
 
     /// <summary>An address of this machine's loopback interface that is no loopback address, for as long as a test needs it.</summary>

@@ -33,6 +33,15 @@ internal sealed record RestoreSituation(string Name, CracReason? Reason, string 
         answer(True)
         """;
 
+    internal const string Watches = """
+        i = libc.inotify_init1(0)
+        os.mkdir("watched")
+        libc.inotify_add_watch(i, b"watched", 0x100)
+        ready(); wait()
+        open("watched/new", "w").close()
+        answer(b"new" in os.read(i, 1000))
+        """;
+
     internal const string Listens = """
         s = socket.create_server((os.environ.get("ADDRESS", "127.0.0.1"), 0))
         open("port", "w").write(str(s.getsockname()[1]))
