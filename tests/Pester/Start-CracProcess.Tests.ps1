@@ -60,6 +60,30 @@ Describe 'Start-CracProcess' {
         $process.ReadyTime | Should -BeGreaterThan ([timespan]::Zero)
     }
 
+    It 'shows the phase it is in, once it has taken half a second or runs a script' {
+        $module = (Get-Module PSCrac).Path
+        $shell = [powershell]::Create()
+        try {
+            $null = $shell.AddScript('param($module) Import-Module $module; $ProgressPreference = "Continue"').AddArgument($module).Invoke()
+            foreach ($case in @(
+                    @{ Command = "Start-CracProcess sh '-c', 'touch $folder/quick; exec sleep 1000' -ReadyFile $folder/quick"; Shown = @() }
+                    @{ Command = "Start-CracProcess sh '-c', 'sleep 1; touch $folder/slow; exec sleep 1000' -ReadyFile $folder/slow"; Shown = 'Waiting until it is ready' }
+                    @{ Command = 'Start-CracProcess sleep 1000 -WarmUp { }'; Shown = 'Warming up' }
+                )) {
+                $shell.Commands.Clear()
+                $shell.Streams.ClearStreams()
+                Add-TestProgram @($shell.AddScript($case.Command).Invoke())[0].Id
+                $shell.Streams.Error | Should -BeNullOrEmpty
+                $shown = @($shell.Streams.Progress)
+                @($shown.Where({ $_.RecordType -eq 'Processing' }).StatusDescription) | Should -Be @($case.Shown) -Because $case.Command
+                @($shown.Where({ $_.RecordType -eq 'Completed' })).Count | Should -Be @($case.Shown).Count
+            }
+        }
+        finally {
+            $shell.Dispose()
+        }
+    }
+
     It 'says why a program ended before it was ready' {
         $output = "$folder/ended"
         { Start-CracProcess sh '-c', 'echo no such queue >&2; exit 3' -ReadyPort 1 -StandardErrorPath $output } |

@@ -16,13 +16,17 @@ internal static class HttpProbe
 
     /// <summary>The status of one GET; null where nothing that speaks HTTP answers in time.</summary>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    internal static int? GetStatus(Uri uri, TimeSpan limit, CancellationToken cancellation)
+    internal static int? GetStatus(Uri uri, TimeSpan limit, CancellationToken cancellation) =>
+        GetStatusAsync(uri, limit, cancellation).GetAwaiter().GetResult();
+
+    /// <summary>The same, without waiting for it.</summary>
+    internal static async Task<int?> GetStatusAsync(Uri uri, TimeSpan limit, CancellationToken cancellation)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         ending.CancelAfter(limit);
         try
         {
-            return GetStatusAsync(uri, ending.Token).GetAwaiter().GetResult();
+            return await ConnectAndAskAsync(uri, ending.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or System.Security.Authentication.AuthenticationException)
         {
@@ -31,7 +35,7 @@ internal static class HttpProbe
         }
     }
 
-    private static async Task<int?> GetStatusAsync(Uri uri, CancellationToken cancellation)
+    private static async Task<int?> ConnectAndAskAsync(Uri uri, CancellationToken cancellation)
     {
         IPAddress[] addresses = IPAddress.TryParse(uri.DnsSafeHost, out IPAddress? literal)
             ? [literal]

@@ -68,8 +68,9 @@ public static class Readiness
             condition.Prepare(cancellation);
         }
 
+        using var early = new EarlyLook(progress, lasting, cancellation);
         long start = Stopwatch.GetTimestamp();
-        CracRestoredProcess restored = restore(progress, cancellation);
+        CracRestoredProcess restored = restore(early, cancellation);
         if (lasting.Length > 0)
         {
             progress?.Report(new CracProgress(CracPhase.WaitingUntilReady, 0, 0));

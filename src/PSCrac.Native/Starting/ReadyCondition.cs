@@ -15,6 +15,12 @@ public abstract class ReadyCondition
     {
     }
 
+    /// <summary>Begins a first look at a restored program that does not run yet, so that it finds it waiting. Called again, it begins anew.</summary>
+    /// <param name="cancellation">Ends that look.</param>
+    internal virtual void BeginEarly(CancellationToken cancellation)
+    {
+    }
+
     /// <summary>Looks whether it holds now.</summary>
     /// <param name="processId">The program.</param>
     /// <param name="limit">The longest that looking may take.</param>
@@ -28,6 +34,7 @@ public sealed class ReadyUri : ReadyCondition
     // A first request may itself take its time; a program that hangs is asked again.
     private static readonly TimeSpan LongestRequest = TimeSpan.FromSeconds(10);
     private readonly Uri _uri;
+    private Task<int?>? _early;
     private string _last = "it does not answer";
 
     /// <summary>Creates the condition.</summary>
@@ -58,9 +65,17 @@ public sealed class ReadyUri : ReadyCondition
         }
     }
 
+    // The kernel takes the call where the program's socket listens already, and keeps the request until it runs.
+    internal override void BeginEarly(CancellationToken cancellation) =>
+        _early = Task.Run(() => HttpProbe.GetStatusAsync(_uri, LongestRequest, cancellation), cancellation);
+
     internal override bool IsMet(int processId, TimeSpan limit, CancellationToken cancellation)
     {
-        int? status = HttpProbe.GetStatus(_uri, limit < LongestRequest ? limit : LongestRequest, cancellation);
+        TimeSpan longest = limit < LongestRequest ? limit : LongestRequest;
+        Task<int?>? early = Interlocked.Exchange(ref _early, null);
+        int? status = early is null ? HttpProbe.GetStatus(_uri, longest, cancellation)
+            : Task.WaitAny([early], (int)longest.TotalMilliseconds, cancellation) == 0 ? early.GetAwaiter().GetResult()
+            : null;
         _last = status is null ? "it does not answer" : $"it answers with status {status}";
         return status < 400;
     }

@@ -87,8 +87,9 @@ public sealed class StartOperation
         CracStartedProcess? process = null;
         try
         {
+            using var early = new EarlyLook(_progress, conditions, _cancellation);
             long start = Stopwatch.GetTimestamp();
-            process = RestoreAsChild(CracImage.Open(path), _request, _progress, _cancellation);
+            process = RestoreAsChild(CracImage.Open(path), _request, early, _cancellation);
             _started?.Invoke(process);
             AwaitReady(process, conditions, start);
             _decisions.Add($"Restored from {path}.");

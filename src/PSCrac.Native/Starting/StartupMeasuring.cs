@@ -80,10 +80,10 @@ public sealed class StartupMeasuring
         for (int i = 0; i <= count; i++)
         {
             _round?.Invoke(i);
-            CracStartupSample cold = Measure(i, CracStartKind.Cold, () => Launcher.Launch(_request, [], _cancellation));
+            CracStartupSample cold = Measure(i, CracStartKind.Cold, _ => Launcher.Launch(_request, [], _cancellation));
             RequireFreePids(image);
             CracStartupSample restored = Measure(
-                i, CracStartKind.Restored, () => StartOperation.RestoreAsChild(image, _request, progress: null, _cancellation));
+                i, CracStartKind.Restored, early => StartOperation.RestoreAsChild(image, _request, early, _cancellation));
             if (i > 0)
             {
                 samples.Add(cold);
@@ -94,7 +94,7 @@ public sealed class StartupMeasuring
         return new CracStartupMeasurement(string.Join(' ', [_request.FilePath, .. _request.Arguments]), samples, image.Size);
     }
 
-    private CracStartupSample Measure(int round, CracStartKind kind, Func<CracStartedProcess> begin)
+    private CracStartupSample Measure(int round, CracStartKind kind, Func<EarlyLook, CracStartedProcess> begin)
     {
         ReadyCondition[] conditions = [.. _request.Ready.Where(static condition => condition.HoldsAfterRestore)];
         foreach (ReadyCondition condition in conditions)
@@ -102,8 +102,9 @@ public sealed class StartupMeasuring
             condition.Prepare(_cancellation);
         }
 
+        using var early = new EarlyLook(progress: null, conditions, _cancellation);
         long start = Stopwatch.GetTimestamp();
-        CracStartedProcess process = begin();
+        CracStartedProcess process = begin(early);
         try
         {
             _started?.Invoke(process);

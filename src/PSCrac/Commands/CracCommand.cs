@@ -10,6 +10,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
     private BlockingCollection<Action>? _pipelineWork;
+    private OperationProgress? _display;
 
     /// <summary>Cancelled by Ctrl+C.</summary>
     private protected CancellationToken StopToken => _stopping.Token;
@@ -41,7 +42,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
     {
         using var work = new BlockingCollection<Action>();
         var display = new OperationProgress(this, activity);
-        _pipelineWork = work;
+        (_pipelineWork, _display) = (work, display);
         Task<T> task = Task.Factory.StartNew(
             () =>
             {
@@ -58,11 +59,19 @@ public abstract class CracCommand : PSCmdlet, IDisposable
             CancellationToken.None,
             TaskCreationOptions.LongRunning,
             TaskScheduler.Default);
-        foreach (Action action in work.GetConsumingEnumerable())
+        while (!work.IsCompleted)
         {
+            bool isWork = work.TryTake(out Action? action, display.MillisecondsUntilShown);
             try
             {
-                action();
+                if (isWork)
+                {
+                    action!();
+                }
+                else
+                {
+                    display.ShowLatest();
+                }
             }
             catch (PipelineStoppedException)
             {
@@ -70,7 +79,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
             }
         }
 
-        _pipelineWork = null;
+        (_pipelineWork, _display) = (null, null);
         try
         {
             return task.GetAwaiter().GetResult();
@@ -92,6 +101,8 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         {
             try
             {
+                // Nothing can be shown while it runs, which may be long.
+                _display!.ShowLatest(atOnce: true);
                 done.SetResult(function());
             }
             catch (Exception e)

@@ -10,15 +10,26 @@ internal sealed class OperationProgress(Cmdlet command, string activity)
 {
     private static readonly TimeSpan BeforeProgressShows = TimeSpan.FromMilliseconds(500);
     private readonly long _start = Stopwatch.GetTimestamp();
+    private CracProgress? _unshown;
     private ProgressRecord? _record;
 
-    /// <summary>Shows how far the operation is.</summary>
+    /// <summary>How long to wait for another report before what is known is shown, in milliseconds; -1 when nothing is to be shown.</summary>
+    internal int MillisecondsUntilShown =>
+        _unshown is null ? -1 : (int)Math.Max(0, (BeforeProgressShows - Stopwatch.GetElapsedTime(_start)).TotalMilliseconds + 1);
+
+    /// <summary>Shows how far the operation is, as soon as it has taken long enough.</summary>
     internal void Show(CracProgress report)
     {
-        // A phase that may last is shown as it begins: nothing more may be reported until it ends.
-        bool mayLast = report.Phase is CracPhase.WaitingUntilReady or CracPhase.WarmingUp;
-        if (mayLast || Stopwatch.GetElapsedTime(_start) >= BeforeProgressShows)
+        _unshown = report;
+        ShowLatest();
+    }
+
+    /// <summary>Shows the latest report where the operation has taken long enough, or at once. A phase may last, with nothing more to report in it.</summary>
+    internal void ShowLatest(bool atOnce = false)
+    {
+        if (_unshown is { } report && (atOnce || Stopwatch.GetElapsedTime(_start) >= BeforeProgressShows))
         {
+            _unshown = null;
             _record = new ProgressRecord(0, activity, Describe(report)) { PercentComplete = Percent(report) };
             command.WriteProgress(_record);
         }
@@ -27,10 +38,11 @@ internal sealed class OperationProgress(Cmdlet command, string activity)
     /// <summary>Takes the bar away.</summary>
     internal void End()
     {
+        _unshown = null;
         if (_record is not null)
         {
-            _record.RecordType = ProgressRecordType.Completed;
-            command.WriteProgress(_record);
+            // The one that was shown is in others' hands.
+            command.WriteProgress(new ProgressRecord(0, activity, _record.StatusDescription) { RecordType = ProgressRecordType.Completed });
         }
     }
 

@@ -1,0 +1,83 @@
+using System.Net;
+using System.Net.Sockets;
+using PSCrac.Checkpointing;
+using PSCrac.Starting;
+using PSCrac.Tests.Checkpointing;
+using PSCrac.Tests.Support;
+using Xunit;
+
+namespace PSCrac.Tests.Starting;
+
+public class ReadinessTests
+{
+    [CriuFact("python3")]
+    public void A_restored_service_has_its_first_request_before_the_restore_is_over()
+    {
+        using Subject subject = Subject.Counting();
+        subject.Checkpoint();
+        int port = FreePort.Next();
+        using var service = new TcpListener(IPAddress.Loopback, port);
+
+        CracRestoredProcess restored = Readiness.Restore(
+            (progress, stopping) =>
+            {
+                // It stands for a socket that criu has made by then.
+                service.Start();
+                CracRestoredProcess made = Run(subject, progress, stopping);
+                Wait.Until(service.Pending, () => "nobody called while it was restored");
+                _ = Task.Run(() => Answer(service, "200 OK"), stopping);
+                return made;
+            },
+            [new ReadyUri(new Uri($"http://127.0.0.1:{port}/"))],
+            Wait.Limit);
+
+        Assert.True(restored.ReadyTime >= restored.RestoreTime);
+        Assert.False(service.Pending(), "it was asked twice");
+    }
+
+    [CriuFact("python3")]
+    public void A_restored_service_that_was_asked_too_early_is_asked_again()
+    {
+        using Subject subject = Subject.Counting();
+        subject.Checkpoint();
+        int port = FreePort.Next();
+        using var service = new TcpListener(IPAddress.Loopback, port);
+        Task? answering = null;
+
+        CracRestoredProcess restored = Readiness.Restore(
+            (progress, stopping) =>
+            {
+                CracRestoredProcess made = Run(subject, progress, stopping);
+                service.Start();
+                answering = Task.Run(
+                    () =>
+                    {
+                        Answer(service, "503 Service Unavailable");
+                        Answer(service, "200 OK");
+                    },
+                    stopping);
+                return made;
+            },
+            [new ReadyUri(new Uri($"http://127.0.0.1:{port}/"))],
+            Wait.Limit);
+
+        Assert.NotNull(restored.ReadyTime);
+        Assert.True(answering!.Wait(Wait.Limit));
+    }
+
+    private static CracRestoredProcess Run(Subject subject, IProgress<CracProgress>? progress, CancellationToken stopping)
+    {
+        CracRestoredProcess made = Restore.Run(
+            new RestoreRequest { Image = CracImage.Open(subject.ImagePath), PidTimeout = Wait.Limit }, progress, stopping);
+        subject.Program.Remember();
+        return made;
+    }
+
+    private static void Answer(TcpListener service, string status)
+    {
+        using Socket caller = service.AcceptSocket();
+        byte[] request = new byte[4096];
+        caller.Receive(request);
+        caller.Send(System.Text.Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"));
+    }
+}
