@@ -1,14 +1,16 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
+using System.Security.Authentication;
 using System.Text;
 
 namespace PSCrac.Starting;
 
 /// <summary>
 /// Asks a URI for its status, once. An HttpClient would keep its connection, which stands in the way of a checkpoint,
-/// and takes longer for its first request than a restore does.
+/// and takes longer for its first request than a restore does. The calls block: each continuation of an asynchronous one
+/// waits for a processor, of which a restored tree leaves none idle.
 /// </summary>
 internal static class HttpProbe
 {
@@ -16,74 +18,73 @@ internal static class HttpProbe
 
     /// <summary>The status of one GET; null where nothing that speaks HTTP answers in time.</summary>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    internal static int? GetStatus(Uri uri, TimeSpan limit, CancellationToken cancellation) =>
-        GetStatusAsync(uri, limit, cancellation).GetAwaiter().GetResult();
-
-    /// <summary>The same, without waiting for it.</summary>
-    internal static async Task<int?> GetStatusAsync(Uri uri, TimeSpan limit, CancellationToken cancellation)
+    internal static int? GetStatus(Uri uri, TimeSpan limit, CancellationToken cancellation)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         ending.CancelAfter(limit);
         try
         {
-            return await ConnectAndAskAsync(uri, ending.Token).ConfigureAwait(false);
+            return ConnectAndAsk(uri, ending.Token);
         }
-        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or System.Security.Authentication.AuthenticationException)
+        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or AuthenticationException)
         {
             cancellation.ThrowIfCancellationRequested();
             return null;
         }
     }
 
-    private static async Task<int?> ConnectAndAskAsync(Uri uri, CancellationToken cancellation)
+    private static int? ConnectAndAsk(Uri uri, CancellationToken ending)
     {
-        IPAddress[] addresses = IPAddress.TryParse(uri.DnsSafeHost, out IPAddress? literal)
-            ? [literal]
-            : await Dns.GetHostAddressesAsync(uri.DnsSafeHost, cancellation).ConfigureAwait(false);
-        SocketException? refusal = null;
+        IPAddress[] addresses = IPAddress.TryParse(uri.DnsSafeHost, out IPAddress? literal) ? [literal] : Dns.GetHostAddresses(uri.DnsSafeHost);
         foreach (IPAddress address in addresses)
         {
             using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+
+            // Closing it ends a call that blocks.
+            using CancellationTokenRegistration closing = ending.Register(socket.Dispose);
             try
             {
-                await socket.ConnectAsync(new IPEndPoint(address, uri.Port), cancellation).ConfigureAwait(false);
+                socket.Connect(new IPEndPoint(address, uri.Port));
             }
-            catch (SocketException e)
+            catch (SocketException) when (!ending.IsCancellationRequested)
             {
                 // localhost often has an IPv6 address that nobody listens on.
-                refusal = e;
                 continue;
             }
 
-            return await AskAsync(uri, socket, cancellation).ConfigureAwait(false);
+            return Ask(uri, socket);
         }
 
-        throw refusal ?? new SocketException((int)SocketError.HostNotFound);
+        return null;
     }
 
-    private static async Task<int?> AskAsync(Uri uri, Socket socket, CancellationToken cancellation)
+    private static int? Ask(Uri uri, Socket socket)
     {
-        var plain = new NetworkStream(socket, ownsSocket: false);
-        await using ConfiguredAsyncDisposable disposingPlain = plain.ConfigureAwait(false);
-        Stream stream = plain;
-        if (uri.Scheme == Uri.UriSchemeHttps)
+        using var plain = new NetworkStream(socket, ownsSocket: false);
+        if (uri.Scheme != Uri.UriSchemeHttps)
         {
-            var secured = new SslStream(plain, leaveInnerStreamOpen: true);
-            stream = secured;
-            var options = new SslClientAuthenticationOptions { TargetHost = uri.DnsSafeHost, RemoteCertificateValidationCallback = static (_, _, _, _) => true };
-            await secured.AuthenticateAsClientAsync(options, cancellation).ConfigureAwait(false);
+            return Ask(uri, socket, plain);
         }
 
-        byte[] request = Encoding.ASCII.GetBytes(
-            $"GET {uri.PathAndQuery} HTTP/1.1\r\nHost: {uri.Authority}\r\nUser-Agent: PSCrac\r\nAccept: */*\r\nConnection: close\r\n\r\n");
-        await stream.WriteAsync(request, cancellation).ConfigureAwait(false);
+        using var secured = new SslStream(plain, leaveInnerStreamOpen: true);
+        secured.AuthenticateAsClient(new SslClientAuthenticationOptions
+        {
+            TargetHost = uri.DnsSafeHost, RemoteCertificateValidationCallback = static (_, _, _, _) => true,
+        });
+        return Ask(uri, socket, secured);
+    }
+
+    private static int? Ask(Uri uri, Socket socket, Stream stream)
+    {
+        stream.Write(Encoding.ASCII.GetBytes(
+            $"GET {uri.PathAndQuery} HTTP/1.1\r\nHost: {uri.Authority}\r\nUser-Agent: PSCrac\r\nAccept: */*\r\nConnection: close\r\n\r\n"));
 
         byte[] buffer = new byte[4096];
         int filled = 0;
         int? status = null;
         while (status is null)
         {
-            int read = await stream.ReadAsync(buffer.AsMemory(filled), cancellation).ConfigureAwait(false);
+            int read = stream.Read(buffer.AsSpan(filled));
             if (read == 0)
             {
                 return null;
@@ -93,22 +94,24 @@ internal static class HttpProbe
             status = ParseStatus(buffer.AsSpan(0, filled));
         }
 
-        await DrainAsync(stream, buffer, cancellation).ConfigureAwait(false);
+        Drain(socket, stream, buffer);
         return status;
     }
 
     // Where the server closes first, as it was asked to, nothing of the connection is left in it.
-    private static async Task DrainAsync(Stream stream, byte[] buffer, CancellationToken cancellation)
+    private static void Drain(Socket socket, Stream stream, byte[] buffer)
     {
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        ending.CancelAfter(LongestDrain);
+        long start = Stopwatch.GetTimestamp();
         try
         {
-            while (await stream.ReadAsync(buffer, ending.Token).ConfigureAwait(false) > 0)
+            do
             {
+                TimeSpan left = LongestDrain - Stopwatch.GetElapsedTime(start);
+                socket.ReceiveTimeout = Math.Max(1, (int)left.TotalMilliseconds);
             }
+            while (stream.Read(buffer) > 0 && Stopwatch.GetElapsedTime(start) < LongestDrain);
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException)
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
         {
             // The status is known; an answer without an end does not change it.
         }

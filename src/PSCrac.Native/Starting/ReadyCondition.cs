@@ -67,7 +67,8 @@ public sealed class ReadyUri : ReadyCondition
 
     // The kernel takes the call where the program's socket listens already, and keeps the request until it runs.
     internal override void BeginEarly(CancellationToken cancellation) =>
-        _early = Task.Run(() => HttpProbe.GetStatusAsync(_uri, LongestRequest, cancellation), cancellation);
+        _early = Task.Factory.StartNew(
+            () => HttpProbe.GetStatus(_uri, LongestRequest, cancellation), cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     internal override bool IsMet(int processId, TimeSpan limit, CancellationToken cancellation)
     {
