@@ -89,7 +89,7 @@ public sealed class Restore
         using var trust = ImageTrust.Examine(image.Path);
         SafeFileHandle images = RestorePreflight.RequireTrusted(image, trust, _request.SkipTrustCheck);
         RequireSole(image, images);
-        using PagesReadahead? readahead = _options.LazyPages ? null : PagesReadahead.Begin(images, image);
+        using var readahead = RestoreReadahead.Begin(images, image, withPages: !_options.LazyPages);
         RequireComplete(image);
         Report(CracPhase.WaitingForPids);
         bool isNew = RestorePlacement.WantsNewNamespace(_request, _cancellation);
@@ -98,6 +98,7 @@ public sealed class Restore
         using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{image.RootProcessId}", config);
         FileEdits edits = EditFiles(image, terminal is not null, out IReadOnlyList<string> warnings);
         using var look = RestoreLook.Start(() => RestorePreflight.RequirePossible(_request, _options, _installation, isNew, edits));
+        readahead.ContinueAfter(look.Over);
         if (isNew || _options.LazyPages)
         {
             // Nothing is started for a tree that cannot come.

@@ -17,6 +17,9 @@ internal sealed class RestoreLook : IDisposable
         _task = Task.Run(Look);
     }
 
+    /// <summary>Completed once the look is over, whatever it found.</summary>
+    internal Task Over => _task;
+
     /// <summary>What was found that is no obstacle.</summary>
     internal IReadOnlyList<CracFinding> Findings
     {

@@ -53,22 +53,8 @@ internal static partial class LibC
     [LibraryImport(Library, EntryPoint = "flock", SetLastError = true)]
     private static partial int flock(int descriptor, int operation);
 
-    // Gives errno instead of setting it.
-    [LibraryImport(Library, EntryPoint = "posix_fadvise")]
-    private static partial int posix_fadvise(int descriptor, long offset, long length, int advice);
-
     [LibraryImport(Library, EntryPoint = "isatty", SetLastError = true)]
     private static partial int isatty(int descriptor);
-
-    /// <summary>Has the kernel read the beginning of a file into the page cache, and does not wait for it (posix_fadvise(2)).</summary>
-    internal static void WillNeed(SafeHandle file, long length)
-    {
-        const int POSIX_FADV_WILLNEED = 3;
-        using var at = new Borrowed(file, -1);
-
-        // It is advice: a file system that knows no cache may refuse it.
-        posix_fadvise(at.Descriptor, 0, length, POSIX_FADV_WILLNEED);
-    }
 
     /// <summary>openat(2), close-on-exec always, tried again on EINTR. The handle is invalid on failure; errno tells why.</summary>
     internal static SafeFileHandle OpenAt(SafeHandle? directory, string path, int flags, out int errno, uint mode = 0)
