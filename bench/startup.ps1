@@ -8,7 +8,8 @@ Small web services, started and restored: how long until the first answer.
 .DESCRIPTION
 For each service a round is: a cold start until the first answer with status 200, some requests more, a checkpoint, and
 restores of its image, each until the first 200: by Restore-CracProcess and by plain criu as its manual shows it, each
-with and without criu's feature cache, and by Restore-CracProcess -LazyPages with it. Every other round has them in the
+with and without criu's feature cache, and by Restore-CracProcess -LazyPages with it; at last by both when neither the image
+nor what the service maps is in the page cache, as after a reboot ("Disk"). Every other round has them in the
 opposite order, since the first restore of an image finds less of it in the processor's caches. The JVM collects its
 garbage before the checkpoint, which makes the image smaller for all of them. All figures are
 milliseconds, medians of the rounds. A cold start counts from the start of the program; a checkpoint and a restore are the
@@ -136,17 +137,21 @@ function Measure-Round([string[]] $Program, [int] $Port, [string] $Image, [int] 
         if (-not $process.HasExited) { $process.End() }
     }
     $id = $process.Id
-    $ways = 'plain', 'restore', 'plain cached', 'restore cached', 'lazy cached'
+    $made = Get-CracImage -LiteralPath $Image
+    $files = @(Get-ChildItem -LiteralPath $Image -File).FullName + @($made.MemoryAreas.Path | Sort-Object -Unique | Where-Object { $_ -and (Test-Path -LiteralPath $_ -PathType Leaf) })
+    $ways = 'plain', 'restore', 'plain cached', 'restore cached', 'lazy cached', 'plain cached disk', 'restore cached disk'
     if ($Round % 2) { [array]::Reverse($ways) }
     foreach ($way in $ways) {
         # Not where the kernel cannot, nor of a .NET service, which reserves more memory than most machines have.
         if ($way -eq 'lazy cached' -and -not ($canBeLazy -and (Test-CracImage -LiteralPath $Image -LazyPages -Quiet))) { continue }
-        Set-Cache $way.EndsWith('cached')
+        Set-Cache $way.Contains('cached')
         # What criu's breakpoints, in the last restore or in criu's look at the kernel, had the kernel switch on stays on for
         # a second (perf_sched_delayed in kernel/events/core.c), and none is to find it done.
         Start-Sleep -Milliseconds 1500
-        # A machine may have taken the image out of its page cache meanwhile; where it is must not be what is measured.
-        foreach ($file in Get-ChildItem -LiteralPath $Image -File) { $null = [IO.File]::ReadAllBytes($file.FullName) }
+        # A machine may have taken some of it out of its page cache meanwhile; where it is must not be left to chance.
+        foreach ($file in $files) {
+            if ($way.EndsWith('disk')) { & dd "if=$file" iflag=nocache count=0 status=none } else { $null = [IO.File]::ReadAllBytes($file) }
+        }
         $sample[$way] = switch ($way.Split(' ')[0]) {
             plain { & bash -c $plainRestore bash $criu $Image $Port | ForEach-Object { [long]$_ / 1000 } }
             restore { Measure-Wall { Restore-CracProcess -LiteralPath $Image -ReadyUri $uri } }
@@ -155,7 +160,7 @@ function Measure-Round([string[]] $Program, [int] $Port, [string] $Image, [int] 
         if ($null -eq $sample[$way]) { throw "criu restore failed; its log is $Image/restore.log" }
         Stop-Restored $id
     }
-    $sample.image = (Get-CracImage -LiteralPath $Image).Size / 1MB
+    $sample.image = $made.Size / 1MB
     $sample
 }
 
@@ -214,6 +219,8 @@ try {
             'criu + cache'  = [Math]::Round($median['plain cached'], 1)
             'Cold/Restore'  = [Math]::Round($median.cold / $median['restore cached'], 1)
             'criu/Restore'  = [Math]::Round($median.plain / $median['restore cached'], 2)
+            'Disk'          = [int]$median['restore cached disk']
+            'criu, disk'    = [int]$median['plain cached disk']
             'Image MiB'     = [int]$median.image
         }
     })
@@ -233,7 +240,8 @@ try {
             foreach ($row in $rows) { "| $($row.PSObject.Properties.Value -join ' | ') |" }
             ''
             "Milliseconds until the first answer with status 200, medians of $Count rounds in turn. $machine. Cold: the program started;"
-            'Restore: `Restore-CracProcess` with criu''s feature cache; No cache: without it; Lazy: with the cache and `-LazyPages`; criu: plain `criu restore -d` of the same image.'
+            'Restore: `Restore-CracProcess` with criu''s feature cache; No cache: without it; Lazy: with the cache and `-LazyPages`; criu: plain `criu restore -d` of the same image;'
+            'Disk: with the cache, when neither the image nor what the service maps is in the page cache, as after a reboot.'
             'Checkpoint: `Invoke-CracCheckpoint`, for Spring with `-CollectGarbage`.'
             foreach ($line in $missing) { "Left out: $line." }
         ) | Set-Content -LiteralPath $MarkdownPath
