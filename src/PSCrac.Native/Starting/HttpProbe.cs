@@ -26,7 +26,7 @@ internal static class HttpProbe
         {
             return ConnectAndAsk(uri, ending.Token);
         }
-        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or AuthenticationException)
+        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or OperationCanceledException or AuthenticationException)
         {
             cancellation.ThrowIfCancellationRequested();
             return null;
@@ -35,7 +35,8 @@ internal static class HttpProbe
 
     private static int? ConnectAndAsk(Uri uri, CancellationToken ending)
     {
-        IPAddress[] addresses = IPAddress.TryParse(uri.DnsSafeHost, out IPAddress? literal) ? [literal] : Dns.GetHostAddresses(uri.DnsSafeHost);
+        IPAddress[] addresses = IPAddress.TryParse(uri.DnsSafeHost, out IPAddress? literal) ? [literal]
+            : Dns.GetHostAddressesAsync(uri.DnsSafeHost, ending).GetAwaiter().GetResult();
         foreach (IPAddress address in addresses)
         {
             using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

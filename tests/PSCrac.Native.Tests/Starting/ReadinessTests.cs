@@ -65,6 +65,61 @@ public class ReadinessTests
         Assert.True(answering!.Wait(Wait.Limit));
     }
 
+    [Theory]
+    [InlineData("listens and takes no more calls")]
+    [InlineData("takes calls and says nothing")]
+    [InlineData("says a little, again and again")]
+    public async Task A_service_that_hangs_is_given_up(string how)
+    {
+        using var service = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        service.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        service.Listen(0);
+        using var calling = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        using var ending = new CancellationTokenSource();
+        Task talking = Task.CompletedTask;
+        if (how.StartsWith("listens", StringComparison.Ordinal))
+        {
+            // The kernel lets one call more wait than it was told.
+            await calling.ConnectAsync(service.LocalEndPoint!, ending.Token);
+        }
+        else if (how.StartsWith("says", StringComparison.Ordinal))
+        {
+            talking = Task.Run(() => Mumble(service, ending.Token));
+        }
+
+        var uri = new ReadyUri(new Uri($"http://{service.LocalEndPoint}/"));
+        Task<bool> limited = Task.Run(() => uri.IsMet(0, TimeSpan.FromSeconds(0.5), CancellationToken.None));
+        Assert.False(await limited.WaitAsync(Wait.Limit));
+
+        using var stopping = new CancellationTokenSource();
+        Task<bool> stopped = Task.Run(() => uri.IsMet(0, Wait.Limit * 2, stopping.Token));
+        stopping.CancelAfter(TimeSpan.FromSeconds(0.2));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => stopped.WaitAsync(Wait.Limit));
+        await ending.CancelAsync();
+        service.Dispose();
+        await talking;
+    }
+
+    private static void Mumble(Socket service, CancellationToken ending)
+    {
+        while (!ending.IsCancellationRequested)
+        {
+            try
+            {
+                using Socket caller = service.Accept();
+                while (!ending.IsCancellationRequested)
+                {
+                    caller.Send("H"u8);
+                    Thread.Sleep(50);
+                }
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                // The caller hung up, or the test is over.
+            }
+        }
+    }
+
     private static CracRestoredProcess Run(Subject subject, IProgress<CracProgress>? progress, CancellationToken stopping)
     {
         CracRestoredProcess made = Restore.Run(
