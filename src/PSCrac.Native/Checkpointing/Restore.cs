@@ -98,7 +98,7 @@ public sealed class Restore
         using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{image.RootProcessId}", config);
         FileEdits edits = EditFiles(image, terminal is not null, out IReadOnlyList<string> warnings);
         using var look = RestoreLook.Start(() => RestorePreflight.RequirePossible(_request, _options, _installation, isNew, edits));
-        readahead.ContinueAfter(look.Over);
+        _ = readahead.ContinueAfter(look.Over);
         if (isNew || _options.LazyPages)
         {
             // Nothing is started for a tree that cannot come.

@@ -25,12 +25,11 @@ internal sealed class RestoreReadahead : IDisposable
 
     private readonly ImageSource _source;
     private readonly Task<bool> _pages;
-    private Task _reading;
 
     private RestoreReadahead(SafeFileHandle directory, ImageSource source, bool withPages)
     {
         _source = source;
-        _reading = _pages = Task.Run(() => ReadPages(directory, source, withPages));
+        _pages = Task.Run(() => ReadPages(directory, source, withPages));
     }
 
     /// <summary>Begins with the dumped memory, and does not wait.</summary>
@@ -41,10 +40,11 @@ internal sealed class RestoreReadahead : IDisposable
 
     /// <summary>
     /// Goes on with what was mapped, if that is worth while, once others who read the image have done so: criu is to have a
-    /// processor to itself.
+    /// processor to itself. A slow disk may keep it busy for longer than the restore takes, which does not wait for it.
     /// </summary>
-    internal void ContinueAfter(Task others) =>
-        _reading = Task.WhenAll(_pages, others).ContinueWith(
+    /// <returns>Completed once the kernel has been told.</returns>
+    internal Task ContinueAfter(Task others) =>
+        Task.WhenAll(_pages, others).ContinueWith(
             _ =>
             {
                 if (_pages is { IsCompletedSuccessfully: true, Result: true })
@@ -54,8 +54,8 @@ internal sealed class RestoreReadahead : IDisposable
             },
             TaskScheduler.Default);
 
-    /// <summary>Waits until the kernel has been told.</summary>
-    public void Dispose() => Task.WaitAny(_reading);
+    /// <summary>Waits until the image's folder is used no more.</summary>
+    public void Dispose() => Task.WaitAny(_pages);
 
     /// <summary>Whether the memory was on the disk alone, for the most part; false where the kernel does not tell.</summary>
     private static bool ReadPages(SafeFileHandle directory, ImageSource source, bool withPages)
