@@ -9,7 +9,7 @@ Small web services, started and restored: how long until the first answer.
 For each service a round is: a cold start until the first answer with status 200, some requests more, a checkpoint, and
 restores of its image, each until the first 200: by Restore-CracProcess and by plain criu as its manual shows it, each
 with and without criu's feature cache, and by Restore-CracProcess -LazyPages with it; at last by both when neither the image
-nor what the service maps is in the page cache, as after a reboot ("Disk"). Every other round has them in the
+nor what the service alone maps is in the page cache, much as after a reboot ("Disk", with criu's feature cache). Every other round has them in the
 opposite order, since the first restore of an image finds less of it in the processor's caches. The JVM collects its
 garbage before the checkpoint, which makes the image smaller for all of them. All figures are
 milliseconds, medians of the rounds. A cold start counts from the start of the program; a checkpoint and a restore are the
@@ -150,8 +150,11 @@ function Measure-Round([string[]] $Program, [int] $Port, [string] $Image, [int] 
         Start-Sleep -Milliseconds 1500
         # A machine may have taken some of it out of its page cache meanwhile; where it is must not be left to chance.
         foreach ($file in $files) {
-            if ($way.EndsWith('disk')) { & dd "if=$file" iflag=nocache count=0 status=none } else { $null = [IO.File]::ReadAllBytes($file) }
+            if (-not $way.EndsWith('disk')) { $null = [IO.File]::ReadAllBytes($file); continue }
+            & dd "if=$file" iflag=nocache count=0 status=none
+            if ($LASTEXITCODE -ne 0) { throw "$file stays in the page cache" }
         }
+        if ($way.EndsWith('disk') -and [long] (& fincore --bytes --noheadings --output RES "$Image/pages-1.img") -gt 0) { throw 'the image stays in the page cache' }
         $sample[$way] = switch ($way.Split(' ')[0]) {
             plain { & bash -c $plainRestore bash $criu $Image $Port | ForEach-Object { [long]$_ / 1000 } }
             restore { Measure-Wall { Restore-CracProcess -LiteralPath $Image -ReadyUri $uri } }
@@ -241,7 +244,7 @@ try {
             ''
             "Milliseconds until the first answer with status 200, medians of $Count rounds in turn. $machine. Cold: the program started;"
             'Restore: `Restore-CracProcess` with criu''s feature cache; No cache: without it; Lazy: with the cache and `-LazyPages`; criu: plain `criu restore -d` of the same image;'
-            'Disk: with the cache, when neither the image nor what the service maps is in the page cache, as after a reboot.'
+            'Disk: with the cache, when neither the image nor what the service alone maps is in the page cache, much as after a reboot.'
             'Checkpoint: `Invoke-CracCheckpoint`, for Spring with `-CollectGarbage`.'
             foreach ($line in $missing) { "Left out: $line." }
         ) | Set-Content -LiteralPath $MarkdownPath

@@ -66,17 +66,24 @@ Describe 'Start-CracProcess' {
         try {
             $null = $shell.AddScript('param($module) Import-Module $module; $ProgressPreference = "Continue"').AddArgument($module).Invoke()
             foreach ($case in @(
-                    @{ Command = "Start-CracProcess sh '-c', 'touch $folder/quick; exec sleep 1000' -ReadyFile $folder/quick"; Shown = @() }
+                    @{ Command = "Start-CracProcess sh '-c', 'touch $folder/quick; exec sleep 1000' -ReadyFile $folder/quick"; Shown = $null }
                     @{ Command = "Start-CracProcess sh '-c', 'sleep 1; touch $folder/slow; exec sleep 1000' -ReadyFile $folder/slow"; Shown = 'Waiting until it is ready' }
                     @{ Command = 'Start-CracProcess sleep 1000 -WarmUp { }'; Shown = 'Warming up' }
                 )) {
                 $shell.Commands.Clear()
                 $shell.Streams.ClearStreams()
+                $watch = [Diagnostics.Stopwatch]::StartNew()
                 Add-TestProgram @($shell.AddScript($case.Command).Invoke())[0].Id
                 $shell.Streams.Error | Should -BeNullOrEmpty
                 $shown = @($shell.Streams.Progress)
-                @($shown.Where({ $_.RecordType -eq 'Processing' }).StatusDescription) | Should -Be @($case.Shown) -Because $case.Command
-                @($shown.Where({ $_.RecordType -eq 'Completed' })).Count | Should -Be @($case.Shown).Count
+                if ($case.Shown) {
+                    # A slow machine shows the phases before it, too.
+                    $shown.Where({ $_.RecordType -eq 'Processing' })[-1].StatusDescription | Should -Be $case.Shown
+                    @($shown.Where({ $_.RecordType -eq 'Completed' })).Count | Should -Be 1
+                }
+                elseif ($watch.ElapsedMilliseconds -lt 500) {
+                    $shown | Should -BeNullOrEmpty -Because 'a bar that is gone at once only flickers'
+                }
             }
         }
         finally {

@@ -97,7 +97,7 @@ internal sealed class RestoreReadahead : IDisposable
     {
         const string Prefix = "mm-";
         const string Suffix = ".img";
-        var stretches = new Dictionary<uint, List<MappedArea>>();
+        var stretches = new Dictionary<uint, HashSet<(ulong Offset, ulong Length)>>();
         foreach (ImageFileInfo info in source.Files)
         {
             if (info.Name.StartsWith("mountpoints-", StringComparison.Ordinal))
@@ -115,27 +115,27 @@ internal sealed class RestoreReadahead : IDisposable
 
         var files = new OpenFileTable(source);
         long left = MostMapped;
-        foreach ((uint id, List<MappedArea> areas) in stretches)
+        foreach ((uint id, HashSet<(ulong Offset, ulong Length)> areas) in stretches)
         {
             left = Read(FilePresenceRule.Rooted(files.PathOf(id)), areas, left);
         }
     }
 
-    // A shared area that is written to is a data file, of which the program may want any part.
-    private static void Collect(AddressSpace space, Dictionary<uint, List<MappedArea>> stretches)
+    // What several processes map counts once. A shared area that is written to is a data file, of which the program may want any part.
+    private static void Collect(AddressSpace space, Dictionary<uint, HashSet<(ulong Offset, ulong Length)>> stretches)
     {
         foreach (ref readonly MappedArea area in space.Areas)
         {
             bool isFile = (area.Status & (AreaStatus.FilePrivate | AreaStatus.FileShared)) != 0;
             if (isFile && area.Protection != 0 && !(area.IsShared && (area.Protection & Writable) != 0))
             {
-                ref List<MappedArea>? areas = ref CollectionsMarshal.GetValueRefOrAddDefault(stretches, (uint)area.ShmId, out _);
-                (areas ??= []).Add(area);
+                ref HashSet<(ulong Offset, ulong Length)>? areas = ref CollectionsMarshal.GetValueRefOrAddDefault(stretches, (uint)area.ShmId, out _);
+                (areas ??= []).Add((area.FileOffset, area.Length));
             }
         }
     }
 
-    private static long Read(string path, List<MappedArea> areas, long left)
+    private static long Read(string path, HashSet<(ulong Offset, ulong Length)> areas, long left)
     {
         // To open a device may itself do something.
         if (left <= 0 || !ProcfsNative.TryStat(path, flags: 0, out FileStatus status, out _) || status.Type != FileType.Regular)
@@ -144,10 +144,15 @@ internal sealed class RestoreReadahead : IDisposable
         }
 
         using SafeFileHandle file = LibC.OpenAt(null, path, LibC.O_RDONLY | LibC.O_NONBLOCK, out int errno);
-        foreach (MappedArea area in errno == 0 ? areas : [])
+        foreach ((ulong offset, ulong whole) in errno == 0 ? areas : [])
         {
-            long length = Math.Min((long)area.Length, left);
-            LibC.WillNeed(file, (long)area.FileOffset, length);
+            if (left <= 0)
+            {
+                break;
+            }
+
+            long length = Math.Min((long)whole, left);
+            LibC.WillNeed(file, (long)offset, length);
             left -= length;
         }
 

@@ -62,19 +62,32 @@ internal sealed class CriuWorkDirectory : IDisposable
             }
         }
 
-        string? configPath = null;
-        if (config is not null)
+        var made = new CriuWorkDirectory(operation, path, elsewhere is not null, handle, config is null ? null : Path.Combine(path, ConfigName));
+        try
         {
-            configPath = Path.Combine(path, ConfigName);
-            var options = new FileStreamOptions
-            {
-                Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-            };
-            using var writer = new StreamWriter(configPath, options);
-            writer.Write(config);
+            made.Write(config);
+            return made;
+        }
+        catch
+        {
+            made.Dispose();
+            throw;
+        }
+    }
+
+    private void Write(string? config)
+    {
+        if (config is null)
+        {
+            return;
         }
 
-        return new CriuWorkDirectory(operation, path, elsewhere is not null, handle, configPath);
+        var options = new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        };
+        using var writer = new StreamWriter(_configPath!, options);
+        writer.Write(config);
     }
 
     /// <summary>Lets the directory stay, without the configuration file, and removes the oldest ones.</summary>
@@ -173,7 +186,8 @@ internal sealed class CriuWorkDirectory : IDisposable
         return null;
     }
 
-    // The operation has failed, so there is no image that could have the path.
+    // The checkpoint has failed, so no image of it has the path. One that the program makes of itself later may have it, as of
+    // all that stands in what it watches; preflight tells when it is gone.
     private void MoveToRoot()
     {
         string? kept = null;

@@ -56,7 +56,7 @@ internal static partial class KnownFailures
             "Make it again with mkfifo."),
         new("watched path missing", @"fsnotify: Unable to open (?<path>/.*): (No such file or directory|Not a directory)", CracReason.FileMissing,
             "The image's processes watched {path} with inotify or fanotify, and it is not there.",
-            "Put it back, or make an empty folder in its place, which is enough for criu: New-Item -ItemType Directory '{path}'."),
+            "Put it back, or make an empty folder in its place, which is enough for criu."),
         new("image used up", @"Can't link \S*link_remap\.\d+ -> (?<file>.+): No such file or directory", CracReason.ImageConsumed,
             "The helper link for /{file} is gone: an image made with -LinkRemap can be restored once, and one made with -LeaveRunning too never.",
             "Make a new image."),

@@ -14,6 +14,9 @@ internal static partial class LibC
     private static unsafe partial nint cachestat(nint number, nint descriptor, CacheRange* range, CacheStatus* status, nint flags);
 
     /// <summary>Has the kernel read a part of a file into the page cache, and does not wait for it (posix_fadvise(2)).</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="offset">Where the part begins, in bytes.</param>
+    /// <param name="length">Its length in bytes, more than 0: to the kernel 0 is all that is left.</param>
     internal static void WillNeed(SafeHandle file, long offset, long length)
     {
         const int POSIX_FADV_WILLNEED = 3;

@@ -9,11 +9,11 @@ namespace PSCrac.Preflight;
 /// </summary>
 public sealed class ProcessPreflight
 {
-    /// <summary>
-    /// The tree runs while it is looked at. A child that was seen before it ended, or a call before it was answered, leaves half
-    /// of something behind that looks like an obstacle, so one counts when it is seen again.
-    /// </summary>
-    private const int MaximumLooksAgain = 2;
+    private const int MostLooks = 3;
+
+    // The tree runs while it is looked at. A child that was seen before it ended, or a call before it was answered, looks like
+    // an obstacle, and is none a moment later.
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
 
     private static readonly PreflightRule[] s_rules =
     [
@@ -82,17 +82,32 @@ public sealed class ProcessPreflight
         options ??= PreflightOptions.Default;
         environment ??= PreflightEnvironment.Read();
         ProcessPreflight look = Look(processId, options, environment);
-        for (int again = 0; again < MaximumLooksAgain && !look.CanCheckpoint; again++)
+        for (int looks = 1; looks < MostLooks && !look.CanCheckpoint; looks++)
         {
+            Thread.Sleep(Pause);
             ProcessPreflight former = look;
             look = Look(processId, options, environment);
-            if (former.Tree.HasSameMembers(look.Tree))
+            if (look.HasNoBlockerBut(former))
             {
                 break;
             }
         }
 
         return look;
+    }
+
+    private bool HasNoBlockerBut(ProcessPreflight former)
+    {
+        foreach (CracFinding finding in Findings)
+        {
+            if (finding.Severity == CracFindingSeverity.Blocker
+                && !former.Findings.Any(other => other.Severity == CracFindingSeverity.Blocker && other.ProcessId == finding.ProcessId && other.What == finding.What))
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private static ProcessPreflight Look(int processId, PreflightOptions options, PreflightEnvironment environment)

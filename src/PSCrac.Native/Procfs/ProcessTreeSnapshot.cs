@@ -37,30 +37,6 @@ public sealed class ProcessTreeSnapshot
     /// <summary>Whether a pid is one of the tree's.</summary>
     public bool Contains(int processId) => _processIds.Contains(processId);
 
-    /// <summary>Whether a later snapshot has the same processes, each in the same program and with as many threads.</summary>
-    internal bool HasSameMembers(ProcessTreeSnapshot later)
-    {
-        if (Members.Count != later.Members.Count)
-        {
-            return false;
-        }
-
-        for (int i = 0; i < Members.Count; i++)
-        {
-            ProcessStatus before = Members[i].Status;
-            ProcessStatus now = later.Members[i].Status;
-            if (before.Identity != now.Identity
-                || before.HasEnded != now.HasEnded
-                || before.ThreadCount != now.ThreadCount
-                || before.CommandName != now.CommandName)
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
-
     /// <summary>Reads a process and its descendants.</summary>
     /// <exception cref="CracException">No process has this pid (<see cref="CracReason.ProcessNotFound"/>).</exception>
     public static ProcessTreeSnapshot Read(int rootProcessId)

@@ -3,8 +3,8 @@ using PSCrac.Checkpointing;
 namespace PSCrac.Starting;
 
 /// <summary>
-/// Listens to a restore's phases: once the tree is about to run, the first condition is looked at beside what is left to do
-/// of the restore.
+/// Listens to a restore's phases: once the tree is about to run, or has begun to, the first condition is looked at beside
+/// what is left to do of the restore.
 /// </summary>
 internal sealed class EarlyLook : IProgress<CracProgress>, IDisposable
 {
@@ -34,9 +34,10 @@ internal sealed class EarlyLook : IProgress<CracProgress>, IDisposable
         _progress?.Report(value);
     }
 
-    /// <summary>Ends a look that is still under way.</summary>
+    /// <summary>Ends a look that is still under way, and forgets what it found.</summary>
     public void Dispose()
     {
+        _first?.ForgetEarly();
         _ending.Cancel();
         _ending.Dispose();
     }

@@ -15,9 +15,14 @@ public abstract class ReadyCondition
     {
     }
 
-    /// <summary>Begins a first look at a restored program that does not run yet, so that it finds it waiting. Called again, it begins anew.</summary>
+    /// <summary>Begins a first look at a restored program that is about to run, so that it finds it waiting. Called again, it begins anew.</summary>
     /// <param name="cancellation">Ends that look.</param>
     internal virtual void BeginEarly(CancellationToken cancellation)
+    {
+    }
+
+    /// <summary>Forgets a look that began early: what it finds is not to count for another program.</summary>
+    internal virtual void ForgetEarly()
     {
     }
 
@@ -69,6 +74,8 @@ public sealed class ReadyUri : ReadyCondition
     internal override void BeginEarly(CancellationToken cancellation) =>
         _early = Task.Factory.StartNew(
             () => HttpProbe.GetStatus(_uri, LongestRequest, cancellation), cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    internal override void ForgetEarly() => Interlocked.Exchange(ref _early, null);
 
     internal override bool IsMet(int processId, TimeSpan limit, CancellationToken cancellation)
     {

@@ -78,7 +78,7 @@ public class RestoreSpeedTests
     private static void ReadAhead(SafeFileHandle directory, string imagePath)
     {
         using var readahead = RestoreReadahead.Begin(directory, CracImage.Open(imagePath));
-        readahead.ContinueAfter(Task.CompletedTask).Wait(Wait.Limit);
+        Assert.True(readahead.ContinueAfter(Task.CompletedTask).Wait(Wait.Limit));
     }
 
     private static bool KernelTells(string path)

@@ -47,6 +47,17 @@ internal sealed class WatchRule : ImageRule
             return;
         }
 
+        if (path.StartsWith("/sys/fs/cgroup/", StringComparison.Ordinal))
+        {
+            subject.Warn(
+                null,
+                $"{path}, which is watched",
+                CracReason.FileMissing,
+                "It is not there. CRIU makes control groups again where it was told to (manage-cgroups), but fails where this is not one of them.",
+                "Make the control group again.");
+            return;
+        }
+
         bool isDenied = error is ProcfsNative.EACCES or ProcfsNative.EPERM;
         subject.Block(
             null,
@@ -55,6 +66,6 @@ internal sealed class WatchRule : ImageRule
             isDenied
                 ? "The process watched it with inotify or fanotify, and it may not be looked at by this user."
                 : "The process watched it with inotify or fanotify, and it is not there.",
-            isDenied ? "Use sudo." : $"Put it back, or make an empty folder in its place, which is enough for CRIU: New-Item -ItemType Directory '{path}'");
+            isDenied ? "Use sudo." : $"Put it back, or make an empty folder in its place, which is enough for CRIU: New-Item -ItemType Directory '{path.Replace("'", "''", StringComparison.Ordinal)}'");
     }
 }
