@@ -195,8 +195,21 @@ public sealed class SessionDeathTests : IDisposable
 
     private List<ProcessIdentity> BelowSession() => [.. Tree(_helper!.Id).Where(each => each.ProcessId != _helper.Id)];
 
-    private static string CommandOf(ProcessIdentity process) => string.Join(' ', ProcessCommandLine.Read(process.ProcessId).Arguments);
+    private static string CommandOf(ProcessIdentity process) => string.Join(' ', ArgumentsOf(process.ProcessId));
+
+    // None where it ended meanwhile.
+    private static IReadOnlyList<string> ArgumentsOf(int processId)
+    {
+        try
+        {
+            return ProcessCommandLine.Read(processId).Arguments;
+        }
+        catch (CracException e) when (e.Reason == CracReason.ProcessNotFound)
+        {
+            return [];
+        }
+    }
 
     private int[] Guards() =>
-        [.. ProcessTree.Read(_helper!.Id).Members.Where(static member => ProcessCommandLine.Read(member.ProcessId).Arguments is ["pscrac-guard", ..]).Select(static member => member.ProcessId)];
+        [.. ProcessTree.Read(_helper!.Id).Members.Where(static member => ArgumentsOf(member.ProcessId) is ["pscrac-guard", ..]).Select(static member => member.ProcessId)];
 }
