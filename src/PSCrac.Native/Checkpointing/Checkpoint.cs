@@ -163,7 +163,10 @@ public sealed class Checkpoint
             alive.Length == 0 ? "Restore the image." : $"End what is left with Stop-Process -Id {string.Join(',', alive)} -Force, then restore the image.",
             failure)
         {
-            Operation = Operation, ProcessId = _request.ProcessId, ImagePath = staging.TargetPath, LogPath = (failure as CracException)?.LogPath,
+            Operation = Operation,
+            ProcessId = _request.ProcessId,
+            ImagePath = staging.TargetPath,
+            LogPath = (failure as CracException)?.LogPath,
         };
     }
 
@@ -233,7 +236,9 @@ public sealed class Checkpoint
                 $"The parent image {parent} is not an image.",
                 "Give -ParentImage the path of an image that was made of this process with -TrackMemory and -LeaveRunning.")
             {
-                Operation = Operation, ProcessId = _request.ProcessId, ImagePath = parent,
+                Operation = Operation,
+                ProcessId = _request.ProcessId,
+                ImagePath = parent,
             };
         }
     }
@@ -253,7 +258,8 @@ public sealed class Checkpoint
                 $"Process {_request.ProcessId} ({root.CommandName}) {why}, which cannot be checkpointed{(root.IsKernelThread || hasEnded ? string.Empty : " from here")}.",
                 hasEnded || root.IsKernelThread ? "Get-Process shows what runs now." : "Checkpoint it from a session that does not descend from it.")
             {
-                Operation = Operation, ProcessId = _request.ProcessId,
+                Operation = Operation,
+                ProcessId = _request.ProcessId,
             };
         }
     }
@@ -266,7 +272,8 @@ public sealed class Checkpoint
         $"The pid namespace of process {_request.ProcessId} cannot be opened: {LibC.Message(errno)}.",
         errno == LibC.ENOENT ? "Get-Process shows what runs now." : "Run as root.")
     {
-        Operation = Operation, ProcessId = _request.ProcessId,
+        Operation = Operation,
+        ProcessId = _request.ProcessId,
     };
 
     private List<int> WaitForPids(CracImage image)

@@ -113,7 +113,8 @@ internal sealed class CheckpointPlan
         return new CracException(
             first.Reason, $"Process {root.ProcessId} ({root.CommandName}) cannot be checkpointed: {where}. {first.Why}{more}", first.Mend)
         {
-            Operation = "checkpoint", ProcessId = root.ProcessId,
+            Operation = "checkpoint",
+            ProcessId = root.ProcessId,
         };
     }
 }

@@ -195,7 +195,9 @@ internal sealed class FileEditPlan
         {
             throw new CracException(CracReason.FileMissing, $"The file {path}, given for {what}, is not there.", "Give the path of one that is.")
             {
-                Operation = "restore", ImagePath = _image.Path, FileName = path,
+                Operation = "restore",
+                ImagePath = _image.Path,
+                FileName = path,
             };
         }
     }
@@ -214,7 +216,9 @@ internal sealed class FileEditPlan
                 "Give a path in a folder that is there and may be written to.",
                 e)
             {
-                Operation = "restore", ImagePath = _image.Path, FileName = path,
+                Operation = "restore",
+                ImagePath = _image.Path,
+                FileName = path,
             };
         }
     }

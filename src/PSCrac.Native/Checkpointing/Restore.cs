@@ -256,7 +256,8 @@ public sealed class Restore
                 $"The image {image.Path} is being restored by another session, and it can be restored once.",
                 "Make a checkpoint for each restore that is wanted.")
             {
-                Operation = Operation, ImagePath = image.Path,
+                Operation = Operation,
+                ImagePath = image.Path,
             };
         }
     }
@@ -305,7 +306,9 @@ public sealed class Restore
         $"The image {image.Path} is damaged: its file {file} {what}.",
         "Copy the image again with all of its files, or make a new one with Invoke-CracCheckpoint.")
     {
-        Operation = Operation, ImagePath = image.Path, FileName = file,
+        Operation = Operation,
+        ImagePath = image.Path,
+        FileName = file,
     };
 
     // criu gives a restored shell job the terminal that it has itself as standard input.

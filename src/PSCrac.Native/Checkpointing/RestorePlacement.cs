@@ -78,7 +78,9 @@ internal static class RestorePlacement
             $"Process id {first} of the image belongs to {who}{others}.",
             $"Add -PidNamespace Auto to restore beside it, in a pid namespace of its own; or {mend}, and restore again.")
         {
-            Operation = "restore", ProcessId = first, ImagePath = image.Path,
+            Operation = "restore",
+            ProcessId = first,
+            ImagePath = image.Path,
         };
     }
 }

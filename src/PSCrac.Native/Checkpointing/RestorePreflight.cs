@@ -42,7 +42,11 @@ public static class RestorePreflight
         ImagePreflight preflight = ImagePreflight.Examine(request.Image, options, environment);
         return noCriu is null ? preflight : preflight.With(new CracFinding
         {
-            Severity = CracFindingSeverity.Blocker, What = "criu", Reason = noCriu.Reason, Why = noCriu.Message, Mend = noCriu.Advice,
+            Severity = CracFindingSeverity.Blocker,
+            What = "criu",
+            Reason = noCriu.Reason,
+            Why = noCriu.Message,
+            Mend = noCriu.Advice,
         });
     }
 
@@ -55,7 +59,8 @@ public static class RestorePreflight
             CracFinding first = trust.Findings[0];
             throw new CracException(first.Reason, $"{char.ToUpperInvariant(first.What[0])}{first.What[1..]}: {first.Why}", first.Mend)
             {
-                Operation = Operation, ImagePath = image.Path,
+                Operation = Operation,
+                ImagePath = image.Path,
             };
         }
 
@@ -133,7 +138,9 @@ public static class RestorePreflight
             : $" {others} more {(others == 1 ? "thing stands" : "things stand")} in the way: Test-CracImage lists {(others == 1 ? "it" : "them")}.";
         return new CracException(first.Reason, $"The image {image.Path} cannot be restored here: {where}. {first.Why}{more}", first.Mend)
         {
-            Operation = Operation, ProcessId = image.RootProcessId, ImagePath = image.Path,
+            Operation = Operation,
+            ProcessId = image.RootProcessId,
+            ImagePath = image.Path,
         };
     }
 }

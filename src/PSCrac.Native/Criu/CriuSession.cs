@@ -270,7 +270,10 @@ internal sealed class CriuSession : IDisposable
         {
             return refused as CracException ?? new CracException(CracReason.SealFailed, refused.Message, null, refused)
             {
-                Operation = operation, ProcessId = processId, ImagePath = imagePath, LogPath = log,
+                Operation = operation,
+                ProcessId = processId,
+                ImagePath = imagePath,
+                LogPath = log,
             };
         }
 
@@ -378,7 +381,11 @@ internal sealed class CriuSession : IDisposable
         return new CracException(
             CracReason.WorkerDied, what + damage, "Try again; criu's log tells how far it had come.")
         {
-            Operation = operation, ProcessId = processId, ImagePath = imagePath, LogPath = log, CriuLines = lines,
+            Operation = operation,
+            ProcessId = processId,
+            ImagePath = imagePath,
+            LogPath = log,
+            CriuLines = lines,
         };
     }
 

@@ -84,7 +84,9 @@ internal sealed class CriuWorkDirectory : IDisposable
 
         var options = new FileStreamOptions
         {
-            Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
         };
         using var writer = new StreamWriter(_configPath!, options);
         writer.Write(config);

@@ -55,7 +55,11 @@ internal static partial class KnownFailures
         string? advice = row is not null ? Fill(row.Advice, match!) : log is null ? null : $"Read criu's log: {log}";
         return new CracException(row?.Reason ?? CracReason.Unknown, message, advice)
         {
-            Operation = operation, ProcessId = processId, ImagePath = imagePath, LogPath = log, CriuLines = lines,
+            Operation = operation,
+            ProcessId = processId,
+            ImagePath = imagePath,
+            LogPath = log,
+            CriuLines = lines,
         };
     }
 

@@ -178,7 +178,8 @@ internal sealed class PageDaemon : IDisposable
             $"criu's page daemon ({_installation.CriuPath} lazy-pages) cannot serve the restore: {what}.",
             "Leave out -LazyPages. Test-CracEnvironment tells whether this kernel has what it needs (uffd-noncoop).")
         {
-            Operation = "restore", CriuLines = lines,
+            Operation = "restore",
+            CriuLines = lines,
         };
     }
 

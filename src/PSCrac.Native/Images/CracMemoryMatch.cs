@@ -89,7 +89,8 @@ public sealed class CracMemoryMatch
             $"The match is {(Location.Length > 0 ? $"in {Location}, which is not mapped there" : "in no area")}: it has no address to read on from.",
             "Its Bytes and ContextBytes are what was found; Search-CracImage -Context 4096 gives more of what stands around it.")
         {
-            ImagePath = ImagePath, ProcessId = ProcessId,
+            ImagePath = ImagePath,
+            ProcessId = ProcessId,
         };
     }
 

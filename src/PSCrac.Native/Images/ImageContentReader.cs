@@ -160,7 +160,8 @@ public sealed class ImageContentReader
                 throw new CracException(
                     CracReason.FileMissing, $"The image {_source.Path} has no file {wanted}.", "Name one that it has, or use wildcards: core-*.")
                 {
-                    ImagePath = _source.Path, FileName = wanted,
+                    ImagePath = _source.Path,
+                    FileName = wanted,
                 };
             }
 

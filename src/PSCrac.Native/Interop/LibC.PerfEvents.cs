@@ -26,7 +26,10 @@ internal static partial class LibC
         const ulong ExcludeKernel = 1 << 5;
         var attributes = new PerfEventAttributes
         {
-            Type = Software, Size = (uint)sizeof(PerfEventAttributes), Config = Dummy, Flags = Disabled | ExcludeKernel,
+            Type = Software,
+            Size = (uint)sizeof(PerfEventAttributes),
+            Config = Dummy,
+            Flags = Disabled | ExcludeKernel,
         };
         nint result = perf_event_open(s_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
         errno = result < 0 ? Marshal.GetLastPInvokeError() : 0;

@@ -92,7 +92,8 @@ internal static class JavaLaunch
         return errno == 0 ? child : throw new CracException(
             CracReason.JvmNotCapable, $"{java} could not be started: {LibC.Message(errno)}.", "Name the java of the runtime that made the image.")
         {
-            Operation = Operation, ImagePath = request.Image.Path,
+            Operation = Operation,
+            ImagePath = request.Image.Path,
         };
     }
 
@@ -164,7 +165,10 @@ internal static class JavaLaunch
                 throw new CracException(
                     CracReason.TimedOut, $"java did not restore the image within {request.Timeout.TotalSeconds:0.#} s.", "Give it longer, or restore it with -Engine Criu.")
                 {
-                    Operation = Operation, ImagePath = request.Image.Path, LogPath = work.Keep(), CriuLines = CriuLog.ErrorsOf(ReadEnd(work.LogPath)),
+                    Operation = Operation,
+                    ImagePath = request.Image.Path,
+                    LogPath = work.Keep(),
+                    CriuLines = CriuLog.ErrorsOf(ReadEnd(work.LogPath)),
                 };
             }
         }
@@ -176,7 +180,11 @@ internal static class JavaLaunch
             CracReason.Unknown, $"java did not restore the image: {(lines.Count > 0 ? lines[0] : "it gave no reason")}",
             "Restore it with -Engine Criu, whose log says more; or pass -XX:CRaCEngineOptions=args=-v4 to java.")
         {
-            Operation = Operation, ProcessId = root, ImagePath = request.Image.Path, LogPath = kept, CriuLines = lines,
+            Operation = Operation,
+            ProcessId = root,
+            ImagePath = request.Image.Path,
+            LogPath = kept,
+            CriuLines = lines,
         };
     }
 
@@ -190,7 +198,8 @@ internal static class JavaLaunch
             }
         })
         {
-            IsBackground = true, Name = "PSCrac waits for a JVM's guard",
+            IsBackground = true,
+            Name = "PSCrac waits for a JVM's guard",
         }.Start();
 
     private static string ReadEnd(string path)

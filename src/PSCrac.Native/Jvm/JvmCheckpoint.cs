@@ -54,7 +54,8 @@ public sealed class JvmCheckpoint
             throw new CracException(
                 CracReason.JvmNotCapable, $"Process {processId} is no HotSpot JVM, or may not be looked into.", "Leave out -Engine, or use -Engine Criu.")
             {
-                Operation = Operation, ProcessId = processId,
+                Operation = Operation,
+                ProcessId = processId,
             };
         }
 
@@ -240,7 +241,9 @@ public sealed class JvmCheckpoint
                 $"The JVM made its image in {directory.Describe()}, but it could not be put in place at {_request.ImagePath}: {e.Message.TrimEnd('.')}. It can be restored from where it is.",
                 (e as CracException)?.Advice ?? "Move it by hand, or restore it from there.", e)
             {
-                Operation = Operation, ProcessId = _jvm.ProcessId, ImagePath = directory.Describe(),
+                Operation = Operation,
+                ProcessId = _jvm.ProcessId,
+                ImagePath = directory.Describe(),
             };
         }
     }

@@ -169,7 +169,9 @@ internal sealed class JvmDump
                 unknown ? $"The JVM {_jvm.ProcessId} does not know the command JDK.checkpoint." : $"The JVM {_jvm.ProcessId} did not checkpoint itself: {FirstLine(reply.Text)}",
                 unknown ? "Use -Engine Criu; or start it with a CRaC build of OpenJDK." : "Read the JVM's console.")
             {
-                Operation = Operation, ProcessId = _jvm.ProcessId, CriuLines = Lines(reply.Text),
+                Operation = Operation,
+                ProcessId = _jvm.ProcessId,
+                CriuLines = Lines(reply.Text),
             };
         }
     }
@@ -203,7 +205,8 @@ internal sealed class JvmDump
         {
             throw new CracException(
                 CracReason.ImageIncomplete, $"The JVM {_jvm.ProcessId} ended without a finished image in {_directory.OriginalPath}.",
-                "Read the JVM's console, and dump4.log in that directory.") { Operation = Operation, ProcessId = _jvm.ProcessId, CriuLines = Lines(_console.ReadNew()) };
+                "Read the JVM's console, and dump4.log in that directory.")
+            { Operation = Operation, ProcessId = _jvm.ProcessId, CriuLines = Lines(_console.ReadNew()) };
         }
 
         // An engine that is a program of its own writes cppath after criu has ended; its restore needs it.
@@ -261,7 +264,10 @@ internal sealed class JvmDump
         return new CracException(
             CracReason.JvmRefused, $"The JVM {_jvm.ProcessId} refused the checkpoint: {findings[0].What}{more}. {findings[0].Why}", findings[0].Mend)
         {
-            Operation = Operation, ProcessId = _jvm.ProcessId, Findings = findings, CriuLines = [.. findings.Select(static finding => finding.What)],
+            Operation = Operation,
+            ProcessId = _jvm.ProcessId,
+            Findings = findings,
+            CriuLines = [.. findings.Select(static finding => finding.What)],
         };
     }
 
@@ -282,7 +288,8 @@ internal sealed class JvmDump
             ? "Its console tells nothing either: its application may still prepare itself. Get-CracImage shows whether an image has come."
             : "Read the JVM's console: older builds tell there, and there only, what they refuse.")
     {
-        Operation = Operation, ProcessId = _jvm.ProcessId,
+        Operation = Operation,
+        ProcessId = _jvm.ProcessId,
     };
 
     private static string FirstLine(string text) => Lines(text).FirstOrDefault() ?? "it gave no reason";

@@ -95,7 +95,9 @@ internal sealed class JvmImage
             throw new CracException(
                 CracReason.PermissionDenied, $"The image's file {PerfData} cannot be opened for writing: {LibC.Message(errno)}.", "Run as the image's owner.")
             {
-                Operation = "restore", ImagePath = _image.Path, FileName = PerfData,
+                Operation = "restore",
+                ImagePath = _image.Path,
+                FileName = PerfData,
             };
         }
 

@@ -25,7 +25,8 @@ public static class JvmRestore
         return isJvm || choice != CracEngineChoice.Jvm ? isJvm : throw new CracException(
             CracReason.JvmNotCapable, $"The image {image.Path} was not taken by a JVM of itself.", "Leave out -Engine, or use -Engine Criu.")
         {
-            Operation = Operation, ImagePath = image.Path,
+            Operation = Operation,
+            ImagePath = image.Path,
         };
     }
 
@@ -136,7 +137,9 @@ public static class JvmRestore
                 $"The JVM was restored as process {restored.Id}, but could not be woken: {LibC.Message(errno)}.",
                 $"Wake it with: kill -s {signal} {restored.Id}, as root; or end it.")
             {
-                Operation = Operation, ProcessId = restored.Id, ImagePath = restored.ImagePath,
+                Operation = Operation,
+                ProcessId = restored.Id,
+                ImagePath = restored.ImagePath,
             };
         }
     }
@@ -155,7 +158,9 @@ public static class JvmRestore
                 mayGoByCriu ? $"Add -PidNamespace Auto to have criu restore beside it, in a pid namespace of its own; or {mend}, and restore again."
                     : $"{char.ToUpperInvariant(mend[0])}{mend[1..]}, and restore again.")
             {
-                Operation = Operation, ProcessId = taken[0], ImagePath = request.Image.Path,
+                Operation = Operation,
+                ProcessId = taken[0],
+                ImagePath = request.Image.Path,
             };
         }
     }

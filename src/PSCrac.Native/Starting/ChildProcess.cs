@@ -155,7 +155,8 @@ internal sealed class ChildProcess
 
         pidFd.Dispose();
         throw new CracException(
-            CracReason.ProcessGone, $"Process {processId} was started but cannot be watched: {LibC.Message(errno)}.") { ProcessId = processId };
+            CracReason.ProcessGone, $"Process {processId} was started but cannot be watched: {LibC.Message(errno)}.")
+        { ProcessId = processId };
     }
 
     private void Reap()

@@ -70,7 +70,8 @@ internal static class HttpProbe
         using var secured = new SslStream(plain, leaveInnerStreamOpen: true);
         secured.AuthenticateAsClient(new SslClientAuthenticationOptions
         {
-            TargetHost = uri.DnsSafeHost, RemoteCertificateValidationCallback = static (_, _, _, _) => true,
+            TargetHost = uri.DnsSafeHost,
+            RemoteCertificateValidationCallback = static (_, _, _, _) => true,
         });
         return Ask(uri, socket, secured);
     }

@@ -135,7 +135,9 @@ public static class Readiness
             $"The program {how} {when}: {process.Command}",
             process.Advice ?? "Its output tells why.")
         {
-            ProcessId = process.Id, ExitCode = process.ExitCode, OutputLines = LastLines(process),
+            ProcessId = process.Id,
+            ExitCode = process.ExitCode,
+            OutputLines = LastLines(process),
         };
     }
 
@@ -144,7 +146,8 @@ public static class Readiness
         $"The program was not ready within {timeout.TotalSeconds:0.###} s; {condition.Description}: {process.Command}",
         process.Advice ?? "Give it more time with -ReadyTimeout, or another condition.")
     {
-        ProcessId = process.Id, OutputLines = LastLines(process),
+        ProcessId = process.Id,
+        OutputLines = LastLines(process),
     };
 
     private static List<string> LastLines(IReadySubject process)

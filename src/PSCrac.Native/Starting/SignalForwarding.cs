@@ -13,7 +13,10 @@ public sealed class SignalForwarding : IDisposable
     private static readonly int[] Signals = [(int)PosixSignal.SIGTERM, (int)PosixSignal.SIGHUP, (int)PosixSignal.SIGQUIT, 10, 12];
     private static readonly Dictionary<PosixSignal, int> Numbers = new()
     {
-        [PosixSignal.SIGHUP] = 1, [PosixSignal.SIGINT] = 2, [PosixSignal.SIGQUIT] = 3, [PosixSignal.SIGTERM] = 15,
+        [PosixSignal.SIGHUP] = 1,
+        [PosixSignal.SIGINT] = 2,
+        [PosixSignal.SIGQUIT] = 3,
+        [PosixSignal.SIGTERM] = 15,
     };
 
     private readonly bool _keepsThisProcess;

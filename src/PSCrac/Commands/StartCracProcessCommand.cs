@@ -91,7 +91,13 @@ public sealed class StartCracProcessCommand : StartingCommand
 
         StartRequest request = Request() with
         {
-            ImagePath = target, LeaveRunning = LeaveRunning, OrRestore = OrRestore, Force = Force, PidNamespace = PidNamespace, Engine = Engine, EndWithCaller = Wait,
+            ImagePath = target,
+            LeaveRunning = LeaveRunning,
+            OrRestore = OrRestore,
+            Force = Force,
+            PidNamespace = PidNamespace,
+            Engine = Engine,
+            EndWithCaller = Wait,
         };
         request = request with { Ready = [.. request.Ready, .. OwnConditions(request)] };
         using var signals = new SignalForwarding(keepsThisProcess: Wait);

@@ -83,7 +83,8 @@ public class CancelTests
         using var source = new CancellationTokenSource();
         var options = new CheckpointOptions
         {
-            TcpEstablished = true, CriuOption = new Dictionary<string, object?> { ["network-lock"] = "nftables" },
+            TcpEstablished = true,
+            CriuOption = new Dictionary<string, object?> { ["network-lock"] = "nftables" },
         };
 
         Assert.Throws<OperationCanceledException>(

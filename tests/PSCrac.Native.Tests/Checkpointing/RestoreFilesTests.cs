@@ -32,7 +32,9 @@ public class RestoreFilesTests
 
         using NewNamespace restored = NewNamespace.Restore(subject.ImagePath, new()
         {
-            StandardInputPath = subject.Folder.At("in"), StandardOutputPath = subject.Folder.At("out"), StandardErrorPath = subject.Folder.At("out"),
+            StandardInputPath = subject.Folder.At("in"),
+            StandardOutputPath = subject.Folder.At("out"),
+            StandardErrorPath = subject.Folder.At("out"),
         });
         NewNamespace.Signal(restored.Process.Id, "USR1");
 
@@ -159,7 +161,9 @@ public class RestoreFilesTests
         FileEdits edits = FileEditPlan.Make(image, new(), hasTerminal: false, out IReadOnlyList<string> warnings);
         using NewNamespace restored = NewNamespace.Restore(subject.ImagePath, new()
         {
-            StandardInputPath = "/dev/null", StandardOutputPath = subject.Folder.At("out"), StandardErrorPath = subject.Folder.At("err"),
+            StandardInputPath = "/dev/null",
+            StandardOutputPath = subject.Folder.At("out"),
+            StandardErrorPath = subject.Folder.At("err"),
         });
 
         Assert.Contains("0, 1, 2", Assert.Single(warnings));

@@ -7,7 +7,11 @@ public class RestoreLookTests
 {
     private static readonly CracFinding Finding = new()
     {
-        Severity = CracFindingSeverity.Warning, What = "it", Reason = CracReason.FileChanged, Why = "because", Mend = "do",
+        Severity = CracFindingSeverity.Warning,
+        What = "it",
+        Reason = CracReason.FileChanged,
+        Why = "because",
+        Mend = "do",
     };
 
     [Fact]

@@ -92,7 +92,12 @@ internal sealed class Subject : IDisposable
         PSCrac.Checkpointing.Checkpoint.Run(
             new CheckpointRequest
             {
-                ProcessId = ProcessId, ImagePath = ImagePath, Options = options ?? new(), Force = force, NoSync = true, ChooseOptions = chooseOptions,
+                ProcessId = ProcessId,
+                ImagePath = ImagePath,
+                Options = options ?? new(),
+                Force = force,
+                NoSync = true,
+                ChooseOptions = chooseOptions,
             },
             progress,
             cancellation);
@@ -112,7 +117,11 @@ internal sealed class Subject : IDisposable
         CracRestoredProcess restored = PSCrac.Checkpointing.Restore.Run(
             new RestoreRequest
             {
-                Image = CracImage.Open(ImagePath), Options = options ?? new(), AsChild = asChild, PidTimeout = pidTimeout ?? Wait.Limit, SkipPreflight = skipPreflight,
+                Image = CracImage.Open(ImagePath),
+                Options = options ?? new(),
+                AsChild = asChild,
+                PidTimeout = pidTimeout ?? Wait.Limit,
+                SkipPreflight = skipPreflight,
             },
             cancellation: cancellation);
         _program.Remember();

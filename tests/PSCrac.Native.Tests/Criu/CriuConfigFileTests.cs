@@ -39,7 +39,10 @@ public class CriuConfigFileTests
         "skip-mnt /a\nskip-mnt /b\nweak-sysctls\nghost 5\n",
         CriuConfigFile.Compose(new Dictionary<string, object?>
         {
-            ["skip-mnt"] = new[] { "/a", "/b" }, ["weak-sysctls"] = true, ["mntns-compat-mode"] = false, ["ghost"] = 5,
+            ["skip-mnt"] = new[] { "/a", "/b" },
+            ["weak-sysctls"] = true,
+            ["mntns-compat-mode"] = false,
+            ["ghost"] = 5,
         }));
 
     [Fact]

@@ -1,7 +1,7 @@
-using PSCrac.Tests.Support;
 using PSCrac.Checkpointing;
 using PSCrac.Jvm;
 using PSCrac.Procfs;
+using PSCrac.Tests.Support;
 
 namespace PSCrac.Tests.Jvm;
 

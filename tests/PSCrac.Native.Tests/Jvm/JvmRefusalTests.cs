@@ -8,7 +8,11 @@ public class JvmRefusalTests
 {
     private static readonly JvmProcess s_jvm = new()
     {
-        ProcessId = 12, InnerProcessId = 12, Arguments = [], Identity = new ProcessIdentity(12, 0), CollectsStackTraces = false,
+        ProcessId = 12,
+        InnerProcessId = 12,
+        Arguments = [],
+        Identity = new ProcessIdentity(12, 0),
+        CollectsStackTraces = false,
     };
 
     [Fact]

@@ -71,7 +71,10 @@ public class JvmRestoreTests
         File.Copy(mapped, library);
         RestoreFiles files = new()
         {
-            StandardInputPath = input, StandardOutputPath = output, StandardErrorPath = output, Replace = new Dictionary<string, string> { [mapped] = library },
+            StandardInputPath = input,
+            StandardOutputPath = output,
+            StandardErrorPath = output,
+            Replace = new Dictionary<string, string> { [mapped] = library },
         };
         int last = fake.LastNumber();
 

@@ -131,7 +131,11 @@ internal sealed class ShapeRun : IDisposable
 
     private CheckpointResult Checkpoint(CheckpointOptions? options) => PSCrac.Checkpointing.Checkpoint.Run(new CheckpointRequest
     {
-        ProcessId = _processId, ImagePath = EngineImage, Options = options ?? new(), NoSync = true, PidTimeout = Wait.Limit,
+        ProcessId = _processId,
+        ImagePath = EngineImage,
+        Options = options ?? new(),
+        NoSync = true,
+        PidTimeout = Wait.Limit,
     });
 
     private (bool Done, string Errors) Restore(string name, IReadOnlyList<string> arguments)

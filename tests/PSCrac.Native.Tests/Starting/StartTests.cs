@@ -80,7 +80,8 @@ public sealed class StartTests : IDisposable
         // The child leaves the group, and neither listens to SIGTERM.
         StartRequest request = Shell("trap '' TERM; setsid sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1; done' & while :; do sleep 1; done") with
         {
-            StandardOutputPath = _folder.At("out"), Ready = [new ReadyPattern(@"^\d+$", [_folder.At("out")])],
+            StandardOutputPath = _folder.At("out"),
+            Ready = [new ReadyPattern(@"^\d+$", [_folder.At("out")])],
         };
         CracStartedProcess process = Start(request);
         int child = int.Parse(File.ReadAllText(_folder.At("out")));
@@ -141,7 +142,9 @@ public sealed class StartTests : IDisposable
         File.WriteAllText(_folder.At("out"), "of an earlier run\n");
         StartRequest request = Shell("echo starting; echo 'no such queue' >&2; exit 3") with
         {
-            StandardOutputPath = _folder.At("out"), StandardErrorPath = _folder.At("out"), Ready = [new ReadyPort(1)],
+            StandardOutputPath = _folder.At("out"),
+            StandardErrorPath = _folder.At("out"),
+            Ready = [new ReadyPort(1)],
         };
         CracException e = Assert.Throws<CracException>(() => Start(request));
         Assert.Equal(CracReason.ProgramEnded, e.Reason);
@@ -186,7 +189,9 @@ public sealed class StartTests : IDisposable
 
     private static StartRequest Python(int port) => new()
     {
-        FilePath = "python3", Arguments = ["-m", "http.server", "--bind", "127.0.0.1", $"{port}"], ReadyTimeout = Wait.Limit,
+        FilePath = "python3",
+        Arguments = ["-m", "http.server", "--bind", "127.0.0.1", $"{port}"],
+        ReadyTimeout = Wait.Limit,
     };
 
     private CracStartedProcess Start(StartRequest request)

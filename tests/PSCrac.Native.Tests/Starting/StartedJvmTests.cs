@@ -97,7 +97,9 @@ public sealed class StartedJvmTests : IDisposable
     {
         StartRequest request = Java("", $"-XX:CRaCCheckpointTo={_folder.At("own")}", "Main") with
         {
-            ImagePath = ImagePath, OrRestore = true, PidNamespace = CracPidNamespace.New,
+            ImagePath = ImagePath,
+            OrRestore = true,
+            PidNamespace = CracPidNamespace.New,
         };
         request = request with { Environment = new Dictionary<string, string?>(request.Environment) { ["CRAC_CRIU_LEAVE_RUNNING"] = "1" } };
 

@@ -112,8 +112,12 @@ public sealed class StartedNamespaceTests : IDisposable
     {
         StartRequest request = new()
         {
-            FilePath = "sh", Arguments = ["-c", "echo no such queue; exit 3"], PidNamespace = CracPidNamespace.New,
-            StandardOutputPath = OutputPath, Ready = [new ReadyPort(1)], ReadyTimeout = Wait.Limit,
+            FilePath = "sh",
+            Arguments = ["-c", "echo no such queue; exit 3"],
+            PidNamespace = CracPidNamespace.New,
+            StandardOutputPath = OutputPath,
+            Ready = [new ReadyPort(1)],
+            ReadyTimeout = Wait.Limit,
         };
         CracException e = Assert.Throws<CracException>(() => Start(request));
         Assert.Equal((CracReason.ProgramEnded, 3), (e.Reason, e.ExitCode));
@@ -152,7 +156,8 @@ public sealed class StartedNamespaceTests : IDisposable
     {
         CracStartedProcess process = Start(Program(Answering) with
         {
-            ImagePath = ImagePath, WarmUp = started => Ask(started.Id, OutputPath, "answer 1"),
+            ImagePath = ImagePath,
+            WarmUp = started => Ask(started.Id, OutputPath, "answer 1"),
         }).Process;
         Assert.True(process.HasExited);
         Assert.Equal(process.ImageProcessId, process.Image!.RootProcessId);
