@@ -95,19 +95,15 @@ internal sealed class RestoreReadahead : IDisposable
     // The image is read anew, beside those who look at it meanwhile. One that holds mounts has paths that are not ours.
     private static void ReadMappedFiles(ImageSource source)
     {
-        const string Prefix = "mm-";
-        const string Suffix = ".img";
         var stretches = new Dictionary<uint, HashSet<(ulong Offset, ulong Length)>>();
         foreach (ImageFileInfo info in source.Files)
         {
-            if (info.Name.StartsWith("mountpoints-", StringComparison.Ordinal))
+            if (ImageFileName.Number(info.Name, "mountpoints-") is not null)
             {
                 return;
             }
 
-            if (info.Name.StartsWith(Prefix, StringComparison.Ordinal) && info.Name.EndsWith(Suffix, StringComparison.Ordinal)
-                && int.TryParse(info.Name.AsSpan(Prefix.Length..^Suffix.Length), out int processId)
-                && AddressSpace.Read(source, processId) is { } space)
+            if (ImageFileName.Number(info.Name, "mm-") is { } processId && AddressSpace.Read(source, (int)processId) is { } space)
             {
                 Collect(space, stretches);
             }
