@@ -47,11 +47,12 @@ $stampPath = Join-Path $out '.build'
 $results = Join-Path $root 'TestResults'
 $toolModules = Join-Path $root '.tools' 'Modules'
 
-# The development modules: the oldest version that serves, and the range to fetch where none is installed.
+# The development modules: from which version to below which they serve, and the one that a package feed has
+# (tools/Modules), if any.
 $moduleVersions = @{
-    'Pester'                       = @{ Minimum = '5.7.0'; Range = '[5.7.1, 6.0)' }
-    'PSScriptAnalyzer'             = @{ Minimum = '1.23.0'; Range = '[1.23.0, 2.0)' }
-    'Microsoft.PowerShell.PlatyPS' = @{ Minimum = '1.0.0'; Range = '[1.0.1, 2.0)' }
+    'Pester'                       = @{ Minimum = '5.7.0'; Below = '6.0'; Package = '5.9.1' }
+    'PSScriptAnalyzer'             = @{ Minimum = '1.23.0'; Below = '2.0'; Package = $null }
+    'Microsoft.PowerShell.PlatyPS' = @{ Minimum = '1.0.0'; Below = '2.0'; Package = $null }
 }
 
 # No words for a first run, and no build servers that outlive it.
@@ -103,27 +104,39 @@ function Get-Fingerprint([IO.FileInfo[]] $File) {
 
 #region Development modules
 
-# The module's newest version that serves, fetched from the Gallery where none is installed; otherwise nothing, and
-# $reason says why.
+# The module as its package has it; else the newest installed one that serves; else one from the Gallery. Otherwise
+# nothing, and $reason says why.
 function Find-ToolModule([string] $Name, [ref] $Reason) {
     $wanted = $moduleVersions[$Name]
+    $problems = @()
+    if ($wanted.Package -and -not (Test-Path -LiteralPath (Join-Path $toolModules $Name $wanted.Package))) {
+        $problems += Save-PackagedModule
+    }
     $find = {
         Get-Module -Name $Name -ListAvailable |
-            Where-Object Version -GE $wanted.Minimum |
-            Sort-Object -Property Version -Descending |
+            Where-Object { $_.Version -ge $wanted.Minimum -and $_.Version -lt $wanted.Below } |
+            Sort-Object -Property { $_.Version -ne $wanted.Package }, @{ Expression = 'Version'; Descending = $true } |
             Select-Object -First 1
     }
     $found = & $find
     if (-not $found) {
-        $problem = Save-ToolModule $Name $wanted.Range
+        $problems += Save-ToolModule $Name "[$($wanted.Minimum), $($wanted.Below))"
         $found = & $find
         if (-not $found) {
-            $Reason.Value = "there is no $Name $($wanted.Minimum) or later, and $problem"
+            $Reason.Value = "there is no $Name $($wanted.Minimum) or later, and $($problems.Where({ $_ }) -join ', and ')"
             return
         }
     }
     Write-Fact $Name "$($found.Version), $(Get-ShortPath $found.ModuleBase)"
     $found
+}
+
+# Fetches the modules that tools/Modules names by NuGet into .tools/Modules, and returns what went wrong.
+function Save-PackagedModule {
+    $log = & dotnet msbuild (Join-Path $root 'tools' 'Modules') -restore -t:SaveModules -nologo -v:minimal
+    if ($LASTEXITCODE -ne 0) {
+        "NuGet did not give it ($(@($log -match '\berror\b')[0] -replace '^.*?\berror\b\s*' -replace '\s*\[[^\]]*\]$'))"
+    }
 }
 
 # Fetches a module into .tools/Modules, whole or not at all, and returns what went wrong.

@@ -456,37 +456,57 @@ restore_tools() {
     DOTNET_CLI_HOME=$tools/dotnet NUGET_PACKAGES=$tools/nuget timeout 300 dotnet tool restore </dev/null
 }
 
-# PowerShell as a .NET tool, at the version that .config/dotnet-tools.json pins.
+# The newest PowerShell of the line, for a feed that no longer has the pinned one: a tool of its own, outside the manifest.
+install_newest_pwsh() {
+    rm -rf "$tools/pwsh"
+    DOTNET_CLI_HOME=$tools/dotnet NUGET_PACKAGES=$tools/nuget timeout 300 \
+        dotnet tool install PowerShell --version "$pwsh_wanted.*" --tool-path "$tools/pwsh" </dev/null
+}
+
+# The pwsh.dll for this system below $1: the package holds one for Windows as well.
+unix_assembly() { find "$1" -path '*/unix/pwsh.dll' 2>/dev/null | sort -V | tail -n 1; }
+
+# PowerShell as a .NET tool, at the version that .config/dotnet-tools.json pins or, where no feed has that, the newest of
+# its line. The second line of .tools/pwsh.version says what was asked for when the first was what there was.
 use_tool_pwsh() {
     pinned=$(sed -n 's/.*"version": "\(.*\)".*/\1/p' .config/dotnet-tools.json)
     pwsh=$tools/bin/pwsh
-    if [ ! -x "$pwsh" ] || [ "$(pwsh_version "$pwsh")" != "$pinned" ]; then
-        if ! restore_tools >"$tools/pwsh.log" 2>&1; then
-            no_pwsh="$path_has, and no package feed in reach has PowerShell $pinned"
+    version=''
+    if [ -x "$pwsh" ] && [ "$(sed -n 2p "$tools/pwsh.version" 2>/dev/null)" = "$pinned" ]; then version=$(pwsh_version "$pwsh"); fi
+    if [ -z "$version" ] || [ "$version" != "$(sed -n 1p "$tools/pwsh.version")" ]; then
+        assembly=''
+        if restore_tools >"$tools/pwsh.log" 2>&1; then
+            assembly=$(unix_assembly "$tools/nuget/powershell/$pinned/tools")
+        elif install_newest_pwsh >>"$tools/pwsh.log" 2>&1; then
+            assembly=$(unix_assembly "$tools/pwsh")
+        else
+            no_pwsh="$path_has, and no package feed in reach has PowerShell $pwsh_wanted"
             return 1
         fi
-        assembly=$(find "$tools/nuget/powershell/$pinned/tools" -name pwsh.dll 2>/dev/null | sort | tail -n 1)
         if [ -z "$assembly" ]; then
-            no_pwsh="$path_has, and the package PowerShell $pinned holds no pwsh.dll"
+            no_pwsh="$path_has, and the package of PowerShell $pwsh_wanted holds no pwsh.dll for this system"
             return 1
         fi
         cat >"$pwsh.$$" <<WRAPPER
 #!/bin/sh
-# Runs the PowerShell that .config/dotnet-tools.json pins.
+# Runs the PowerShell that build.sh fetched.
 self=\$(readlink -f -- "\$0")
 exec dotnet "\${self%/bin/pwsh}${assembly#"$tools"}" "\$@"
 WRAPPER
         chmod 755 "$pwsh.$$"
         mv "$pwsh.$$" "$pwsh"
-        if [ "$(pwsh_version "$pwsh")" != "$pinned" ]; then
-            no_pwsh="$path_has, and the package PowerShell $pinned does not run here"
+        version=$(pwsh_version "$pwsh")
+        if [ -z "$version" ]; then
+            no_pwsh="$path_has, and the package of PowerShell $pwsh_wanted does not run here"
             return 1
         fi
+        printf '%s\n%s\n' "$version" "$pinned" >"$tools/pwsh.version"
     fi
     rm -f "$tools/pwsh.log"
     PATH=$tools/bin:$PATH
     export PATH
-    say pwsh "$pinned, .NET tool in $(short "$tools") ($path_has)"
+    if [ "$version" != "$pinned" ]; then path_has="$path_has, and no feed in reach has $pinned"; fi
+    say pwsh "$version, .NET tool in $(short "$tools") ($path_has)"
 }
 
 find_pwsh() {
