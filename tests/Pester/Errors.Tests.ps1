@@ -148,7 +148,7 @@ Describe "without privileges$(Get-SkipNote $noSetpriv)" -Skip:([bool] $noSetpriv
     }
 
     It 'says what is missing and that the session is to run as root' {
-        $said = (Invoke-ChildPwsh "Test-CracEnvironment -Quiet; (Test-CracEnvironment | Where-Object Name -EQ CAP_SYS_ADMIN).Mend" @nobody).Output.Split("`n")
+        $said = (Invoke-ChildPwsh "Test-CracEnvironment -Quiet; (Test-CracEnvironment | Where-Object Name -EQ CAP_SYS_ADMIN).RecommendedAction" @nobody).Output.Split("`n")
         $said[0] | Should -Be 'False'
         $said[1] | Should -Match 'root|sudo'
     }

@@ -109,6 +109,6 @@ time.sleep(1000)
         $image | Test-CracImage -Quiet -LazyPages | Should -BeFalse
         $blocker = $image | Test-CracImage -LazyPages | Where-Object Severity -EQ Blocker
         $blocker.What | Should -Match '4096 GiB'
-        $blocker.Mend | Should -Match '-LazyPages'
+        $blocker.RecommendedAction | Should -Match '-LazyPages'
     }
 }

@@ -27,7 +27,7 @@ Describe "Test-CracEnvironment$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle
         foreach ($row in $rows) {
             $row.Detail | Should -Not -BeNullOrEmpty -Because $row.Name
             $row.NeededFor | Should -Not -BeNullOrEmpty -Because $row.Name
-            if (-not $row.IsAvailable) { $row.Mend | Should -Not -BeNullOrEmpty -Because $row.Name }
+            if (-not $row.IsAvailable) { $row.RecommendedAction | Should -Not -BeNullOrEmpty -Because $row.Name }
         }
     }
 
@@ -48,7 +48,7 @@ Describe "Test-CracEnvironment$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle
         $row.IsAvailable | Should -BeFalse
         $row.IsRequired | Should -BeTrue
         $row.Detail | Should -Match 'CRAC_CRIU_PATH.*/nowhere/criu'
-        $row.Mend | Should -Match 'CRAC_CRIU_PATH'
+        $row.RecommendedAction | Should -Match 'CRAC_CRIU_PATH'
         (Invoke-ChildPwsh 'Test-CracEnvironment -Quiet' @{ CRAC_CRIU_PATH = '/nowhere/criu' }).Output | Should -Be 'False'
     }
 

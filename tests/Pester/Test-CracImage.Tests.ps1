@@ -65,7 +65,7 @@ Describe "Test-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         $finding = Test-CracImage $alive | Where-Object Reason -EQ PidInUse
         $finding.Severity | Should -Be 'Blocker'
         $finding.ProcessId | Should -Be $running
-        $finding.Mend | Should -Match 'PidNamespace'
+        $finding.RecommendedAction | Should -Match 'PidNamespace'
         Test-CracImage $alive -Quiet | Should -BeFalse
         Test-CracImage $alive -PidNamespace New | Where-Object Reason -EQ PidInUse | Should -BeNullOrEmpty
     }
@@ -78,7 +78,7 @@ Describe "Test-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
 
     It 'says of an archive that it has to be unpacked' {
         tar -C $copy -czf "$copy.tgz" .
-        (Test-CracImage "$copy.tgz" | Where-Object Reason -EQ NotAnImage).Mend | Should -Match 'tar -xf'
+        (Test-CracImage "$copy.tgz" | Where-Object Reason -EQ NotAnImage).RecommendedAction | Should -Match 'tar -xf'
         Test-CracImage "$copy.tgz" -SkipTrustCheck -Quiet | Should -BeFalse
     }
 

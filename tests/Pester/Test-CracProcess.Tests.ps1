@@ -25,7 +25,7 @@ Describe "Test-CracProcess$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         $finding.ProcessId | Should -Be $id
         $finding.What | Should -Match 'lock'
         $finding.IsAutomatic | Should -BeTrue
-        $finding.Mend | Should -Match '-FileLocks'
+        $finding.RecommendedAction | Should -Match '-FileLocks'
         Test-CracProcess $id -Quiet | Should -BeTrue
     }
 

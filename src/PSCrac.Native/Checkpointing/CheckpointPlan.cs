@@ -111,7 +111,7 @@ internal sealed class CheckpointPlan
         string more = others == 0 ? string.Empty
             : $" {others} more {(others == 1 ? "thing stands" : "things stand")} in the way: Test-CracProcess -Id {root.ProcessId} lists {(others == 1 ? "it" : "them")}.";
         return new CracException(
-            first.Reason, $"Process {root.ProcessId} ({root.CommandName}) cannot be checkpointed: {where}. {first.Why}{more}", first.Mend)
+            first.Reason, $"Process {root.ProcessId} ({root.CommandName}) cannot be checkpointed: {where}. {first.Why}{more}", first.RecommendedAction)
         {
             Operation = "checkpoint",
             ProcessId = root.ProcessId,

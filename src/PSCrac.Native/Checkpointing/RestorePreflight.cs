@@ -46,7 +46,7 @@ public static class RestorePreflight
             What = "criu",
             Reason = noCriu.Reason,
             Why = noCriu.Message,
-            Mend = noCriu.Advice,
+            RecommendedAction = noCriu.Advice,
         });
     }
 
@@ -57,7 +57,7 @@ public static class RestorePreflight
         if (trust.Directory.IsInvalid || (!trust.IsTrusted && !skip))
         {
             CracFinding first = trust.Findings[0];
-            throw new CracException(first.Reason, $"{char.ToUpperInvariant(first.What[0])}{first.What[1..]}: {first.Why}", first.Mend)
+            throw new CracException(first.Reason, $"{char.ToUpperInvariant(first.What[0])}{first.What[1..]}: {first.Why}", first.RecommendedAction)
             {
                 Operation = Operation,
                 ImagePath = image.Path,
@@ -136,7 +136,7 @@ public static class RestorePreflight
         string where = first.ProcessId is { } id && id != image.RootProcessId ? $"process {id}, {first.What}" : first.What;
         string more = others == 0 ? string.Empty
             : $" {others} more {(others == 1 ? "thing stands" : "things stand")} in the way: Test-CracImage lists {(others == 1 ? "it" : "them")}.";
-        return new CracException(first.Reason, $"The image {image.Path} cannot be restored here: {where}. {first.Why}{more}", first.Mend)
+        return new CracException(first.Reason, $"The image {image.Path} cannot be restored here: {where}. {first.Why}{more}", first.RecommendedAction)
         {
             Operation = Operation,
             ProcessId = image.RootProcessId,

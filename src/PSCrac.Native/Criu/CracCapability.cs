@@ -6,5 +6,5 @@ namespace PSCrac;
 /// <param name="IsRequired">Whether nothing works without it; otherwise only <paramref name="NeededFor"/> does not.</param>
 /// <param name="Detail">What was found: a version, a path, a sentence of criu's.</param>
 /// <param name="NeededFor">What needs it.</param>
-/// <param name="Mend">What to do where it is not there; null where it is, or where nothing can be done.</param>
-public sealed record CracCapability(string Name, bool IsAvailable, bool IsRequired, string Detail, string NeededFor, string? Mend);
+/// <param name="RecommendedAction">What to do where it is not there; null where it is, or where nothing can be done.</param>
+public sealed record CracCapability(string Name, bool IsAvailable, bool IsRequired, string Detail, string NeededFor, string? RecommendedAction);

@@ -262,7 +262,7 @@ internal sealed class JvmDump
         IReadOnlyList<CracFinding> findings = JvmRefusal.Parse(text, _jvm);
         string more = findings.Count > 1 ? $", and {findings.Count - 1} more" : string.Empty;
         return new CracException(
-            CracReason.JvmRefused, $"The JVM {_jvm.ProcessId} refused the checkpoint: {findings[0].What}{more}. {findings[0].Why}", findings[0].Mend)
+            CracReason.JvmRefused, $"The JVM {_jvm.ProcessId} refused the checkpoint: {findings[0].What}{more}. {findings[0].Why}", findings[0].RecommendedAction)
         {
             Operation = Operation,
             ProcessId = _jvm.ProcessId,

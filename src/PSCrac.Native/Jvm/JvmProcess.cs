@@ -109,7 +109,7 @@ public sealed record JvmProcess
                 Reason = CracReason.JvmNotCapable,
                 What = $"JVM {Runtime?.Version ?? "of unknown version"} without CRaC",
                 Why = "criu freezes it as it is. With CRaC its application would be told beforehand and afterwards: it could close connections, take new settings and see that time has passed. Its garbage goes into the image unless -CollectGarbage is given.",
-                Mend = capable
+                RecommendedAction = capable
                     ? "Start it with -XX:CRaCCheckpointTo=DIRECTORY; its runtime knows CRaC."
                     : "Nothing, where a plain freeze will do; else start it with a CRaC build of OpenJDK and -XX:CRaCCheckpointTo=DIRECTORY.",
             });
@@ -124,7 +124,7 @@ public sealed record JvmProcess
                 Reason = CracReason.FileMissing,
                 What = $"performance counters in {file}",
                 Why = "The restore needs this file, and every java that starts in the meantime removes it as that of a JVM which has ended.",
-                Mend = "Start the JVM with -XX:+PerfDisableSharedMem or -XX:-UsePerfData.",
+                RecommendedAction = "Start the JVM with -XX:+PerfDisableSharedMem or -XX:-UsePerfData.",
             });
         }
 

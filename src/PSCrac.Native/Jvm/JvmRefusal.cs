@@ -64,7 +64,7 @@ internal static partial class JvmRefusal
             mend += " Start the JVM with -Djdk.crac.collect-fd-stacktraces=true to be told who opened it.";
         }
 
-        return new CracFinding { Severity = CracFindingSeverity.Blocker, ProcessId = jvm.ProcessId, Reason = CracReason.JvmRefused, What = what, Why = why, Mend = mend };
+        return new CracFinding { Severity = CracFindingSeverity.Blocker, ProcessId = jvm.ProcessId, Reason = CracReason.JvmRefused, What = what, Why = why, RecommendedAction = mend };
     }
 
     private const string Closing =
@@ -77,7 +77,7 @@ internal static partial class JvmRefusal
         Reason = CracReason.JvmRefused,
         What = "the JVM's engine failed",
         Why = "The application was ready, but the JVM's engine could not take the checkpoint.",
-        Mend = "Read the JVM's console and dump4.log in its checkpoint directory. Its criu needs root, or its own set-user-id bit; CRAC_CRIU_PATH in the JVM's environment names another criu.",
+        RecommendedAction = "Read the JVM's console and dump4.log in its checkpoint directory. Its criu needs root, or its own set-user-id bit; CRAC_CRIU_PATH in the JVM's environment names another criu.",
     };
 
     // "main at com.example.Server.open(Server.java:12)": the first line of the trace that is not the JDK's own.

@@ -35,7 +35,7 @@ public sealed record CracFinding
     public required string Why { get; init; }
 
     /// <summary>What takes care of it: the parameter that does, or what the program would have to do. Null where nothing needs to be done.</summary>
-    public string? Mend { get; init; }
+    public string? RecommendedAction { get; init; }
 
     /// <summary>criu's option that takes care of it, without dashes, such as <c>ghost-limit</c>. Null where none does, or none was chosen or given.</summary>
     public string? CriuOption { get; init; }

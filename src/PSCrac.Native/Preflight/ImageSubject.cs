@@ -45,7 +45,7 @@ internal sealed class ImageSubject(CracImage image, ImagePreflightOptions option
         Add(CracFindingSeverity.Note, processId, what, reason, why, mend);
 
     private void Add(CracFindingSeverity severity, int? processId, string what, CracReason reason, string why, string? mend) =>
-        Findings.Add(new CracFinding { Severity = severity, ProcessId = processId, What = what, Reason = reason, Why = why, Mend = mend });
+        Findings.Add(new CracFinding { Severity = severity, ProcessId = processId, What = what, Reason = reason, Why = why, RecommendedAction = mend });
 
     private Dictionary<uint, (string Type, uint Id)> ReadRemaps()
     {

@@ -253,7 +253,7 @@ public sealed class ImageTrust : IDisposable
         What = what,
         Reason = reason,
         Why = why,
-        Mend = mend,
+        RecommendedAction = mend,
     });
 
     private static SafeFileHandle OpenRoot() => ProcfsNative.Open("/", ProcfsNative.O_PATH | ProcfsNative.O_DIRECTORY, out _);

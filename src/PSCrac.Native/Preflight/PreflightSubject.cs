@@ -98,7 +98,7 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
             What = what,
             Reason = reason,
             Why = why,
-            Mend = automatic ? $"{offer.Parameter} is chosen." : given ? $"{offer.Parameter} is given." : mend,
+            RecommendedAction = automatic ? $"{offer.Parameter} is chosen." : given ? $"{offer.Parameter} is given." : mend,
             CriuOption = handled ? offer.CriuOption : null,
             CriuValue = handled ? offer.Value : null,
             IsAutomatic = automatic,
@@ -113,6 +113,6 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
             What = what,
             Reason = reason,
             Why = why,
-            Mend = mend,
+            RecommendedAction = mend,
         });
 }

@@ -153,7 +153,7 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
         {
             if (finding.Severity != CracFindingSeverity.Note)
             {
-                WriteVerbose($"{finding}{(finding.Mend is null ? string.Empty : " " + finding.Mend)}");
+                WriteVerbose($"{finding}{(finding.RecommendedAction is null ? string.Empty : " " + finding.RecommendedAction)}");
             }
         }
 

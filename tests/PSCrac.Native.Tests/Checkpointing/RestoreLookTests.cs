@@ -11,7 +11,7 @@ public class RestoreLookTests
         What = "it",
         Reason = CracReason.FileChanged,
         Why = "because",
-        Mend = "do",
+        RecommendedAction = "do",
     };
 
     [Fact]

@@ -141,7 +141,7 @@ public class JvmCheckpointTests
             ["open file: /var/log/shop.log", "open socket: tcp6 localAddr :: localPort 8080 remoteAddr :: remotePort 0", "open resource: descriptor 61, anon_inode:[eventpoll]"],
             failure.Findings.Select(static finding => finding.What));
         Assert.Contains("main at com.example.shop.Audit.open(Audit.java:31)", failure.Findings[0].Why);
-        Assert.Contains("collect-fd-stacktraces", failure.Findings[1].Mend);
+        Assert.Contains("collect-fd-stacktraces", failure.Findings[1].RecommendedAction);
         AssertGoesOn(fake);
     }
 

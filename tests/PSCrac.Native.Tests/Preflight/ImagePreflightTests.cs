@@ -292,7 +292,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
             {
                 CracFinding blocker = preflight.Findings[0];
                 Assert.Equal(reason, blocker.Reason);
-                Assert.NotNull(blocker.Mend);
+                Assert.NotNull(blocker.RecommendedAction);
                 CracException refusal = Expect.Failure(reason, () => PSCrac.Checkpointing.Restore.Run(request));
                 Assert.True(refusal.LogPath is null, "criu was started");
                 messages.Add(name, $"{refusal.Message}\n  Recommendation: {refusal.Advice}");
@@ -379,7 +379,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
         CracFinding finding = Assert.Single(ImagePreflight.Examine(CracImage.Open(subject.ImagePath)).Findings, finding => finding.Reason == CracReason.FileMissing);
 
         Assert.StartsWith(watched, finding.What, StringComparison.Ordinal);
-        Assert.Contains($"New-Item -ItemType Directory '{watched}'", finding.Mend, StringComparison.Ordinal);
+        Assert.Contains($"New-Item -ItemType Directory '{watched}'", finding.RecommendedAction, StringComparison.Ordinal);
     }
 
     /// <summary>An address of this machine's loopback interface that is no loopback address, for as long as a test needs it.</summary>

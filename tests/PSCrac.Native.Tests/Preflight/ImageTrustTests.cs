@@ -135,7 +135,7 @@ public sealed partial class ImageTrustTests : IDisposable
         CracFinding finding = Assert.Single(trust.Findings);
         Assert.Equal(CracReason.ImageNotTrusted, finding.Reason);
         Assert.EndsWith(what, finding.What, StringComparison.Ordinal);
-        Assert.NotNull(finding.Mend);
+        Assert.NotNull(finding.RecommendedAction);
     }
 
     private void Give(string name, int user) => Assert.Equal(0, ChangeOwner(Path.GetFullPath(Path.Combine(_folder, name)), user, user));

@@ -23,7 +23,7 @@ public class ProcessPreflightTests
         ProcessPreflight silent = ProcessPreflight.Examine(program.ProcessId);
         Assert.True(silent.CanCheckpoint);
         Assert.True(silent.Options.FileLocks);
-        Assert.Contains("-FileLocks", Assert.Single(silent.Options.Reasons).Mend!, StringComparison.Ordinal);
+        Assert.Contains("-FileLocks", Assert.Single(silent.Options.Reasons).RecommendedAction!, StringComparison.Ordinal);
 
         ProcessPreflight given = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { FileLocks = true });
         Assert.True(given.CanCheckpoint);
@@ -39,7 +39,7 @@ public class ProcessPreflightTests
         Assert.Equal(CracFindingSeverity.Blocker, blocker.Severity);
         Assert.Equal(CracReason.FileLocksHeld, blocker.Reason);
         Assert.Equal(program.ProcessId, blocker.ProcessId);
-        Assert.Contains("-FileLocks", blocker.Mend!, StringComparison.Ordinal);
+        Assert.Contains("-FileLocks", blocker.RecommendedAction!, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -62,7 +62,7 @@ public class ProcessPreflightTests
         ProcessPreflight left = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { LeaveRunning = true });
         Assert.False(left.CanCheckpoint);
         Assert.False(left.Options.LinkRemap);
-        Assert.Contains("-LeaveRunning", left.Findings[0].Mend!, StringComparison.Ordinal);
+        Assert.Contains("-LeaveRunning", left.Findings[0].RecommendedAction!, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -120,7 +120,7 @@ public class ProcessPreflightTests
         {
             Assert.NotEmpty(finding.What);
             Assert.EndsWith(".", finding.Why, StringComparison.Ordinal);
-            Assert.True(finding.Severity is CracFindingSeverity.Note or CracFindingSeverity.Warning || finding.Mend is not null);
+            Assert.True(finding.Severity is CracFindingSeverity.Note or CracFindingSeverity.Warning || finding.RecommendedAction is not null);
         }
     }
 }

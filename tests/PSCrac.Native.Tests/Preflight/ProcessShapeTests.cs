@@ -63,7 +63,7 @@ public sealed class ProcessShapeTests(ShapeTable table) : IClassFixture<ShapeTab
 
         if (shape.Says is { } says)
         {
-            Assert.Contains(chosen.Findings, finding => finding.Severity < CracFindingSeverity.Warning && $"{finding.What} {finding.Why} {finding.Mend}".Contains(says, StringComparison.Ordinal));
+            Assert.Contains(chosen.Findings, finding => finding.Severity < CracFindingSeverity.Warning && $"{finding.What} {finding.Why} {finding.RecommendedAction}".Contains(says, StringComparison.Ordinal));
         }
 
         string options = "";

@@ -92,7 +92,7 @@ internal sealed class ShapeRun : IDisposable
         Assert.Equal(blocker.Reason, refusal.Reason);
         Assert.Contains(blocker.What, refusal.Message, StringComparison.OrdinalIgnoreCase);
         Assert.Contains(blocker.Why, refusal.Message, StringComparison.Ordinal);
-        Assert.Equal(blocker.Mend, refusal.Advice);
+        Assert.Equal(blocker.RecommendedAction, refusal.Advice);
         Assert.Equal(_processId, refusal.ProcessId);
         Assert.False(Path.Exists(EngineImage));
         return $"{refusal.Message}\n  Recommendation: {refusal.Advice}";
