@@ -49,11 +49,11 @@ internal sealed class ImageOverlay : IDisposable
             string target = Path.Combine(path, file.Name);
             if (file.Name == FilesName)
             {
-                Edit(image, file.Name, ImageMagic.Files, target, (entries, written) => EditFiles(entries, written, edits));
+                Edit(image, file.Name, ImageType.Files, target, (entries, written) => EditFiles(entries, written, edits));
             }
             else if (file.Name.StartsWith("fdinfo-", StringComparison.Ordinal))
             {
-                Edit(image, file.Name, ImageMagic.Fdinfo, target, (entries, written) => EditDescriptors(entries, written, edits));
+                Edit(image, file.Name, ImageType.Fdinfo, target, (entries, written) => EditDescriptors(entries, written, edits));
             }
             else
             {
@@ -77,9 +77,9 @@ internal sealed class ImageOverlay : IDisposable
         Directory.Delete(_path, recursive: true);
     }
 
-    private static void Edit(CracImage image, string name, uint magic, string target, Action<ImageEntryReader, Stream> edit)
+    private static void Edit(CracImage image, string name, ImageType type, string target, Action<ImageEntryReader, Stream> edit)
     {
-        using ImageEntryReader entries = image.Source.OpenEntries(name, magic);
+        using ImageEntryReader entries = image.Source.OpenEntries(name, type);
         using FileStream written = new(target, FileMode.CreateNew);
         ProtobufWriter.WriteMagic(written, entries);
         edit(entries, written);

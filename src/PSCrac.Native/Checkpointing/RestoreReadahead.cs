@@ -65,7 +65,7 @@ internal sealed class RestoreReadahead : IDisposable
         long cached = 0;
         foreach (ImageFileInfo info in source.Files)
         {
-            if (!ImageManifest.IsPages(info.Name) || left <= 0)
+            if (!ImageFileName.IsPages(info.Name) || left <= 0)
             {
                 continue;
             }

@@ -68,7 +68,7 @@ internal sealed class AddressSpace
     /// <summary>Reads a process's address space; null where it has none, as a zombie.</summary>
     internal static AddressSpace? Read(ImageSource source, int processId)
     {
-        using ImageEntryReader? entries = source.TryOpenEntries($"mm-{(uint)processId}.img", ImageMagic.Mm);
+        using ImageEntryReader? entries = source.TryOpenEntries($"mm-{(uint)processId}.img", ImageType.Mm);
         if (entries is null)
         {
             return null;

@@ -142,7 +142,7 @@ internal sealed class ArchiveImageSource : ImageSource
             bool isKept = _compression != ArchiveCompression.None
                 && member.Length <= LargestKept
                 && kept + member.Length <= MostKept
-                && !ImageManifest.IsPages(System.IO.Path.GetFileName(member.Name));
+                && !ImageFileName.IsPages(System.IO.Path.GetFileName(member.Name));
             if (isKept)
             {
                 _kept[member.Name] = scanner.Read(member);

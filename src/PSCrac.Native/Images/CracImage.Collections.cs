@@ -50,7 +50,7 @@ public sealed partial class CracImage
         {
             if (!_cpuKnown)
             {
-                foreach (CracImageRecord cpu in _source.ReadRecords("cpuinfo.img", ImageMagic.Cpuinfo))
+                foreach (CracImageRecord cpu in _source.ReadRecords("cpuinfo.img", ImageType.Cpuinfo))
                 {
                     _cpu = cpu;
                 }
@@ -86,7 +86,7 @@ public sealed partial class CracImage
     public CracImageProcess GetProcess(int? processId)
     {
         int id = processId ?? RootProcessId;
-        return FindProcess(id) ?? throw ImageFault.NoProcess(this, id);
+        return FindProcess(id) ?? throw NoProcess(id);
     }
 
     private T[] Collect<T>(Func<CracImageProcess, IReadOnlyList<T>> of)
@@ -99,4 +99,15 @@ public sealed partial class CracImage
 
         return [.. all];
     }
+
+    /// <summary>What is thrown where the image has no process of an id.</summary>
+    internal CracException NoProcess(int processId) =>
+        new(
+            CracReason.ProcessNotFound,
+            $"The image {Path} has no process {processId}.",
+            $"It has: {string.Join(", ", ProcessIds.Take(20))}{(ProcessIds.Count > 20 ? $" and {ProcessIds.Count - 20} more; see its Processes" : "")}.")
+        {
+            ProcessId = processId,
+            ImagePath = Path,
+        };
 }

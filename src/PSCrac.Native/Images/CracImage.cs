@@ -249,7 +249,7 @@ public sealed partial class CracImage
             throw ImageFault.NotAnImage(source.Path, "it has no inventory.img");
         }
 
-        source.OpenEntries(Inventory, ImageMagic.Inventory).Dispose();
+        source.OpenEntries(Inventory, ImageType.Inventory).Dispose();
         var image = new CracImage(source, null);
         _ = image.Processes;
         return image;
@@ -273,7 +273,7 @@ public sealed partial class CracImage
         {
             foreach (ImageManifestFile file in Manifest.Files)
             {
-                sum += ImageManifest.IsPages(file.Name) ? file.Size : 0;
+                sum += ImageFileName.IsPages(file.Name) ? file.Size : 0;
             }
 
             return sum;
@@ -281,7 +281,7 @@ public sealed partial class CracImage
 
         foreach (ImageFileInfo file in _source.Files)
         {
-            sum += ImageManifest.IsPages(file.Name) ? file.Length : 0;
+            sum += ImageFileName.IsPages(file.Name) ? file.Length : 0;
         }
 
         return sum;

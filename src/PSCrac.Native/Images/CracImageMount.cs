@@ -72,7 +72,7 @@ public sealed class CracImageMount
             }
 
             int first = mounts.Count;
-            foreach (CracImageRecord mount in source.ReadRecords(file.Name, ImageMagic.Mnts))
+            foreach (CracImageRecord mount in source.ReadRecords(file.Name, ImageType.Mnts))
             {
                 mounts.Add(new CracImageMount((int)id, mount));
             }

@@ -5,16 +5,16 @@ namespace PSCrac;
 /// <summary>A namespace that processes of an image were in.</summary>
 public sealed class CracImageNamespace
 {
-    private static readonly (string Field, string Kind, string? File, uint Magic)[] s_kinds =
+    private static readonly (string Field, string Kind, string? File, ImageType? Type)[] s_kinds =
     [
-        ("pid_ns_id", "pid", "pidns", ImageMagic.Pidns),
-        ("net_ns_id", "net", "netns", ImageMagic.Netns),
-        ("ipc_ns_id", "ipc", "ipcns-var", ImageMagic.IpcVar),
-        ("uts_ns_id", "uts", "utsns", ImageMagic.Utsns),
-        ("mnt_ns_id", "mnt", null, 0),
-        ("user_ns_id", "user", "userns", ImageMagic.Userns),
-        ("cgroup_ns_id", "cgroup", null, 0),
-        ("time_ns_id", "time", "timens", ImageMagic.Timens),
+        ("pid_ns_id", "pid", "pidns", ImageType.Pidns),
+        ("net_ns_id", "net", "netns", ImageType.Netns),
+        ("ipc_ns_id", "ipc", "ipcns-var", ImageType.IpcVar),
+        ("uts_ns_id", "uts", "utsns", ImageType.Utsns),
+        ("mnt_ns_id", "mnt", null, null),
+        ("user_ns_id", "user", "userns", ImageType.Userns),
+        ("cgroup_ns_id", "cgroup", null, null),
+        ("time_ns_id", "time", "timens", ImageType.Timens),
     ];
 
     private CracImageNamespace(string kind, int id, bool isHosts, IReadOnlyList<int> processIds, CracImageRecord? details)
@@ -47,7 +47,7 @@ public sealed class CracImageNamespace
     internal static CracImageNamespace[] ReadAll(ImageSource source, IReadOnlyList<CracImageProcess> processes)
     {
         CracImageRecord? own = null;
-        foreach (CracImageRecord inventory in source.ReadRecords("inventory.img", ImageMagic.Inventory))
+        foreach (CracImageRecord inventory in source.ReadRecords("inventory.img", ImageType.Inventory))
         {
             own = inventory.Record("root_ids");
         }
@@ -74,9 +74,9 @@ public sealed class CracImageNamespace
         var namespaces = new List<CracImageNamespace>(members.Count);
         foreach (((int index, uint id), List<int> pids) in members)
         {
-            (string field, string kind, string? file, uint magic) = s_kinds[index];
+            (string field, string kind, string? file, ImageType? type) = s_kinds[index];
             CracImageRecord? details = null;
-            foreach (CracImageRecord record in file is null ? [] : source.ReadRecords($"{file}-{id}.img", magic))
+            foreach (CracImageRecord record in type is null ? [] : source.ReadRecords($"{file}-{id}.img", type))
             {
                 details = record;
             }

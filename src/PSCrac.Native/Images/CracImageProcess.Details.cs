@@ -72,7 +72,7 @@ public sealed partial class CracImageProcess
 
     /// <summary>The process's memory; null for a process that had ended.</summary>
     internal ProcessMemory? AddressedMemory =>
-        _memory ??= AddressSpace is { } space ? new ProcessMemory(_source, ProcessId, space, () => _image.OpenFiles) : null;
+        _memory ??= AddressSpace is { } space ? new ProcessMemory(_source, ProcessId, space, id => _image.OpenFiles.SharedMemoryOf(id)) : null;
 
     private CracImageRecord CoreRecord => _coreRecord ??= ReadCoreRecord();
 
@@ -133,7 +133,7 @@ public sealed partial class CracImageProcess
     /// <summary>Counts the process's descriptors, and adds each to a list where one is given.</summary>
     private int ReadDescriptors(List<CracImageFile>? files)
     {
-        using ImageEntryReader? entries = Core.FilesId == 0 ? null : _source.TryOpenEntries($"fdinfo-{Core.FilesId}.img", ImageMagic.Fdinfo);
+        using ImageEntryReader? entries = Core.FilesId == 0 ? null : _source.TryOpenEntries($"fdinfo-{Core.FilesId}.img", ImageType.Fdinfo);
         int count = 0;
         while (entries is not null && entries.MoveNext())
         {
@@ -177,7 +177,7 @@ public sealed partial class CracImageProcess
         var files = new List<CracImageFile>();
         ReadDescriptors(files);
         files.Sort(static (a, b) => a.Descriptor!.Value.CompareTo(b.Descriptor!.Value));
-        using ImageEntryReader? entries = _source.TryOpenEntries($"fs-{(uint)ProcessId}.img", ImageMagic.Fs);
+        using ImageEntryReader? entries = _source.TryOpenEntries($"fs-{(uint)ProcessId}.img", ImageType.Fs);
         if (entries is not null && entries.MoveNext())
         {
             ProtobufReader entry = entries.Reader;
@@ -239,7 +239,7 @@ public sealed partial class CracImageProcess
     private CracImageRecord ReadCoreRecord()
     {
         string name = $"core-{(uint)ProcessId}.img";
-        foreach (CracImageRecord core in _source.ReadRecords(name, ImageMagic.Core))
+        foreach (CracImageRecord core in _source.ReadRecords(name, ImageType.Core))
         {
             return core;
         }
@@ -251,7 +251,7 @@ public sealed partial class CracImageProcess
     /// <summary>The numbers that say which objects the process shares with others; null where the image has none.</summary>
     internal CracImageRecord? ReadIds()
     {
-        foreach (CracImageRecord ids in _source.ReadRecords($"ids-{(uint)ProcessId}.img", ImageMagic.Ids))
+        foreach (CracImageRecord ids in _source.ReadRecords($"ids-{(uint)ProcessId}.img", ImageType.Ids))
         {
             return ids;
         }

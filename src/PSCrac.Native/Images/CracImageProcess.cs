@@ -129,7 +129,7 @@ public sealed partial class CracImageProcess
     {
         var processes = new List<CracImageProcess>();
         var threads = new List<uint>();
-        using ImageEntryReader entries = image.Source.OpenEntries("pstree.img", ImageMagic.Pstree);
+        using ImageEntryReader entries = image.Source.OpenEntries("pstree.img", ImageType.Pstree);
         entries.MoveToFirst();
         do
         {

@@ -41,7 +41,7 @@ public sealed class CracImageStatistics
     /// <summary>Reads stats-dump; null where there is none, or it tells of no dump.</summary>
     internal static CracImageStatistics? Read(ImageSource source)
     {
-        using ImageEntryReader? entries = source.TryOpenEntries("stats-dump", ImageMagic.Stats);
+        using ImageEntryReader? entries = source.TryOpenEntries("stats-dump", ImageType.Stats);
         if (entries is null || !entries.MoveNext())
         {
             return null;

@@ -56,7 +56,7 @@ public sealed class ImageCheck
         var reader = new ImageContentReader(_image, payloadLimit: 0);
         foreach (string name in _files.Keys)
         {
-            if (!ImageFileKind.IsImageFile(name))
+            if (!ImageType.IsImageFile(name))
             {
                 continue;
             }
@@ -203,7 +203,7 @@ public sealed class ImageCheck
 
     private IEnumerable<CracImageFinding> CheckOpenFiles()
     {
-        foreach (CracImageRecord remap in _image.Source.ReadRecords("remap-fpath.img", ImageMagic.RemapFpath))
+        foreach (CracImageRecord remap in _image.Source.ReadRecords("remap-fpath.img", ImageType.RemapFpath))
         {
             string ghost = $"ghost-file-{remap.Number("remap_id"):x}.img";
             if (remap.Text("remap_type") == "GHOST" && !_files.ContainsKey(ghost))
@@ -261,7 +261,7 @@ public sealed class ImageCheck
 
         foreach (string name in _files.Keys)
         {
-            if (ImageManifest.IsPages(name) && !used.Contains(name))
+            if (ImageFileName.IsPages(name) && !used.Contains(name))
             {
                 yield return new(CracReason.ImageIncomplete, name, null, null, $"No pagemap says what the pages of {name} are.");
             }
@@ -275,7 +275,7 @@ public sealed class ImageCheck
     /// <summary>Whether the checkpoint was told to drop connections (criu's option tcp-close).</summary>
     private bool ClosesConnections()
     {
-        foreach (CracImageRecord inventory in _image.Source.ReadRecords("inventory.img", ImageMagic.Inventory))
+        foreach (CracImageRecord inventory in _image.Source.ReadRecords("inventory.img", ImageType.Inventory))
         {
             return inventory.Flag("tcp_close");
         }

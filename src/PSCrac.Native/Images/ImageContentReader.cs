@@ -25,14 +25,14 @@ public sealed class ImageContentReader
     }
 
     /// <summary>The names of all types of image file, for completion.</summary>
-    public static IReadOnlyList<string> TypeNames { get; } = [.. ImageFileKind.TypeNames.Order(StringComparer.Ordinal)];
+    public static IReadOnlyList<string> TypeNames { get; } = [.. ImageType.TypeNames.Order(StringComparer.Ordinal)];
 
     /// <summary>Lists the image's files, with their types; reads no more of each than its magic. A file without a readable magic is "UNKNOWN".</summary>
     public IEnumerable<(string File, string Type)> ListFiles()
     {
         foreach (ImageFileInfo info in _source.Files)
         {
-            if (ImageFileKind.IsImageFile(info.Name))
+            if (ImageType.IsImageFile(info.Name))
             {
                 yield return (info.Name, TypeOf(info));
             }
@@ -53,7 +53,7 @@ public sealed class ImageContentReader
         var met = new bool[types.Count];
         foreach (ImageFileInfo info in _source.Files)
         {
-            if (!ImageFileKind.IsImageFile(info.Name) || (types.Count > 0 && !Matches(info, types, met)))
+            if (!ImageType.IsImageFile(info.Name) || (types.Count > 0 && !Matches(info, types, met)))
             {
                 continue;
             }
@@ -74,45 +74,45 @@ public sealed class ImageContentReader
     public IEnumerable<CracImageEntry> ReadFile(string name)
     {
         ImageFile file = _source.Open(name);
-        if (ImageFileKind.OfRawFile(name) is { } raw)
+        if (ImageType.OfRawFile(name) is { } raw)
         {
             using (file)
             {
-                yield return Whole(file, raw.Type, 0);
+                yield return Whole(file, raw.Name, 0);
             }
 
             yield break;
         }
 
         using var entries = new ImageEntryReader(file);
-        ImageFileKind? kind = ImageFileKind.OfMagic(entries.Magic);
-        if (kind is null)
+        ImageType? type = ImageType.OfMagic(entries.Magic);
+        if (type is null)
         {
             yield return Whole(file, UnknownType, entries.Magic);
             yield break;
         }
 
-        SchemaMessage rest = ImageSchema.Get(kind.Message!);
-        SchemaMessage message = kind.First is null ? rest : ImageSchema.Get(kind.First);
+        SchemaMessage rest = ImageSchema.Get(type.Message!);
+        SchemaMessage message = type.First is null ? rest : ImageSchema.Get(type.First);
         while (entries.MoveNext())
         {
-            CracImageEntry entry = ReadEntry(entries, kind, message);
+            CracImageEntry entry = ReadEntry(entries, type, message);
             if (entry.Index == 0)
             {
-                message = kind.Payload == PayloadKind.Ghost && PayloadReader.IsChunked(entry) ? ImageSchema.Get("ghost_chunk_entry") : rest;
+                message = type.Payload == PayloadKind.Ghost && PayloadReader.IsChunked(entry) ? ImageSchema.Get("ghost_chunk_entry") : rest;
             }
 
             yield return entry;
         }
     }
 
-    private CracImageEntry ReadEntry(ImageEntryReader entries, ImageFileKind kind, SchemaMessage message)
+    private CracImageEntry ReadEntry(ImageEntryReader entries, ImageType type, SchemaMessage message)
     {
         long offset = entries.MessageOffset;
         int length = entries.Message.Length;
-        CracImageRecord value = _payload.Read(entries, kind.Payload, message);
+        CracImageRecord value = _payload.Read(entries, type.Payload, message);
         return new CracImageEntry(
-            _source, entries.File.Name, entries.Index, kind.Type, offset, length, value, offset + length, entries.Position - offset - length);
+            _source, entries.File.Name, entries.Index, type.Name, offset, length, value, offset + length, entries.Position - offset - length);
     }
 
     /// <summary>A file that is not made of criu's entries, or of entries nobody knows, as one entry.</summary>
@@ -142,7 +142,7 @@ public sealed class ImageContentReader
         return matches;
     }
 
-    private static bool IsFileName(string wanted) => wanted.AsSpan().ContainsAny('.', '*', '?') || ImageFileKind.IsImageFile(wanted);
+    private static bool IsFileName(string wanted) => wanted.AsSpan().ContainsAny('.', '*', '?') || ImageType.IsImageFile(wanted);
 
     /// <summary>A type that the image has no file of is fine; a word that is no type, or one file's name that is not there, is a mistake.</summary>
     private void RequireSense(IReadOnlyList<string> types, bool[] met)
@@ -199,16 +199,16 @@ public sealed class ImageContentReader
 
     private string TypeOf(ImageFileInfo info)
     {
-        if (ImageFileKind.OfRawFile(info.Name) is { } raw)
+        if (ImageType.OfRawFile(info.Name) is { } raw)
         {
-            return raw.Type;
+            return raw.Name;
         }
 
         try
         {
             using ImageFile file = _source.Open(info.Name);
             using var entries = new ImageEntryReader(file);
-            return ImageFileKind.OfMagic(entries.Magic)?.Type ?? UnknownType;
+            return ImageType.OfMagic(entries.Magic)?.Name ?? UnknownType;
         }
         catch (CracException)
         {

@@ -28,7 +28,7 @@ internal sealed class ImageEntryReader : IDisposable
         _file = file;
         _buffer = ArrayPool<byte>.Shared.Rent((int)Math.Clamp(file.Length, InitialBuffer, LargeBuffer));
         uint first = ReadUInt32("the magic");
-        if (first is ImageMagic.CommonPrefix or ImageMagic.ServicePrefix)
+        if (first is ImageType.CommonPrefix or ImageType.ServicePrefix)
         {
             Prefix = first;
             first = ReadUInt32("the second magic");
@@ -37,17 +37,17 @@ internal sealed class ImageEntryReader : IDisposable
         Magic = first;
     }
 
-    /// <summary>Opens the file's entries, and throws ImageCorrupt where its magic is another.</summary>
-    internal ImageEntryReader(ImageFile file, uint magic)
+    /// <summary>Opens the file's entries, and throws ImageCorrupt where it is of another type.</summary>
+    internal ImageEntryReader(ImageFile file, ImageType type)
         : this(file)
     {
-        if (Magic != magic)
+        if (Magic != type.Magic)
         {
             Dispose();
             ImageFault.Corrupt(
                 file,
                 Prefix == 0 ? 0 : 4,
-                $"its magic is 0x{Magic:x8} ({ImageMagic.NameOf(Magic) ?? "unknown"}), but it should be 0x{magic:x8} ({ImageMagic.NameOf(magic)})");
+                $"its magic is 0x{Magic:x8} ({ImageType.OfMagic(Magic)?.Name ?? "unknown"}), but it should be 0x{type.Magic:x8} ({type.Name})");
         }
     }
 

@@ -35,17 +35,6 @@ internal static class ImageFault
             FileName = name,
         };
 
-    /// <summary>The image has no process of that id.</summary>
-    internal static CracException NoProcess(CracImage image, int processId) =>
-        new(
-            CracReason.ProcessNotFound,
-            $"The image {image.Path} has no process {processId}.",
-            $"It has: {string.Join(", ", image.ProcessIds.Take(20))}{(image.ProcessIds.Count > 20 ? $" and {image.ProcessIds.Count - 20} more; see its Processes" : "")}.")
-        {
-            ProcessId = processId,
-            ImagePath = image.Path,
-        };
-
     /// <summary>The path leads to something that is no image.</summary>
     internal static CracException NotAnImage(string path, string why) =>
         new(

@@ -60,7 +60,7 @@ public sealed partial record ImageManifest
                     continue;
                 }
 
-                if (IsPages(info.Name) || info.Length > LargestHashed || source.TryOpen(info.Name) is not { } file)
+                if (ImageFileName.IsPages(info.Name) || info.Length > LargestHashed || source.TryOpen(info.Name) is not { } file)
                 {
                     described.Add(new ImageManifestFile(info.Name, info.Length, null));
                     continue;
@@ -79,10 +79,6 @@ public sealed partial record ImageManifest
 
         return described;
     }
-
-    /// <summary>Whether a file holds dumped memory: criu's pages-N.img.</summary>
-    internal static bool IsPages(string name) =>
-        name.StartsWith("pages-", StringComparison.Ordinal) && name.EndsWith(".img", StringComparison.Ordinal);
 
     /// <summary>
     /// Whether a file is as it will stay when an image is sealed. perfdata holds the performance counters of a CRaC JVM,

@@ -36,30 +36,6 @@ internal abstract class ImageSource(string path)
 
         return file;
     }
-
-    /// <summary>Opens the entries of a file that the image must have.</summary>
-    internal ImageEntryReader OpenEntries(string name, uint magic) => new(Open(name), magic);
-
-    /// <summary>Decodes the entries of a file of messages without payload; none where there is no such file.</summary>
-    internal IEnumerable<CracImageRecord> ReadRecords(string name, uint magic)
-    {
-        using ImageEntryReader? entries = TryOpenEntries(name, magic);
-        if (entries is null)
-        {
-            yield break;
-        }
-
-        var decoder = new RecordDecoder();
-        SchemaMessage message = ImageSchema.Get(ImageFileKind.OfMagic(magic)!.Message!);
-        while (entries.MoveNext())
-        {
-            yield return decoder.Decode(entries.Reader, message);
-        }
-    }
-
-    /// <summary>Opens the entries of a file; null where there is none of that name.</summary>
-    internal ImageEntryReader? TryOpenEntries(string name, uint magic) =>
-        TryOpen(name) is { } file ? new ImageEntryReader(file, magic) : null;
 }
 
 /// <summary>An image as criu writes it: a directory.</summary>

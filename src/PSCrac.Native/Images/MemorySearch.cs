@@ -76,7 +76,7 @@ public sealed partial class MemorySearch
         {
             if (_image.FindProcess(id) is null)
             {
-                throw ImageFault.NoProcess(_image, id);
+                throw _image.NoProcess(id);
             }
         }
     }

@@ -12,7 +12,7 @@ internal sealed class OpenFileTable
 
     internal OpenFileTable(ImageSource source)
     {
-        foreach (CracImageRecord file in source.ReadRecords("files.img", ImageMagic.Files))
+        foreach (CracImageRecord file in source.ReadRecords("files.img", ImageType.Files))
         {
             _files[(uint)file.Number("id")] = file;
             if (file.Record("usk") is { } socket)
@@ -21,12 +21,12 @@ internal sealed class OpenFileTable
             }
         }
 
-        foreach (CracImageRecord memfd in source.ReadRecords("memfd.img", ImageMagic.MemfdInode))
+        foreach (CracImageRecord memfd in source.ReadRecords("memfd.img", ImageType.MemfdInode))
         {
             _memfds[memfd.Number("inode_id")] = memfd;
         }
 
-        foreach (CracImageRecord remap in source.ReadRecords("remap-fpath.img", ImageMagic.RemapFpath))
+        foreach (CracImageRecord remap in source.ReadRecords("remap-fpath.img", ImageType.RemapFpath))
         {
             _unlinked.Add((uint)remap.Number("orig_id"));
         }

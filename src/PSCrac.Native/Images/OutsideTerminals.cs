@@ -29,7 +29,7 @@ internal static class OutsideTerminals
 
         var infos = new Dictionary<uint, CracImageRecord>();
         var mastered = new HashSet<ulong>();
-        foreach (CracImageRecord info in image.Source.ReadRecords("tty-info.img", ImageMagic.TtyInfo))
+        foreach (CracImageRecord info in image.Source.ReadRecords("tty-info.img", ImageType.TtyInfo))
         {
             infos[(uint)info.Number("id")] = info;
             if (Device(info) == (AuxiliaryMajor, MasterMinor) && info.Record("pty") is { } pair)

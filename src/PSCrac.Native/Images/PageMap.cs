@@ -68,7 +68,7 @@ internal sealed class PageMap
     /// <summary>Reads a map; null where there is none of that name.</summary>
     internal static PageMap? Read(ImageSource source, string name)
     {
-        using ImageEntryReader? entries = source.TryOpenEntries(name, ImageMagic.Pagemap);
+        using ImageEntryReader? entries = source.TryOpenEntries(name, ImageType.Pagemap);
         if (entries is null || !entries.MoveNext())
         {
             return null;

@@ -15,7 +15,7 @@ internal sealed class ProcessCore
     internal static ProcessCore Read(ImageSource source, int processId)
     {
         var core = new ProcessCore();
-        using (ImageEntryReader entries = source.OpenEntries($"core-{(uint)processId}.img", ImageMagic.Core))
+        using (ImageEntryReader entries = source.OpenEntries($"core-{(uint)processId}.img", ImageType.Core))
         {
             entries.MoveToFirst();
             ProtobufReader entry = entries.Reader;
@@ -36,7 +36,7 @@ internal sealed class ProcessCore
             }
         }
 
-        using ImageEntryReader? ids = core.FilesId == 0 ? source.TryOpenEntries($"ids-{(uint)processId}.img", ImageMagic.Ids) : null;
+        using ImageEntryReader? ids = core.FilesId == 0 ? source.TryOpenEntries($"ids-{(uint)processId}.img", ImageType.Ids) : null;
         if (ids is not null && ids.MoveNext())
         {
             core.ReadIds(ids.Reader);

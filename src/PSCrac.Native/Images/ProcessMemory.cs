@@ -6,16 +6,16 @@ namespace PSCrac.Images;
 internal sealed class ProcessMemory
 {
     private readonly ImageSource _source;
-    private readonly Func<OpenFileTable> _files;
+    private readonly Func<uint, ulong?> _segmentOfMemFd;
     private readonly PageStack? _own;
 
     // A search goes on while its matches are looked at.
     private readonly ConcurrentDictionary<ulong, PageStack?> _shared = new();
 
-    internal ProcessMemory(ImageSource source, int processId, AddressSpace space, Func<OpenFileTable> files)
+    internal ProcessMemory(ImageSource source, int processId, AddressSpace space, Func<uint, ulong?> segmentOfMemFd)
     {
         _source = source;
-        _files = files;
+        _segmentOfMemFd = segmentOfMemFd;
         ProcessId = processId;
         Space = space;
         _own = PageStack.Open(source, PageMap.NameFor(processId));
@@ -36,7 +36,7 @@ internal sealed class ProcessMemory
             return area.ShmId;
         }
 
-        return (area.Status & AreaStatus.MemFd) != 0 && area.IsShared ? _files().SharedMemoryOf((uint)area.ShmId) : null;
+        return (area.Status & AreaStatus.MemFd) != 0 && area.IsShared ? _segmentOfMemFd((uint)area.ShmId) : null;
     }
 
     /// <summary>A shared segment's pages; null where the image has none of them.</summary>

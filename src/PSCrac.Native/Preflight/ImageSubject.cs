@@ -50,7 +50,7 @@ internal sealed class ImageSubject(CracImage image, ImagePreflightOptions option
     private Dictionary<uint, (string Type, uint Id)> ReadRemaps()
     {
         var remaps = new Dictionary<uint, (string, uint)>();
-        foreach (CracImageRecord remap in Image.Source.ReadRecords("remap-fpath.img", ImageMagic.RemapFpath))
+        foreach (CracImageRecord remap in Image.Source.ReadRecords("remap-fpath.img", ImageType.RemapFpath))
         {
             remaps[(uint)remap.Number("orig_id")] = (remap.Text("remap_type") ?? "LINKED", (uint)remap.Number("remap_id"));
         }

@@ -220,7 +220,7 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
             {
                 ImageTraversal.Run(image);
             }
-            else if (ImageFileKind.IsImageFile(file))
+            else if (ImageType.IsImageFile(file))
             {
                 foreach (CracImageEntry entry in new ImageContentReader(image).ReadFile(file))
                 {
