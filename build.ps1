@@ -11,7 +11,7 @@ Test     Build, then the xunit and the Pester tests; the last line is 'N passed,
 Demo     Build, then samples/demo.ps1
 Bench    Build, then everything under bench/
 Analyze  PSScriptAnalyzer, dotnet format and, where it is installed, shellcheck; changes nothing
-Help     Build, then brings the pages under docs/help up to date with the cmdlets' parameters
+Help     Build, then has PlatyPS bring the pages under docs/help up to date with the cmdlets' parameters
 Package  Build, then packs the module as the PowerShell Gallery takes it, under out/
 Clean    removes what the other tasks made, but not .tools
 
@@ -169,7 +169,7 @@ function Save-ToolModule([string] $Name, [string] $Range) {
 
 function Get-SourceFile {
     Get-ChildItem -LiteralPath $root -File -Exclude '.gitignore', '*.md'
-    foreach ($folder in 'src', 'tests', 'samples', 'bench', 'docs/help') {
+    foreach ($folder in 'src', 'tests', 'samples', 'bench', 'tools', 'docs/help') {
         $path = Join-Path $root $folder
         if (Test-Path -LiteralPath $path) {
             [IO.DirectoryInfo]::new($path).EnumerateFiles('*', 'AllDirectories') |
@@ -179,7 +179,7 @@ function Get-SourceFile {
 }
 
 function Get-BuiltFile {
-    foreach ($folder in 'src', 'tests', 'samples', 'bench') {
+    foreach ($folder in 'src', 'tests', 'samples', 'bench', 'tools') {
         $path = Join-Path $root $folder
         if (Test-Path -LiteralPath $path) {
             [IO.DirectoryInfo]::new($path).EnumerateFiles('*.dll', 'AllDirectories') |
@@ -195,147 +195,13 @@ function Get-BuildStamp {
     '{0} {1} {2}' -f $Configuration, (Get-Fingerprint (Get-SourceFile)), (Get-Fingerprint (Get-BuiltFile))
 }
 
-# Turns a page of docs/help into the plain text that Get-Help shows for an about_ topic.
-function ConvertTo-AboutText([string] $Path) {
-    $indent = ' ' * 4
-    $paragraph = [Text.StringBuilder]::new()
-    $fenced = $false
-    $flush = {
-        $line = $hang = $indent
-        if ($paragraph.ToString() -match '^(\s*)([-*]|\d+\.)\s') {
-            $hang = $indent + ' ' * $Matches[0].Length
-        }
-        foreach ($word in $paragraph.ToString().TrimEnd() -split '(?<=\S) +') {
-            if ($line.Length + $word.Length -gt 79 -and $line.Trim()) {
-                $line.TrimEnd()
-                $line = $hang
-            }
-            $line += "$word "
-        }
-        if ($line.Trim()) { $line.TrimEnd() }
-        $null = $paragraph.Clear()
-    }
-    $text = (Get-Content -LiteralPath $Path -Raw) -replace '\A---\r?\n(?s:.*?)\n---\r?\n', ''
-    $lines = foreach ($line in $text -split '\r?\n') {
-        if ($line -match '^\s*```') {
-            & $flush
-            $fenced = -not $fenced
-        }
-        elseif ($fenced) { "$indent$indent$line".TrimEnd() }
-        elseif ($line -match '^#\s+(.+)$') {
-            & $flush
-            'TOPIC'
-            "$indent$($Matches[1])"
-        }
-        elseif ($line -match '^#{2,}\s+(.+)$') {
-            & $flush
-            $Matches[1].ToUpperInvariant()
-        }
-        elseif ($line -match '^\s*\|') {
-            & $flush
-            "$indent$line"
-        }
-        elseif (-not $line.Trim()) {
-            & $flush
-            ''
-        }
-        else {
-            if ($line -match '^\s*([-*]|\d+\.)\s') { & $flush }
-            $plain = $line -replace '\[([^\]]+)\]\([^)]*\)', '$1' -replace '\*\*([^*]+)\*\*', '$1' -replace '`', ''
-            $null = $paragraph.Append($paragraph.Length ? $plain.Trim() : $plain.TrimEnd()).Append(' ')
-        }
-    }
-    # No blank line under a heading, as in PowerShell's own topics.
-    (@($lines) + @(& $flush) -join "`n") -replace '(?m)^(\S.*)\n\n+(?=    )', "`$1`n" -replace '\n{3,}', "`n`n"
-}
-
-# Makes what PlatyPS wrote read well in Get-Help. PlatyPS keeps the pages' line breaks inside paragraphs, leaves an
-# example's fences in and its code's indentation out, drops default values, and links to files.
-function Optimize-Maml([string] $Path, [object[]] $Help) {
-    $maml = [xml](Get-Content -LiteralPath $Path -Raw)
-    $names = [Xml.XmlNamespaceManager]::new($maml.NameTable)
-    foreach ($name in 'maml', 'command', 'dev') { $names.AddNamespace($name, $maml.DocumentElement.GetNamespaceOfPrefix($name)) }
-
-    # One para element for each paragraph: Get-Help wraps these itself, and leaves a line between them in examples only.
-    $setParagraphs = {
-        param($parent, $text)
-        $parent.RemoveAll()
-        foreach ($paragraph in $text.Trim() -split '\n\s*\n') {
-            $para = $maml.CreateElement('maml', 'para', $names.LookupNamespace('maml'))
-            $para.InnerText = $paragraph -replace '\s*\n(?!\s*([-*]|\d+\.)\s)\s*', ' '
-            $null = $parent.AppendChild($para)
-        }
-    }
-    foreach ($para in $maml.SelectNodes('//maml:para[not(ancestor::command:example)]', $names)) {
-        $para.InnerText = $para.InnerText -replace '(?<=\S)[ \t]*\n(?!\s*\n)(?!\s*([-*]|\d+\.)\s)(?=\S)', ' '
-    }
-    foreach ($command in $Help) {
-        $element = $maml.SelectSingleNode("//command:command[command:details/command:name = '$($command.Title)']", $names)
-        $examples = @($element.SelectNodes('command:examples/command:example', $names))
-        for ($i = 0; $i -lt $examples.Count; $i++) {
-            $example = $command.Examples[$i]
-            if ($example.Remarks -notmatch '(?ms)\A(?<before>.*?)^```\w*\n(?<code>.*?)\n```\s*$(?<after>.*)\z') {
-                # A page that is still to be written; the contract test counts code.
-                continue
-            }
-            $parts = $Matches
-            & $setParagraphs $examples[$i].SelectSingleNode('maml:introduction', $names) $parts.before
-            $examples[$i].SelectSingleNode('dev:code', $names).InnerText = $parts.code
-            & $setParagraphs $examples[$i].SelectSingleNode('dev:remarks', $names) $parts.after
-            # The only way to an empty line before the next example's title.
-            $null = $examples[$i].SelectSingleNode('dev:remarks', $names).AppendChild($maml.CreateElement('maml', 'para', $names.LookupNamespace('maml')))
-        }
-        foreach ($parameter in $command.Parameters | Where-Object DefaultValue) {
-            $node = $element.SelectSingleNode("command:parameters/command:parameter[maml:name = '$($parameter.Name)']", $names)
-            if ($node) {
-                $default = $maml.CreateElement('dev', 'defaultValue', $names.LookupNamespace('dev'))
-                $default.InnerText = $parameter.DefaultValue
-                $null = $node.AppendChild($default)
-            }
-        }
-    }
-    foreach ($link in $maml.SelectNodes('//maml:navigationLink', $names)) {
-        $uri = $link.SelectSingleNode('maml:uri', $names)
-        if ($uri -and $uri.InnerText -notmatch '^https?:') { $uri.InnerText = '' }
-        if (-not $uri.InnerText -and $link.SelectSingleNode('maml:linkText', $names).InnerText -eq 'Online Version') {
-            $null = $link.ParentNode.RemoveChild($link)
-        }
-    }
-    $maml.Save($Path)
-}
-
-# Writes the help that Get-Help shows into a folder, and returns what had to be left out.
+# Writes what Get-Help shows into a folder, from the pages under docs/help.
 function Export-Help([string] $Folder) {
-    $pages = @(Get-ChildItem -Path (Join-Path $root 'docs' 'help' '*.md') -ErrorAction Ignore)
-    if (-not $pages) {
-        return 'docs/help has no pages'
-    }
-    $null = New-Item -ItemType Directory -Path $Folder -Force
-    $topics, $commands = $pages.Where({ $_.Name -like 'about_*' }, 'Split')
-    foreach ($topic in $topics) {
-        ConvertTo-AboutText $topic.FullName | Set-Content -LiteralPath (Join-Path $Folder "$($topic.BaseName).help.txt")
-    }
-    if (-not $commands) {
-        return "the cmdlets' help: docs/help has no page of a cmdlet"
-    }
-    $reason = ''
-    $platyPS = Find-ToolModule 'Microsoft.PowerShell.PlatyPS' ([ref] $reason)
-    if (-not $platyPS) {
-        return "the cmdlets' help: $reason"
-    }
-    Import-Module $platyPS.Path
-    $maml = Join-Path $out ".maml.$PID"
-    try {
-        $help = @(Import-MarkdownCommandHelp -LiteralPath $commands.FullName)
-        $written = $help | Export-MamlCommandHelp -OutputFolder $maml -Force
-        if (@($written).Count -ne 1) {
-            throw "the pages under docs/help name more than one 'external help file': $($written.Name -join ', ')"
-        }
-        Optimize-Maml $written.FullName $help
-        Move-Item -LiteralPath $written.FullName -Destination (Join-Path $Folder 'PSCrac.dll-Help.xml')
-    }
-    finally {
-        Clear-Tree $maml
+    $builder = Join-Path $root 'tools' 'HelpBuilder' 'bin' $Configuration 'net10.0' 'HelpBuilder.dll'
+    $problems = & dotnet $builder (Join-Path $root 'docs' 'help') $Folder 2>&1
+    if ($LASTEXITCODE -ne 0) {
+        $problems | ForEach-Object { Write-Host "$_" }
+        throw 'the help could not be made of the pages under docs/help'
     }
 }
 
@@ -370,7 +236,7 @@ function Invoke-Build {
             foreach ($name in 'PSCrac.dll', 'PSCrac.pdb', 'PSCrac.Native.dll', 'PSCrac.Native.pdb', 'PSCrac.Init.dll', 'PSCrac.Init.runtimeconfig.json') { Join-Path $built $name }
             foreach ($name in @($manifest.FormatsToProcess) + @($manifest.TypesToProcess)) { Join-Path $source $name }
         )
-        $leftOut = Export-Help (Join-Path $stage 'en-US')
+        Export-Help (Join-Path $stage 'en-US')
         $null = Test-ModuleManifest -Path (Join-Path $stage 'PSCrac.psd1')
 
         # Sessions that have the old one loaded keep their files; new ones get the new module.
@@ -380,10 +246,8 @@ function Invoke-Build {
     finally {
         Clear-Tree $stage, $replaced
     }
-    # With something left out, the next build tries again.
-    Clear-Tree $stampPath
-    if (-not $leftOut) { Set-Content -LiteralPath $stampPath -Value (Get-BuildStamp) }
-    Write-Fact 'build' "PSCrac $version, $Configuration, in $(Get-ShortPath $staged)$($leftOut ? "; left out: $leftOut" : '')"
+    Set-Content -LiteralPath $stampPath -Value (Get-BuildStamp)
+    Write-Fact 'build' "PSCrac $version, $Configuration, in $(Get-ShortPath $staged)"
 }
 
 #endregion
@@ -538,7 +402,7 @@ function Invoke-Help {
     $reason = ''
     $platyPS = Find-ToolModule 'Microsoft.PowerShell.PlatyPS' ([ref] $reason)
     if (-not $platyPS) {
-        throw $reason
+        throw "only PlatyPS brings the pages up to date (the build makes the help of them without it): $reason"
     }
     # In a process of its own, since it loads the module; and from a copy without help, since PlatyPS would add what
     # Get-Help says to what stands in the page.
@@ -605,7 +469,7 @@ function Invoke-Package {
 
 function Invoke-Clean {
     Clear-Tree $out, $results, (Join-Path $root 'BenchmarkDotNet.Artifacts')
-    foreach ($folder in 'src', 'tests', 'samples', 'bench') {
+    foreach ($folder in 'src', 'tests', 'samples', 'bench', 'tools') {
         foreach ($name in 'bin', 'obj') {
             Get-ChildItem -Path (Join-Path $root $folder '*' $name) -Directory -ErrorAction Ignore |
                 ForEach-Object { Clear-Tree $_.FullName }

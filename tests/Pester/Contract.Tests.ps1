@@ -184,7 +184,7 @@ Describe '<Name>' -ForEach $commands {
             $sets = $parameter.ParameterSets.Values
             $described.pipelineInput -match '^true' | Should -Be ([bool] $sets.Where({ $_.ValueFromPipeline -or $_.ValueFromPipelineByPropertyName })) -Because "-$($parameter.Name)"
             [bool]::Parse($described.globbing) | Should -Be ([bool] $parameter.Attributes.Where({ $_ -is [Management.Automation.SupportsWildcardsAttribute] })) -Because "-$($parameter.Name)"
-            ($described.position -match '^\d+$') | Should -Be ([bool] $sets.Where({ $_.Position -ge 0 })) -Because "-$($parameter.Name)"
+            ($described.position -match '\d') | Should -Be ([bool] $sets.Where({ $_.Position -ge 0 })) -Because "-$($parameter.Name)"
         }
     }
 
