@@ -35,6 +35,16 @@ Describe "Measure-CracStartup$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle)
         $image.Path | Should -Exist
     }
 
+    It 'restores into a pid namespace what was made in one' {
+        $image = (Start-CracProcess $python $server -ReadyPort $port -PidNamespace New -ImageName inside).Image
+        $inits = [Collections.Generic.List[object]]::new()
+        $null = Measure-CracStartup $python $server -ImageName inside -Count 1 -ReadyScript {
+            $inits.Add([pscustomobject]@{ IsRestored = $_.IsRestored; IsInside = $_.Id -ne $image.RootProcessId })
+            $true
+        }
+        ($inits | Where-Object IsRestored).IsInside | Select-Object -Unique | Should -BeTrue
+    }
+
     It 'wants a condition' {
         { Measure-CracStartup $python $server } | Should -Throw -ErrorId 'OptionRefused,*'
     }

@@ -71,9 +71,34 @@ Describe "Restore-CracProcess -PidNamespace$(Get-SkipNote $obstacle)" -Skip:([bo
             $image = $restored | Invoke-CracCheckpoint -ImagePath "$work/cr$round"
             $image.RootProcessId | Should -Be $id
         }
-        $restored = @($image | Restore-CracProcess)
+        $restored = @($image | Restore-CracProcess -PidNamespace Host)
         $restored.Id | Should -Be $id
         Wait-CountingOn "$work/n"
         Find-Gap "$work/n" | Should -BeNullOrEmpty
+    }
+
+    It 'goes back into one unasked, and Test-CracImage judges by that' {
+        $image = (Start-CracProcess sleep 1000 -PidNamespace New -ImagePath "$work/cr" -WarningAction Ignore).Image
+        # Takes the id here.
+        $restored = @($image | Restore-CracProcess -PidNamespace Host)
+        $restored.NamespaceInitId | Should -BeNullOrEmpty
+        $restored.Id | Should -Be $image.RootProcessId
+        Test-CracImage "$work/cr" -Quiet | Should -BeTrue
+        Test-CracImage "$work/cr" -Quiet -PidNamespace Host | Should -BeFalse
+        $verbose = "$work/cr" | Restore-CracProcess -Verbose 4>&1 | ForEach-Object { if ($_ -is [PSCrac.CracRestoredProcess]) { $restored += $_ } else { "$_" } }
+        $restored[1].NamespaceInitId | Should -BeGreaterThan 1
+        $restored[1].ImageProcessId | Should -Be $restored[0].Id
+        $verbose | Should -Contain 'It was in a pid namespace of its own at its checkpoint, too. -PidNamespace Host restores it outside.'
+    }
+
+    It 'stays in the session''s namespace with what was checkpointed there, inside a container' {
+        $script = @"
+`$image = (Start-CracProcess sleep 1000 -ImagePath '$work/cr' -WarningAction Ignore).Image
+`$restored = `$image | Restore-CracProcess
+'{0} {1} [{2}]' -f `$image.RootProcessId, `$restored.Id, `$restored.NamespaceInitId
+"@
+        $words = (Invoke-ChildPwsh $script -Prefix unshare, '--pid', '--mount', '--fork', '--mount-proc', '--kill-child').Output.Split(' ')
+        $words[1] | Should -Be $words[0]
+        $words[2] | Should -Be '[]'
     }
 }

@@ -83,7 +83,7 @@ public sealed class Restore
         using SafeFileHandle? terminal = _options.ShellJob == true ? OpenTerminal() : null;
 
         // It gets ready while the image is looked at.
-        using CriuWorker? early = _request.PidNamespace == CracPidNamespace.Host ? StartWorker(terminal) : null;
+        using CriuWorker? early = RestorePlacement.Choose(_request.PidNamespace, image) == CracPidNamespace.Host ? StartWorker(terminal) : null;
 
         // Whom the folder belongs to is asked of the descriptor that criu then reads from.
         using var trust = ImageTrust.Examine(image.Path);

@@ -7,6 +7,15 @@ namespace PSCrac.Checkpointing;
 /// <summary>Decides whose process ids a restored tree gets.</summary>
 internal static class RestorePlacement
 {
+    /// <summary>
+    /// Whose ids a tree gets: what was asked for, else a new namespace's for a tree that had ids of a namespace of its own. Those
+    /// say nothing about which ids are free here, whoever made that namespace, PSCrac or a container engine. A checkpoint made
+    /// inside a container, of a process there, has none of this: its next restore is inside a container again.
+    /// </summary>
+    /// <remarks>criu's own files tell of a pid namespace only where the tree holds its first process, and then criu makes it again itself.</remarks>
+    internal static CracPidNamespace Choose(CracPidNamespace? asked, CracImage image) =>
+        asked ?? (image.Manifest?.Process.HostPid is null ? CracPidNamespace.Host : CracPidNamespace.New);
+
     /// <summary>Whether the tree goes into a new pid namespace. Waits for ids of the caller's that are on their way out.</summary>
     /// <exception cref="CracException">
     /// <see cref="CracReason.PidInUse"/>: an id is taken, and the caller wants no other namespace.
@@ -21,13 +30,14 @@ internal static class RestorePlacement
             return false;
         }
 
-        if (request.PidNamespace == CracPidNamespace.New)
+        CracPidNamespace place = Choose(request.PidNamespace, image);
+        if (place == CracPidNamespace.New)
         {
             return true;
         }
 
         List<int> taken = PidVacancy.Wait([.. PidRule.Needed(image).Select(static needed => needed.Id)], request.PidTimeout, PidVacancy.IsZombie, cancellation);
-        return taken.Count > 0 && (request.PidNamespace == CracPidNamespace.Auto ? true : throw Taken(image, taken));
+        return taken.Count > 0 && (place == CracPidNamespace.Auto ? true : throw Taken(image, taken));
     }
 
     /// <summary>Finds a process of another pid namespace by its id there.</summary>

@@ -35,7 +35,14 @@ public static class RestorePreflight
         ImagePreflightOptions options = OptionsOf(request, request.Options.WithDefaults(request.Image.Options), new FileEdits()) with
         {
             Full = full,
-            NewPidNamespace = request.PidNamespace != CracPidNamespace.Host,
+            NewPidNamespace = RestorePlacement.Choose(request.PidNamespace, request.Image) switch
+            {
+                CracPidNamespace.New => true,
+
+                // It goes beside whoever has its ids where it may, and otherwise wants them free.
+                CracPidNamespace.Auto => environment.IsPrivileged,
+                _ => false,
+            },
             CriuVersion = version,
             HasTerminal = environment.HasTerminal,
         };

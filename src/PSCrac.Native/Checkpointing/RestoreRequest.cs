@@ -21,8 +21,11 @@ public sealed record RestoreRequest
     /// <summary>Which open files of the image are other ones after the restore.</summary>
     public RestoreFiles Files { get; init; } = new();
 
-    /// <summary>Whose process ids the tree gets.</summary>
-    public CracPidNamespace PidNamespace { get; init; }
+    /// <summary>
+    /// Whose process ids the tree gets; null for a new pid namespace's where the tree had ids of another namespace than the
+    /// session that took its checkpoint (<see cref="Images.ImageManifestProcess.HostPid"/>), and else for those of the caller's.
+    /// </summary>
+    public CracPidNamespace? PidNamespace { get; init; }
 
     /// <summary>Whether the image is restored whoever could have written it. A restore runs what is in it.</summary>
     public bool SkipTrustCheck { get; init; }

@@ -190,6 +190,7 @@ public sealed class JvmCheckpoint
             Process = new ImageManifestProcess
             {
                 RootPid = _jvm.InnerProcessId,
+                HostPid = tree.Root.Status.NamespaceProcessIds.Count > 1 ? _jvm.ProcessId : null,
                 Command = command.Arguments,
                 Executable = command.ExecutablePath,
                 WorkingDirectory = command.WorkingDirectory,

@@ -50,7 +50,7 @@ public static class JvmRestore
         {
             CracEngineChoice.Jvm => true,
             CracEngineChoice.Criu => false,
-            _ => ofJava.Count > 0 || (isCapable && ofCriu.Count == 0 && request.PidNamespace == CracPidNamespace.Host),
+            _ => ofJava.Count > 0 || (isCapable && ofCriu.Count == 0 && RestorePlacement.Choose(request.PidNamespace, request.Image) == CracPidNamespace.Host),
         };
         if (!byJava)
         {

@@ -42,10 +42,11 @@ public sealed record JvmRestoreRequest
     public RestoreFiles Files { get; init; } = new();
 
     /// <summary>
-    /// Whose process ids the JVM gets. Only a restore by criu can give it a namespace of its own: with java,
-    /// <see cref="CracPidNamespace.Auto"/> is as <see cref="CracPidNamespace.Host"/>, an error where the ids are taken.
+    /// Whose process ids the JVM gets; null as <see cref="RestoreRequest.PidNamespace"/>. Only a restore by criu can give it a
+    /// namespace of its own: with java, <see cref="CracPidNamespace.Auto"/> and null are as <see cref="CracPidNamespace.Host"/>,
+    /// an error where the ids are taken.
     /// </summary>
-    public CracPidNamespace PidNamespace { get; init; }
+    public CracPidNamespace? PidNamespace { get; init; }
 
     /// <summary>Whether <see cref="CracRestoredProcess.WaitForExit"/> is to give the exit code.</summary>
     public bool AsChild { get; init; }

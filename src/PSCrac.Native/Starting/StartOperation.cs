@@ -93,6 +93,11 @@ public sealed class StartOperation
             _started?.Invoke(process);
             AwaitReady(process, conditions, start);
             _decisions.Add($"Restored from {path}.");
+            if (_request.PidNamespace is null && process.NamespaceInitId is { } init)
+            {
+                _decisions.Add($"It is in a pid namespace of its own again, as at its checkpoint, whose first process is {init} here. -PidNamespace Host restores it outside.");
+            }
+
             return process;
         }
         catch (CracException e)

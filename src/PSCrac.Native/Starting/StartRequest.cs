@@ -33,9 +33,10 @@ public sealed record StartRequest
 
     /// <summary>
     /// Whose process ids it gets. <see cref="CracPidNamespace.New"/>: those of a new pid namespace, where they are never
-    /// another's. <see cref="CracPidNamespace.Auto"/> makes a difference to a restore only.
+    /// another's. <see cref="CracPidNamespace.Auto"/> makes a difference to a restore only. Null: those of the caller's, and of an
+    /// image as <see cref="Checkpointing.RestoreRequest.PidNamespace"/> has it.
     /// </summary>
-    public CracPidNamespace PidNamespace { get; init; }
+    public CracPidNamespace? PidNamespace { get; init; }
 
     /// <summary>
     /// Whether it ends, if it still runs, when this process does, until <see cref="CracStartedProcess.HandOver"/> is called.

@@ -118,5 +118,11 @@ public sealed class StartupMeasuring
     }
 
     // Waiting for the last process's pids is no part of a restore that is measured.
-    private void RequireFreePids(CracImage image) => PidVacancy.Wait(image.ThreadIds, PidLimit, PidVacancy.IsZombie, _cancellation);
+    private void RequireFreePids(CracImage image)
+    {
+        if (RestorePlacement.Choose(_request.PidNamespace, image) == CracPidNamespace.Host)
+        {
+            PidVacancy.Wait(image.ThreadIds, PidLimit, PidVacancy.IsZombie, _cancellation);
+        }
+    }
 }

@@ -18,6 +18,10 @@ public abstract class CracCommand : PSCmdlet, IDisposable
     /// <summary>What was said with a switch: true, false (-Name:$false), or null where it was not given.</summary>
     private protected bool? Said(SwitchParameter value, string name) => MyInvocation.BoundParameters.ContainsKey(name) ? value.ToBool() : null;
 
+    /// <summary>A parameter's value; null where it was not given.</summary>
+    private protected T? Given<T>(T value, string name)
+        where T : struct => MyInvocation.BoundParameters.ContainsKey(name) ? value : null;
+
     /// <inheritdoc/>
     protected override void StopProcessing() => _stopping.Cancel();
 

@@ -65,7 +65,10 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
     [Parameter]
     public SwitchParameter LazyPages { get; set; }
 
-    /// <summary>Whose process ids the tree gets: the session's, those of a new pid namespace, or what is possible.</summary>
+    /// <summary>
+    /// Whose process ids the tree gets: the session's, those of a new pid namespace, or what is possible. Where not given, a new
+    /// namespace's for a tree that was in one of its own at its checkpoint.
+    /// </summary>
     [Parameter]
     public CracPidNamespace PidNamespace { get; set; }
 
@@ -167,6 +170,10 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
             WriteVerbose(string.Create(
                 CultureInfo.CurrentCulture,
                 $"It is process {restored.ImageProcessId} of a pid namespace of its own, whose first process is {init} here."));
+            if (Given(PidNamespace, nameof(PidNamespace)) is null)
+            {
+                WriteVerbose("It was in a pid namespace of its own at its checkpoint, too. -PidNamespace Host restores it outside.");
+            }
         }
 
         if (restored.LazyPages is { } pages)
@@ -193,7 +200,7 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
                 Image = image,
                 Options = Options(),
                 AsChild = Wait,
-                PidNamespace = PidNamespace,
+                PidNamespace = Given(PidNamespace, nameof(PidNamespace)),
                 Files = Files(),
                 SkipTrustCheck = SkipTrustCheck,
                 SkipPreflight = SkipPreflight,
@@ -219,7 +226,7 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
             Properties = properties,
             Options = Options(),
             Files = Files(),
-            PidNamespace = PidNamespace,
+            PidNamespace = Given(PidNamespace, nameof(PidNamespace)),
             AsChild = Wait,
             SkipTrustCheck = SkipTrustCheck,
             SkipPreflight = SkipPreflight,

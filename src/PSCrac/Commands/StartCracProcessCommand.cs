@@ -95,7 +95,7 @@ public sealed class StartCracProcessCommand : StartingCommand
             LeaveRunning = LeaveRunning,
             OrRestore = OrRestore,
             Force = Force,
-            PidNamespace = PidNamespace,
+            PidNamespace = Given(PidNamespace, nameof(PidNamespace)),
             Engine = Engine,
             EndWithCaller = Wait,
         };

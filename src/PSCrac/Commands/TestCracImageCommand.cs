@@ -17,7 +17,7 @@ public sealed class TestCracImageCommand : ImageInputCommand
     [Parameter]
     public SwitchParameter Full { get; set; }
 
-    /// <summary>Whose process ids the tree would get.</summary>
+    /// <summary>Whose process ids the tree would get; where not given, a new namespace's for a tree that was in one of its own.</summary>
     [Parameter]
     public CracPidNamespace PidNamespace { get; set; }
 
@@ -40,7 +40,7 @@ public sealed class TestCracImageCommand : ImageInputCommand
         var request = new RestoreRequest
         {
             Image = image,
-            PidNamespace = PidNamespace,
+            PidNamespace = Given(PidNamespace, nameof(PidNamespace)),
             Options = new() { LazyPages = LazyPages },
             SkipTrustCheck = SkipTrustCheck,
             CriuPath = CriuPath is null ? null : ResolveLiteral(CriuPath),

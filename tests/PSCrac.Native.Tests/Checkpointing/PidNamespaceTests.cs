@@ -145,9 +145,30 @@ public class PidNamespaceTests
             Assert.Equal(137, restored.Process.ExitCode);
         }
 
-        using CracRestoredProcess home = Restore.Run(new RestoreRequest { Image = CracImage.Open(image) });
+        using CracRestoredProcess home = Restore.Run(new RestoreRequest { Image = CracImage.Open(image), PidNamespace = CracPidNamespace.Host });
         subject.Program.Remember();
         Assert.Equal(subject.ProcessId, home.Id);
+        subject.AssertCountsPast(subject.Count);
+    }
+
+    [CriuFact("python3")]
+    public void An_image_of_a_tree_in_a_namespace_of_its_own_goes_back_into_one_unasked()
+    {
+        using Subject subject = Subject.Counting();
+        subject.Checkpoint();
+        using NewNamespace first = NewNamespace.Restore(subject.ImagePath);
+        string again = subject.Folder.At("again");
+        CracImage image = Checkpoint.Run(new CheckpointRequest { ProcessId = first.Process.Id, ImagePath = again, NoSync = true }).Image;
+        Assert.True(first.WaitForExit());
+        using var taker = new PidTaker(subject.ProcessId, asZombie: false);
+        var plain = new RestoreRequest { Image = image };
+        RestoreRequest host = plain with { PidNamespace = CracPidNamespace.Host };
+
+        Assert.True(RestorePreflight.Examine(plain).CanRestore);
+        Assert.Contains(RestorePreflight.Examine(host).Findings, static finding => finding.Reason == CracReason.PidInUse);
+        Assert.Equal(CracReason.PidInUse, Assert.Throws<CracException>(() => Restore.Run(host)).Reason);
+        using var second = NewNamespace.Of(Restore.Run(plain));
+        Assert.NotEqual(subject.ProcessId, second.Process.Id);
         subject.AssertCountsPast(subject.Count);
     }
 
@@ -160,7 +181,7 @@ public class PidNamespaceTests
         int outer = ProcessTree.Read(subject.ProcessId).Members.Single(member => member.Status.InnermostProcessId == 2).ProcessId;
 
         CheckpointResult result = Checkpoint.Run(new CheckpointRequest { ProcessId = outer, ImagePath = subject.ImagePath, NoSync = true });
-        using NewNamespace restored = NewNamespace.Restore(subject.ImagePath);
+        using var restored = NewNamespace.Of(Restore.Run(new RestoreRequest { Image = result.Image }));
 
         Assert.Equal(2, result.Image.RootProcessId);
         Assert.Equal(2, restored.Process.ImageProcessId);

@@ -352,6 +352,12 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
             ImagePreflight unprivileged = ImagePreflight.Examine(opened, new ImagePreflightOptions { NewPidNamespace = true }, user);
             Assert.Equal(CracReason.PermissionDenied, Assert.Single(unprivileged.Findings, finding => finding.Severity == CracFindingSeverity.Blocker).Reason);
             Assert.Contains(unprivileged.Findings, finding => finding.What.Contains("CAP_CHECKPOINT_RESTORE", StringComparison.Ordinal));
+
+            // Its own process, but not its own namespace.
+            PreflightEnvironment owner = PreflightEnvironment.Read() with { Capabilities = 1ul << 40 };
+            CracFinding refused = Assert.Single(ImagePreflight.Examine(opened, new ImagePreflightOptions { NewPidNamespace = true }, owner).Findings, finding => finding.Severity == CracFindingSeverity.Blocker);
+            Assert.Contains("CAP_SYS_ADMIN", refused.What, StringComparison.Ordinal);
+            Assert.DoesNotContain(ImagePreflight.Examine(opened, environment: owner).Findings, finding => finding.Reason == CracReason.PermissionDenied);
         }
         finally
         {

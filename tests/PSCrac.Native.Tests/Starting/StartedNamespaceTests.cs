@@ -184,6 +184,12 @@ public sealed class StartedNamespaceTests : IDisposable
         Assert.True(second.Process.IsRestored);
         Assert.Equal(first.Process.ImageProcessId, second.Process.ImageProcessId);
         Assert.NotEqual(first.Process.NamespaceInitId, second.Process.NamespaceInitId);
+
+        // Nor does it need to be said again where it was.
+        StartResult third = Start(request with { Ready = [], PidNamespace = null });
+        Assert.Empty(third.Warnings);
+        Assert.NotNull(third.Process.NamespaceInitId);
+        Assert.Contains(third.Decisions, static decision => decision.Contains("-PidNamespace Host", StringComparison.Ordinal));
         NewNamespace.Signal(second.Process.Id, "TERM");
         Assert.True(second.Process.WaitForExit(Wait.Limit));
         Assert.Equal(7, second.Process.ExitCode);

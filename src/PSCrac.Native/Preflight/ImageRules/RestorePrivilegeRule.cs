@@ -21,6 +21,17 @@ internal sealed class RestorePrivilegeRule : ImageRule
                 "Use sudo, or give criu itself the capability: sudo setcap cap_checkpoint_restore+eip $(command -v criu)");
         }
 
+        if (subject.Options.NewPidNamespace && !subject.HoldsNamespace("pid"))
+        {
+            subject.Block(
+                null,
+                $"user {environment.UserId} without CAP_SYS_ADMIN",
+                CracReason.PermissionDenied,
+                "Only root may make the pid namespace that it is to be restored in.",
+                "Use sudo, or restore to the ids of this session's namespace: -PidNamespace Host");
+            return;
+        }
+
         foreach (CracImageProcess process in subject.Image.Processes)
         {
             if (process.Credentials is { } credentials && credentials.UserId != environment.UserId)
