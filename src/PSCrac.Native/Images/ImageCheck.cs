@@ -46,10 +46,10 @@ public sealed class ImageCheck
         }
     }
 
-    private static CracImageFinding From(CracException e) => new(e.Reason, e.FileName, e.FileOffset, e.ProcessId, e.Message);
+    private static CracImageFinding From(CracException e) => new(e.Reason, e.FileName, e.FileOffset, e.ProcessId, e.Message) { Kind = ImageFindingKind.Unreadable };
 
     private static CracImageFinding Missing(string file, int? processId, string why) =>
-        new(CracReason.ImageIncomplete, file, null, processId, $"The image has no {file}: {why}.");
+        new(CracReason.ImageIncomplete, file, null, processId, $"The image has no {file}: {why}.") { Kind = ImageFindingKind.MissingFile };
 
     private IEnumerable<CracImageFinding> CheckFiles()
     {
@@ -68,7 +68,7 @@ public sealed class ImageCheck
                 {
                     if (entry.FileType == ImageContentReader.UnknownType)
                     {
-                        finding = new(CracReason.ImageCorrupt, name, 0, null, $"{name} has a magic that criu 4.2 does not know: {entry.Text("magic")}.");
+                        finding = new(CracReason.ImageCorrupt, name, 0, null, $"{name} has a magic that criu 4.2 does not know: {entry.Text("magic")}.") { Kind = ImageFindingKind.Unreadable };
                     }
                 }
             }
@@ -112,7 +112,7 @@ public sealed class ImageCheck
 
         if (length != file.Size)
         {
-            return new(CracReason.ImageIncomplete, file.Name, length, null, $"{file.Name} has {length} bytes, but had {file.Size} when the checkpoint was taken.");
+            return new(CracReason.ImageIncomplete, file.Name, length, null, $"{file.Name} has {length} bytes, but had {file.Size} when the checkpoint was taken.") { Kind = ImageFindingKind.OtherSize };
         }
 
         if (file.Sha256 is null)
@@ -125,7 +125,7 @@ public sealed class ImageCheck
             using ImageFile opened = _image.Source.Open(file.Name);
             return ImageManifest.Hash(opened, ref buffer) == file.Sha256
                 ? null
-                : new(CracReason.ImageCorrupt, file.Name, null, null, $"{file.Name} is not what it was when the checkpoint was taken: its SHA-256 is another.");
+                : new(CracReason.ImageCorrupt, file.Name, null, null, $"{file.Name} is not what it was when the checkpoint was taken: its SHA-256 is another.") { Kind = ImageFindingKind.OtherContent };
         }
         catch (CracException e)
         {
@@ -141,19 +141,19 @@ public sealed class ImageCheck
         {
             if (!pids.Add(process.ProcessId))
             {
-                yield return new(CracReason.ImageCorrupt, "pstree.img", null, process.ProcessId, $"The process {process.ProcessId} is in the tree twice.");
+                yield return new(CracReason.ImageCorrupt, "pstree.img", null, process.ProcessId, $"The process {process.ProcessId} is in the tree twice.") { Entry = $"process {process.ProcessId}" };
             }
 
             if (process.ParentProcessId != 0 && !pids.Contains(process.ParentProcessId))
             {
-                yield return new(CracReason.ImageCorrupt, "pstree.img", null, process.ProcessId, $"The parent of process {process.ProcessId}, {process.ParentProcessId}, is not in the tree before it.");
+                yield return new(CracReason.ImageCorrupt, "pstree.img", null, process.ProcessId, $"The parent of process {process.ProcessId}, {process.ParentProcessId}, is not in the tree before it.") { Entry = $"process {process.ProcessId}" };
             }
 
             foreach (int tid in process.ThreadIds)
             {
                 if (!tids.Add(tid))
                 {
-                    yield return new(CracReason.ImageCorrupt, "pstree.img", null, process.ProcessId, $"The thread {tid} belongs to two processes.");
+                    yield return new(CracReason.ImageCorrupt, "pstree.img", null, process.ProcessId, $"The thread {tid} belongs to two processes.") { Entry = $"thread {tid}" };
                 }
             }
 
@@ -187,7 +187,7 @@ public sealed class ImageCheck
             if (file.Details is null)
             {
                 string what = file.Descriptor is { } number ? $"descriptor {number}" : $"{file.Role}";
-                yield return new(CracReason.ImageCorrupt, "files.img", null, process.ProcessId, $"files.img has no file {file.Id}, which is the {what} of process {process.ProcessId}.");
+                yield return new(CracReason.ImageCorrupt, "files.img", null, process.ProcessId, $"files.img has no file {file.Id}, which is the {what} of process {process.ProcessId}.") { Entry = $"{what} of process {process.ProcessId}" };
             }
         }
 
@@ -196,7 +196,7 @@ public sealed class ImageCheck
         {
             if ((area.Area.Status & MapsFile) != 0 && _image.OpenFiles.Find((uint)area.Area.ShmId) is null)
             {
-                yield return new(CracReason.ImageCorrupt, "files.img", null, process.ProcessId, $"files.img has no file {area.Area.ShmId}, which process {process.ProcessId} maps at 0x{area.Start:x}.");
+                yield return new(CracReason.ImageCorrupt, "files.img", null, process.ProcessId, $"files.img has no file {area.Area.ShmId}, which process {process.ProcessId} maps at 0x{area.Start:x}.") { Entry = $"mapping 0x{area.Start:x} of process {process.ProcessId}" };
             }
         }
     }
@@ -250,7 +250,7 @@ public sealed class ImageCheck
             {
                 yield return new(
                     length < map.PresentBytes ? CracReason.ImageIncomplete : CracReason.ImageCorrupt, map.PagesFile, Math.Min(length, map.PresentBytes), null,
-                    $"{map.PagesFile} has {length} bytes, but {name} counts {map.PresentBytes}.");
+                    $"{map.PagesFile} has {length} bytes, but {name} counts {map.PresentBytes}.") { Kind = ImageFindingKind.OtherSize };
             }
 
             if (_image.Source.Parent is null && NeedsParent(map))

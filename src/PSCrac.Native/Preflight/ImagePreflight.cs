@@ -28,8 +28,8 @@ public sealed class ImagePreflight
     private ImagePreflight(CracImage image, List<CracFinding> findings)
     {
         Image = image;
-        Findings = findings;
-        CanRestore = !findings.Exists(finding => finding.Severity == CracFindingSeverity.Blocker);
+        Findings = [.. FindingGroups.Merge(findings).OrderBy(static finding => finding.Severity).Select(finding => finding with { ImagePath = image.Path })];
+        CanRestore = !findings.Exists(static finding => finding.Severity == CracFindingSeverity.Blocker);
     }
 
     /// <summary>The image.</summary>
@@ -56,7 +56,7 @@ public sealed class ImagePreflight
         Examine(image, options, environment, s_machineRules);
 
     /// <summary>The same with one finding more.</summary>
-    internal ImagePreflight With(CracFinding finding) => new(Image, [.. ((IEnumerable<CracFinding>)[finding, .. Findings]).OrderBy(static each => each.Severity)]);
+    internal ImagePreflight With(CracFinding finding) => new(Image, [finding, .. Findings]);
 
     private static ImagePreflight Examine(CracImage image, ImagePreflightOptions? options, PreflightEnvironment? environment, ImageRule[] rules)
     {
@@ -77,7 +77,6 @@ public sealed class ImagePreflight
             }
         }
 
-        List<CracFinding> findings = [.. subject.Findings.OrderBy(finding => finding.Severity)];
-        return new ImagePreflight(image, findings);
+        return new ImagePreflight(image, subject.Findings);
     }
 }

@@ -35,17 +35,17 @@ internal sealed class ImageSubject(CracImage image, ImagePreflightOptions option
     /// <summary>Whether the restore has an option of criu's: its own, else what was used at the checkpoint, which it repeats.</summary>
     internal bool HasOption(string name) => Options.CriuOptions?.Contains(name) ?? Image.Options.ContainsKey(name);
 
-    internal void Block(int? processId, string what, CracReason reason, string why, string mend) =>
-        Add(CracFindingSeverity.Blocker, processId, what, reason, why, mend);
+    internal void Block(int? processId, string what, CracReason reason, string why, string mend, FindingCause? cause = null) =>
+        Add(CracFindingSeverity.Blocker, processId, what, reason, why, mend, cause);
 
-    internal void Warn(int? processId, string what, CracReason reason, string why, string? mend) =>
-        Add(CracFindingSeverity.Warning, processId, what, reason, why, mend);
+    internal void Warn(int? processId, string what, CracReason reason, string why, string? mend, FindingCause? cause = null) =>
+        Add(CracFindingSeverity.Warning, processId, what, reason, why, mend, cause);
 
-    internal void Note(int? processId, string what, CracReason reason, string why, string? mend = null) =>
-        Add(CracFindingSeverity.Note, processId, what, reason, why, mend);
+    internal void Note(int? processId, string what, CracReason reason, string why, string? mend = null, FindingCause? cause = null) =>
+        Add(CracFindingSeverity.Note, processId, what, reason, why, mend, cause);
 
-    private void Add(CracFindingSeverity severity, int? processId, string what, CracReason reason, string why, string? mend) =>
-        Findings.Add(new CracFinding { Severity = severity, ProcessId = processId, What = what, Reason = reason, Why = why, RecommendedAction = mend });
+    private void Add(CracFindingSeverity severity, int? processId, string what, CracReason reason, string why, string? mend, FindingCause? cause) =>
+        Findings.Add(new CracFinding { Severity = severity, ProcessId = processId, What = what, Reason = reason, Why = why, RecommendedAction = mend, Cause = cause });
 
     private Dictionary<uint, (string Type, uint Id)> ReadRemaps()
     {

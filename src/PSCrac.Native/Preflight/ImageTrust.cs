@@ -20,7 +20,7 @@ public sealed class ImageTrust : IDisposable
     private const int MostLinks = 40; // what the kernel follows, path_resolution(7)
     private const int MostParents = 100;
 
-    private readonly List<CracFinding> _findings = [];
+    private List<CracFinding> _findings = [];
     private readonly string _path;
     private readonly int[] _trusted;
 
@@ -54,6 +54,7 @@ public sealed class ImageTrust : IDisposable
     {
         var trust = new ImageTrust(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)), trustedUsers);
         trust.Walk();
+        trust._findings = FindingGroups.Merge(trust._findings);
         return trust;
     }
 
@@ -165,7 +166,11 @@ public sealed class ImageTrust : IDisposable
                 here,
                 CracReason.ImageNotTrusted,
                 $"It is a symbolic link of user {status.UserId}, who decides where it leads.",
-                "Give the path of the image's folder itself.");
+                "Give the path of the image's folder itself.",
+                new($"symbolic links of user {status.UserId}", here)
+                {
+                    Why = "Their owner decides where they lead.",
+                });
         }
 
         Span<byte> buffer = stackalloc byte[4096];
@@ -202,7 +207,8 @@ public sealed class ImageTrust : IDisposable
             }
             else if (status.Type is FileType.SymbolicLink && name.EndsWith(".img", StringComparison.Ordinal))
             {
-                Add(here, CracReason.ImageNotTrusted, "It is a symbolic link, and the files of an image are files.", "Make a new copy of the image with its real files.");
+                Add(here, CracReason.ImageNotTrusted, "It is a symbolic link, and the files of an image are files.", "Make a new copy of the image with its real files.",
+                    new("symbolic links among the image's files", NameOf(here)) { Why = "The files of an image are files." });
             }
             else if (status.Type == FileType.Regular)
             {
@@ -235,7 +241,11 @@ public sealed class ImageTrust : IDisposable
                 path,
                 CracReason.ImageNotTrusted,
                 $"It belongs to user {status.UserId}, who could have put anything in the image, and the restore would run it.",
-                "Copy the image to a folder of your own, if you trust where it came from; or give -SkipTrustCheck.");
+                "Copy the image to a folder of your own, if you trust where it came from; or give -SkipTrustCheck.",
+                new($"files and folders of user {status.UserId}", NameOf(path))
+                {
+                    Why = $"They belong to user {status.UserId}, who could have put anything in the image, and the restore would run it.",
+                });
         }
         else if ((status.Mode & GroupOrOthersWrite) != 0 && !(isFolderOnTheWay && (status.Mode & Sticky) != 0))
         {
@@ -243,17 +253,26 @@ public sealed class ImageTrust : IDisposable
                 path,
                 CracReason.ImageNotTrusted,
                 $"{((status.Mode & 2) != 0 ? "Everyone" : $"Group {status.GroupId}")} may write to it, so someone else could have put anything in the image, and the restore would run it.",
-                $"chmod go-w {path}, if nobody has; or give -SkipTrustCheck.");
+                $"chmod go-w {path}, if nobody has; or give -SkipTrustCheck.",
+                new($"files and folders that {((status.Mode & 2) != 0 ? "everyone" : $"group {status.GroupId}")} may write to{(isFolderOnTheWay ? ", on the way to the image" : "")}", NameOf(path))
+                {
+                    Why = "Someone else could have put anything in the image, and the restore would run it.",
+                    Argument = path,
+                    Action = paths => $"chmod {(isFolderOnTheWay ? $"go-w {string.Join(' ', paths)}" : $"-R go-w {_path}")}, if nobody has; or give -SkipTrustCheck.",
+                });
         }
     }
 
-    private void Add(string what, CracReason reason, string why, string mend) => _findings.Add(new CracFinding
+    private string NameOf(string path) => path.StartsWith(_path + "/", StringComparison.Ordinal) ? path[(_path.Length + 1)..] : path;
+
+    private void Add(string what, CracReason reason, string why, string mend, FindingCause? cause = null) => _findings.Add(new CracFinding
     {
         Severity = CracFindingSeverity.Blocker,
         What = what,
         Reason = reason,
         Why = why,
         RecommendedAction = mend,
+        Cause = cause,
     });
 
     private static SafeFileHandle OpenRoot() => ProcfsNative.Open("/", ProcfsNative.O_PATH | ProcfsNative.O_DIRECTORY, out _);

@@ -72,21 +72,21 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
     }
 
     /// <summary>Adds something that cannot work as it is.</summary>
-    internal void Block(int? processId, string what, CracReason reason, string why, string mend) =>
-        Add(CracFindingSeverity.Blocker, processId, what, reason, why, mend);
+    internal void Block(int? processId, string what, CracReason reason, string why, string mend, FindingCause? cause = null) =>
+        Add(CracFindingSeverity.Blocker, processId, what, reason, why, mend, cause);
 
     /// <summary>Adds something that will not be as it was.</summary>
-    internal void Warn(int? processId, string what, CracReason reason, string why, string? mend) =>
-        Add(CracFindingSeverity.Warning, processId, what, reason, why, mend);
+    internal void Warn(int? processId, string what, CracReason reason, string why, string? mend, FindingCause? cause = null) =>
+        Add(CracFindingSeverity.Warning, processId, what, reason, why, mend, cause);
 
     /// <summary>Adds something worth knowing.</summary>
-    internal void Note(int? processId, string what, CracReason reason, string why, string? mend = null) =>
-        Add(CracFindingSeverity.Note, processId, what, reason, why, mend);
+    internal void Note(int? processId, string what, CracReason reason, string why, string? mend = null, FindingCause? cause = null) =>
+        Add(CracFindingSeverity.Note, processId, what, reason, why, mend, cause);
 
     /// <summary>
     /// Adds something that an option takes care of: chosen where it loses nothing and choosing is on, otherwise a blocker that names it.
     /// </summary>
-    internal void Offer(int? processId, string what, CracReason reason, string why, string mend, OptionOffer offer)
+    internal void Offer(int? processId, string what, CracReason reason, string why, string mend, OptionOffer offer, FindingCause? cause = null)
     {
         bool automatic = offer.Given is null && offer.LosesNothing && Options.ChooseOptions;
         bool given = offer.Given == true;
@@ -102,10 +102,11 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
             CriuOption = handled ? offer.CriuOption : null,
             CriuValue = handled ? offer.Value : null,
             IsAutomatic = automatic,
+            Cause = cause,
         });
     }
 
-    private void Add(CracFindingSeverity severity, int? processId, string what, CracReason reason, string why, string? mend) =>
+    private void Add(CracFindingSeverity severity, int? processId, string what, CracReason reason, string why, string? mend, FindingCause? cause) =>
         Findings.Add(new CracFinding
         {
             Severity = severity,
@@ -114,5 +115,6 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
             Reason = reason,
             Why = why,
             RecommendedAction = mend,
+            Cause = cause,
         });
 }

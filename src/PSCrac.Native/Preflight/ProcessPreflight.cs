@@ -52,12 +52,19 @@ public sealed class ProcessPreflight
         new StaleRandomRule(),
     ];
 
-    private ProcessPreflight(ProcessTreeSnapshot tree, List<CracFinding> findings)
+    private readonly List<CracFinding> _each;
+
+    private ProcessPreflight(ProcessTreeSnapshot tree, List<CracFinding> each)
     {
+        _each = each;
         Tree = tree;
-        Findings = findings;
-        CanCheckpoint = !findings.Exists(finding => finding.Severity == CracFindingSeverity.Blocker);
-        Options = AutomaticOptions.From(findings);
+        int root = tree.Root.ProcessId;
+
+        // A stable sort: within a severity, findings stay in the order of the rules.
+        Findings = [.. FindingGroups.Merge(each).OrderBy(static finding => finding.Severity)
+            .Select(finding => finding with { ProcessId = finding.ProcessId ?? root, RootProcessId = root })];
+        CanCheckpoint = !each.Exists(static finding => finding.Severity == CracFindingSeverity.Blocker);
+        Options = AutomaticOptions.From(Findings);
     }
 
     /// <summary>The tree as it was read.</summary>
@@ -98,10 +105,10 @@ public sealed class ProcessPreflight
 
     private bool HasNoBlockerBut(ProcessPreflight former)
     {
-        foreach (CracFinding finding in Findings)
+        foreach (CracFinding finding in _each)
         {
             if (finding.Severity == CracFindingSeverity.Blocker
-                && !former.Findings.Any(other => other.Severity == CracFindingSeverity.Blocker && other.ProcessId == finding.ProcessId && other.What == finding.What))
+                && !former._each.Exists(other => other.Severity == CracFindingSeverity.Blocker && other.ProcessId == finding.ProcessId && other.What == finding.What))
             {
                 return false;
             }
@@ -119,8 +126,6 @@ public sealed class ProcessPreflight
             rule.Examine(subject);
         }
 
-        // A stable sort: within a severity, findings stay in the order of the rules.
-        List<CracFinding> findings = [.. subject.Findings.OrderBy(finding => finding.Severity)];
-        return new ProcessPreflight(tree, findings);
+        return new ProcessPreflight(tree, subject.Findings);
     }
 }

@@ -101,6 +101,7 @@ public static class MemoryMap
         var areas = new List<MemoryArea>();
         ReadOnlySpan<byte> previousName = default;
         bool previousShared = false;
+        ulong previousInode = 0;
         var lines = new AsciiReader(text);
         while (lines.TryReadLine(out ReadOnlySpan<byte> line))
         {
@@ -117,13 +118,14 @@ public static class MemoryMap
             if (namedOnly)
             {
                 bool plain = inode == 0 && (name.IsEmpty || name[0] == '[' && !name.SequenceEqual("[uprobes]"u8));
-                if (plain || (name.SequenceEqual(previousName) && shared == previousShared))
+                if (plain || (inode == previousInode && name.SequenceEqual(previousName) && shared == previousShared))
                 {
                     continue;
                 }
 
                 previousName = name;
                 previousShared = shared;
+                previousInode = inode;
             }
 
             int dash = range.IndexOf((byte)'-');

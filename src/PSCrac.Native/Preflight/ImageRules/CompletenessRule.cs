@@ -33,9 +33,20 @@ internal sealed class CompletenessRule : ImageRule
                 finding.FileName is null ? "the image" : $"image file {finding.FileName}",
                 finding.Reason,
                 finding.Message,
-                Mend);
+                Mend,
+                CauseOf(finding));
         }
     }
+
+    // A damaged file, or one that is not what it was, is one cause, whatever of it is noticed; so are all files that are missing.
+    private static FindingCause? CauseOf(CracImageFinding finding) => finding.FileName is not { } name ? null : finding.Kind switch
+    {
+        ImageFindingKind.MissingFile => new("image files that are missing", name) { Why = "They are not there, and a restore needs them." },
+        ImageFindingKind.OtherSize => new("image files of another size", name) { Why = "They do not have as many bytes as were written." },
+        ImageFindingKind.OtherContent => new("image files that have changed", name) { Why = "They are not what they were when the checkpoint was taken: their SHA-256 is another." },
+        ImageFindingKind.Unreadable => new("image files that are damaged", name) { Why = $"They cannot be read, the first because: {finding.Message}" },
+        _ => new($"entries of {name} that are missing or do not fit", finding.Entry ?? "the file") { Why = $"The files of the image do not fit together, first: {finding.Message}", TellsProcess = false },
+    };
 
     private static void ExamineAdded(ImageSubject subject)
     {
@@ -49,7 +60,8 @@ internal sealed class CompletenessRule : ImageRule
         {
             if (file.Name.EndsWith(".img", StringComparison.Ordinal) && !known.Contains(file.Name))
             {
-                subject.Block(null, $"image file {file.Name}", CracReason.ImageCorrupt, "It was added after the image had been made.", Mend);
+                subject.Block(null, $"image file {file.Name}", CracReason.ImageCorrupt, "It was added after the image had been made.", Mend,
+                    new("image files that were added", file.Name) { Why = "They were added after the image had been made." });
             }
         }
     }
@@ -72,8 +84,11 @@ internal sealed class CompletenessRule : ImageRule
         {
             if (!lengths.TryGetValue(sealedFile.Name, out long length) || length != sealedFile.Size)
             {
+                FindingCause cause = lengths.ContainsKey(sealedFile.Name)
+                    ? new("image files of another size", sealedFile.Name, $"{length} bytes, were {sealedFile.Size}") { Why = "They do not have as many bytes as were written." }
+                    : new("image files that are missing", sealedFile.Name) { Why = "They are not there." };
                 string why = lengths.ContainsKey(sealedFile.Name) ? $"It has {length} bytes, where {sealedFile.Size} were written." : "It is not there.";
-                subject.Block(null, $"image file {sealedFile.Name}", CracReason.ImageIncomplete, why, Mend);
+                subject.Block(null, $"image file {sealedFile.Name}", CracReason.ImageIncomplete, why, Mend, cause);
             }
         }
     }

@@ -12,6 +12,9 @@ internal sealed class FilePresenceRule : ImageRule
     private const uint FileTypeMask = 0xf000;
     private const uint SymbolicLink = 0xa000;
 
+    private static readonly Func<IReadOnlyList<string>, string> s_replace = static paths =>
+        $"Put them back as they were, or give others in their places, an entry for each: -ReplaceFile @{{ '{paths[0]}' = 'NEW' }}";
+
     internal override void Examine(ImageSubject subject)
     {
         // With mounts in the image, its paths are not ours.
@@ -55,14 +58,22 @@ internal sealed class FilePresenceRule : ImageRule
         bool isLink = ((uint)own.Number("mode") & FileTypeMask) == SymbolicLink;
         if (!ProcfsNative.TryStat(path, isLink ? ProcfsNative.AT_SYMLINK_NOFOLLOW : 0, out FileStatus status, out int error))
         {
+            bool isDenied = error is ProcfsNative.EACCES or ProcfsNative.EPERM;
             subject.Block(
                 null,
                 path,
-                error is ProcfsNative.EACCES or ProcfsNative.EPERM ? CracReason.PermissionDenied : CracReason.FileMissing,
-                error is ProcfsNative.EACCES or ProcfsNative.EPERM
+                isDenied ? CracReason.PermissionDenied : CracReason.FileMissing,
+                isDenied
                     ? "The process had it open or mapped, and it may not be looked at by this user."
                     : "The process had it open or mapped, and it is not there.",
-                $"Put it back, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}");
+                $"Put it back, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}",
+                new(isDenied ? "files that may not be looked at" : "files that are not there", path)
+                {
+                    Why = isDenied
+                        ? "The process had them open or mapped, and they may not be looked at by this user."
+                        : "The process had them open or mapped, and they are not there.",
+                    Action = s_replace,
+                });
             return;
         }
 
@@ -73,7 +84,12 @@ internal sealed class FilePresenceRule : ImageRule
                 $"{path}: another kind of file",
                 CracReason.FileChanged,
                 $"It was {Describe((uint)own.Number("mode"))} at the checkpoint, and {Describe((uint)status.Mode)} is in its place.",
-                $"Put it back as it was, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}");
+                $"Put it back as it was, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}",
+                new("files of another kind", path, $"{Describe((uint)status.Mode)}, was {Describe((uint)own.Number("mode"))}")
+                {
+                    Why = "Something else is in their places now.",
+                    Action = s_replace,
+                });
         }
         else if (own.ContainsKey("size") && status.SizeBytes != (long)own.Number("size"))
         {
@@ -86,7 +102,13 @@ internal sealed class FilePresenceRule : ImageRule
                 $"{path}: mode {Convert.ToString(status.Mode & 0xfff, 8)}, was {Convert.ToString((int)own.Number("mode") & 0xfff, 8)}",
                 CracReason.FileChanged,
                 "The file's permissions are not what they were.",
-                $"chmod {Convert.ToString((int)own.Number("mode") & 0xfff, 8)} {path}, or give -CriuOption @{{ 'skip-file-rwx-check' = $true }}");
+                $"chmod {Convert.ToString((int)own.Number("mode") & 0xfff, 8)} {path}, or give -CriuOption @{{ 'skip-file-rwx-check' = $true }}",
+                new("files with other permissions", path, $"{Convert.ToString(status.Mode & 0xfff, 8)}, was {Convert.ToString((int)own.Number("mode") & 0xfff, 8)}")
+                {
+                    Argument = $"chmod {Convert.ToString((int)own.Number("mode") & 0xfff, 8)} {path}",
+                    Why = "Their permissions are not what they were.",
+                    Action = static commands => $"{string.Join("; ", commands)}; or give -CriuOption @{{ 'skip-file-rwx-check' = $true }}",
+                });
         }
         else if (own.Items("build_id") is { Length: > 0 } expected && ElfBuildId.TryRead(path) is { } actual && !IsSameBuild(expected, actual))
         {
@@ -95,7 +117,12 @@ internal sealed class FilePresenceRule : ImageRule
                 $"{path}: another build",
                 CracReason.FileChanged,
                 "The program or library has been replaced since the checkpoint, and the process's memory does not fit the new one.",
-                "Install the version that was running, or make a new checkpoint.");
+                "Install the version that was running, or make a new checkpoint.",
+                new("programs and libraries of another build", path)
+                {
+                    Why = "They have been replaced since the checkpoint, and the process's memory does not fit the new ones.",
+                    Action = static _ => "Install the versions that were running, or make a new checkpoint.",
+                });
         }
     }
 
@@ -103,9 +130,11 @@ internal sealed class FilePresenceRule : ImageRule
     {
         long expected = (long)own.Number("size");
         bool grown = size > expected && !IsMapped(subject, (uint)own.Number("id"));
+        var cause = new FindingCause($"files that {(size > expected ? "have grown" : "are shorter")}", path, $"{size} bytes, was {expected}");
         if (grown && subject.Options.ReopenGrownFile)
         {
-            subject.Note(null, $"{path}: {size} bytes, was {expected}", CracReason.FileChanged, "It has grown, and is opened all the same.");
+            subject.Note(null, $"{path}: {size} bytes, was {expected}", CracReason.FileChanged, "It has grown, and is opened all the same.",
+                cause: cause with { Why = "They have grown, and are opened all the same." });
             return;
         }
 
@@ -116,7 +145,13 @@ internal sealed class FilePresenceRule : ImageRule
             size > expected ? "The file has grown since the checkpoint." : "The file is shorter than at the checkpoint.",
             grown
                 ? "Give -ReopenGrownFile, which lets it write on at the present end."
-                : $"Put back the file as it was, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}");
+                : $"Put back the file as it was, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}",
+            cause with
+            {
+                Things = grown ? cause.Things : size > expected ? "programs and libraries that have grown" : cause.Things,
+                Why = size > expected ? "They have grown since the checkpoint." : "They are shorter than at the checkpoint.",
+                Action = grown ? static _ => "Give -ReopenGrownFile, which lets the program write on at the present ends." : s_replace,
+            });
     }
 
     // A program or library that has grown is another one, and what is mapped of it would not fit.

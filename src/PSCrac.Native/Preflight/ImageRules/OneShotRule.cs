@@ -29,7 +29,11 @@ internal sealed class OneShotRule : ImageRule
                     $"{helper}, the helper link of {path}",
                     CracReason.ImageConsumed,
                     "The image could be restored once, and its first restore used the link up; or someone removed it.",
-                    "Make a new checkpoint. To restore an image more than once, let the program close files that were unlinked but have another name.");
+                    "Make a new checkpoint. To restore an image more than once, let the program close files that were unlinked but have another name.",
+                    new("helper links that are not there", helper)
+                    {
+                        Why = "The image could be restored once, and its first restore used the links up; or someone removed them.",
+                    });
             }
             else
             {
@@ -37,7 +41,8 @@ internal sealed class OneShotRule : ImageRule
                     null,
                     $"{helper}, the helper link of {path}",
                     CracReason.FileUnlinked,
-                    "The restore uses it up: this image can be restored once.");
+                    "The restore uses it up: this image can be restored once.",
+                    cause: new("helper links", helper) { Why = "The restore uses them up: this image can be restored once." });
             }
         }
     }

@@ -9,6 +9,11 @@ namespace PSCrac.Preflight.ImageRules;
 /// </summary>
 internal sealed class PidRule : ImageRule
 {
+    // More processes than can be read at a glance are told by their number.
+    private static readonly Func<IReadOnlyList<string>, string> s_end = static owners =>
+        owners.Count == 1 ? $"End that process (Stop-Process -Id {owners[0]}), or restore into a new pid namespace: -PidNamespace New"
+        : $"{(owners.Count <= 10 ? $"End those processes (Stop-Process -Id {string.Join(", ", owners)})" : $"End those {owners.Count} processes")}, or restore into a new pid namespace: -PidNamespace New";
+
     internal override void Examine(ImageSubject subject)
     {
         if (subject.Options.NewPidNamespace || subject.HoldsNamespace("pid"))
@@ -78,7 +83,14 @@ internal sealed class PidRule : ImageRule
                 $"{what}: taken by {owner.CommandName}, which has ended (zombie)",
                 CracReason.PidInUse,
                 $"Its parent, process {owner.ParentProcessId}, has not asked yet how it ended, and until then the pid is taken.",
-                "Wait a moment (-PidTimeout), or end its parent, or restore into a new pid namespace: -PidNamespace New");
+                "Wait a moment (-PidTimeout), or end its parent, or restore into a new pid namespace: -PidNamespace New",
+                new("ids of zombies", $"{id}", owner.CommandName)
+                {
+                    Argument = $"{owner.ParentProcessId}",
+                    Why = "Their parents have not asked yet how they ended, and until then the pids are taken.",
+                    Action = static parents => $"Wait a moment (-PidTimeout), or end the parents ({FindingGroups.List(parents)}), or restore into a new pid namespace: -PidNamespace New",
+                    TellsProcess = false,
+                });
             return;
         }
 
@@ -88,7 +100,14 @@ internal sealed class PidRule : ImageRule
             $"{what}: taken by {who}",
             CracReason.PidInUse,
             "A restored process gets the pid it had, and this one belongs to another process now.",
-            $"End that process (Stop-Process -Id {owner.ProcessId}), or restore into a new pid namespace: -PidNamespace New");
+            $"End that process (Stop-Process -Id {owner.ProcessId}), or restore into a new pid namespace: -PidNamespace New",
+            new("process and thread ids", $"{id}", $"taken by {owner.CommandName} ({owner.ProcessId})")
+            {
+                Argument = $"{owner.ProcessId}",
+                Why = "Restored processes and threads get the ids they had, and these belong to others now.",
+                Action = s_end,
+                TellsProcess = false,
+            });
     }
 
     // The number of a group stays taken after its first process.
@@ -102,7 +121,14 @@ internal sealed class PidRule : ImageRule
                 CracReason.PidInUse,
                 "A process id is not free for as long as a process group has it as its number.",
                 member.HasEnded ? $"Wait a moment (-PidTimeout), or end process {member.ParentProcessId}, or restore into a new pid namespace: -PidNamespace New"
-                    : $"End that process (Stop-Process -Id {member.ProcessId}), or restore into a new pid namespace: -PidNamespace New");
+                    : $"End that process (Stop-Process -Id {member.ProcessId}), or restore into a new pid namespace: -PidNamespace New",
+                new(member.HasEnded ? "ids of process groups with zombies" : "ids of process groups", $"{id}", $"with {member.CommandName} ({member.ProcessId})")
+                {
+                    Argument = $"{(member.HasEnded ? member.ParentProcessId : member.ProcessId)}",
+                    Why = "A process id is not free for as long as a process group has it as its number.",
+                    Action = s_end,
+                    TellsProcess = false,
+                });
         }
     }
 

@@ -41,8 +41,8 @@ internal sealed class RestorePrivilegeRule : ImageRule
                     $"a process of user {credentials.UserId}",
                     CracReason.PermissionDenied,
                     "Only root may start processes of another user.",
-                    "Use sudo.");
-                return;
+                    "Use sudo.",
+                    new("processes of other users", Place: $"user {credentials.UserId}"));
             }
         }
     }

@@ -38,14 +38,19 @@ internal sealed class SocketAddressRule : ImageRule
                     $"{what}: an address this host does not have",
                     CracReason.AddressUnavailable,
                     "The socket was bound to this very address.",
-                    $"Restore where {local.Address} is, or add the address here: ip address add {local.Address} dev INTERFACE");
+                    $"Restore where {local.Address} is, or add the address here: ip address add {local.Address} dev INTERFACE",
+                    new($"sockets bound to {local.Address}, an address this host does not have", what)
+                    {
+                        Why = "They were bound to this very address.",
+                        TellsProcess = false,
+                    });
                 continue;
             }
 
             table ??= ReadTable();
             if (socket.Remote.Length == 0 && FindRival(table, socket.Protocol, local) is { } rival)
             {
-                ReportRival(subject, socket, $"{what}: taken{SocketOwner.Describe(rival.Inode)}");
+                ReportRival(subject, socket, what, $"taken{SocketOwner.Describe(rival.Inode)}");
             }
         }
     }
@@ -65,7 +70,13 @@ internal sealed class SocketAddressRule : ImageRule
                 $"{what}, connected to {socket.Remote}",
                 CracReason.TcpConnectionOpen,
                 "The image holds an open connection, and nothing says what is to become of it.",
-                "Give -TcpEstablished to take it up again, or -TcpClose to let the program find it closed.");
+                "Give -TcpEstablished to take it up again, or -TcpClose to let the program find it closed.",
+                new("open connections", $"{what} to {socket.Remote}")
+                {
+                    Why = "The image holds open connections, and nothing says what is to become of them.",
+                    Action = static _ => "Give -TcpEstablished to take them up again, or -TcpClose to let the program find them closed.",
+                    TellsProcess = false,
+                });
         }
 
         return true;
@@ -73,26 +84,33 @@ internal sealed class SocketAddressRule : ImageRule
 
     // criu binds with both ways of sharing a port on (its sk-inet.c), so whether it gets it is up to the other; who shares it
     // at the checkpoint most likely meets its own kind.
-    private static void ReportRival(ImageSubject subject, CracImageSocket socket, string what)
+    private static void ReportRival(ImageSubject subject, CracImageSocket socket, string what, string taken)
     {
+        var cause = new FindingCause("ports", what, taken) { TellsProcess = false };
         bool shares = socket.Options is { } options && (options.Flag("so_reuseport") || (socket.Protocol != "tcp" && options.Flag("reuseaddr")));
         if (shares)
         {
             subject.Warn(
                 socket.ProcessId,
-                what,
+                $"{what}: {taken}",
                 CracReason.AddressUnavailable,
                 "Another process has the port. The restore works only if that shares it, too (SO_REUSEPORT).",
-                "End that process, if it does not.");
+                "End that process, if it does not.",
+                cause with
+                {
+                    Why = "Other processes have the ports. The restore works only if those share them, too (SO_REUSEPORT).",
+                    Action = static _ => "End those processes, if they do not.",
+                });
         }
         else
         {
             subject.Block(
                 socket.ProcessId,
-                what,
+                $"{what}: {taken}",
                 CracReason.AddressUnavailable,
                 "Another process has the port that the restored one will bind to again.",
-                "End that process, or restore the image in a network namespace of its own.");
+                "End that process, or restore the image in a network namespace of its own.",
+                cause with { Why = "Other processes have the ports that the restored one will bind to again." });
         }
     }
 

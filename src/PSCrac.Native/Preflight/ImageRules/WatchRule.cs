@@ -54,7 +54,12 @@ internal sealed class WatchRule : ImageRule
                 $"{path}, which is watched",
                 CracReason.FileMissing,
                 "It is not there. CRIU makes control groups again where it was told to (manage-cgroups), but fails where this is not one of them.",
-                "Make the control group again.");
+                "Make the control group again.",
+                new("control groups that are watched", path)
+                {
+                    Why = "They are not there. CRIU makes control groups again where it was told to (manage-cgroups), but fails where these are not among them.",
+                    Action = static _ => "Make the control groups again.",
+                });
             return;
         }
 
@@ -66,6 +71,14 @@ internal sealed class WatchRule : ImageRule
             isDenied
                 ? "The process watched it with inotify or fanotify, and it may not be looked at by this user."
                 : "The process watched it with inotify or fanotify, and it is not there.",
-            isDenied ? "Use sudo." : $"Put it back, or make an empty folder in its place, which is enough for CRIU: New-Item -ItemType Directory '{path.Replace("'", "''", StringComparison.Ordinal)}'");
+            isDenied ? "Use sudo." : $"Put it back, or make an empty folder in its place, which is enough for CRIU: New-Item -ItemType Directory '{path.Replace("'", "''", StringComparison.Ordinal)}'",
+            new("watched files and folders", path)
+            {
+                Argument = $"'{path.Replace("'", "''", StringComparison.Ordinal)}'",
+                Why = isDenied
+                    ? "The process watched them with inotify or fanotify, and they may not be looked at by this user."
+                    : "The process watched them with inotify or fanotify, and they are not there.",
+                Action = isDenied ? null : static paths => $"Put them back, or make empty folders in their places, which is enough for CRIU: New-Item -ItemType Directory {string.Join(", ", paths)}",
+            });
     }
 }

@@ -21,7 +21,8 @@ internal sealed class CgroupRule : PreflightRule
                     member.ProcessId,
                     $"control group {Describe(member.Cgroups)}, another one than the root's",
                     CracReason.ResourceUnsupported,
-                    "The tree spans several control groups. The restore makes those that are missing, but not their limits.");
+                    "The tree spans several control groups. The restore makes those that are missing, but not their limits.",
+                    cause: new("processes in another control group than the root's", Place: Describe(member.Cgroups)));
             }
         }
     }

@@ -41,8 +41,10 @@ internal sealed class DeviceRule : PreflightRule
         _ => null,
     };
 
-    internal static void ReportGpu(PreflightSubject subject, int processId, string what, string plugin)
+    internal static void ReportGpu(PreflightSubject subject, int processId, string where, string device, string plugin)
     {
+        string what = $"{where}: {device}";
+        var cause = new FindingCause("devices of a GPU", device, where);
         if (subject.Environment.Plugins.Contains(plugin))
         {
             subject.Warn(
@@ -50,7 +52,8 @@ internal sealed class DeviceRule : PreflightRule
                 what,
                 CracReason.ResourceUnsupported,
                 $"The GPU's state is saved by CRIU's {plugin}, which is installed; the restore needs the same kind of GPU and the plugin, too.",
-                null);
+                null,
+                cause);
         }
         else
         {
@@ -59,7 +62,8 @@ internal sealed class DeviceRule : PreflightRule
                 what,
                 CracReason.ResourceUnsupported,
                 $"The GPU's state can be saved only by CRIU's {plugin}, which was not found.",
-                $"Install the package with {plugin}.so (criu-{plugin[..plugin.IndexOf('_', StringComparison.Ordinal)]}), or let the program release the GPU first.");
+                $"Install the package with {plugin}.so (criu-{plugin[..plugin.IndexOf('_', StringComparison.Ordinal)]}), or let the program release the GPU first.",
+                cause);
         }
     }
 
@@ -78,12 +82,13 @@ internal sealed class DeviceRule : PreflightRule
                     $"descriptor {descriptor.Number}: {descriptor.Target} (tun or tap)",
                     CracReason.ResourceUnsupported,
                     "CRIU can save a virtual network device only together with a network namespace it belongs to.",
-                    "Start the program in a network namespace of its own: unshare -n");
+                    "Start the program in a network namespace of its own: unshare -n",
+                    new("tun or tap devices", descriptor.Target, $"descriptor {descriptor.Number}"));
                 break;
             default:
                 if (PluginFor(descriptor.Target) is { } plugin)
                 {
-                    ReportGpu(subject, member.ProcessId, $"descriptor {descriptor.Number}: {descriptor.Target}", plugin);
+                    ReportGpu(subject, member.ProcessId, $"descriptor {descriptor.Number}", descriptor.Target, plugin);
                 }
                 else
                 {
@@ -99,5 +104,10 @@ internal sealed class DeviceRule : PreflightRule
         $"descriptor {descriptor.Number}: {kind} {descriptor.Target} ({descriptor.Status.SpecialDevice})",
         CracReason.ResourceUnsupported,
         "A device has a state of its own that CRIU does not know how to save.",
-        "The program would have to close it before the checkpoint and open it after the restore.");
+        "The program would have to close it before the checkpoint and open it after the restore.",
+        new($"{kind}s", descriptor.Target, $"descriptor {descriptor.Number}")
+        {
+            Why = "They have a state of their own that CRIU does not know how to save.",
+            Action = static _ => "The program would have to close them before the checkpoint and open them after the restore.",
+        });
 }

@@ -66,16 +66,18 @@ internal sealed class EligibilityRule : PreflightRule
                 "the first thread has ended, others still run",
                 CracReason.ResourceUnsupported,
                 "CRIU cannot rebuild a process whose main thread is gone.",
-                "The program would have to keep its main thread, for instance by joining the others from it.");
+                "The program would have to keep its main thread, for instance by joining the others from it.",
+                new("processes whose first thread has ended"));
         }
-        else if (!member.IsReadable && !status.HasEnded && !status.IsKernelThread)
+        else if (!member.IsReadable && !status.HasEnded && !status.IsKernelThread && (subject.Environment.IsPrivileged || status.UserId == subject.Environment.UserId))
         {
             subject.Block(
                 status.ProcessId,
                 $"{member.CommandLine.Display} of user {status.UserId}",
                 CracReason.PermissionDenied,
                 "It may not be looked into by this user.",
-                "Run as root, or as the user the process runs as.");
+                "Run as root, or as the user the process runs as.",
+                new($"processes of user {status.UserId}") { Why = "They may not be looked into by this user." });
         }
         else if (status.State == ProcessState.DiskSleep)
         {
@@ -84,7 +86,11 @@ internal sealed class EligibilityRule : PreflightRule
                 "uninterruptible sleep (state D)",
                 CracReason.FreezeTimeout,
                 "It waits for a device or a file server and cannot be stopped until that answers.",
-                "Try again; -FreezeTimeout sets how long a checkpoint waits.");
+                "Try again; -FreezeTimeout sets how long a checkpoint waits.",
+                new("processes in uninterruptible sleep (state D)")
+                {
+                    Why = "They wait for a device or a file server and cannot be stopped until that answers.",
+                });
         }
         else if (status.State == ProcessState.Stopped)
         {
@@ -92,7 +98,8 @@ internal sealed class EligibilityRule : PreflightRule
                 status.ProcessId,
                 "stopped by a signal",
                 CracReason.Unknown,
-                "It will be stopped after the restore, too, until it gets SIGCONT.");
+                "It will be stopped after the restore, too, until it gets SIGCONT.",
+                cause: new("processes stopped by a signal") { Why = "They will be stopped after the restore, too, until they get SIGCONT." });
         }
     }
 }

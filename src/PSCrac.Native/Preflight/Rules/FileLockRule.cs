@@ -27,6 +27,7 @@ internal sealed class FileLockRule : PreflightRule
     private static void Report(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor, FileLock held)
     {
         string what = $"descriptor {descriptor.Number}: {NameOf(held)} on {descriptor.Target}";
+        string item = $"{NameOf(held)} on {descriptor.Target}", place = $"descriptor {descriptor.Number}";
         if (held.Kind == FileLockKind.Other)
         {
             subject.Block(
@@ -34,7 +35,12 @@ internal sealed class FileLockRule : PreflightRule
                 what,
                 CracReason.FileLocksHeld,
                 "CRIU does not know this kind of lock.",
-                "The program would have to give the lock up before the checkpoint.");
+                "The program would have to give the lock up before the checkpoint.",
+                new("locks of an unknown kind", item, place)
+                {
+                    Why = "CRIU does not know this kind of lock.",
+                    Action = static _ => "The program would have to give the locks up before the checkpoint.",
+                });
             return;
         }
 
@@ -44,7 +50,12 @@ internal sealed class FileLockRule : PreflightRule
             CracReason.FileLocksHeld,
             "The process holds a lock, and the restore has to take it again. It fails if someone else took it meanwhile.",
             "Give -FileLocks, or let the program give the lock up first.",
-            new OptionOffer("-FileLocks", "file-locks", null, subject.Options.FileLocks, LosesNothing: true));
+            new OptionOffer("-FileLocks", "file-locks", null, subject.Options.FileLocks, LosesNothing: true),
+            new("locks", item, place)
+            {
+                Why = "The restore has to take the locks again. It fails if someone else took one meanwhile.",
+                Action = static _ => "Give -FileLocks, or let the program give the locks up first.",
+            });
     }
 
     private static string NameOf(FileLock held)

@@ -36,13 +36,14 @@ internal sealed class FileReachRule : PreflightRule
     private static void Examine(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor)
     {
         string what = $"descriptor {descriptor.Number}: {descriptor.Target}";
+        string place = $"descriptor {descriptor.Number}";
         bool isTerminal = descriptor.Kind is DescriptorKind.Terminal or DescriptorKind.TerminalMaster;
         if (subject.FindMount(descriptor.MountId) is not { } found)
         {
             // With shell-job, which a terminal from outside always needs, criu does not look for its mount.
             if (!isTerminal && !ReportKernelFile(subject, member, descriptor))
             {
-                ReportUnseen(subject, member, what, "Start the program with this descriptor closed or redirected to a file inside its own file system.");
+                ReportUnseen(subject, member, what, "Start the program with this descriptor closed or redirected to a file inside its own file system.", descriptor);
             }
 
             return;
@@ -57,7 +58,11 @@ internal sealed class FileReachRule : PreflightRule
                     what,
                     CracReason.NamespaceUnsupported,
                     $"Another file system was mounted over {found.Mount.Point} after it was opened, and its path leads elsewhere now.",
-                    $"Unmount what lies on {found.Mount.Point}, or start the program again.");
+                    $"Unmount what lies on {found.Mount.Point}, or start the program again.",
+                    new($"files below {found.Mount.Point}", descriptor.Target, place)
+                    {
+                        Why = "Another file system was mounted over it after they were opened, and their paths lead elsewhere now.",
+                    });
             }
 
             return;
@@ -76,7 +81,12 @@ internal sealed class FileReachRule : PreflightRule
                 what,
                 CracReason.FileChanged,
                 "The path leads to another file now, so the restore would open the wrong one.",
-                "Move the other file away, or let the program open its file again.");
+                "Move the other file away, or let the program open its file again.",
+                new("files whose paths lead to other files now", descriptor.Target, place)
+                {
+                    Why = "The restore would open the wrong ones.",
+                    Action = static _ => "Move the other files away, or let the program open its files again.",
+                });
         }
     }
 
@@ -88,7 +98,7 @@ internal sealed class FileReachRule : PreflightRule
     {
         if (member.ExecutableStatus is { MountId: > 0 } program && subject.FindMount(program.MountId) is null)
         {
-            ReportUnseen(subject, member, $"program {member.CommandLine.ExecutablePath}", "Start the program inside its mount namespace: unshare -m PROGRAM");
+            ReportUnseen(subject, member, $"program {member.CommandLine.ExecutablePath}", "Start the program inside its mount namespace: unshare -m PROGRAM", descriptor: null);
             return;
         }
 
@@ -103,7 +113,7 @@ internal sealed class FileReachRule : PreflightRule
                 && ProcfsNative.TryStat($"/proc/{member.ProcessId}/map_files/{area.Start:x}-{area.End:x}", flags: 0, out FileStatus status, out _)
                 && status.MountId > 0 && subject.FindMount(status.MountId) is null)
             {
-                ReportUnseen(subject, member, $"memory at {area.Start:x}: {area.Path}", "Start the program inside its mount namespace: unshare -m PROGRAM");
+                ReportUnseen(subject, member, $"memory at {area.Start:x}: {area.Path}", "Start the program inside its mount namespace: unshare -m PROGRAM", descriptor: null);
                 return;
             }
         }
@@ -112,29 +122,39 @@ internal sealed class FileReachRule : PreflightRule
     /// <summary>Files of file systems that the kernel keeps for itself have no mount to be found through; criu knows neither of these.</summary>
     private static bool ReportKernelFile(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor)
     {
-        (string What, string Why)? kind = ProcfsNative.FileSystemOf($"/proc/{member.ProcessId}/fd/{descriptor.Number}") switch
+        (string What, string Things, string Why)? kind = ProcfsNative.FileSystemOf($"/proc/{member.ProcessId}/fd/{descriptor.Number}") switch
         {
-            MessageQueues => ($"POSIX message queue {descriptor.Target}", "CRIU cannot save POSIX message queues."),
-            SecretMemory => ("secret memory (memfd_secret)", "Nobody but the process may read it, and so CRIU cannot save it."),
+            MessageQueues => ($"POSIX message queue {descriptor.Target}", "POSIX message queues", "CRIU cannot save POSIX message queues."),
+            SecretMemory => ("secret memory (memfd_secret)", "descriptors of secret memory (memfd_secret)", "Nobody but the process may read it, and so CRIU cannot save it."),
             _ => null,
         };
-        if (kind is var (what, why))
+        if (kind is var (what, things, why))
         {
             subject.Block(
                 member.ProcessId,
                 $"descriptor {descriptor.Number}: {what}",
                 CracReason.ResourceUnsupported,
                 why,
-                "The program would have to close it before the checkpoint and open it after the restore.");
+                "The program would have to close it before the checkpoint and open it after the restore.",
+                FindingCause.Descriptor(things, descriptor) with
+                {
+                    Action = static _ => "The program would have to close them before the checkpoint and open them after the restore.",
+                });
         }
 
         return kind is not null;
     }
 
-    private static void ReportUnseen(PreflightSubject subject, ProcessSnapshot member, string what, string mend) => subject.Block(
+    private static void ReportUnseen(PreflightSubject subject, ProcessSnapshot member, string what, string mend, ProcessDescriptor? descriptor) => subject.Block(
         member.ProcessId,
         what,
         CracReason.NamespaceUnsupported,
         "It was opened through a mount that no process of the tree sees: before a namespace was entered, or one that was unmounted lazily.",
-        mend);
+        mend,
+        new(descriptor is null ? "programs and libraries from a mount that no process of the tree sees" : "files from a mount that no process of the tree sees",
+            descriptor?.Target ?? member.CommandLine.ExecutablePath, descriptor is null ? null : $"descriptor {descriptor.Number}")
+        {
+            Why = "They were opened before a namespace was entered, or the mount was unmounted lazily.",
+            Action = descriptor is null ? null : static _ => "Start the program with these descriptors closed or redirected to files inside its own file system.",
+        });
 }

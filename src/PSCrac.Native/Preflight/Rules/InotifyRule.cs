@@ -20,7 +20,11 @@ internal sealed class InotifyRule : PreflightRule
                             $"descriptor {descriptor.Number}: inotify watch on device {watch.Device}, which is mounted nowhere",
                             CracReason.ResourceUnsupported,
                             "What is watched can be reached by no path any more.",
-                            "The program would have to remove the watch, or be started again.");
+                            "The program would have to remove the watch, or be started again.",
+                            new("inotify watches on devices that are mounted nowhere", $"inode {watch.Inode} of device {watch.Device}", $"descriptor {descriptor.Number}")
+                            {
+                                Action = static _ => "The program would have to remove the watches, or be started again.",
+                            });
                     }
                     else if (!watch.HasHandle)
                     {
@@ -29,7 +33,11 @@ internal sealed class InotifyRule : PreflightRule
                             $"descriptor {descriptor.Number}: inotify watch on inode {watch.Inode} of device {watch.Device}",
                             CracReason.ResourceUnsupported,
                             "Its filesystem gives no handle to find it by, so CRIU searches some well-known folders for it and may fail.",
-                            "Give -CriuOption @{ 'irmap-scan-path' = 'FOLDER' } with the folder that is watched.");
+                            "Give -CriuOption @{ 'irmap-scan-path' = 'FOLDER' } with the folder that is watched.",
+                            new("inotify watches", $"inode {watch.Inode} of device {watch.Device}", $"descriptor {descriptor.Number}")
+                            {
+                                Why = "Their filesystem gives no handle to find what they watch by, so CRIU searches some well-known folders for it and may fail.",
+                            });
                     }
                 }
             }

@@ -9,17 +9,17 @@ internal sealed class KernelObjectRule : PreflightRule
     {
         foreach (ProcessSnapshot member in subject.Tree.Members)
         {
-            HashSet<DescriptorKind>? seen = null;
             foreach (ProcessDescriptor descriptor in member.Descriptors)
             {
-                if (Explain(descriptor) is { } known && (seen ??= []).Add(descriptor.Kind))
+                if (Explain(descriptor) is { } known)
                 {
                     subject.Block(
                         member.ProcessId,
                         $"descriptor {descriptor.Number}: {known.Name}",
                         CracReason.ResourceUnsupported,
                         known.Why,
-                        known.Mend);
+                        known.Mend,
+                        FindingCause.Descriptor($"descriptors of one kind, {known.Name}", descriptor));
                 }
             }
         }

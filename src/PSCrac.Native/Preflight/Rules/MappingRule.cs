@@ -23,7 +23,11 @@ internal sealed class MappingRule : PreflightRule
                             $"{where}: SysV shared memory segment {area.Inode}",
                             CracReason.ResourceUnsupported,
                             "The segment belongs to the whole machine. CRIU saves such segments only together with an IPC namespace of their own.",
-                            "Start the program in one: unshare --ipc PROGRAM");
+                            "Start the program in one: unshare --ipc PROGRAM",
+                            new("SysV shared memory segments", $"{area.Inode}", where)
+                            {
+                                Why = "The segments belong to the whole machine. CRIU saves such segments only together with an IPC namespace of their own.",
+                            });
                         break;
                     case MemoryAreaKind.Device:
                         ExamineDevice(subject, member, area, where);
@@ -34,7 +38,12 @@ internal sealed class MappingRule : PreflightRule
                             $"{where}: {area.Path}",
                             CracReason.ResourceUnsupported,
                             "It is shared with the kernel or a device, and CRIU does not know how to save it.",
-                            "The program would have to release it before the checkpoint.");
+                            "The program would have to release it before the checkpoint.",
+                            new("mappings that are not just memory", area.Path, where)
+                            {
+                                Why = "They are shared with the kernel or a device, and CRIU does not know how to save them.",
+                                Action = static _ => "The program would have to release them before the checkpoint.",
+                            });
                         break;
                     case MemoryAreaKind.Uprobes:
                         subject.Offer(
@@ -44,7 +53,8 @@ internal sealed class MappingRule : PreflightRule
                             "Something such as perf or bpftrace watches the program; its breakpoints do not come back by themselves.",
                             "End the tracer, or give -CriuOption @{ 'allow-uprobes' = $true }.",
                             new OptionOffer(
-                                "-CriuOption allow-uprobes", "allow-uprobes", null, subject.Options.HasCriuOption("allow-uprobes") ? true : null, LosesNothing: false));
+                                "-CriuOption allow-uprobes", "allow-uprobes", null, subject.Options.HasCriuOption("allow-uprobes") ? true : null, LosesNothing: false),
+                            new("processes with breakpoints of a tracer in the kernel (uprobes)", Place: where) { Why = "Something such as perf or bpftrace watches the programs; its breakpoints do not come back by themselves." });
                         break;
                 }
             }
@@ -59,19 +69,19 @@ internal sealed class MappingRule : PreflightRule
             return;
         }
 
-        string what = $"{where}: device {area.Path}";
         if (DeviceRule.PluginFor(area.Path) is { } plugin)
         {
-            DeviceRule.ReportGpu(subject, member.ProcessId, what, plugin);
+            DeviceRule.ReportGpu(subject, member.ProcessId, where, area.Path, plugin);
             return;
         }
 
         subject.Block(
             member.ProcessId,
-            what,
+            $"{where}: device {area.Path}",
             CracReason.ResourceUnsupported,
             "The memory of a device cannot be saved like a process's own.",
-            "The program would have to unmap it before the checkpoint.");
+            "The program would have to unmap it before the checkpoint.",
+            new("mapped devices", area.Path, where) { Action = static _ => "The program would have to unmap them before the checkpoint." });
     }
 
     /// <summary>Whether a descriptor on the same thing is open, which then has been reported.</summary>

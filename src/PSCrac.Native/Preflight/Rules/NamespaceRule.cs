@@ -102,7 +102,8 @@ internal sealed class NamespaceRule : PreflightRule
                 "a time namespace prepared for its children",
                 CracReason.NamespaceUnsupported,
                 "CRIU knows one time namespace for the whole tree.",
-                "The program would have to enter the time namespace itself, before the checkpoint.");
+                "The program would have to enter the time namespace itself, before the checkpoint.",
+                new("processes with a time namespace prepared for their children"));
         }
 
         foreach ((NamespaceKind kind, string name) in s_kinds)
@@ -119,7 +120,11 @@ internal sealed class NamespaceRule : PreflightRule
                     $"a {name} namespace other than the root's",
                     CracReason.NamespaceUnsupported,
                     "Within a tree CRIU can tell apart mount and network namespaces only.",
-                    "Checkpoint this process by itself, as the root of its own tree.");
+                    "Checkpoint this process by itself, as the root of its own tree.",
+                    new($"processes in a {name} namespace other than the root's")
+                    {
+                        Action = static _ => "Checkpoint each of them by itself, as the root of its own tree.",
+                    });
             }
             else if (subject.Tree.OwnNamespaces is not { } own || root.Shares(kind, own))
             {
@@ -128,7 +133,8 @@ internal sealed class NamespaceRule : PreflightRule
                     $"a {name} namespace other than the root's",
                     CracReason.NamespaceUnsupported,
                     $"CRIU would make an image, but can restore a {name} namespace inside a tree only if the root has one of its own, too.",
-                    $"Start the whole tree in a {name} namespace of its own: unshare {(kind == NamespaceKind.Mount ? "-m" : "-n")} PROGRAM");
+                    $"Start the whole tree in a {name} namespace of its own: unshare {(kind == NamespaceKind.Mount ? "-m" : "-n")} PROGRAM",
+                    new($"processes in a {name} namespace other than the root's"));
             }
         }
     }

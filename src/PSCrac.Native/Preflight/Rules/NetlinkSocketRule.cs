@@ -18,7 +18,8 @@ internal sealed class NetlinkSocketRule : PreflightRule
                         $"descriptor {descriptor.Number}: netlink socket, {socket.ReceiveQueue} bytes not read",
                         CracReason.ResourceUnsupported,
                         "Messages from the kernel that have come and were not read cannot be kept.",
-                        "Try again when the program has read them.");
+                        "Try again when the program has read them.",
+                        FindingCause.Descriptor("netlink sockets with messages not read", descriptor));
                 }
             }
         }

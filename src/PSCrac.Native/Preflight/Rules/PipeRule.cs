@@ -26,7 +26,11 @@ internal sealed class PipeRule : PreflightRule
                         $"descriptor {descriptor.Number}: {descriptor.Target} in packet mode",
                         CracReason.ResourceUnsupported,
                         "CRIU does not know pipes that were opened with O_DIRECT.",
-                        "The program would have to use a unix socket pair (SOCK_SEQPACKET) instead.");
+                        "The program would have to use a unix socket pair (SOCK_SEQPACKET) instead.",
+                        new("pipes in packet mode", descriptor.Target, $"descriptor {descriptor.Number}")
+                        {
+                            Action = static _ => "The program would have to use unix socket pairs (SOCK_SEQPACKET) instead.",
+                        });
                 }
 
                 if (!pipes.TryGetValue(descriptor.Status.Inode, out Use? use))
@@ -54,19 +58,29 @@ internal sealed class PipeRule : PreflightRule
 
     private static void Report(PreflightSubject subject, ulong inode, Use use)
     {
-        string what = $"{(use.Descriptors.Count == 1 ? "descriptor" : "descriptors")} {string.Join(", ", use.Descriptors)}: pipe:[{inode}] "
+        string place = $"{(use.Descriptors.Count == 1 ? "descriptor" : "descriptors")} {string.Join(", ", use.Descriptors)}";
+        string what = $"{place}: pipe:[{inode}] "
             + (use.IsWritten ? "read outside the tree, or by nobody" : "written outside the tree, or by nobody");
         if (use.IsWritten)
         {
+            bool isStandard = use.Descriptors.Exists(number => number is 1 or 2);
             string parameter = use.Descriptors.Contains(2) && !use.Descriptors.Contains(1) ? "-StandardErrorPath" : "-StandardOutputPath";
             subject.Warn(
                 use.ProcessId,
                 what,
                 CracReason.ResourceUnsupported,
                 "After the restore nobody reads from it, and the first write to it ends the process (SIGPIPE).",
-                use.Descriptors.Exists(number => number is 1 or 2)
+                isStandard
                     ? $"Restore with {parameter}, or start the program with its output in a file."
-                    : "Checkpoint a process that both ends descend from, or let the program close it.");
+                    : "Checkpoint a process that both ends descend from, or let the program close it.",
+                new($"pipes read outside the tree, or by nobody{(isStandard ? ", for output" : "")}", $"pipe:[{inode}]", place)
+                {
+                    Argument = parameter,
+                    Why = "After the restore nobody reads from them, and the first write to one ends the process (SIGPIPE).",
+                    Action = isStandard
+                        ? static parameters => $"Restore with {string.Join(" and ", parameters)}, or start the program with its output in files."
+                        : static _ => "Checkpoint a process that all ends descend from, or let the program close them.",
+                });
         }
         else
         {
@@ -77,7 +91,12 @@ internal sealed class PipeRule : PreflightRule
                 "After the restore nobody writes to it, and the process reads its end.",
                 use.Descriptors.Contains(0)
                     ? "Restore with -StandardInputPath, or start the program with its input from a file."
-                    : "Checkpoint a process that both ends descend from, or let the program close it.");
+                    : "Checkpoint a process that both ends descend from, or let the program close it.",
+                new($"pipes written outside the tree, or by nobody{(use.Descriptors.Contains(0) ? ", for input" : "")}", $"pipe:[{inode}]", place)
+                {
+                    Why = "After the restore nobody writes to them, and the process reads their end.",
+                    Action = use.Descriptors.Contains(0) ? null : static _ => "Checkpoint a process that all ends descend from, or let the program close them.",
+                });
         }
     }
 

@@ -45,7 +45,8 @@ internal sealed class PrivilegeRule : PreflightRule
                     $"a process of user {status.UserId}",
                     CracReason.PermissionDenied,
                     "Only root may checkpoint the processes of another user.",
-                    "Use sudo.");
+                    "Use sudo.",
+                    new("processes of other users", Place: $"user {status.UserId}"));
             }
             else if (!environment.CanReadOthersLimits)
             {
@@ -54,7 +55,11 @@ internal sealed class PrivilegeRule : PreflightRule
                     $"a process of user {status.UserId}, and CAP_SYS_RESOURCE is missing",
                     CracReason.PermissionDenied,
                     "CRIU reads the resource limits of what it checkpoints, and of another user's process only with this capability.",
-                    "Run where CAP_SYS_RESOURCE is granted (containers often drop it), or run the program as this user.");
+                    "Run where CAP_SYS_RESOURCE is granted (containers often drop it), or run the program as this user.",
+                    new("processes of other users, and CAP_SYS_RESOURCE is missing", Place: $"user {status.UserId}")
+                    {
+                        Action = static _ => "Run where CAP_SYS_RESOURCE is granted (containers often drop it), or run the programs as this user.",
+                    });
             }
         }
     }

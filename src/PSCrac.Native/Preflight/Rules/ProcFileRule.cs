@@ -25,7 +25,11 @@ internal sealed class ProcFileRule : PreflightRule
                         member.ProcessId,
                         what,
                         CracReason.ProcessGone,
-                        $"It belongs to process {owner}, which has ended. The restore starts a helper with that pid for it, so the pid must be free.");
+                        $"It belongs to process {owner}, which has ended. The restore starts a helper with that pid for it, so the pid must be free.",
+                        cause: new("files of processes that have ended", descriptor.Target, $"descriptor {descriptor.Number}")
+                        {
+                            Why = "The restore starts a helper with the pid of each such process, so the pids must be free.",
+                        });
                 }
                 else
                 {
@@ -34,7 +38,12 @@ internal sealed class ProcFileRule : PreflightRule
                         what,
                         CracReason.FileChanged,
                         $"It belongs to process {owner} outside the tree; after the restore that pid may be another process, or none.",
-                        "The program would have to open it again after the restore.");
+                        "The program would have to open it again after the restore.",
+                        new("files of processes outside the tree", descriptor.Target, $"descriptor {descriptor.Number}")
+                        {
+                            Why = "After the restore the pids may be those of other processes, or of none.",
+                            Action = static _ => "The program would have to open them again after the restore.",
+                        });
                 }
             }
         }

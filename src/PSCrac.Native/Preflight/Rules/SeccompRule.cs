@@ -15,14 +15,16 @@ internal sealed class SeccompRule : PreflightRule
                 continue;
             }
 
-            string what = status.SeccompMode == 1 ? "seccomp, strict mode" : $"seccomp, {status.SeccompFilterCount} filters";
+            string place = status.SeccompMode == 1 ? "strict mode" : $"{status.SeccompFilterCount} filters";
+            string what = $"seccomp, {place}";
             if (subject.Environment.IsPrivileged)
             {
                 subject.Note(
                     status.ProcessId,
                     what,
                     CracReason.PermissionDenied,
-                    "The filters are suspended while CRIU works, and are in place again after the restore.");
+                    "The filters are suspended while CRIU works, and are in place again after the restore.",
+                    cause: new("processes with seccomp", Place: place));
             }
             else
             {
@@ -31,7 +33,8 @@ internal sealed class SeccompRule : PreflightRule
                     what,
                     CracReason.PermissionDenied,
                     "Only root may suspend the filters, and without that CRIU's own calls would be caught by them.",
-                    "Use sudo.");
+                    "Use sudo.",
+                    new("processes with seccomp", Place: place));
             }
         }
     }

@@ -45,7 +45,8 @@ internal sealed class SessionRule : PreflightRule
                 "a session whose leader is outside its pid namespace",
                 CracReason.NamespaceUnsupported,
                 "The session has no id that could be given back to it.",
-                "Start the program with setsid.");
+                "Start the program with setsid.",
+                new("processes in a session whose leader is outside their pid namespace"));
             return;
         }
 
@@ -63,7 +64,12 @@ internal sealed class SessionRule : PreflightRule
                     $"session {member.SessionId}, whose leader is no ancestor of it",
                     CracReason.ResourceUnsupported,
                     "It was adopted after its parent ended, and CRIU cannot tell how it got into that session: the checkpoint would work, the restore would fail.",
-                    "The program would have to start it from the session's leader or let the root of the tree adopt it.");
+                    "The program would have to start it from the session's leader or let the root of the tree adopt it.",
+                    new("processes in a session whose leader is no ancestor of theirs", Place: $"session {member.SessionId}")
+                    {
+                        Why = "They were adopted after their parent ended, and CRIU cannot tell how they got into that session: the checkpoint would work, the restore would fail.",
+                        Action = static _ => "The program would have to start them from the session's leader or let the root of the tree adopt them.",
+                    });
             }
         }
         else if (ProcessIdentity.TryRead(member.SessionId) is not null)
@@ -73,7 +79,8 @@ internal sealed class SessionRule : PreflightRule
                 $"session {member.SessionId}, led by a process outside the tree",
                 CracReason.PidInUse,
                 "The restore leads that session by a helper with the leader's pid, so the leader must have ended by then.",
-                "Checkpoint the leader's tree, or start the program with setsid.");
+                "Checkpoint the leader's tree, or start the program with setsid.",
+                new("processes in a session led by a process outside the tree", Place: $"session {member.SessionId}"));
         }
     }
 
@@ -114,7 +121,13 @@ internal sealed class SessionRule : PreflightRule
                 $"process group {group}, led by {leader.CommandName} outside the tree",
                 CracReason.PidInUse,
                 "The restore makes the group again with a helper of that pid, so its leader must have ended by then.",
-                $"Checkpoint process {group} with it, or restore into a new pid namespace (-PidNamespace New).");
+                $"Checkpoint process {group} with it, or restore into a new pid namespace (-PidNamespace New).",
+                new("process groups led by processes outside the tree", $"{group}", leader.CommandName)
+                {
+                    Why = "The restore makes the groups again with helpers of these pids, so their leaders must have ended by then.",
+                    Action = static groups => $"Checkpoint the processes {FindingGroups.List(groups)} with them, or restore into a new pid namespace (-PidNamespace New).",
+                    TellsProcess = false,
+                });
         }
     }
 }

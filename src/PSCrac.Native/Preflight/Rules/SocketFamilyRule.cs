@@ -18,7 +18,8 @@ internal sealed class SocketFamilyRule : PreflightRule
                         $"descriptor {descriptor.Number}: multipath tcp {socket.Local}".TrimEnd(),
                         CracReason.ResourceUnsupported,
                         "CRIU knows TCP but not its multipath form.",
-                        "Turn it off in the program; for Go programs set GODEBUG=multipathtcp=0.");
+                        "Turn it off in the program; for Go programs set GODEBUG=multipathtcp=0.",
+                        FindingCause.Descriptor("multipath tcp sockets", descriptor, socket.Local?.ToString()));
                 }
                 else if (socket is { Protocol: SocketProtocol.Other, ProtocolName: { } name })
                 {
@@ -27,7 +28,11 @@ internal sealed class SocketFamilyRule : PreflightRule
                         $"descriptor {descriptor.Number}: socket of protocol {name}",
                         CracReason.ResourceUnsupported,
                         "CRIU does not know this kind of socket.",
-                        "The program would have to close it before the checkpoint and open it after the restore.");
+                        "The program would have to close it before the checkpoint and open it after the restore.",
+                        FindingCause.Descriptor($"sockets of protocol {name}", descriptor) with
+                        {
+                            Action = static _ => "The program would have to close them before the checkpoint and open them after the restore.",
+                        });
                 }
             }
         }

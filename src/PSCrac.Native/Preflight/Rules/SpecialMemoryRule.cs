@@ -16,7 +16,8 @@ internal sealed class SpecialMemoryRule : PreflightRule
                     status.ProcessId,
                     $"{status.LockedBytes >> 10} KB of locked memory",
                     CracReason.ResourceUnsupported,
-                    "It is locked again by the restore, which needs the limit for it (RLIMIT_MEMLOCK) or CAP_IPC_LOCK.");
+                    "It is locked again by the restore, which needs the limit for it (RLIMIT_MEMLOCK) or CAP_IPC_LOCK.",
+                    cause: new("processes with locked memory", Place: $"{status.LockedBytes >> 10} KB"));
             }
 
             if (status.HugeBytes > 0)
@@ -26,7 +27,8 @@ internal sealed class SpecialMemoryRule : PreflightRule
                     $"{status.HugeBytes >> 20} MB on huge pages",
                     CracReason.ResourceUnsupported,
                     "The restore needs as many free huge pages.",
-                    "Reserve them there: sysctl vm.nr_hugepages");
+                    "Reserve them there: sysctl vm.nr_hugepages",
+                    new("processes with memory on huge pages", Place: $"{status.HugeBytes >> 20} MB"));
             }
         }
     }

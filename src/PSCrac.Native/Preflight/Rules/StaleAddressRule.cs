@@ -25,7 +25,13 @@ internal sealed class StaleAddressRule : PreflightRule
                     $"descriptor {descriptor.Number}: {socket.Protocol.ToString().ToLowerInvariant()} bound to {local}",
                     CracReason.AddressUnavailable,
                     "The restore needs this very address; it fails on a host, or after a new lease, that has another.",
-                    "Let the program bind to 0.0.0.0 or ::, or restore it where the address is.");
+                    "Let the program bind to 0.0.0.0 or ::, or restore it where the address is.",
+                    new("sockets bound to an address of this host", $"{socket.Protocol.ToString().ToLowerInvariant()} {local}", $"descriptor {descriptor.Number}")
+                    {
+                        Key = socket.Inode,
+                        Why = "The restore needs these very addresses; it fails on a host, or after a new lease, that has others.",
+                        Action = static _ => "Let the program bind to 0.0.0.0 or ::, or restore it where the addresses are.",
+                    });
             }
         }
     }

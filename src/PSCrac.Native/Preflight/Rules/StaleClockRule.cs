@@ -30,7 +30,8 @@ internal sealed class StaleClockRule : PreflightRule
                     $"{calendar} {(calendar == 1 ? "timer" : "timers")} by the calendar clock",
                     CracReason.TimedOut,
                     "Times that pass until the restore are all due the moment the process runs again.",
-                    "Let the program measure time-outs with the monotonic clock, and look at the calendar anew after the restore.");
+                    "Let the program measure time-outs with the monotonic clock, and look at the calendar anew after the restore.",
+                    new("processes with timers by the calendar clock"));
             }
 
             if (uptime > 0)
@@ -39,7 +40,8 @@ internal sealed class StaleClockRule : PreflightRule
                     member.ProcessId,
                     $"{uptime} {(uptime == 1 ? "timer" : "timers")} by the monotonic clock",
                     CracReason.TimedOut,
-                    "They go on with what was left of them. The clock itself jumps: forward here, to anywhere on another host or after a reboot.");
+                    "They go on with what was left of them. The clock itself jumps: forward here, to anywhere on another host or after a reboot.",
+                    cause: new("processes with timers by the monotonic clock"));
             }
         }
     }

@@ -2,11 +2,9 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.Rules;
 
-/// <summary>Files in folders that are cleaned or emptied: by a reboot, by tmpfiles, by the job's end. At most one finding a process.</summary>
+/// <summary>Files in folders that are cleaned or emptied: by a reboot, by tmpfiles, by the job's end.</summary>
 internal sealed class StaleTemporaryFileRule : PreflightRule
 {
-    private const int Shown = 3;
-
     private static readonly string[] s_folders = ["/tmp/", "/var/tmp/", "/dev/shm/", "/run/", "/var/run/"];
 
     internal override void Examine(PreflightSubject subject)
@@ -39,15 +37,18 @@ internal sealed class StaleTemporaryFileRule : PreflightRule
 
             paths.ExceptWith(told);
             told.UnionWith(paths);
-            if (paths.Count > 0)
+            foreach (string path in paths)
             {
-                string more = paths.Count > Shown ? $" and {paths.Count - Shown} more" : "";
                 subject.Warn(
                     member.ProcessId,
-                    $"temporary files: {string.Join(", ", paths.Take(Shown))}{more}",
+                    $"temporary file {path}",
                     CracReason.FileMissing,
-                    "They have to be there at the restore, in the same size, and such folders are cleaned by reboots and by age.",
-                    "Restore before that happens, or let the program keep its files elsewhere.");
+                    "It has to be there at the restore, in the same size, and such folders are cleaned by reboots and by age.",
+                    "Restore before that happens, or let the program keep its files elsewhere.",
+                    new("temporary files", path)
+                    {
+                        Why = "They have to be there at the restore, in the same size, and such folders are cleaned by reboots and by age.",
+                    });
             }
         }
     }

@@ -56,7 +56,12 @@ internal sealed class StaleTextRule : PreflightRule
                 $"{where}: a secret, by its name",
                 CracReason.ImageNotTrusted,
                 "It is part of the image, readable for whoever can read the image, and the restored process goes on using it after it was changed.",
-                "Let the program read secrets from a file after the restore, and keep the image private.");
+                "Let the program read secrets from a file after the restore, and keep the image private.",
+                new("secrets, by their names", where)
+                {
+                    Key = processId,
+                    Why = "They are part of the image, readable for whoever can read the image, and the restored process goes on using them after they were changed.",
+                });
         }
         else if (host.Length >= ShortestHostName && HasWord(value, host))
         {
@@ -65,7 +70,8 @@ internal sealed class StaleTextRule : PreflightRule
                 $"{where}: this host's name, {host}",
                 CracReason.AddressUnavailable,
                 "Restored elsewhere, the process will take itself to be on this host.",
-                "Let the program ask for the host's name after the restore.");
+                "Let the program ask for the host's name after the restore.",
+                new($"places with this host's name, {host}", where) { Key = processId });
         }
         else
         {
@@ -78,7 +84,8 @@ internal sealed class StaleTextRule : PreflightRule
                         $"{where}: this host's address, {address}",
                         CracReason.AddressUnavailable,
                         "Restored elsewhere, or here after the address has changed, the process will use the old one.",
-                        "Use a name instead of an address, or let the program read it after the restore.");
+                        "Use a name instead of an address, or let the program read it after the restore.",
+                        new("places with an address of this host", where, address) { Key = processId });
                     break;
                 }
             }

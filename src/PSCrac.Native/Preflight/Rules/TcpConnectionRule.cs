@@ -45,6 +45,11 @@ internal sealed class TcpConnectionRule : PreflightRule
     private static void Report(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor, SocketEntry socket, bool isInside)
     {
         string what = $"descriptor {descriptor.Number}: tcp {socket.Remote} {NameOf(socket.State)}";
+        var cause = new FindingCause(
+            isInside ? "tcp connections inside the tree" : "tcp connections that leave the tree", $"{socket.Remote} {NameOf(socket.State)}", $"descriptor {descriptor.Number}")
+        {
+            Key = socket.Inode,
+        };
         PreflightOptions options = subject.Options;
         if (options.TcpClose == true && options.TcpEstablished != true)
         {
@@ -54,7 +59,8 @@ internal sealed class TcpConnectionRule : PreflightRule
                 CracReason.TcpConnectionOpen,
                 "The program will find the connection closed after the restore.",
                 "",
-                new OptionOffer("-TcpClose", "tcp-close", null, Given: true, LosesNothing: false));
+                new OptionOffer("-TcpClose", "tcp-close", null, Given: true, LosesNothing: false),
+                cause with { Why = "The program will find the connections closed after the restore." });
             return;
         }
 
@@ -67,7 +73,8 @@ internal sealed class TcpConnectionRule : PreflightRule
                 CracReason.TcpConnectionOpen,
                 "Both ends of the connection are in the tree, so it is kept with all that is under way in it.",
                 "Give -TcpEstablished.",
-                keep);
+                keep,
+                cause with { Why = "Both ends of the connections are in the tree, so they are kept with all that is under way in them." });
         }
         else
         {
@@ -77,7 +84,12 @@ internal sealed class TcpConnectionRule : PreflightRule
                 CracReason.TcpConnectionOpen,
                 "The other end is outside the tree and will not stop and wait. Kept, the connection is blocked by a firewall rule until the restore, and lost if the other end gives up; closed, the program has to connect again.",
                 "Give -TcpEstablished to keep it, or -TcpClose to close it; or let the program close its connections first.",
-                keep);
+                keep,
+                cause with
+                {
+                    Why = "The other ends are outside the tree and will not stop and wait. Kept, the connections are blocked by firewall rules until the restore, and lost if the other end gives up; closed, the program has to connect again.",
+                    Action = static _ => "Give -TcpEstablished to keep them, or -TcpClose to close them; or let the program close its connections first.",
+                });
         }
     }
 

@@ -28,7 +28,8 @@ internal sealed class TcpListenerRule : PreflightRule
                         "skip-in-flight",
                         null,
                         subject.Options.HasCriuOption("skip-in-flight") ? true : null,
-                        LosesNothing: false));
+                        LosesNothing: false),
+                    new("listening sockets with callers not accepted", $"tcp {socket.Local}", $"descriptor {descriptor.Number}") { Key = socket.Inode });
             }
         }
     }

@@ -65,7 +65,8 @@ internal sealed class TerminalRule : PreflightRule
         bool first = true;
         foreach ((int index, (int processId, List<int> descriptors)) in outside)
         {
-            string what = $"{(descriptors.Count == 1 ? "descriptor" : "descriptors")} {string.Join(", ", descriptors)}: terminal /dev/pts/{index}";
+            string place = $"{(descriptors.Count == 1 ? "descriptor" : "descriptors")} {string.Join(", ", descriptors)}";
+            string what = $"{place}: terminal /dev/pts/{index}";
             if (first)
             {
                 subject.Offer(
@@ -84,7 +85,12 @@ internal sealed class TerminalRule : PreflightRule
                     what,
                     CracReason.TerminalAttached,
                     "It is a second terminal from outside the tree, and CRIU can replace one.",
-                    "The program would have to close one of its terminals.");
+                    "The program would have to close one of its terminals.",
+                    new("more terminals from outside the tree", $"/dev/pts/{index}", place)
+                    {
+                        Why = "CRIU can replace one terminal from outside the tree, and one more is open.",
+                        Action = static _ => "The program would have to close all of its terminals but one.",
+                    });
             }
         }
     }
@@ -93,7 +99,8 @@ internal sealed class TerminalRule : PreflightRule
     private static bool ExamineDevice(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor)
     {
         DeviceNumber device = descriptor.Status.SpecialDevice;
-        string what = $"descriptor {descriptor.Number}: terminal {descriptor.Target}";
+        string place = $"descriptor {descriptor.Number}";
+        string what = $"{place}: terminal {descriptor.Target}";
         if (descriptor.TerminalIndex > HighestPseudoTerminal)
         {
             subject.Block(
@@ -101,7 +108,8 @@ internal sealed class TerminalRule : PreflightRule
                 what,
                 CracReason.TerminalAttached,
                 $"CRIU knows pseudo-terminals up to number {HighestPseudoTerminal}.",
-                "Close terminals and start the program again in one with a smaller number.");
+                "Close terminals and start the program again in one with a smaller number.",
+                new($"terminals with a number above {HighestPseudoTerminal}", descriptor.Target, place));
             return false;
         }
 
@@ -120,7 +128,8 @@ internal sealed class TerminalRule : PreflightRule
                 what,
                 CracReason.ResourceUnsupported,
                 $"CRIU does not know this kind of terminal (device {device}).",
-                "The program would have to close it before the checkpoint and open it after the restore.");
+                "The program would have to close it before the checkpoint and open it after the restore.",
+                new($"terminals of device {device}", descriptor.Target, place));
             return false;
         }
 
@@ -131,7 +140,8 @@ internal sealed class TerminalRule : PreflightRule
                 what,
                 CracReason.TerminalAttached,
                 "/dev/tty stands for the controlling terminal, which CRIU finds only if the process has that terminal open under its own name as well.",
-                "Keep standard input or error on the terminal, or let the program close /dev/tty before the checkpoint.");
+                "Keep standard input or error on the terminal, or let the program close /dev/tty before the checkpoint.",
+                FindingCause.Descriptor("descriptors of /dev/tty", descriptor));
             return false;
         }
 

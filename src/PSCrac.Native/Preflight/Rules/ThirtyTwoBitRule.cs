@@ -16,7 +16,12 @@ internal sealed class ThirtyTwoBitRule : PreflightRule
                     $"32-bit program {member.CommandLine.ExecutablePath}",
                     CracReason.ResourceUnsupported,
                     "CRIU can checkpoint it only if it was built with 32-bit support.",
-                    "Ask criu: criu check --feature compat_cr; or run the 64-bit build of the program.");
+                    "Ask criu: criu check --feature compat_cr; or run the 64-bit build of the program.",
+                    new("32-bit programs", member.CommandLine.ExecutablePath)
+                    {
+                        Why = "CRIU can checkpoint them only if it was built with 32-bit support.",
+                        Action = static _ => "Ask criu: criu check --feature compat_cr; or run the 64-bit builds of the programs.",
+                    });
             }
         }
     }

@@ -21,7 +21,8 @@ internal sealed class TracerRule : PreflightRule
                 $"traced by {name} ({tracer})",
                 CracReason.ProcessTraced,
                 "A debugger holds the process, and a process can be held by one at a time.",
-                $"Detach the debugger, or end it: Stop-Process -Id {tracer}");
+                $"Detach the debugger, or end it: Stop-Process -Id {tracer}",
+                new($"processes traced by {name} ({tracer})") { Why = "A debugger holds them, and a process can be held by one at a time." });
         }
     }
 }

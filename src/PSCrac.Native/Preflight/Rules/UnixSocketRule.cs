@@ -38,7 +38,8 @@ internal sealed class UnixSocketRule : PreflightRule
                         $"descriptor {descriptor.Number}: unix socket {NameOf(socket)}, a caller hung up before it was accepted",
                         CracReason.UnixSocketExternal,
                         "What the caller may have sent cannot be kept.",
-                        "Try again when the program has accepted what waits.");
+                        "Try again when the program has accepted what waits.",
+                        new("unix sockets with a caller that hung up before it was accepted", NameOf(socket), $"descriptor {descriptor.Number}") { Key = socket.Inode });
                 }
             }
         }
@@ -77,6 +78,7 @@ internal sealed class UnixSocketRule : PreflightRule
         SocketEntry? peer = member.Sockets?.Find(socket.PeerInode);
         string name = peer?.UnixName ?? socket.UnixName ?? "without a name";
         string what = $"descriptor {descriptor.Number}: unix socket connected to {name} outside the tree";
+        var cause = new FindingCause("unix sockets connected to others outside the tree", name, $"descriptor {descriptor.Number}") { Key = socket.Inode };
         if (subject.Options.HasCriuOption("external") || socket.UnixType != UnixSocketType.Datagram || peer?.UnixName is null)
         {
             subject.Block(
@@ -84,7 +86,12 @@ internal sealed class UnixSocketRule : PreflightRule
                 what,
                 CracReason.UnixSocketExternal,
                 "The process that holds the other end is not part of the tree, and half a connection cannot be kept.",
-                "Checkpoint a process that both descend from, or let the program close the connection first.");
+                "Checkpoint a process that both descend from, or let the program close the connection first.",
+                cause with
+                {
+                    Why = "The processes that hold the other ends are not part of the tree, and half a connection cannot be kept.",
+                    Action = static _ => "Checkpoint a process that all descend from, or let the program close the connections first.",
+                });
             return;
         }
 
@@ -94,7 +101,8 @@ internal sealed class UnixSocketRule : PreflightRule
             CracReason.UnixSocketExternal,
             "It only sends to a named socket, such as the system log's, and is connected to that name again by the restore.",
             "Give -ExternalUnixSocket.",
-            new OptionOffer("-ExternalUnixSocket", "ext-unix-sk", null, subject.Options.ExternalUnixSocket, LosesNothing: true));
+            new OptionOffer("-ExternalUnixSocket", "ext-unix-sk", null, subject.Options.ExternalUnixSocket, LosesNothing: true),
+            cause with { Why = "They only send to named sockets, such as the system log's, and are connected to those names again by the restore." });
     }
 
     private static void ExamineUnanswered(
@@ -109,7 +117,12 @@ internal sealed class UnixSocketRule : PreflightRule
                     $"descriptor {descriptor.Number}: unix socket not accepted yet, {socket.SendQueue} bytes sent",
                     CracReason.UnixSocketExternal,
                     "What was sent into a connection that nobody has accepted yet cannot be kept.",
-                    "Try again when the connection has been accepted.");
+                    "Try again when the connection has been accepted.",
+                    FindingCause.Descriptor("unix sockets not accepted yet", descriptor, $"{socket.SendQueue} bytes sent") with
+                    {
+                        Why = "What was sent into connections that nobody has accepted yet cannot be kept.",
+                        Action = static _ => "Try again when the connections have been accepted.",
+                    });
             }
         }
         else if (socket.Shutdown != ShutBoth)
@@ -119,7 +132,12 @@ internal sealed class UnixSocketRule : PreflightRule
                 $"descriptor {descriptor.Number}: unix socket that nobody in the tree has accepted yet",
                 CracReason.UnixSocketExternal,
                 "The process it calls is not part of the tree, and half a connection cannot be kept.",
-                "Checkpoint a process that both descend from, or let the program close the connection first.");
+                "Checkpoint a process that both descend from, or let the program close the connection first.",
+                FindingCause.Descriptor("unix sockets that nobody in the tree has accepted yet", descriptor) with
+                {
+                    Why = "The processes they call are not part of the tree, and half a connection cannot be kept.",
+                    Action = static _ => "Checkpoint a process that all descend from, or let the program close the connections first.",
+                });
         }
     }
 

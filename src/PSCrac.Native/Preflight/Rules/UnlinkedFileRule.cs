@@ -74,11 +74,17 @@ internal sealed class UnlinkedFileRule : PreflightRule
                 member.ProcessId,
                 $"{where}: {kind} {path}",
                 CracReason.FileUnlinked,
-                "It has no name any more, so it goes into the image and is made again by the restore.");
+                "It has no name any more, so it goes into the image and is made again by the restore.",
+                cause: new(status.Type == FileType.Directory ? "removed folders" : "unlinked files", path, where)
+                {
+                    Key = (status.Device, status.Inode),
+                    Why = "They have no name any more, so they go into the image and are made again by the restore.",
+                });
             return;
         }
 
         string what = $"{where}: unlinked file {path}, {size}";
+        var cause = new FindingCause("unlinked files", $"{path}, {size}", where) { Key = (status.Device, status.Inode) };
         if (status.AllocatedBytes > LargestGhostLimit)
         {
             subject.Block(
@@ -86,7 +92,8 @@ internal sealed class UnlinkedFileRule : PreflightRule
                 what,
                 CracReason.FileUnlinked,
                 "A file without a name has to go into the image, and CRIU takes none of 4 GiB or more.",
-                "The program would have to close it, or give it a name again.");
+                "The program would have to close it, or give it a name again.",
+                cause with { Action = static _ => "The program would have to close them, or give them names again." });
             return;
         }
 
@@ -97,23 +104,31 @@ internal sealed class UnlinkedFileRule : PreflightRule
             what,
             CracReason.FileUnlinked,
             $"A file without a name has to go into the image, and CRIU takes none above {SizeOf(limit)} unless it is told to.",
-            $"Give -GhostLimit {SizeOf(roomy).Replace(" ", "", StringComparison.Ordinal)}.",
-            new OptionOffer("-GhostLimit", "ghost-limit", roomy.ToString(CultureInfo.InvariantCulture), Given: subject.Options.GhostLimit is null ? null : false, LosesNothing: true));
+            AskFor(roomy),
+            new OptionOffer("-GhostLimit", "ghost-limit", roomy.ToString(CultureInfo.InvariantCulture), Given: subject.Options.GhostLimit is null ? null : false, LosesNothing: true),
+            cause with
+            {
+                Argument = roomy.ToString(CultureInfo.InvariantCulture),
+                Action = static limits => AskFor(limits.Max(static each => long.Parse(each, CultureInfo.InvariantCulture))),
+            });
     }
+
+    private static string AskFor(long limit) => $"Give -GhostLimit {SizeOf(limit).Replace(" ", "", StringComparison.Ordinal)}.";
 
     private static void ReportLink(PreflightSubject subject, ProcessSnapshot member, string where, string path)
     {
         string what = $"{where}: {path}, which was unlinked and has another name";
+        var cause = new FindingCause("files that were unlinked and have other names", path, where);
         if (subject.Options.LeaveRunning)
         {
             const string Why = "CRIU can give the file a helper link, but takes that away again when the process goes on running: the image could never be restored.";
             if (subject.Options.LinkRemap == true)
             {
-                subject.Warn(member.ProcessId, what, CracReason.FileUnlinked, Why, "Checkpoint without -LeaveRunning.");
+                subject.Warn(member.ProcessId, what, CracReason.FileUnlinked, Why, "Checkpoint without -LeaveRunning.", cause);
             }
             else
             {
-                subject.Block(member.ProcessId, what, CracReason.FileUnlinked, Why, "Checkpoint without -LeaveRunning, or let the program close the file.");
+                subject.Block(member.ProcessId, what, CracReason.FileUnlinked, Why, "Checkpoint without -LeaveRunning, or let the program close the file.", cause);
             }
 
             return;
@@ -125,7 +140,12 @@ internal sealed class UnlinkedFileRule : PreflightRule
             CracReason.FileUnlinked,
             "The file needs a helper link in its folder until the restore, which uses it up: the image can be restored once.",
             "Give -LinkRemap, or let the program close the file.",
-            new OptionOffer("-LinkRemap", "link-remap", null, subject.Options.LinkRemap, LosesNothing: true));
+            new OptionOffer("-LinkRemap", "link-remap", null, subject.Options.LinkRemap, LosesNothing: true),
+            cause with
+            {
+                Why = "The files need helper links in their folders until the restore, which uses them up: the image can be restored once.",
+                Action = static _ => "Give -LinkRemap, or let the program close the files.",
+            });
     }
 
     private static string SizeOf(long bytes) => bytes >= 1L << 20
