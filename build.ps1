@@ -7,7 +7,8 @@ Every task of a developer of PSCrac. On a fresh machine run build.sh, which fetc
 
 .DESCRIPTION
 Build    compiles everything and stages an importable module under out/PSCrac
-Test     Build, then the xunit and the Pester tests; the last line is 'N passed, N failed, N skipped'
+Test     Build, then the xunit and the Pester tests; the last line is 'N passed, N failed, N skipped'. A test that wants
+         a program which is not installed is skipped; tests/programs.txt lists them, build.sh --with-programs installs them
 Demo     Build, then samples/demo.ps1
 Bench    Build, then everything under bench/
 Analyze  PSScriptAnalyzer, dotnet format and, where it is installed, shellcheck; changes nothing
@@ -32,8 +33,14 @@ param(
     # Runs only tests whose names contain this.
     [string] $Filter,
 
+    # Runs only the tests that the last run skipped for want of a program.
+    [switch] $OnlySkipped,
+
     # Fails where Pester cannot be had, instead of leaving its tests out.
-    [switch] $RequirePester
+    [switch] $RequirePester,
+
+    # Counts a test as failed that is skipped for want of a program.
+    [switch] $RequirePrograms
 )
 
 Set-StrictMode -Version 3
@@ -254,20 +261,62 @@ function Invoke-Build {
 
 #region Test
 
-# Runs one xunit project and returns its counts, taken from its results file.
-function Invoke-XunitProject([IO.FileInfo] $Project) {
+# The results of an xunit project's last run; nothing where there are none.
+function Read-Trx([string] $Project) {
+    $path = Join-Path $results "$Project.trx"
+    if (Test-Path -LiteralPath $path) { ([xml](Get-Content -LiteralPath $path -Raw)).TestRun }
+}
+
+# A test that was skipped, where it is found again (a test's full name, a place in a Pester file), and why.
+function New-SkippedTest([string] $Name, [string] $Where, [string] $Reason) {
+    $program = $Reason -match '^there is no (?<name>[\w-]+)$' ? $Matches.name : $null
+    [pscustomobject]@{ Name = $Name; Where = $Where; Reason = $Reason; Program = $program }
+}
+
+function Get-SkippedXunitTest($Run) {
+    foreach ($result in $Run.SelectNodes("//*[local-name() = 'UnitTestResult' and @outcome = 'NotExecuted']")) {
+        # A test's name may be another for the reader; its class and method are told elsewhere.
+        $method = $Run.SelectSingleNode("//*[local-name() = 'UnitTest' and @id = '$($result.testId)']/*[local-name() = 'TestMethod']")
+        $name = $method.className + '.' + ($method.name -replace '\(.*')
+        New-SkippedTest $name $name "$($result.SelectSingleNode("descendant::*[local-name() = 'Message']")?.InnerText)"
+    }
+}
+
+function Get-SkippedPesterTest($Summary) {
+    foreach ($test in $Summary.SkippedTests) { New-SkippedTest $test.Name $test.Place $test.Reason }
+}
+
+# What the last run skipped for want of a program, by suite.
+function Get-LastSkipped {
+    $found = @{}
+    foreach ($file in Get-ChildItem -Path (Join-Path $results '*.trx') -ErrorAction Ignore) {
+        $found[$file.BaseName] = @(Get-SkippedXunitTest (Read-Trx $file.BaseName))
+    }
+    $summary = Join-Path $results 'pester.json'
+    if (Test-Path -LiteralPath $summary) {
+        $found.Pester = @(Get-SkippedPesterTest (Get-Content -LiteralPath $summary -Raw | ConvertFrom-Json))
+    }
+    if (-not $found.Count) {
+        throw "there are no results of an earlier run in $(Get-ShortPath $results); run the tests without -OnlySkipped first"
+    }
+    foreach ($name in @($found.Keys)) { $found[$name] = @($found[$name] | Where-Object Program | ForEach-Object Where | Sort-Object -Unique) }
+    $found
+}
+
+# Runs one xunit project, or some tests of it, and returns its counts, taken from its results file.
+function Invoke-XunitProject([IO.FileInfo] $Project, [string[]] $Test) {
     $arguments = @(
         'test', $Project.FullName, '--configuration', $Configuration, '--no-build', '--nologo'
         '--results-directory', $results, '--logger', "trx;LogFileName=$($Project.BaseName).trx"
-        if ($Filter) { '--filter', "FullyQualifiedName~$Filter" }
+        if ($Test) { '--filter', ($Test.ForEach({ "FullyQualifiedName=$_" }) -join '|') }
+        elseif ($Filter) { '--filter', "FullyQualifiedName~$Filter" }
     )
     & dotnet @arguments | Out-Host
     $ended = $LASTEXITCODE -eq 0
-    $counts = @{ Name = $Project.BaseName; Passed = 0; Failed = 0; Skipped = 0; Ended = $ended; Failures = @() }
-    $trx = Join-Path $results "$($Project.BaseName).trx"
-    if (Test-Path -LiteralPath $trx) {
+    $counts = @{ Name = $Project.BaseName; Passed = 0; Failed = 0; Skipped = 0; Ended = $ended; Failures = @(); SkippedTests = @() }
+    $run = Read-Trx $Project.BaseName
+    if ($run) {
         # 'notExecuted' is always 0 there.
-        $run = ([xml](Get-Content -LiteralPath $trx -Raw)).TestRun
         $counters = $run.ResultSummary.Counters
         $counts.Passed = [int] $counters.passed
         $counts.Failed = [int] $counters.executed - [int] $counters.passed
@@ -277,30 +326,54 @@ function Invoke-XunitProject([IO.FileInfo] $Project) {
                 "$($result.testName)`n$($result.SelectSingleNode("descendant::*[local-name() = 'Message']")?.InnerText)"
             }
         )
+        $counts.SkippedTests = @(Get-SkippedXunitTest $run)
     }
     $counts
 }
 
-# Runs the Pester tests in a process of their own and returns their counts, taken from Pester's result object.
-function Invoke-PesterFolder {
+# Runs the Pester tests, or those at some places, in a process of their own and returns their counts, taken from Pester's
+# result object.
+function Invoke-PesterFolder([string[]] $Place) {
     $summary = Join-Path $results 'pester.json'
     $arguments = @(
         '-NoLogo', '-NoProfile', '-NonInteractive', '-File', (Join-Path $root 'tests' 'Pester' 'Invoke-PSCracTest.ps1')
         '-SummaryPath', $summary, '-ResultPath', (Join-Path $results 'pester.xml')
-        if ($Filter) { '-Filter', $Filter }
+        if ($Place) { '-Place', ($Place -join ' ') }
+        elseif ($Filter) { '-Filter', $Filter }
         if ([Console]::IsOutputRedirected) { '-Plain' }
     )
     & (Get-PwshCommand) @arguments | Out-Host
-    $counts = @{ Name = 'Pester'; Passed = 0; Failed = 0; Skipped = 0; Ended = Test-Path -LiteralPath $summary; Failures = @() }
+    $counts = @{ Name = 'Pester'; Passed = 0; Failed = 0; Skipped = 0; Ended = Test-Path -LiteralPath $summary; Failures = @(); SkippedTests = @() }
     if ($counts.Ended) {
         $read = Get-Content -LiteralPath $summary -Raw | ConvertFrom-Json
         foreach ($name in 'Passed', 'Failed', 'Skipped') { $counts[$name] = [int] $read.$name }
         $counts.Failures = @($read.Failures)
+        $counts.SkippedTests = @(Get-SkippedPesterTest $read)
     }
     $counts
 }
 
+# Says which tests were skipped and why, a line for each reason, and returns how many were for want of a program.
+function Show-SkippedTest($Tests) {
+    foreach ($group in $Tests | Group-Object -Property Reason) {
+        $names = @($group.Group.Name | Sort-Object -Unique)
+        $shown = ($names | Select-Object -First 3) -join ', '
+        Write-Host "skipped: $($group.Name): $shown$($names.Count -gt 3 ? " and $($names.Count - 3) more" : '')"
+    }
+    $wanting = @($Tests | Where-Object Program)
+    $missing = @($wanting | ForEach-Object Program | Sort-Object -Unique)
+    $installable = (Get-Content -LiteralPath (Join-Path $root 'tests' 'programs.txt')) -match '^[^#\s]+\s+[^-\s]' -replace '\s.*'
+    if ($missing | Where-Object { $_ -in $installable }) {
+        Write-Host "./build.sh test --with-programs installs what is missing and runs all tests; with --only-skipped, those that were skipped"
+    }
+    $wanting.Count
+}
+
 function Invoke-Test {
+    if ($OnlySkipped -and $Filter) {
+        throw '-OnlySkipped and -Filter are not for the same run'
+    }
+    $only = $OnlySkipped ? (Get-LastSkipped) : @{}
     Invoke-Build
     Clear-Tree $results
     $null = New-Item -ItemType Directory -Path $results
@@ -312,8 +385,10 @@ function Invoke-Test {
     }
 
     $suites = @(
-        foreach ($project in Get-ChildItem -Path (Join-Path $root 'tests' '*' '*.csproj')) { Invoke-XunitProject $project }
-        if ($pester) { Invoke-PesterFolder }
+        foreach ($project in Get-ChildItem -Path (Join-Path $root 'tests' '*' '*.csproj')) {
+            if (-not $OnlySkipped -or $only[$project.BaseName]) { Invoke-XunitProject $project $only[$project.BaseName] }
+        }
+        if ($pester -and (-not $OnlySkipped -or $only['Pester'])) { Invoke-PesterFolder $only['Pester'] }
     )
     Write-Host
     foreach ($suite in $suites) {
@@ -329,8 +404,17 @@ function Invoke-Test {
     if (-not $pester) {
         Write-Host "left out: the Pester tests ($reason)"
     }
+    if (-not $suites) {
+        Write-Host 'the last run skipped no test for want of a program'
+    }
+    $wanting = Show-SkippedTest @($suites | ForEach-Object { $_.SkippedTests })
     $sum = @{}
-    foreach ($name in 'Passed', 'Failed', 'Skipped') { $sum[$name] = ($suites | ForEach-Object { $_[$name] } | Measure-Object -Sum).Sum }
+    foreach ($name in 'Passed', 'Failed', 'Skipped') { $sum[$name] = [int] ($suites | ForEach-Object { $_[$name] } | Measure-Object -Sum).Sum }
+    if ($RequirePrograms -and $wanting) {
+        Write-Host "$wanting of the skipped want a program, which --with-programs should have installed: counted as failed"
+        $sum.Failed += $wanting
+        $sum.Skipped -= $wanting
+    }
     Write-Host "$($sum.Passed) passed, $($sum.Failed) failed, $($sum.Skipped) skipped"
     $script:exitCode = $sum.Failed -eq 0 ? 0 : 1
 }

@@ -7,11 +7,14 @@ set -eu
 
 usage() {
     cat <<'USAGE'
-usage: ./build.sh [--system] [--require-pwsh] [TASK [options of build.ps1]]
+usage: ./build.sh [options] [TASK [options of build.ps1]]
 
-  TASK            Build (the default), Test, Demo, Bench, Analyze, Help, Package or Clean; in any case
-  --system        installs criu from the machine's own package suites instead of a private copy
-  --require-pwsh  fails where PowerShell or Pester cannot be had, instead of doing without
+  TASK             Build (the default), Test, Demo, Bench, Analyze, Help, Package or Clean; in any case
+  --system         installs criu from the machine's own package suites instead of a private copy
+  --require-pwsh   fails where PowerShell or Pester cannot be had, instead of doing without
+  --with-programs  for Test: first installs from Debian what single tests want (tests/programs.txt). Without it such
+                   tests are skipped, and the program is named
+  --only-skipped   for Test: runs only what the last run skipped for want of a program
 
 Finds criu, the .NET SDK and PowerShell, fetches what is missing into .tools/, and runs build.ps1.
 USAGE
@@ -58,6 +61,8 @@ cd -- "$root"
 tools=$root/.tools
 system=''
 require_pwsh=''
+with_programs=''
+only_skipped=''
 task=''
 left=$#
 while [ "$left" -gt 0 ]; do
@@ -68,6 +73,8 @@ while [ "$left" -gt 0 ]; do
         -h | --help) usage; exit 0 ;;
         --system) system=yes ;;
         --require-pwsh) require_pwsh=yes ;;
+        --with-programs) with_programs=yes ;;
+        --only-skipped) only_skipped=yes ;;
         --*) usage >&2; die "there is no option $argument" ;;
         *) if [ -z "$task" ]; then task=$argument; else set -- "$@" "$argument"; fi ;;
     esac
@@ -85,6 +92,10 @@ case $(lower "${task:-build}") in
     *) usage >&2; die "there is no task '$task'" ;;
 esac
 
+if [ "$task" != Test ] && [ -n "$with_programs$only_skipped" ]; then
+    usage >&2
+    die '--with-programs and --only-skipped are for Test'
+fi
 case $task in
     Test | Demo | Bench) needs_criu=yes needs_privilege=yes ;;
     Build) needs_criu=yes needs_privilege='' ;;
@@ -434,6 +445,38 @@ find_crit() {
     close_work
 }
 
+# ---------------------------------------------------------------- the programs that single tests want
+
+# The programs of tests/programs.txt that are missing, with their packages: a line each.
+missing_programs() {
+    while read -r program packages _; do
+        case $program in '' | '#'*) continue ;; esac
+        if [ "$packages" != - ] && ! have "$program"; then printf '%s %s\n' "$program" "$packages"; fi
+    done <tests/programs.txt
+}
+
+install_programs() {
+    missing=$(missing_programs)
+    if [ -z "$missing" ]; then
+        say tests 'all programs of tests/programs.txt are here'
+        return
+    fi
+    names=$(printf '%s\n' "$missing" | cut -d ' ' -f 1 | tr '\n' ' ')
+    packages=$(printf '%s\n' "$missing" | cut -d ' ' -f 2 | tr ',' '\n' | sort -u | tr '\n' ' ')
+    have apt-get || die "--with-programs installs Debian's packages with apt-get, which is not here." "What the tests want: $names"
+    is_root || die '--with-programs installs packages, which needs root.'
+    say tests "installing ${packages}for $names"
+    log=$tools/programs.log
+    {
+        apt-get -q update || true
+        # shellcheck disable=SC2086
+        DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $packages
+    } >"$log" 2>&1 </dev/null || die "apt-get could not install them ($(short "$log")):" "$(grep -m 1 '^E: ' "$log" || tail -n 1 "$log")"
+    missing=$(missing_programs | cut -d ' ' -f 1 | tr '\n' ' ')
+    if [ -n "$missing" ]; then die "after installing, these are still not on the PATH: $missing"; fi
+    rm -f "$log"
+}
+
 # ---------------------------------------------------------------- .NET and PowerShell
 
 find_dotnet() {
@@ -533,61 +576,24 @@ option_value() {
     done
 }
 
-# The attribute $1 of the counters of a trx file on stdin.
-counter() { sed -n "s/.*<Counters.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p"; }
-
-test_engine() {
-    passed=0 failed=0 skipped=0
-    rm -rf TestResults
-    for project in tests/*/*.csproj; do
-        name=$(basename "$project" .csproj)
-        trx=TestResults/$name.trx
-        status=0
-        if [ -n "$filter" ]; then set -- --filter "FullyQualifiedName~$filter"; else set --; fi
-        dotnet test "$project" -c "$configuration" --no-build --nologo \
-            --results-directory TestResults --logger "trx;LogFileName=$name.trx" "$@" </dev/null || status=$?
-        total=0 executed=0 good=0
-        if [ -f "$trx" ]; then
-            total=$(counter total <"$trx") executed=$(counter executed <"$trx") good=$(counter passed <"$trx")
-            total=${total:-0} executed=${executed:-0} good=${good:-0}
-        fi
-        bad=$((executed - good))
-        # A suite that breaks off, or runs nothing, is a failure although no test of it failed.
-        if [ "$bad" -eq 0 ] && { [ "$status" -ne 0 ] || { [ "$total" -eq 0 ] && [ -z "$filter" ]; }; }; then
-            echo "$name did not run to its end: counted as one failure"
-            bad=1
-        fi
-        passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + total - executed))
-    done
-    printf '\nleft out: the module and its Pester tests (%s)\n' "$no_pwsh"
-    printf '%s passed, %s failed, %s skipped\n' "$passed" "$failed" "$skipped"
-    [ "$failed" -eq 0 ]
-}
-
 without_pwsh() {
+    case $task in Build | Test | Demo) ;; *) die "$task needs PowerShell $pwsh_wanted: $no_pwsh." ;; esac
+    if [ -n "$only_skipped" ]; then die "--only-skipped needs PowerShell $pwsh_wanted: $no_pwsh."; fi
     configuration=$(option_value -configuration "$@")
-    configuration=${configuration:-Release}
     filter=$(option_value -filter "$@")
+    set -- -c "${configuration:-Release}"
+    status=0
     case $task in
-        Analyze | Help | Package | Clean) die "$task needs PowerShell $pwsh_wanted: $no_pwsh." ;;
-        Demo) [ -d samples/EngineDemo ] || die "Demo needs PowerShell $pwsh_wanted: $no_pwsh." ;;
-    esac
-    # Silent unless it fails: warnings are errors.
-    log=$(dotnet build PSCrac.slnx -c "$configuration" --nologo -v quiet </dev/null) || { printf '%s\n' "$log"; die 'the build failed'; }
-    case $task in
-        Build) echo "built; left out: out/PSCrac, the module and its help ($no_pwsh)" ;;
-        Test) test_engine ;;
-        Demo)
-            dotnet run --project samples/EngineDemo -c "$configuration"
-            printf '\nleft out: the same with the cmdlets (%s)\n' "$no_pwsh"
+        Build) left_out='the module and its help'; dotnet build PSCrac.slnx "$@" --nologo -v quiet </dev/null || status=$? ;;
+        Test)
+            left_out='the module and its Pester tests'
+            if [ -n "$filter" ]; then set -- "$@" --filter "FullyQualifiedName~$filter"; fi
+            dotnet test PSCrac.slnx "$@" --nologo </dev/null || status=$?
             ;;
-        Bench)
-            for project in bench/*/*.csproj; do
-                if [ -e "$project" ]; then dotnet run --project "$project" -c "$configuration"; fi
-            done
-            printf '\nleft out: the benchmarks of the cmdlets (%s)\n' "$no_pwsh"
-            ;;
+        Demo) left_out='the same with the cmdlets'; dotnet run --project samples/EngineDemo "$@" </dev/null || status=$? ;;
     esac
+    printf '\nleft out: %s (%s)\n' "$left_out" "$no_pwsh"
+    return "$status"
 }
 
 # ---------------------------------------------------------------- the run
@@ -595,14 +601,19 @@ without_pwsh() {
 # Neither words for a first run, nor build servers that outlive it.
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_USE_MSBUILD_SERVER=0
 export MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=false
+# Nor words to the network from each PowerShell that is started.
+export POWERSHELL_TELEMETRY_OPTOUT=1 POWERSHELL_UPDATECHECK=Off
 
 if [ -n "$needs_privilege" ]; then require_privilege; fi
 mkdir -p "$tools"
+if [ -n "$with_programs" ]; then install_programs; fi
 if [ -n "$needs_criu" ] || [ -n "$system" ]; then find_criu; fi
 if [ -n "$wants_crit" ]; then find_crit; fi
 find_dotnet
 if find_pwsh; then
     if [ -n "$require_pwsh" ]; then set -- "$@" -RequirePester; fi
+    if [ -n "$with_programs" ]; then set -- "$@" -RequirePrograms; fi
+    if [ -n "$only_skipped" ]; then set -- "$@" -OnlySkipped; fi
     exec "$pwsh" -NoLogo -NoProfile -NonInteractive -File build.ps1 -Task "$task" "$@"
 fi
 if [ -n "$require_pwsh" ]; then die "PowerShell $pwsh_wanted or later is required: $no_pwsh."; fi

@@ -16,7 +16,7 @@ Describe "Compare-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
     BeforeAll {
         # A shell that opens a file, starts a child and grows between two checkpoints.
         $id = Start-TestProgram "bash -c 'until [ -e $folder/go ]; do read -t 0.05 < <(sleep 10); done 2>/dev/null; exec 9</etc/passwd; x=`$(printf %4000000d 1); sleep 1000 & touch $folder/done; while :; do read -t 1000 <> <(sleep 1000); done'"
-        Wait-Until { bash -c "pgrep -P $id" } 'the shell runs'
+        Wait-Until { Get-ChildId $id } 'the shell runs'
         $before = Invoke-CracCheckpoint -Id $id -ImageName before -LeaveRunning
         $null = New-Item "$folder/go"
         Wait-Until { Test-Path "$folder/done" } 'the shell has changed'

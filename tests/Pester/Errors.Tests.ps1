@@ -3,8 +3,8 @@
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
     $obstacle = Get-CriuObstacle
-    $noSetpriv = if ($obstacle) { $obstacle } elseif (-not (Find-Program setpriv)) { 'no setpriv here' }
-    $noPython = if ($obstacle) { $obstacle } elseif (-not (Find-Program python3)) { 'no python3 here' }
+    $noSetpriv = Get-CriuObstacle setpriv
+    $noPython = Get-CriuObstacle python3
 }
 
 BeforeAll {
@@ -184,7 +184,7 @@ Describe "a process with <What>$(Get-SkipNote $noPython)" -Skip:([bool] $noPytho
         $program = $Program.Replace('{0}', "$folder/ready")
         $id = Start-TestProgram "$(Find-Program python3) -c '$program'"
         Wait-Until { Test-Path "$folder/ready" } 'the program is connected'
-        $child = [int] (bash -c "pgrep -P $id")
+        $child = Get-ChildId $id
         Add-TestProgram $child
         # The child alone: the other end of its connection is outside.
         $failure = { Invoke-CracCheckpoint $child "$folder/x" -ErrorAction Stop } | Should -Throw -ErrorId "$Reason,*" -PassThru

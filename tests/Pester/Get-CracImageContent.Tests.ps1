@@ -1,7 +1,7 @@
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
     $obstacle = Get-CriuObstacle
-    $noCrit = if ($obstacle) { $obstacle } elseif (-not (Find-Crit)) { 'no crit here' } elseif (-not (Find-Program python3)) { 'no python3 here' }
+    $noCrit = Get-CriuObstacle crit, python3
 }
 
 BeforeAll {

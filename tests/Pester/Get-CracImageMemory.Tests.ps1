@@ -15,7 +15,7 @@ AfterAll {
 Describe "Get-CracImageMemory$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
     BeforeAll {
         $id = Start-TestProgram "env SECRET=hunter2-in-memory bash -c 'sleep 1000 & wait'"
-        Wait-Until { bash -c "pgrep -P $id" } 'the shell has its child'
+        Wait-Until { Get-ChildId $id } 'the shell has its child'
         $image = Invoke-CracCheckpoint -Id $id -ImageName one -PidTimeout 0
         $path = $image.Path
         $hit = Search-CracImage 'SECRET=hunter2' $path -ProcessId $id | Where-Object Location -EQ '[stack]' | Select-Object -First 1

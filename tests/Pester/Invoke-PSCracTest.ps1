@@ -14,6 +14,9 @@ param(
     # Runs only tests whose full name (Describe, Context, It) contains this.
     [string] $Filter,
 
+    # Runs only the tests that begin at these places: FILE:LINE, with blanks between them.
+    [string] $Place,
+
     # Where the counts go, as JSON.
     [string] $SummaryPath,
 
@@ -36,6 +39,11 @@ if ($Plain) {
 if ($Filter) {
     $configuration.Filter.FullName = "*$Filter*"
 }
+if ($Place) {
+    $lines = @($Place.Split(' ').ForEach({ Join-Path $PSScriptRoot $_ }))
+    $configuration.Filter.Line = $lines
+    $configuration.Run.Path = @($lines -replace ':\d+$' | Sort-Object -Unique)
+}
 if ($ResultPath) {
     $configuration.TestResult.Enabled = $true
     $configuration.TestResult.OutputFormat = 'NUnit3'
@@ -50,11 +58,18 @@ if ($SummaryPath) {
         # A file that cannot be read, or a BeforeAll outside a test, fails without a failed test.
         Failed   = $run.FailedCount + $run.FailedContainersCount + $(if ($run.FailedCount -eq 0) { $run.FailedBlocksCount } else { 0 })
         Skipped  = $run.SkippedCount + $run.InconclusiveCount
+        SkippedTests = @(
+            foreach ($test in $run.Skipped) {
+                # The reason is in the name (Get-SkipNote), or was given while the test ran.
+                $reason = "$($test.ExpandedPath) $($test.ErrorRecord)" -match '\(skipped: (?<why>[^()]+)\)|, because (?<why>.+)' ? $Matches.why : 'no reason given'
+                @{ Place = "$(Split-Path -Leaf $test.ScriptBlock.File):$($test.StartLine)"; Name = $test.ExpandedPath; Reason = $reason }
+            }
+        )
         Failures = @(
             foreach ($item in @($run.Failed) + @($run.FailedBlocks) + @($run.FailedContainers)) {
                 $name = $item.PSObject.Properties['ExpandedPath']?.Value ?? $item.Item
                 "$name`n$(@($item.ErrorRecord | ForEach-Object { "$_" }) -join "`n")"
             }
         )
-    } | ConvertTo-Json | Set-Content -LiteralPath $SummaryPath
+    } | ConvertTo-Json -Depth 3 | Set-Content -LiteralPath $SummaryPath
 }

@@ -2,7 +2,7 @@
 
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
-    $obstacle = (Get-CriuObstacle) ?? $((Find-Program python3) ? $null : 'there is no python3')
+    $obstacle = Get-CriuObstacle python3
 }
 
 BeforeAll {
@@ -16,8 +16,8 @@ BeforeAll {
     # A session of its own, in which Tell says that the moment has come, and which process it is about.
     function Start-Session([string] $Command) {
         $tell = "function Tell(`$Id) { Set-Content '$work/new' `$Id; [IO.File]::Move('$work/new', '$work/told', `$true) }"
-        $start = [Diagnostics.ProcessStartInfo]::new((Get-PwshPath))
-        foreach ($argument in '-NoProfile', '-NonInteractive', '-Command', "Import-Module '$((Get-Module PSCrac).Path)'; $tell; $Command") {
+        $start = [Diagnostics.ProcessStartInfo]::new([Environment]::ProcessPath)
+        foreach ($argument in @(Get-PwshCommand | Select-Object -Skip 1) + @('-NoProfile', '-NonInteractive', '-Command') + "Import-Module '$((Get-Module PSCrac).Path)'; $tell; $Command") {
             $start.ArgumentList.Add($argument)
         }
         $start.WorkingDirectory = $work

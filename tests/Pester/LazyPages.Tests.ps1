@@ -2,7 +2,7 @@
 
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
-    $obstacle = (Get-CriuObstacle) ?? $((Find-Program python3) ? $null : 'there is no python3')
+    $obstacle = Get-CriuObstacle python3
 }
 
 BeforeAll {
@@ -38,8 +38,8 @@ while True:
 
     # A session of its own that restores, prints the page daemon's id and then does what it is told.
     function Start-RestoringSession([string] $Image, [string] $Then) {
-        $start = [Diagnostics.ProcessStartInfo]::new((Get-Process -Id $PID).Path)
-        foreach ($argument in '-NoProfile', '-NonInteractive', '-Command',
+        $start = [Diagnostics.ProcessStartInfo]::new([Environment]::ProcessPath)
+        foreach ($argument in @(Get-PwshCommand | Select-Object -Skip 1) + @('-NoProfile', '-NonInteractive', '-Command') +
             "Import-Module '$($(Get-Module PSCrac).Path)'; (Restore-CracProcess '$Image' -LazyPages).LazyPages.DaemonId; $Then") {
             $start.ArgumentList.Add($argument)
         }

@@ -1,7 +1,6 @@
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
-    $obstacle = Get-CriuObstacle
-    if (-not $obstacle -and -not (Find-Program python3)) { $obstacle = 'there is no python3' }
+    $obstacle = Get-CriuObstacle python3
 }
 
 Describe "Measure-CracStartup$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {

@@ -5,10 +5,10 @@ BeforeDiscovery {
     $obstacle = Get-CriuObstacle
     # Each appends 1, 2, 3, and so on, to the file {0}, a line each. {1} is samples/Counter, {2} python, {3} the test's folder.
     $programs = @(
-        @{ Kind = 'a shell loop'; Needs = 'bash'; Command = 'bash -c ''i=0; while :; do i=$((i+1)); echo $i >> "{0}"; sleep 0.03; done''' }
-        @{ Kind = 'a shell loop with child processes'; Needs = 'bash'; Command = 'bash -c ''i=0; while :; do i=$((i+1)); echo $i >> "{0}"; sleep 0.05; done''' }
-        @{ Kind = 'a .NET program'; Needs = 'dotnet'; Command = 'dotnet "{1}" --interval 30 --output "{0}"' }
-        @{ Kind = 'a python program'; Needs = 'python3'; Command = '{2} -c ''
+        @{ Kind = 'a shell loop'; Obstacle = $obstacle; Command = 'bash -c ''i=0; while :; do i=$((i+1)); echo $i >> "{0}"; sleep 0.03; done''' }
+        @{ Kind = 'a shell loop with child processes'; Obstacle = $obstacle; Command = 'bash -c ''i=0; while :; do i=$((i+1)); echo $i >> "{0}"; sleep 0.05; done''' }
+        @{ Kind = 'a .NET program'; Obstacle = $obstacle; Command = 'dotnet "{1}" --interval 30 --output "{0}"' }
+        @{ Kind = 'a python program'; Obstacle = Get-CriuObstacle python3; Command = '{2} -c ''
 import time
 n = 0
 out = open("{0}", "a", buffering=1)
@@ -17,14 +17,11 @@ while True:
     print(n, file=out)
     time.sleep(0.03)
 ''' }
-        @{ Kind = 'a node program'; Needs = 'node'; Command = 'node -e ''let n = 0; setInterval(() => require("fs").appendFileSync("{0}", `${++n}\n`), 30)''' }
-        @{ Kind = 'a Java program'; Needs = 'java'; Command = 'java "{3}/Count.java" "{0}"' }
+        @{ Kind = 'a node program'; Obstacle = Get-CriuObstacle node; Command = 'node -e ''let n = 0; setInterval(() => require("fs").appendFileSync("{0}", `${++n}\n`), 30)''' }
+        @{ Kind = 'a Java program'; Obstacle = Get-CriuObstacle java; Command = 'java "{3}/Count.java" "{0}"' }
     )
-    $noJava = if ($obstacle) { $obstacle } elseif (-not (Find-Program java)) { 'no java here' }
-    $noPython = if ($obstacle) { $obstacle } elseif (-not (Find-Program python3)) { 'no python3 here' }
-    foreach ($program in $programs) {
-        $program.Obstacle = if ($obstacle) { $obstacle } elseif (-not (Find-Program $program.Needs)) { "no $($program.Needs) here" }
-    }
+    $noJava = Get-CriuObstacle java
+    $noPython = Get-CriuObstacle python3
 }
 
 BeforeAll {
@@ -100,7 +97,7 @@ Describe 'a round trip' {
     It "keeps a tree of three levels$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         $script = 'bash -c ''bash -c "sleep 1000; :" & bash -c "sleep 1001; :" & wait'''
         $id = Start-TestProgram $script
-        $children = { @(bash -c "pgrep -s $id" | ForEach-Object { [int] $_ } | Sort-Object) }
+        $children = { @(Get-Process | Where-Object SessionId -EQ $id | ForEach-Object Id | Sort-Object) }
         Wait-Until { (& $children).Count -eq 5 } 'the tree is grown'
         $before = & $children
         $image = Invoke-CracCheckpoint -Id $id -ImagePath "$folder/tree"

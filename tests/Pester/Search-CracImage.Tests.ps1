@@ -1,7 +1,7 @@
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
     $obstacle = Get-CriuObstacle
-    $noPython = if ($obstacle) { $obstacle } elseif (-not (Find-Program python3)) { 'no python3 here' }
+    $noPython = Get-CriuObstacle python3
 }
 
 BeforeAll {
@@ -16,7 +16,7 @@ AfterAll {
 Describe "Search-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
     BeforeAll {
         $id = Start-TestProgram "env SECRET=hunter2-in-memory bash -c 'sleep 1000 & wait'"
-        Wait-Until { bash -c "pgrep -P $id" } 'the shell has its child'
+        Wait-Until { Get-ChildId $id } 'the shell has its child'
         $image = Invoke-CracCheckpoint -Id $id -ImageName one -PidTimeout 0
         $path = $image.Path
     }

@@ -1,7 +1,6 @@
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
-    $obstacle = Get-CriuObstacle
-    if (-not $obstacle -and -not (Find-Program python3)) { $obstacle = 'there is no python3' }
+    $obstacle = Get-CriuObstacle python3
 }
 
 Describe 'Start-CracProcess' {
@@ -155,7 +154,8 @@ while True:
 
     It 'takes what it has started with it when its session is killed before it is ready' {
         $script = "Import-Module '$((Get-Module PSCrac).Path)'; Start-CracProcess sleep 1000 -ReadyScript { if (-not (Test-Path '$folder/pid')) { Set-Content '$folder/new' `$_.Id; Move-Item '$folder/new' '$folder/pid' }; `$false }"
-        $session = Start-TestProgram "$(Get-PwshPath) -NoProfile -EncodedCommand $([Convert]::ToBase64String([Text.Encoding]::Unicode.GetBytes($script)))"
+        $pwsh = '"' + (@(Get-PwshCommand) -join '" "') + '"'
+        $session = Start-TestProgram "$pwsh -NoProfile -EncodedCommand $([Convert]::ToBase64String([Text.Encoding]::Unicode.GetBytes($script)))"
         Wait-Until { Test-Path -LiteralPath "$folder/pid" } 'the program is started'
         $id = [int](Get-Content -LiteralPath "$folder/pid")
         Test-Running $id | Should -BeTrue
@@ -190,8 +190,7 @@ Import-Module '$((Get-Module PSCrac).Path)'
 "restored: `$(`$service.IsRestored)"
 exit `$service.ExitCode
 "@
-        $own = Join-Path $PSHOME pwsh
-        $pwsh = (Test-Path -LiteralPath $own) ? $own : 'pwsh'
+        $pwsh = '"' + (@(Get-PwshCommand) -join '" "') + '"'
         foreach ($run in @($false, 'TERM', 9), @($true, 'TERM', 9), @($true, 'INT', 8)) {
             $isRestored, $last, $exitCode = $run
             $output = "$folder/container-$isRestored-$last.out"

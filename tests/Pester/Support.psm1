@@ -4,6 +4,9 @@
 $script:root = [IO.Path]::GetFullPath("$PSScriptRoot/../..")
 $script:module = Join-Path $script:root 'out/PSCrac/PSCrac.psd1'
 
+# The programs of the system that single tests want.
+$script:programs = [IO.File]::ReadAllLines("$PSScriptRoot/../programs.txt").Where({ $_ -and $_[0] -ne '#' }).ForEach({ $_.Split(' ')[0] })
+
 # A process that carries this variable was started by the tests, or restored from one that was.
 $script:marker = 'PSCRAC_TEST_RUN'
 $script:folder = $null
@@ -12,10 +15,17 @@ $script:before = @{}
 
 <#
 .SYNOPSIS
-Why tests that checkpoint something cannot run here; nothing where they can.
+Why tests that checkpoint something, and want these programs of tests/programs.txt, cannot run here; nothing where they can.
 #>
-function Get-CriuObstacle {
-    if (-not [Environment]::IsPrivilegedProcess) { 'needs root' }
+function Get-CriuObstacle([string[]] $Program) {
+    # Listed or not is said everywhere, not only where something is missing.
+    foreach ($name in $Program) {
+        if (-not $script:programs.Contains($name)) { throw "a test wants $name, which tests/programs.txt does not list" }
+    }
+    if (-not [Environment]::IsPrivilegedProcess) { return 'needs root' }
+    foreach ($name in $Program) {
+        if (-not ($name -eq 'crit' ? (Find-Crit) : (Find-Program $name))) { return "there is no $name" }
+    }
 }
 
 <#
@@ -158,6 +168,16 @@ function Test-Started([int] $Id) {
 
 <#
 .SYNOPSIS
+The ids of a process's children.
+#>
+function Get-ChildId([int] $Id) {
+    foreach ($thread in [IO.Directory]::EnumerateDirectories("/proc/$Id/task")) {
+        [IO.File]::ReadAllText("$thread/children").Split(' ', [StringSplitOptions]::RemoveEmptyEntries).ForEach([int])
+    }
+}
+
+<#
+.SYNOPSIS
 Starts a loop of bash that appends the next number to a file every few hundredths of a second.
 #>
 function Start-Count([string] $Path) {
@@ -284,7 +304,7 @@ function Invoke-ChildPwsh {
         # Words before pwsh, such as setpriv and its options.
         [string[]] $Prefix = @()
     )
-    $words = @($Prefix) + @((Get-PwshPath), '-NoLogo', '-NoProfile', '-NonInteractive', '-Command', "`$PSStyle.OutputRendering = 'PlainText'; Import-Module '$Module'; $Command")
+    $words = @($Prefix) + @(Get-PwshCommand) + @('-NoLogo', '-NoProfile', '-NonInteractive', '-Command', "`$PSStyle.OutputRendering = 'PlainText'; Import-Module '$Module'; $Command")
     $start = [Diagnostics.ProcessStartInfo]::new($words[0], [string[]] $words[1..($words.Count - 1)])
     $start.RedirectStandardOutput = $start.RedirectStandardError = $start.RedirectStandardInput = $true
     foreach ($name in $Environment.Keys) {
@@ -301,11 +321,13 @@ function Invoke-ChildPwsh {
 
 <#
 .SYNOPSIS
-The PowerShell that runs the tests. As a .NET tool it has no executable of its own, but a command on the PATH.
+The words that start the PowerShell that runs the tests: its program or, where it is a .NET tool, dotnet and an assembly.
+The tool's command on the PATH will not do: it starts PowerShell as a child, and signals do not reach that.
 #>
-function Get-PwshPath {
-    $own = Join-Path $PSHOME 'pwsh'
-    (Test-Path -LiteralPath $own) ? $own : (Get-Command -Name pwsh -CommandType Application).Source
+function Get-PwshCommand {
+    $program = [Environment]::ProcessPath
+    $program
+    if ([IO.Path]::GetFileName($program) -eq 'dotnet') { Join-Path $PSHOME 'pwsh.dll' }
 }
 
 <#

@@ -268,7 +268,7 @@ public class LazyPagesTests
     }
 
     private static void LinuxKill(int processId, string signal) =>
-        Assert.Equal(0, CriuProgram.RunProgram("kill", "-" + signal, $"{processId}").ExitCode);
+        Assert.Equal(0, CriuProgram.Kill("-" + signal, $"{processId}").ExitCode);
 
     private static int[] Daemons() =>
         [.. ProcessTree.Read(Environment.ProcessId).Members

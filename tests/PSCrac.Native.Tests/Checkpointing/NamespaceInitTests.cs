@@ -37,15 +37,16 @@ public class NamespaceInitTests
         Assert.Throws<OperationCanceledException>(() => NamespaceInit.Start([500], 500, cancelled.Token));
     }
 
-    [CriuFact("pwsh")]
-    public void A_program_that_brings_its_runtime_along_hosts_it_where_there_is_no_dotnet()
+    [CriuFact]
+    public void The_program_that_runs_the_session_hosts_it_where_no_dotnet_is_found()
     {
-        string pwsh = new FileInfo(CriuProgram.Find("pwsh")!) is var found && found.ResolveLinkTarget(returnFinalTarget: true) is { } target ? target.FullName : found.FullName;
-        NamespaceInitHost host = NamespaceInitHost.Find([], pwsh);
+        // An executable of .NET of its own, as the pwsh of a package is.
+        string counter = Path.Combine(AppContext.BaseDirectory, "counter");
+        NamespaceInitHost host = NamespaceInitHost.Find([], counter);
 
         using NamespaceInit init = NamespaceInit.Start([2, 3, 4, 5], 2, CancellationToken.None, host);
 
-        Assert.Equal(pwsh, host.Program);
+        Assert.Equal(counter, host.Program);
         Assert.Empty(InnerThreadIds(init).Intersect([2, 3, 4, 5]));
     }
 

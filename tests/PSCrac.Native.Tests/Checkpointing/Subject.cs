@@ -177,7 +177,7 @@ internal sealed class Subject : IDisposable
     internal int CountLines(string text) => File.ReadLines(_program.OutputPath).Count(line => line == text);
 
     /// <summary>Sends a signal by its short name.</summary>
-    internal void Signal(string name) => Assert.Equal(0, CriuProgram.RunProgram("kill", "-" + name, $"{ProcessId}").ExitCode);
+    internal void Signal(string name) => Assert.Equal(0, CriuProgram.Kill("-" + name, $"{ProcessId}").ExitCode);
 
     /// <summary>Kills the program's root and waits until its pid is free.</summary>
     internal void End()

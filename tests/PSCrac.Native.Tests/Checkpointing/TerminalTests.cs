@@ -32,6 +32,6 @@ public class TerminalTests
 
         // The helper says so only now, in the middle of the counter's lines.
         Wait.Until(() => File.ReadAllText(second.OutputPath).Contains($"restored {counter}", StringComparison.Ordinal), () => "the restore did not end");
-        CriuProgram.RunProgram("kill", "-KILL", $"{counter}");
+        CriuProgram.Kill("-KILL", $"{counter}");
     }
 }

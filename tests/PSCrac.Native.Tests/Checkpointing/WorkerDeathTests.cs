@@ -208,5 +208,5 @@ public class WorkerDeathTests
 
     private static int[] Mappings(Subject subject) => [subject.Maps().Count(static c => c == '\n')];
 
-    private static void Kill(int processId) => CriuProgram.RunProgram("kill", "-KILL", $"{processId}");
+    private static void Kill(int processId) => CriuProgram.Kill("-KILL", $"{processId}");
 }

@@ -106,7 +106,7 @@ internal sealed class CriuRun : IDisposable
     {
         foreach (int id in _tree.ProcessIds)
         {
-            CriuProgram.RunProgram("kill", "-KILL", $"{id}");
+            CriuProgram.Kill("-KILL", $"{id}");
         }
 
         Wait.Until(() => ProcessStatus.TryRead(ProcessId) is null, () => $"{ProcessId} was not reaped");

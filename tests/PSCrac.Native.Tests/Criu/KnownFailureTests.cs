@@ -171,7 +171,7 @@ public class KnownFailureTests
         AssertReached("no space", CriuRun.Dump(run.ProcessId, disk.At("image"), new()));
     }
 
-    [CriuFact("python3")]
+    [CriuFact("python3", "chattr")]
     [Reaches("privilege")]
     public void A_file_that_may_not_be_opened()
     {

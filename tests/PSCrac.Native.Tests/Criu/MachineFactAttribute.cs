@@ -21,17 +21,20 @@ public enum Lacking
 }
 
 /// <summary>A test of a failure that only a machine which lacks something can produce.</summary>
-public sealed class MachineFactAttribute : FactAttribute
+public sealed class MachineFactAttribute : FactAttribute, IWantsPrograms
 {
     /// <summary>Looks at the machine.</summary>
     public MachineFactAttribute(Lacking what)
     {
-        if ((CriuProgram.WhyNot ?? (PythonProgram.Path is null ? "there is no python3" : Has(what) ? $"this machine does not lack {what}" : null)) is { } reason)
+        if ((CriuProgram.WhyNot ?? WantedPrograms.WhyNot(Programs) ?? (Has(what) ? $"this machine does not lack {what}" : null)) is { } reason)
         {
             Skip = reason;
             DisplayName = $"(skipped: {reason})";
         }
     }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Programs => ["python3", "setpriv"];
 
     private static bool Has(Lacking what) => what switch
     {

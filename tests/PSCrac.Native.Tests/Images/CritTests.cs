@@ -64,7 +64,7 @@ public class CritTests(Zoo zoo)
         }
     }
 
-    [CriuFact("dotnet", "crit")]
+    [CriuFact("crit")]
     public void The_counter_reads_as_crit_reads_it()
     {
         string counter = Path.Combine(AppContext.BaseDirectory, "counter.dll");

@@ -4,16 +4,12 @@ using Xunit;
 namespace PSCrac.Tests.Images;
 
 /// <summary>A test that needs podman with runc, and what a container can be made of without a registry: a static busybox. Otherwise it is skipped, and its name says why.</summary>
-public sealed class PodmanFactAttribute : FactAttribute
+public sealed class PodmanFactAttribute : FactAttribute, IWantsPrograms
 {
     /// <summary>Looks for them.</summary>
     public PodmanFactAttribute()
     {
-        string? reason = CriuProgram.WhyNot;
-        foreach (string program in (string[])["podman", "runc", "busybox", "tar"])
-        {
-            reason ??= CriuProgram.Find(program) is null ? $"there is no {program}" : null;
-        }
+        string? reason = CriuProgram.WhyNot ?? WantedPrograms.WhyNot(Programs);
 
         // ldd fails for what needs no library.
         reason ??= CriuProgram.RunProgram("ldd", CriuProgram.Find("busybox")!).ExitCode == 0 ? "busybox is not static" : null;
@@ -23,4 +19,7 @@ public sealed class PodmanFactAttribute : FactAttribute
             DisplayName = $"(skipped: {reason})";
         }
     }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Programs => ["podman", "runc", "busybox", "tar"];
 }

@@ -32,9 +32,6 @@ internal sealed class JavaProgram : IDisposable
         }
     }
 
-    /// <summary>Why there is no Java to test with; null where there is.</summary>
-    internal static string? WhyNot => CriuProgram.Find("java") is null || CriuProgram.Find("javac") is null ? "there is no JDK" : null;
-
     internal TestProgram Program { get; }
 
     internal int ProcessId { get; }

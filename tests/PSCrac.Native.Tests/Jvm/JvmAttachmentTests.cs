@@ -83,7 +83,7 @@ public class JvmAttachmentTests
     {
         using JavaProgram java = JavaProgram.Start();
         JvmProcess jvm = JvmProcess.TryDetect(java.ProcessId)!;
-        CriuProgram.RunProgram("kill", "-STOP", $"{java.ProcessId}");
+        CriuProgram.Kill("-STOP", $"{java.ProcessId}");
         var clock = Stopwatch.StartNew();
 
         Expect.Failure(CracReason.JvmNotAttachable, () => JvmAttachment.Open(jvm));

@@ -18,7 +18,7 @@ public class ElfBuildIdTests
         Assert.Null(ElfBuildId.TryRead("/nowhere"));
     }
 
-    [Theory]
+    [ProgramTheory("python3")]
     [InlineData(1, true)]
     [InlineData(2, false)]
     public void The_class_of_a_program_is_read(byte elfClass, bool expected)

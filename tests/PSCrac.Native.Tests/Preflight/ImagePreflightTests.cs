@@ -172,7 +172,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
             """, scene =>
         {
             using CracRestoredProcess first = PSCrac.Checkpointing.Restore.Run(new RestoreRequest { Image = CracImage.Open(scene.Image), PidTimeout = Wait.Limit });
-            CriuProgram.RunProgram("kill", "-KILL", first.Id.ToString(CultureInfo.InvariantCulture));
+            CriuProgram.Kill("-KILL", first.Id.ToString(CultureInfo.InvariantCulture));
             Wait.Until(() => ProcessStatus.TryRead(first.Id) is null, () => "it stays");
             return null;
         }),
@@ -254,7 +254,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
 
     public static TheoryData<string> Names => [.. s_all.Keys];
 
-    [CriuTheory]
+    [CriuTheory("ip")]
     [MemberData(nameof(Names))]
     public void A_restore_is_foretold(string name)
     {
@@ -273,7 +273,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
             PSCrac.Checkpointing.Checkpoint.Run(new CheckpointRequest { ProcessId = program.ProcessId, ImagePath = image, NoSync = true, PidTimeout = Wait.Limit });
             if (partner is not null)
             {
-                CriuProgram.RunProgram("kill", "-KILL", partner.ProcessId.ToString(CultureInfo.InvariantCulture));
+                CriuProgram.Kill("-KILL", partner.ProcessId.ToString(CultureInfo.InvariantCulture));
             }
 
             using IDisposable? change = situation.Change(new RestoreScene(program.ProcessId, program.Folder, image));

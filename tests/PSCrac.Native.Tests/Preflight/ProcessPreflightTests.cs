@@ -14,7 +14,7 @@ public class ProcessPreflightTests
         time.sleep(600)
         """;
 
-    [Fact]
+    [ProgramFact("python3")]
     public void An_option_is_chosen_unless_something_was_said_about_it()
     {
         using var program = TestProgram.Start("python3", ["-c", Locked]);
@@ -42,7 +42,7 @@ public class ProcessPreflightTests
         Assert.Contains("-FileLocks", blocker.RecommendedAction!, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [ProgramFact("python3")]
     public void Link_remap_is_never_chosen_when_the_process_goes_on()
     {
         using var program = TestProgram.Start("python3", ["-c", """
@@ -85,7 +85,7 @@ public class ProcessPreflightTests
         Assert.Contains(own.Findings, finding => finding is { Severity: CracFindingSeverity.Blocker, Reason: CracReason.ProcessNotEligible });
     }
 
-    [Fact]
+    [ProgramFact("python3")]
     public void What_will_be_stale_is_warned_of_with_its_place()
     {
         using var program = TestProgram.Start("env", ["MY_HOST=x-" + Environment.MachineName + ".lan", "DB_PASSWORD=hush", "PLAIN=1", "python3", "-c", """
@@ -110,7 +110,7 @@ public class ProcessPreflightTests
         }
     }
 
-    [Fact]
+    [ProgramFact("python3")]
     public void A_finding_says_what_why_and_what_next()
     {
         using var program = TestProgram.Start("python3", ["-c", Locked]);

@@ -111,7 +111,7 @@ internal sealed class ShapeRun : IDisposable
         if (_shape.IsStopped)
         {
             Wait.Until(() => ProcessStatus.TryRead(restored.Id) is { State: ProcessState.Stopped }, () => "it goes on");
-            CriuProgram.RunProgram("kill", "-CONT", restored.Id.ToString(CultureInfo.InvariantCulture));
+            CriuProgram.Kill("-CONT", restored.Id.ToString(CultureInfo.InvariantCulture));
         }
 
         Ask();

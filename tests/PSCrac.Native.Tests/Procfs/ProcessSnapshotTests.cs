@@ -7,7 +7,7 @@ namespace PSCrac.Tests.Procfs;
 
 public class ProcessSnapshotTests
 {
-    [Fact]
+    [ProgramFact("python3")]
     public void Descriptors_are_told_apart()
     {
         using var program = TestProgram.Start("python3", ["-c", """
@@ -61,7 +61,7 @@ public class ProcessSnapshotTests
         Assert.True(all[64].MountId > 0);
     }
 
-    [Fact]
+    [ProgramFact("python3")]
     public void Sockets_are_found_with_their_other_ends_also_in_another_network_namespace()
     {
         foreach (string wrapper in (string[])["env", "unshare -n"])

@@ -22,7 +22,7 @@ public class ProcessStatusTests
         Assert.True(status.UserId >= 0);
     }
 
-    [Theory]
+    [ProgramTheory("python3")]
     [InlineData("a) S 9 (b")]
     [InlineData(") (")]
     [InlineData("))))")]

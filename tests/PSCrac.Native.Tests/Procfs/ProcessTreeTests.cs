@@ -39,7 +39,7 @@ public class ProcessTreeTests
         Assert.Equal(tree.Root.ThreadIds.Count, tree.Root.ThreadIds.Distinct().Count());
     }
 
-    [Fact]
+    [ProgramFact("python3")]
     public void Children_of_a_thread_that_is_not_the_first_are_found()
     {
         using var program = TestProgram.Start("python3", ["-c", """

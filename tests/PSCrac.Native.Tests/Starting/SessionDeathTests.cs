@@ -182,7 +182,7 @@ public sealed class SessionDeathTests : IDisposable
 
     private void KillSession()
     {
-        CriuProgram.RunProgram("kill", "-KILL", $"{_helper!.Id}");
+        CriuProgram.Kill("-KILL", $"{_helper!.Id}");
         _helper.WaitForExit();
     }
 

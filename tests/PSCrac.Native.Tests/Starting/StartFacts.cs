@@ -7,20 +7,6 @@ using Xunit;
 
 namespace PSCrac.Tests.Starting;
 
-/// <summary>A test that needs a program. Where it is missing the test is skipped, and its name says why.</summary>
-public sealed class ProgramFactAttribute : FactAttribute
-{
-    /// <summary>Looks for the program.</summary>
-    public ProgramFactAttribute(string program)
-    {
-        if (CriuProgram.Find(program) is null)
-        {
-            Skip = $"there is no {program}";
-            DisplayName = $"(skipped: {Skip})";
-        }
-    }
-}
-
 /// <summary>A test that needs root. Without it the test is skipped, and its name says why.</summary>
 public sealed class RootFactAttribute : FactAttribute
 {

@@ -101,7 +101,7 @@ public sealed class StartedImageTests : IDisposable
     {
         CracException e = Assert.Throws<CracException>(() => Start(Counter() with
         {
-            WarmUp = static started => CriuProgram.RunProgram("kill", "-KILL", $"{started.Id}"),
+            WarmUp = static started => CriuProgram.Kill("-KILL", $"{started.Id}"),
         }));
         Assert.Equal((CracReason.ProgramEnded, 137), (e.Reason, e.ExitCode));
         Assert.Contains("before its checkpoint", e.Message);

@@ -22,6 +22,9 @@ internal static class CriuProgram
     /// <summary>Runs criu to its end and returns its exit code and standard error.</summary>
     internal static (int ExitCode, string Error) Run(params string[] arguments) => RunProgram(Path!, arguments);
 
+    /// <summary>Runs the shell's kill: as a program of its own it is not on every machine.</summary>
+    internal static (int ExitCode, string Error) Kill(params string[] arguments) => RunProgram("sh", ["-c", "kill \"$@\"", "sh", .. arguments]);
+
     internal static (int ExitCode, string Error) RunProgram(string program, params string[] arguments)
     {
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true };

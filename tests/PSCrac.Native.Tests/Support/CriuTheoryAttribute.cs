@@ -2,17 +2,20 @@ using Xunit;
 
 namespace PSCrac.Tests.Support;
 
-/// <summary>As <see cref="CriuFactAttribute"/>, for a theory.</summary>
-public sealed class CriuTheoryAttribute : TheoryAttribute
+/// <summary>As <see cref="CriuFactAttribute"/>, for a theory; it wants Python in any case, which the theories' programs are written in.</summary>
+public sealed class CriuTheoryAttribute : TheoryAttribute, IWantsPrograms
 {
-    /// <summary>Looks for criu, and for Python, which the theories' programs are written in.</summary>
-    public CriuTheoryAttribute()
+    /// <summary>Looks for criu, and for the programs the test needs.</summary>
+    public CriuTheoryAttribute(params string[] programs)
     {
-        string? reason = CriuProgram.WhyNot ?? (PythonProgram.Path is null ? "there is no python3" : null);
-        if (reason is not null)
+        Programs = ["python3", .. programs];
+        if ((CriuProgram.WhyNot ?? WantedPrograms.WhyNot(Programs)) is { } reason)
         {
             Skip = reason;
             DisplayName = $"(skipped: {reason})";
         }
     }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Programs { get; }
 }

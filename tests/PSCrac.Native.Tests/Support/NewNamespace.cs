@@ -19,7 +19,7 @@ internal sealed class NewNamespace : IDisposable
     internal static NewNamespace Of(CracRestoredProcess process) => new(process);
 
     /// <summary>Sends a signal to a process by the signal's short name.</summary>
-    internal static void Signal(int processId, string name) => CriuProgram.RunProgram("kill", "-" + name, $"{processId}");
+    internal static void Signal(int processId, string name) => CriuProgram.Kill("-" + name, $"{processId}");
 
     /// <summary>Whether all of it ended in time.</summary>
     internal bool WaitForExit() => _process.WaitForExit(Wait.Limit);
