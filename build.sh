@@ -543,6 +543,15 @@ WRAPPER
             no_pwsh="$path_has, and the package of PowerShell $pwsh_wanted does not run here"
             return 1
         fi
+        # Asked for a line that no feed has, NuGet gives the next one.
+        case $version in
+            "$pwsh_wanted".*) ;;
+            *)
+                rm -f "$pwsh"
+                no_pwsh="$path_has, and no package feed in reach has PowerShell $pwsh_wanted, only $version"
+                return 1
+                ;;
+        esac
         printf '%s\n%s\n' "$version" "$pinned" >"$tools/pwsh.version"
     fi
     rm -f "$tools/pwsh.log"
