@@ -99,6 +99,10 @@ internal sealed partial class CommandPageReader
             {
                 throw _page.Error(section.Line, $"the heading has to begin with 'Example {number}: '");
             }
+            if (section.Title.Length > MamlText.Width)
+            {
+                throw _page.Error(section.Line, $"the heading has {section.Title.Length} letters, and Get-Help columns for {MamlText.Width}");
+            }
             var at = section.Blocks.ToList().FindIndex(block => block is CodeBlock);
             if (at < 0)
             {

@@ -175,8 +175,8 @@ internal sealed class MamlWriter : IDisposable
 
     private void WriteExample(Example example) => Command("example", () =>
     {
-        var dashes = new string('-', Math.Clamp((MamlText.Width - example.Title.Length - 2) / 2, 1, 9));
-        Maml("title", $"{dashes} {example.Title} {dashes}");
+        var dashes = new string('-', Math.Clamp((MamlText.Width - example.Title.Length - 2) / 2, 0, 9));
+        Maml("title", $"{dashes} {example.Title} {dashes}".Trim());
         // One paragraph: here, and only here, Get-Help shows several without a line between, and keeps the lines at the end of one.
         var introduction = MamlText.Paragraphs(example.Introduction, MamlText.Width);
         Maml("introduction", () => MamlText.WriteParagraph(_xml, string.Concat(introduction.Select(text => text + "\n\n"))));

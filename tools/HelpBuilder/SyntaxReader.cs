@@ -55,7 +55,8 @@ internal static partial class SyntaxReader
         var found = new List<(Parameter Parameter, Membership Membership)>();
         for (var at = page.Name.Length; at < code.Length;)
         {
-            var line = MarkdownPage.LineOf(block) + 1 + code.AsSpan(0, at + 1).Count('\n');
+            var blanks = code.AsSpan(at).IndexOfAnyExcept(' ', '\n');
+            var line = MarkdownPage.LineOf(block) + 1 + code.AsSpan(0, at + blanks).Count('\n');
             var match = Item().Match(code, at);
             if (!match.Success)
             {

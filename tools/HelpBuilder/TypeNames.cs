@@ -9,6 +9,12 @@ internal static class TypeNames
     /// <param name="type">The full name of a .NET type.</param>
     public static string Short(string type)
     {
+        // PowerShell shows a type that can be null as the type itself.
+        const string Nullable = "System.Nullable`1[";
+        if (type.StartsWith(Nullable, StringComparison.Ordinal))
+        {
+            return Short(type[Nullable.Length..^1]);
+        }
         var name = type.TrimEnd('[', ']');
         return Word(name) + type[name.Length..];
     }
