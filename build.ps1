@@ -13,7 +13,7 @@ Demo     Build, then samples/demo.ps1
 Bench    Build, then everything under bench/
 Analyze  PSScriptAnalyzer, dotnet format and, where it is installed, shellcheck; changes nothing
 Help     Build, then has PlatyPS bring the pages under docs/help up to date with the cmdlets' parameters
-Package  Build, then packs the module as the PowerShell Gallery takes it, under out/
+Package  Build, then packs the module as the PowerShell Gallery takes it, under out/: one package for each architecture
 Clean    removes what the other tasks made, but not .tools
 
 .EXAMPLE
@@ -53,6 +53,7 @@ $staged = Join-Path $out 'PSCrac'
 $stampPath = Join-Path $out '.build'
 $results = Join-Path $root 'TestResults'
 $toolModules = Join-Path $root '.tools' 'Modules'
+$assemblies = 'PSCrac', 'PSCrac.Native', 'PSCrac.Init'
 
 # The development modules: from which version to below which they serve, and the one that a package feed has
 # (tools/Modules), if any.
@@ -212,6 +213,33 @@ function Export-Help([string] $Folder) {
     }
 }
 
+# Compiles the assemblies of a folder ahead (ReadyToRun) into another, and returns why that had to be left out; nothing where
+# this machine or configuration takes them as they are. The framework's code and PowerShell's are called, never taken over, so
+# that what comes out serves with other versions of them.
+function Export-NativeCode([string] $From, [string] $Into) {
+    if ($Configuration -ne 'Release' -or [Runtime.InteropServices.RuntimeInformation]::OSArchitecture -ne 'X64') {
+        return
+    }
+    $project = Join-Path $root 'tools' 'ReadyToRun'
+    $log = & dotnet msbuild $project -t:Restore -nologo -v:minimal
+    if ($LASTEXITCODE -ne 0) {
+        return "native code, the assemblies are plain IL ($(@($log -match '\berror\b')[0] -replace '^.*?\berror\b\s*' -replace '\s*\[[^\]]*\]$'))"
+    }
+    $compiler = & dotnet msbuild $project -getProperty:Compiler
+    $references = @(
+        (Join-Path (Split-Path ([object].Assembly.Location)) '*.dll')
+        (Join-Path $PSHOME 'System.Management.Automation.dll')
+        (Join-Path $From 'PSCrac.Native.dll')
+    ) | ForEach-Object { '--reference', $_ }
+    foreach ($name in $assemblies) {
+        $log = & $compiler (Join-Path $From "$name.dll") --out (Join-Path $Into "$name.dll") --targetos linux --targetarch x64 --optimize @references
+        if ($LASTEXITCODE -ne 0) {
+            $log | Out-Host
+            throw "$name.dll could not be compiled ahead"
+        }
+    }
+}
+
 function Invoke-Build {
     if ((Test-Path -LiteralPath $stampPath) -and (Get-Content -LiteralPath $stampPath -Raw).Trim() -eq (Get-BuildStamp)) {
         Write-Fact 'build' "$(Get-ShortPath $staged) is up to date"
@@ -240,9 +268,11 @@ function Invoke-Build {
         Copy-Item -Destination $stage -LiteralPath @(
             Join-Path $root 'PSCrac.psd1'
             Join-Path $root 'LICENSE'
-            foreach ($name in 'PSCrac.dll', 'PSCrac.pdb', 'PSCrac.Native.dll', 'PSCrac.Native.pdb', 'PSCrac.Init.dll', 'PSCrac.Init.runtimeconfig.json') { Join-Path $built $name }
+            foreach ($name in $assemblies) { Join-Path $built "$name.dll" }
+            foreach ($name in 'PSCrac.pdb', 'PSCrac.Native.pdb', 'PSCrac.Init.runtimeconfig.json') { Join-Path $built $name }
             foreach ($name in @($manifest.FormatsToProcess) + @($manifest.TypesToProcess)) { Join-Path $source $name }
         )
+        $leftOut = Export-NativeCode $built $stage
         Export-Help (Join-Path $stage 'en-US')
         $null = Test-ModuleManifest -Path (Join-Path $stage 'PSCrac.psd1')
 
@@ -253,8 +283,10 @@ function Invoke-Build {
     finally {
         Clear-Tree $stage, $replaced
     }
-    Set-Content -LiteralPath $stampPath -Value (Get-BuildStamp)
-    Write-Fact 'build' "PSCrac $version, $Configuration, in $(Get-ShortPath $staged)"
+    # With something left out, the next build tries again.
+    Clear-Tree $stampPath
+    if (-not $leftOut) { Set-Content -LiteralPath $stampPath -Value (Get-BuildStamp) }
+    Write-Fact 'build' "PSCrac $version, $Configuration, in $(Get-ShortPath $staged)$($leftOut ? "; left out: $leftOut" : '')"
 }
 
 #endregion
@@ -529,26 +561,38 @@ function Invoke-Package {
         throw "the module is not packed without its cmdlets' help"
     }
     $version = (Import-PowerShellDataFile -LiteralPath (Join-Path $staged 'PSCrac.psd1')).ModuleVersion
-    if (Get-Command -Name Compress-PSResource -ErrorAction Ignore) {
-        $package = Join-Path $out "PSCrac.$version.nupkg"
-        Clear-Tree $package
-        Compress-PSResource -Path $staged -DestinationPath $out
-    }
-    else {
-        # To be unpacked into a folder of PSModulePath.
-        $package = Join-Path $out "PSCrac.$version.zip"
+    $built = Join-Path $root 'src' 'PSCrac' 'bin' $Configuration 'net10.0'
+    $files = $assemblies -replace '$', '.dll'
+    $isAhead = $files.Where({ (Get-FileHash (Join-Path $staged $_)).Hash -ne (Get-FileHash (Join-Path $built $_)).Hash })
+    # One for each architecture. An assembly compiled ahead for one does not load on the other; plain IL loads on both.
+    foreach ($architecture in @(if ($isAhead) { 'x64' }) + 'arm64') {
         $tree = Join-Path $out ".package.$PID"
-        Clear-Tree $package
+        $module = Join-Path $tree 'PSCrac' $version
         try {
-            $null = New-Item -ItemType Directory -Path (Join-Path $tree 'PSCrac')
-            Copy-Item -LiteralPath $staged -Destination (Join-Path $tree 'PSCrac' $version) -Recurse
-            [IO.Compression.ZipFile]::CreateFromDirectory($tree, $package)
+            Clear-Tree $tree
+            $null = New-Item -ItemType Directory -Path (Split-Path $module)
+            Copy-Item -LiteralPath $staged -Destination $module -Recurse
+            if ($architecture -ne 'x64') {
+                Copy-Item -LiteralPath ($files | ForEach-Object { Join-Path $built $_ }) -Destination $module
+            }
+            if (Get-Command -Name Compress-PSResource -ErrorAction Ignore) {
+                Compress-PSResource -Path $module -DestinationPath $tree
+                $packed = Get-Item -Path (Join-Path $tree '*.nupkg')
+            }
+            else {
+                # To be unpacked into a folder of PSModulePath.
+                $packed = Join-Path $tree "PSCrac.$version.zip"
+                [IO.Compression.ZipFile]::CreateFromDirectory((Join-Path $tree 'PSCrac'), $packed, 'Optimal', $true)
+                $packed = Get-Item -LiteralPath $packed
+            }
+            $package = Join-Path $out "PSCrac.$version.linux-$architecture$($packed.Extension)"
+            Move-Item -LiteralPath $packed -Destination $package -Force
         }
         finally {
             Clear-Tree $tree
         }
+        Write-Fact 'package' "$(Get-ShortPath $package), $('{0:n0}' -f ((Get-Item -LiteralPath $package).Length / 1kb)) KiB, $($architecture -eq 'x64' ? 'compiled ahead' : 'plain IL, for any architecture')"
     }
-    Write-Fact 'package' "$(Get-ShortPath $package), $('{0:n0}' -f ((Get-Item -LiteralPath $package).Length / 1kb)) KiB"
 }
 
 function Invoke-Clean {
