@@ -10,7 +10,7 @@ namespace PSCrac.Starting;
 public sealed class SignalForwarding : IDisposable
 {
     // SIGUSR1 and SIGUSR2 have no names here.
-    private static readonly int[] Signals = [(int)PosixSignal.SIGTERM, (int)PosixSignal.SIGHUP, (int)PosixSignal.SIGQUIT, 10, 12];
+    private static readonly int[] Signals = [(int)PosixSignal.SIGTERM, (int)PosixSignal.SIGHUP, 10, 12];
     private static readonly Dictionary<PosixSignal, int> Numbers = new()
     {
         [PosixSignal.SIGHUP] = 1,
@@ -33,6 +33,8 @@ public sealed class SignalForwarding : IDisposable
         {
             _registrations.Add(PosixSignalRegistration.Create((PosixSignal)signal, OnSignal));
         }
+
+        Console.CancelKeyPress += OnCancelKey;
     }
 
     /// <summary>
@@ -40,6 +42,12 @@ public sealed class SignalForwarding : IDisposable
     /// Only heeded where this process waits for the program; else it stops the pipeline and nothing more.
     /// </summary>
     public bool WasInterrupted => _wasInterrupted;
+
+    /// <summary>
+    /// Called on another thread before SIGQUIT is passed on, and after whoever else has asked the console for it was told; null
+    /// for nobody.
+    /// </summary>
+    public Action? Quitting { get; init; }
 
     /// <summary>Names the program to pass signals on to.</summary>
     /// <param name="process">The program.</param>
@@ -50,7 +58,22 @@ public sealed class SignalForwarding : IDisposable
     }
 
     /// <summary>Stops listening.</summary>
-    public void Dispose() => _registrations.ForEach(static registration => registration.Dispose());
+    public void Dispose()
+    {
+        Console.CancelKeyPress -= OnCancelKey;
+        _registrations.ForEach(static registration => registration.Dispose());
+    }
+
+    // Of the console's handlers the last to come is called last; of a signal's own it would be called first.
+    private void OnCancelKey(object? sender, ConsoleCancelEventArgs e)
+    {
+        if (e.SpecialKey == ConsoleSpecialKey.ControlBreak && _child is { HasExited: false } child)
+        {
+            Quitting?.Invoke();
+            child.Signal(Numbers[PosixSignal.SIGQUIT]);
+            e.Cancel |= _keepsThisProcess;
+        }
+    }
 
     private void OnSignal(PosixSignalContext context)
     {

@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using System.Management.Automation.Host;
 using PSCrac.Images;
 using PSCrac.Procfs;
 using PSCrac.Starting;
@@ -100,7 +101,8 @@ public sealed class StartCracProcessCommand : StartingCommand
             EndWithCaller = Wait,
         };
         request = request with { Ready = [.. request.Ready, .. OwnConditions(request)] };
-        using var signals = new SignalForwarding(keepsThisProcess: Wait);
+        Debugger? debugger = Wait ? FindHostDebugger() : null;
+        using var signals = new SignalForwarding(keepsThisProcess: Wait) { Quitting = () => debugger?.SetDebuggerStepMode(false) };
         _signals = signals;
         StartResult result = RunOperation($"Starting {FilePath}", (progress, stopping) => StartOperation.Run(request, progress, stopping, OnStarted));
         Tell(result, target);
@@ -116,6 +118,21 @@ public sealed class StartCracProcessCommand : StartingCommand
     {
         base.OnStarted(process);
         _signals?.Forward(process);
+    }
+
+    // On SIGQUIT PowerShell's console has the script break into the debugger at its next statement (BreakIntoDebugger in its
+    // ConsoleHost.cs), where a service would wait for commands.
+    private Debugger? FindHostDebugger()
+    {
+        try
+        {
+            return (Host as IHostSupportsInteractiveSession)?.Runspace?.Debugger;
+        }
+        catch (NotImplementedException)
+        {
+            // A host that is no console.
+            return null;
+        }
     }
 
     private IEnumerable<ReadyCondition> OwnConditions(StartRequest request)
