@@ -174,18 +174,7 @@ Describe '<Name>' -ForEach $commands {
         $described = @($help.parameters.parameter)
         $described.name | Sort-Object | Should -Be (@($own.Name) + @(if ($attribute.SupportsShouldProcess) { 'Confirm', 'WhatIf' }) | Sort-Object)
         foreach ($parameter in $described) {
-            ($parameter.description.Text -join ' ') | Should -Match '^[A-Z].{20,}\.' -Because "-$($parameter.name) needs it"
-        }
-    }
-
-    It 'has the right position, pipeline input and wildcards of each parameter in its help' {
-        foreach ($parameter in $own) {
-            $described = @($help.parameters.parameter).Where({ $_.name -eq $parameter.Name })[0]
-            $described | Should -Not -BeNullOrEmpty -Because "-$($parameter.Name) is to be in the help"
-            $sets = $parameter.ParameterSets.Values
-            $described.pipelineInput -match '^true' | Should -Be ([bool] $sets.Where({ $_.ValueFromPipeline -or $_.ValueFromPipelineByPropertyName })) -Because "-$($parameter.Name)"
-            [bool]::Parse($described.globbing) | Should -Be ([bool] $parameter.Attributes.Where({ $_ -is [Management.Automation.SupportsWildcardsAttribute] })) -Because "-$($parameter.Name)"
-            ($described.position -match '\d') | Should -Be ([bool] $sets.Where({ $_.Position -ge 0 })) -Because "-$($parameter.Name)"
+            ($parameter.description.Text -join ' ') | Should -Match '(?s)^[A-Z].{20,}\.' -Because "-$($parameter.name) needs it"
         }
     }
 

@@ -68,11 +68,12 @@ Describe 'the help of <Name>' -ForEach $commands {
 
     It 'has every parameter of the page, in its order' {
         $help.parameters.parameter.name | Should -BeExactly $parameters.Name
+        (Get-Help $Name -Parameter *).name | Should -BeExactly $parameters.Name
     }
 
     It 'has what the page says of every parameter' {
         foreach ($parameter in $parameters) {
-            $found = Get-Help $Name -Parameter $parameter.Name
+            $found = $help.parameters.parameter.Where({ $_.name -ceq $parameter.Name })[0]
             $because = "the page says so of -$($parameter.Name)"
             $fields = $parameter.Fields
             Get-HelpParagraph $found.description | Should -BeExactly $parameter.Description -Because $because
@@ -119,7 +120,16 @@ Describe 'the help of <Name>' -ForEach $commands {
         @($help.relatedLinks.navigationLink).ForEach({ "$($_.linkText): $($_.uri)" }) | Should -BeExactly $wanted
     }
 
-    It 'is shown on 80 columns with no word broken, and code as it stands' {
+    # In the languages that it knows PowerShell breaks lines between words, in others anywhere.
+    It 'is shown on 80 columns with no word broken, and code as it stands, in <_>' -ForEach 'the invariant language', 'en-US' {
+        $before = [cultureinfo]::CurrentUICulture
+        try {
+            [cultureinfo]::CurrentUICulture = $_ -eq 'en-US' ? $_ : ''
+            $shown = @(($help | Out-String -Width 80) -split '\n' | ForEach-Object { $_.TrimEnd() })
+        }
+        finally {
+            [cultureinfo]::CurrentUICulture = $before
+        }
         $texts = @(
             $help.description, $help.alertSet.alert
             $help.parameters.parameter.description, $help.examples.example.remarks
