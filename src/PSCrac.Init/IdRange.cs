@@ -1,3 +1,8 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
+
 namespace PSCrac.Init;
 
 /// <summary>Keeping this process's own threads, and what criu starts, off the ids that the image needs.</summary>
@@ -6,27 +11,11 @@ internal static unsafe class IdRange
     /// <summary>Lets the namespace's next ids follow this one. Where it cannot, criu says which id it missed.</summary>
     internal static void Skip(int last)
     {
-        int descriptor;
-        fixed (byte* path = "/proc/sys/kernel/ns_last_pid\0"u8)
+        using SafeFileHandle file = LibC.Open("/proc/sys/kernel/ns_last_pid", LibC.O_WRONLY, out Errno errno);
+        if (errno == Errno.None)
         {
-            descriptor = LibC.Open(path, LibC.O_WRONLY | LibC.O_CLOEXEC);
+            LibC.TryWrite(file, Encoding.ASCII.GetBytes(last.ToString(CultureInfo.InvariantCulture)));
         }
-
-        if (descriptor < 0)
-        {
-            return;
-        }
-
-        byte* digits = stackalloc byte[12];
-        int start = 12;
-        do
-        {
-            digits[--start] = (byte)('0' + last % 10);
-            last /= 10;
-        }
-        while (last > 0);
-        LibC.Write(descriptor, digits + start, (nuint)(12 - start));
-        LibC.Close(descriptor);
     }
 
     /// <summary>The highest id among this process's threads; ids below it have been given to others of them.</summary>
@@ -35,27 +24,23 @@ internal static unsafe class IdRange
         int highest = 0;
         foreach (string path in Directory.EnumerateDirectories("/proc/self/task"))
         {
-            highest = Math.Max(highest, int.Parse(path.AsSpan(path.LastIndexOf('/') + 1), System.Globalization.CultureInfo.InvariantCulture));
+            highest = Math.Max(highest, int.Parse(path.AsSpan(path.LastIndexOf('/') + 1), CultureInfo.InvariantCulture));
         }
 
         return highest;
     }
 
     /// <summary>Starts this process's program again with the same arguments, in the same process.</summary>
-    /// <returns>errno; only when that failed.</returns>
-    internal static int StartAgain()
+    /// <returns>Why that failed; it returns only then.</returns>
+    internal static Errno StartAgain()
     {
-        const int Most = 64 * 1024;
-        const int MostArguments = 64;
-        byte[] line = new byte[Most];
-        byte** arguments = stackalloc byte*[MostArguments];
-        fixed (byte* text = line, lineFile = "/proc/self/cmdline\0"u8, self = "/proc/self/exe\0"u8)
+        // Each argument ends with a null there (proc(5)), as execv wants it.
+        byte[] line = File.ReadAllBytes("/proc/self/cmdline");
+        byte** arguments = stackalloc byte*[line.AsSpan().Count((byte)0) + 1];
+        fixed (byte* text = line)
         {
-            int descriptor = LibC.Open(lineFile, LibC.O_RDONLY | LibC.O_CLOEXEC);
-            nint length = LibC.Read(descriptor, text, Most - 1);
-            LibC.Close(descriptor);
             int count = 0;
-            for (nint at = 0; at < length && count < MostArguments - 1; at++)
+            for (int at = 0; at < line.Length; at++)
             {
                 if (at == 0 || text[at - 1] == 0)
                 {
@@ -64,8 +49,7 @@ internal static unsafe class IdRange
             }
 
             arguments[count] = null;
-            LibC.Exec(self, arguments);
-            return LibC.Errno;
+            return LibC.Execute("/proc/self/exe", arguments);
         }
     }
 }

@@ -1,3 +1,8 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
+
 namespace PSCrac.Init;
 
 /// <summary>
@@ -15,7 +20,7 @@ namespace PSCrac.Init;
 /// </code>
 /// Where the session ends before it said G, nothing in the namespace is worth keeping.
 /// </summary>
-internal static unsafe class NamespaceInit
+internal static class NamespaceInit
 {
     private const byte Ready = (byte)'R';
     private const byte Started = (byte)'S';
@@ -30,7 +35,7 @@ internal static unsafe class NamespaceInit
     private const byte FailedExec = 3;
     private const byte FailedProgram = 4;
 
-    private static int s_control;
+    private static SafeFileHandle s_control = LibC.NoDescriptor;
     private static int s_root;
     private static bool s_running;
     private static bool s_kept;
@@ -40,11 +45,11 @@ internal static unsafe class NamespaceInit
 
     internal static void Run()
     {
-        s_control = Setting("PSCRAC_INIT_CONTROL"u8, -1);
-        s_root = Setting("PSCRAC_INIT_ROOT"u8, -1);
+        s_control = new SafeFileHandle(Setting("PSCRAC_INIT_CONTROL", -1), ownsHandle: false);
+        s_root = Setting("PSCRAC_INIT_ROOT", -1);
         Prepare();
-        int signals = OpenSignals();
-        int program = Setting("PSCRAC_INIT_PROGRAM"u8, -1);
+        SafeFileHandle signals = OpenSignals();
+        int program = Setting("PSCRAC_INIT_PROGRAM", -1);
         if (program < 0)
         {
             Send([Ready]);
@@ -59,8 +64,8 @@ internal static unsafe class NamespaceInit
 
     private static void StartRoot(int program)
     {
-        int errno = RootProgram.Start(program, out s_root);
-        if (errno != 0)
+        Errno errno = RootProgram.Start(program, out s_root);
+        if (errno != Errno.None)
         {
             Fail(FailedProgram, errno);
         }
@@ -68,84 +73,69 @@ internal static unsafe class NamespaceInit
         Send([Started, (byte)s_root, (byte)(s_root >> 8), (byte)(s_root >> 16), (byte)(s_root >> 24)]);
 
         // Nothing is reaped meanwhile: the session finds a root that has ended at once by its id here, too.
-        TakeMessage(flags: 0);
+        byte[] message = new byte[1];
+        TakeMessage(LibC.ReceiveWaiting(s_control, message) == 1 ? message[0] : (byte)0);
     }
 
     private static void Prepare()
     {
-        fixed (byte* name = "pscrac-init\0"u8)
-        {
-            LibC.PrCtl(LibC.PR_SET_NAME, name);
-        }
+        LibC.SetThreadName("pscrac-init\0"u8);
 
         // Set once this process has started itself anew, with the proc that it mounted before.
-        int lowest = Setting("PSCRAC_INIT_LOWEST"u8, 0);
+        int lowest = Setting("PSCRAC_INIT_LOWEST", 0);
         if (lowest == 0)
         {
             return;
         }
 
-        fixed (byte* proc = "proc\0"u8, target = "/proc\0"u8)
+        // It keeps no folder in use.
+        LibC.ChangeDirectory("/proc");
+        if (LibC.MountProc("/proc") is not Errno.None and var errno)
         {
-            // It keeps no folder in use.
-            LibC.ChangeDirectory(target);
-            if (LibC.Mount(proc, target, proc, LibC.MS_NOSUID | LibC.MS_NODEV | LibC.MS_NOEXEC, null) != 0)
-            {
-                Fail(FailedMount, LibC.Errno);
-            }
+            Fail(FailedMount, errno);
         }
 
-        IdRange.Skip(Setting("PSCRAC_INIT_LAST"u8, 0));
+        IdRange.Skip(Setting("PSCRAC_INIT_LAST", 0));
         if (IdRange.HighestOwn() >= lowest)
         {
             // Threads of this runtime sit on ids of the image. The same program started again in this process gets its
             // threads' ids from behind the last one, which was just moved.
-            fixed (byte* name = "PSCRAC_INIT_LOWEST\0"u8)
-            {
-                LibC.UnsetEnv(name);
-            }
-
+            LibC.UnsetEnvironment("PSCRAC_INIT_LOWEST");
             Fail(FailedExec, IdRange.StartAgain());
         }
     }
 
-    private static int OpenSignals()
+    private static SafeFileHandle OpenSignals()
     {
         // The session blocked these for this process before it began, so every thread of the runtime has them blocked.
-        ulong* mask = stackalloc ulong[16];
-        *mask = SignalsToPassOn.Mask | 1UL << LibC.SIGCHLD - 1;
-        int descriptor = LibC.SignalFd(-1, mask, LibC.SFD_CLOEXEC);
-        if (descriptor < 0)
+        SafeFileHandle descriptor = LibC.OpenSignals(SignalsToPassOn.Mask | 1UL << LibC.SIGCHLD - 1, out Errno errno);
+        if (errno != Errno.None)
         {
-            Fail(FailedSignals, LibC.Errno);
+            Fail(FailedSignals, errno);
         }
 
         return descriptor;
     }
 
-    private static void Serve(int signals)
+    private static void Serve(SafeFileHandle signals)
     {
-        LibC.PollDescriptor* events = stackalloc LibC.PollDescriptor[2];
-        events[0] = new LibC.PollDescriptor { Descriptor = signals, Events = LibC.POLLIN };
-        events[1] = new LibC.PollDescriptor { Descriptor = s_control, Events = LibC.POLLIN };
+        Span<byte> message = stackalloc byte[1];
         while (true)
         {
             // Once the tree is kept, the session may go.
-            nuint count = s_kept ? 1u : 2u;
-            events[0].Returned = events[1].Returned = 0;
-            if (LibC.Poll(events, count, -1) < 0)
+            if (LibC.Poll(signals, s_kept ? null : s_control, -1, out bool hasSignal, out bool hasMessage) != Errno.None)
             {
                 continue;
             }
 
             // A signal sent after the message must find it taken. poll looks at the signals first, so where it saw one it
             // has also seen a message that came before.
-            if (count == 2 && events[1].Returned != 0)
+            if (hasMessage)
             {
-                TakeMessage(LibC.MSG_DONTWAIT);
+                TakeMessage(LibC.Receive(s_control, message) == 1 ? message[0] : (byte)0);
             }
 
-            if (events[0].Returned != 0)
+            if (hasSignal)
             {
                 TakeSignal(signals);
             }
@@ -159,13 +149,8 @@ internal static unsafe class NamespaceInit
         }
     }
 
-    private static void TakeMessage(int flags)
+    private static void TakeMessage(byte message)
     {
-        byte message = 0;
-        while (LibC.Receive(s_control, &message, 1, flags) < 0 && LibC.Errno == LibC.EINTR)
-        {
-        }
-
         if (message is not (Watch or Go))
         {
             LibC.Exit(FailedToStart);
@@ -175,13 +160,13 @@ internal static unsafe class NamespaceInit
         s_kept = message == Go;
     }
 
-    private static void TakeSignal(int signals)
+    private static void TakeSignal(SafeFileHandle signals)
     {
         // struct signalfd_siginfo, signalfd(2): the number is its first field, the code its third, a queued value its 13th.
         const int Length = 128;
         const int SI_QUEUE = -1;
-        int* info = stackalloc int[Length / sizeof(int)];
-        if (LibC.Read(signals, info, Length) != Length)
+        Span<int> info = stackalloc int[Length / sizeof(int)];
+        if (LibC.Read(signals, MemoryMarshal.AsBytes(info), out _) != Length)
         {
             return;
         }
@@ -200,7 +185,7 @@ internal static unsafe class NamespaceInit
         }
         else if (info[2] == SI_QUEUE)
         {
-            LibC.SigQueue(s_root, signal, *(nint*)(info + 12));
+            LibC.Queue(s_root, signal, (nint)MemoryMarshal.Cast<int, long>(info[12..])[0]);
         }
         else
         {
@@ -210,60 +195,28 @@ internal static unsafe class NamespaceInit
 
     private static void Reap()
     {
-        // siginfo_t on 64 bit, sigaction(2): si_code is its third int, si_pid its fifth, si_status its seventh.
-        int* info = stackalloc int[32];
-        while (true)
+        while (LibC.TryReapAny(out int pid, out int code, out bool exited))
         {
-            info[4] = 0;
-            if (LibC.WaitId(LibC.P_ALL, 0, info, LibC.WEXITED | LibC.WNOHANG) != 0 || info[4] == 0)
-            {
-                return;
-            }
-
-            if (info[4] == s_root)
+            if (pid == s_root)
             {
                 s_hasEnded = true;
-                s_exited = info[2] == LibC.CLD_EXITED;
-                s_code = info[6];
+                s_exited = exited;
+                s_code = code;
             }
         }
     }
 
-    private static void Fail(byte what, int errno)
+    private static void Fail(byte what, Errno errno)
     {
         Send([Failed, (byte)errno, what]);
         LibC.Exit(FailedToStart);
     }
 
-    private static void Send(ReadOnlySpan<byte> message)
-    {
-        fixed (byte* data = message)
-        {
-            LibC.Send(s_control, data, (nuint)message.Length, LibC.MSG_DONTWAIT | LibC.MSG_NOSIGNAL);
-        }
-    }
+    private static void Send(ReadOnlySpan<byte> message) => LibC.Send(s_control, message);
 
     /// <summary>A number from the environment. Arguments would do as well, but belong to pwsh where that is the host.</summary>
-    private static int Setting(ReadOnlySpan<byte> name, int whenAbsent)
-    {
-        byte* text;
-        fixed (byte* data = name)
-        {
-            // A u8 literal has a null behind its end.
-            text = LibC.GetEnv(data);
-        }
-
-        if (text is null)
-        {
-            return whenAbsent;
-        }
-
-        int value = 0;
-        for (; *text is >= (byte)'0' and <= (byte)'9'; text++)
-        {
-            value = value * 10 + (*text - '0');
-        }
-
-        return value;
-    }
+    private static int Setting(string name, int whenAbsent) =>
+        Environment.GetEnvironmentVariable(name) is { } text && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value)
+            ? value
+            : whenAbsent;
 }

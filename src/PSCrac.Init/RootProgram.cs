@@ -1,6 +1,6 @@
 using System.Text;
 using Microsoft.Win32.SafeHandles;
-using Spawning = PSCrac.Interop.LibC;
+using PSCrac.Interop;
 
 namespace PSCrac.Init;
 
@@ -10,55 +10,43 @@ namespace PSCrac.Init;
 /// of its arguments, these, and its environment. The files are opened here, since criu cannot look up in the namespace's
 /// mounts what was opened before they were made.
 /// </summary>
-internal static unsafe class RootProgram
+internal static class RootProgram
 {
     private const int Fixed = 6;
 
     /// <summary>Starts it, as a child of this process.</summary>
     /// <param name="description">The descriptor of the file of strings, which is closed.</param>
     /// <param name="pid">The program.</param>
-    /// <returns>errno, or 0.</returns>
-    internal static int Start(int description, out int pid)
+    internal static Errno Start(int description, out int pid)
     {
         pid = 0;
         string[] strings = Read(description);
         int count = int.Parse(strings[Fixed - 1], System.Globalization.CultureInfo.InvariantCulture);
-        using SafeFileHandle input = Open(strings[2], LibC.O_RDONLY, out int errno);
+        using SafeFileHandle input = LibC.Open(strings[2], LibC.O_RDONLY | LibC.O_NOCTTY, out Errno errno);
         if (errno != 0)
         {
             return errno;
         }
 
-        using SafeFileHandle output = Open(strings[3], LibC.O_WRONLY | LibC.O_APPEND, out errno);
+        using SafeFileHandle output = LibC.Open(strings[3], LibC.O_WRONLY | LibC.O_APPEND | LibC.O_NOCTTY, out errno);
         if (errno != 0)
         {
             return errno;
         }
 
         bool isShared = strings[4] == strings[3];
-        using SafeFileHandle error = Open(isShared ? "/dev/null" : strings[4], LibC.O_WRONLY | LibC.O_APPEND, out errno);
-        return errno != 0 ? errno : Spawning.Spawn(
+        using SafeFileHandle error = LibC.Open(isShared ? "/dev/null" : strings[4], LibC.O_WRONLY | LibC.O_APPEND | LibC.O_NOCTTY, out errno);
+        return errno != 0 ? errno : LibC.Spawn(
             strings[0],
             strings[Fixed..(Fixed + count)],
             strings[(Fixed + count)..],
             [(input, 0), (output, 1), (isShared ? output : error, 2)],
             blockedSignals: [],
-            defaultSignals: Spawning.NamedSignals,
+            defaultSignals: LibC.NamedSignals,
             out pid,
             ownSession: true,
             workingDirectory: strings[1].Length > 0 ? strings[1] : null,
-            closed: Spawning.OwnDescriptors());
-    }
-
-    private static SafeFileHandle Open(string path, int flags, out int errno)
-    {
-        byte[] name = Encoding.UTF8.GetBytes(path + '\0');
-        fixed (byte* text = name)
-        {
-            int descriptor = LibC.Open(text, flags | LibC.O_NOCTTY | LibC.O_CLOEXEC);
-            errno = descriptor < 0 ? LibC.Errno : 0;
-            return new SafeFileHandle(descriptor, ownsHandle: true);
-        }
+            closed: LibC.OwnDescriptors());
     }
 
     private static string[] Read(int descriptor)

@@ -1,15 +1,15 @@
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
+
 namespace PSCrac.Init;
 
 /// <summary>
 /// Processes of the namespace that were not started in it, and so have no parent there. A criu that dumps the tree is
 /// one: by killing the root it would end the namespace, and itself with it, before it has finished.
 /// </summary>
-internal static unsafe class Visitors
+internal static class Visitors
 {
     private const int LongestWait = 10_000;
-
-    // The same on every architecture (asm-generic/unistd.h).
-    private const nint SYS_pidfd_open = 434;
 
     /// <summary>Waits until all of them have ended, but not for good: a shell that somebody entered with may stay for days.</summary>
     internal static void WaitUntilGone()
@@ -19,15 +19,10 @@ internal static unsafe class Visitors
         {
             if (int.TryParse(path.AsSpan(path.LastIndexOf('/') + 1), out int id) && id != 1 && ParentOf(path) == 0)
             {
-                int process = (int)LibC.SysCall(SYS_pidfd_open, id, 0);
-                if (process >= 0)
+                using SafeFileHandle process = LibC.OpenPidFd(id, out Errno errno);
+                if (errno == Errno.None)
                 {
-                    var ended = new LibC.PollDescriptor { Descriptor = process, Events = LibC.POLLIN };
-                    while (LibC.Poll(&ended, 1, (int)Math.Max(0, end - Environment.TickCount64)) < 0 && LibC.Errno == LibC.EINTR)
-                    {
-                    }
-
-                    LibC.Close(process);
+                    LibC.WaitReadable(process, (int)Math.Max(0, end - Environment.TickCount64));
                 }
             }
         }

@@ -267,10 +267,10 @@ public sealed class Checkpoint
     // A namespace's first process brings its namespace with it: criu dumps both from outside.
     private static bool LivesElsewhere(ProcessStatus root) => root.NamespaceProcessIds.Count > 1 && root.InnermostProcessId != 1;
 
-    private PidNamespace OpenNamespace() => PidNamespace.TryOpen(_request.ProcessId, out int errno) ?? throw new CracException(
-        errno == LibC.ENOENT ? CracReason.ProcessGone : CracReason.PermissionDenied,
+    private PidNamespace OpenNamespace() => PidNamespace.TryOpen(_request.ProcessId, out Errno errno) ?? throw new CracException(
+        errno == Errno.ENOENT ? CracReason.ProcessGone : CracReason.PermissionDenied,
         $"The pid namespace of process {_request.ProcessId} cannot be opened: {LibC.Message(errno)}.",
-        errno == LibC.ENOENT ? "Get-Process shows what runs now." : "Run as root.")
+        errno == Errno.ENOENT ? "Get-Process shows what runs now." : "Run as root.")
     {
         Operation = Operation,
         ProcessId = _request.ProcessId,

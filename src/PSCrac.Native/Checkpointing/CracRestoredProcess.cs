@@ -22,7 +22,7 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
         ProcessCount = image.ProcessCount;
         ImagePath = image.Path;
         RestoreTime = restoreTime;
-        SafeFileHandle pidFd = LibC.OpenPidFd(id, out int errno);
+        SafeFileHandle pidFd = LibC.OpenPidFd(id, out Errno errno);
         if (errno != 0)
         {
             // It has ended already and init has reaped it; a child of ours would wait for us.
@@ -150,7 +150,7 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
         {
             using (pidFd)
             {
-                int errno = LibC.Reap(pidFd, out int code, out bool exited);
+                Errno errno = LibC.Reap(pidFd, out int code, out bool exited);
                 ended.SetResult(errno == 0 ? (code, exited) : null);
             }
         })

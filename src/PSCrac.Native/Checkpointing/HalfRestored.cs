@@ -21,7 +21,7 @@ internal static class HalfRestored
         var left = new List<(ProcessIdentity Task, SafeFileHandle PidFd)>();
         foreach (CracImageProcess process in image.Processes)
         {
-            SafeFileHandle pidFd = LibC.OpenPidFd(process.ProcessId, out int errno);
+            SafeFileHandle pidFd = LibC.OpenPidFd(process.ProcessId, out Errno errno);
             if (errno == 0 && ProcessStatus.TryRead(process.ProcessId) is { } status && IsTaskOf(process, status, worker))
             {
                 LibC.Signal(pidFd, LibC.SIGKILL);

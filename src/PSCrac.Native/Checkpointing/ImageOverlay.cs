@@ -67,7 +67,7 @@ internal sealed class ImageOverlay : IDisposable
             File.CreateSymbolicLink(Path.Combine(path, ParentName), parent);
         }
 
-        SafeFileHandle handle = LibC.OpenAt(null, path, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out int errno);
+        SafeFileHandle handle = LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out Errno errno);
         return errno == 0 ? new ImageOverlay(path, handle) : throw new CracException(CracReason.PermissionDenied, $"The folder {path} could not be opened: {LibC.Message(errno)}.");
     }
 

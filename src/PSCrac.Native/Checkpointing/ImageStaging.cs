@@ -67,7 +67,7 @@ internal sealed class ImageStaging : IDisposable
         RequireFree(full, force);
         string? elsewhere = watched?.FindUnwatchedAbove(parentPath);
         SafeFileHandle parent = OpenParent(parentPath, full);
-        StagingFolder? staging = StagingFolder.TryMake(parent, parentPath, elsewhere, out int errno);
+        StagingFolder? staging = StagingFolder.TryMake(parent, parentPath, elsewhere, out Errno errno);
         if (staging is not null)
         {
             return new ImageStaging(parent, parentPath, staging, name, force);
@@ -103,7 +103,7 @@ internal sealed class ImageStaging : IDisposable
         {
             IReadOnlyList<ImageManifestFile> files = ImageManifest.Describe(CurrentPath);
             using SafeFileHandle file = LibC.OpenAt(
-                Handle, ImageManifest.FileName, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL | LibC.O_NOFOLLOW, out int errno, PrivateFile);
+                Handle, ImageManifest.FileName, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL | LibC.O_NOFOLLOW, out Errno errno, PrivateFile);
             RequireWritten(errno);
 
             // criu makes its files readable by all and trusts the directory to keep others out; a copy would not.
@@ -137,12 +137,12 @@ internal sealed class ImageStaging : IDisposable
     /// <exception cref="CracException">Something appeared there meanwhile, or the rename failed.</exception>
     internal void Commit(bool sync)
     {
-        int errno = LibC.Rename(_staging.Parent, _staging.Name, _parent, _targetName, LibC.RENAME_NOREPLACE);
+        Errno errno = LibC.Rename(_staging.Parent, _staging.Name, _parent, _targetName, LibC.RENAME_NOREPLACE);
         if (errno == 0)
         {
             _state = State.Committed;
         }
-        else if (errno == LibC.EEXIST && _force)
+        else if (errno == Errno.EEXIST && _force)
         {
             RequireFree(TargetPath, _force);
 
@@ -152,7 +152,7 @@ internal sealed class ImageStaging : IDisposable
             _state = errno == 0 ? State.Exchanged : _state;
         }
 
-        if (errno == LibC.EEXIST)
+        if (errno == Errno.EEXIST)
         {
             throw Exists(TargetPath, "something, made while the checkpoint was under way,", "Give another path, or look at what made it.");
         }
@@ -180,7 +180,7 @@ internal sealed class ImageStaging : IDisposable
     /// <summary>Takes back whatever was done: the target is then as it was before. Fails silently: it is called where something failed already.</summary>
     internal void RollBack()
     {
-        int errno = _state switch
+        Errno errno = _state switch
         {
             State.Exchanged => LibC.Rename(_staging.Parent, _staging.Name, _parent, _targetName, LibC.RENAME_EXCHANGE),
             State.Committed => LibC.Rename(_parent, _targetName, _staging.Parent, _staging.Name, LibC.RENAME_NOREPLACE),
@@ -249,14 +249,14 @@ internal sealed class ImageStaging : IDisposable
         }
         catch (UnauthorizedAccessException)
         {
-            throw CannotWrite(target, LibC.EACCES);
+            throw CannotWrite(target, Errno.EACCES);
         }
         catch (IOException e)
         {
             throw new CracException(CracReason.SealFailed, $"The folder {path} could not be made: {e.Message}", "Give -ImagePath in a folder that you may write to.", e) { ImagePath = target };
         }
 
-        SafeFileHandle parent = LibC.OpenAt(null, path, LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
+        SafeFileHandle parent = LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
         if (errno != 0)
         {
             parent.Dispose();
@@ -269,26 +269,26 @@ internal sealed class ImageStaging : IDisposable
     private static CracException Exists(string target, string what, string advice) =>
         new(CracReason.ImageExists, $"There is {what} at {target} already.", advice) { Operation = "checkpoint", ImagePath = target };
 
-    private static CracException CannotWrite(string target, int errno) => new(
-        errno is LibC.EACCES or LibC.EPERM or LibC.EROFS ? CracReason.PermissionDenied : errno == LibC.ENOSPC ? CracReason.NoSpace : CracReason.SealFailed,
+    private static CracException CannotWrite(string target, Errno errno) => new(
+        errno is Errno.EACCES or Errno.EPERM or Errno.EROFS ? CracReason.PermissionDenied : errno == Errno.ENOSPC ? CracReason.NoSpace : CracReason.SealFailed,
         $"The image {target} cannot be written: {LibC.Message(errno)}.",
         "Give -ImagePath in a folder that you may write to and that has room.")
     {
         ImagePath = target,
     };
 
-    private void RequireWritten(int errno)
+    private void RequireWritten(Errno errno)
     {
         if (errno != 0)
         {
-            throw errno is LibC.ENOSPC or LibC.EDQUOT ? CannotWrite(TargetPath, errno) : SealFailed(LibC.Message(errno), null);
+            throw errno is Errno.ENOSPC or Errno.EDQUOT ? CannotWrite(TargetPath, errno) : SealFailed(LibC.Message(errno), null);
         }
     }
 
     private CracException SealFailed(string why, Exception? inner)
     {
         // HResult of a .NET IOException on Unix is the errno.
-        bool full = inner is { HResult: LibC.ENOSPC or LibC.EDQUOT } || why.Contains("No space left", StringComparison.OrdinalIgnoreCase);
+        bool full = (Errno?)inner?.HResult is Errno.ENOSPC or Errno.EDQUOT || why.Contains("No space left", StringComparison.OrdinalIgnoreCase);
         return new CracException(
             full ? CracReason.NoSpace : CracReason.SealFailed,
             $"The image was written but could not be put in place at {TargetPath}: {why.TrimEnd('.')}. The process goes on.",

@@ -102,7 +102,7 @@ internal sealed class NamespaceInit : IDisposable
 
     /// <summary>Takes hold of the namespaces, to start criu in them.</summary>
     internal PidNamespace OpenNamespace() =>
-        PidNamespace.TryOpen(ProcessId, out int errno) ?? throw CannotMake($"its namespaces could not be opened: {LibC.Message(errno)}");
+        PidNamespace.TryOpen(ProcessId, out Errno errno) ?? throw CannotMake($"its namespaces could not be opened: {LibC.Message(errno)}");
 
     /// <summary>Lets the namespace end when its root does, and still with us.</summary>
     internal void Watch()
@@ -153,9 +153,9 @@ internal sealed class NamespaceInit : IDisposable
 
     private static NamespaceInit Spawn(NamespaceInitHost host, List<string> environment, SafeFileHandle? program)
     {
-        int errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
+        Errno errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
         SafeFileHandle output = LibC.CreateMemoryFile("init-output", out _);
-        using SafeFileHandle nothing = LibC.OpenAt(null, "/dev/null", LibC.O_RDWR, out _);
+        using SafeFileHandle nothing = LibC.Open("/dev/null", LibC.O_RDWR, out _);
         using SafeFileHandle control = LibC.Duplicate(theirs, LowestSource, out _);
         using SafeFileHandle input = LibC.Duplicate(nothing, LowestSource, out _);
         using SafeFileHandle written = LibC.Duplicate(output, LowestSource, out _);
@@ -172,7 +172,7 @@ internal sealed class NamespaceInit : IDisposable
         string step = "the namespaces could not be made";
         errno = errno != 0 ? errno : NamespaceThread.Run(() =>
         {
-            int failed = LibC.Unshare(LibC.CLONE_NEWNS | LibC.CLONE_NEWPID);
+            Errno failed = LibC.Unshare(LibC.CLONE_NEWNS | LibC.CLONE_NEWPID);
             failed = failed != 0 ? failed : LibC.DetachMounts();
             if (failed == 0)
             {
@@ -190,7 +190,7 @@ internal sealed class NamespaceInit : IDisposable
 
         ours.Dispose();
         output.Dispose();
-        throw errno == LibC.EPERM
+        throw errno == Errno.EPERM
             ? new CracException(CracReason.PermissionDenied, $"A new pid namespace cannot be made: {LibC.Message(errno)}.", "Run as root, with CAP_SYS_ADMIN.")
             : CannotMake($"{step}: {LibC.Message(errno)}");
     }
@@ -232,7 +232,7 @@ internal sealed class NamespaceInit : IDisposable
         }
 
         throw length >= 3 && message[0] == (byte)'E' && message[2] == FailedProgram
-            ? NamespaceProgram.NotStarted(program.Name, message[1])
+            ? NamespaceProgram.NotStarted(program.Name, (Errno)message[1])
             : NotReady(host, message[..Math.Max(0, length)]);
     }
 
@@ -253,7 +253,7 @@ internal sealed class NamespaceInit : IDisposable
 
     private CracException NotReady(NamespaceInitHost host, ReadOnlySpan<byte> message) => CannotMake(
         message.Length >= 3 && message[0] == (byte)'E'
-            ? $"{DescribeStep(message[2])}: {LibC.Message(message[1])}"
+            ? $"{DescribeStep(message[2])}: {LibC.Message((Errno)message[1])}"
             : $"its first process ended while {host.Program} started it. {ReadOutput()}".TrimEnd());
 
     private void AwaitEnd()

@@ -20,7 +20,6 @@ internal sealed record NamespaceProgram(
     string? WorkingDirectory,
     (string Input, string Output, string Error) Files)
 {
-    private const int ENOEXEC = 8;
 
     /// <summary>Writes the strings that PSCrac.Init's RootProgram reads to a file in memory.</summary>
     internal SafeFileHandle Write()
@@ -38,9 +37,9 @@ internal sealed record NamespaceProgram(
     }
 
     /// <summary>What to say where a program could not be started, wherever that was.</summary>
-    internal static CracException NotStarted(string name, int errno) => new(
+    internal static CracException NotStarted(string name, Errno errno) => new(
         CracReason.ProgramNotStarted,
         $"{name} could not be started: {LibC.Message(errno)}.",
-        errno == ENOEXEC ? "It is no program, and no script that names its interpreter (#!): start its interpreter with it as an argument."
+        errno == Errno.ENOEXEC ? "It is no program, and no script that names its interpreter (#!): start its interpreter with it as an argument."
             : "Check -FilePath, and that you may run this file.");
 }

@@ -33,7 +33,7 @@ internal static class PidVacancy
         var taken = new List<int>(processIds);
         while (true)
         {
-            taken.RemoveAll(static id => LibC.Kill(id, 0) == LibC.ESRCH && !ProcessGroup.Exists(id));
+            taken.RemoveAll(static id => LibC.Kill(id, 0) == Errno.ESRCH && !ProcessGroup.Exists(id));
             long now = Environment.TickCount64;
             if (taken.Count == 0 || now >= end || (now >= start + TimeToDie.TotalMilliseconds && !taken.TrueForAll(id => isWorthWaiting(id))))
             {

@@ -249,7 +249,7 @@ public sealed class Restore
     // Two at once would both find the helper links, and one would use them up under the other. The lock goes with the handle.
     private static void RequireSole(CracImage image, SafeFileHandle directory)
     {
-        if (image.IsOneShot && LibC.TryLock(directory) == LibC.EAGAIN)
+        if (image.IsOneShot && LibC.TryLock(directory) == Errno.EAGAIN)
         {
             throw new CracException(
                 CracReason.ImageConsumed,
@@ -314,7 +314,7 @@ public sealed class Restore
     // criu gives a restored shell job the terminal that it has itself as standard input.
     private static SafeFileHandle? OpenTerminal()
     {
-        SafeFileHandle terminal = LibC.OpenAt(null, "/dev/tty", LibC.O_RDWR | LibC.O_NOCTTY, out int errno);
+        SafeFileHandle terminal = LibC.Open("/dev/tty", LibC.O_RDWR | LibC.O_NOCTTY, out Errno errno);
         if (errno == 0)
         {
             return terminal;

@@ -70,7 +70,7 @@ internal sealed class RestoreReadahead : IDisposable
                 continue;
             }
 
-            using SafeFileHandle file = LibC.OpenAt(directory, info.Name, LibC.O_RDONLY | LibC.O_NOFOLLOW | LibC.O_NONBLOCK, out int errno);
+            using SafeFileHandle file = LibC.OpenAt(directory, info.Name, LibC.O_RDONLY | LibC.O_NOFOLLOW | LibC.O_NONBLOCK, out Errno errno);
             if (errno == 0)
             {
                 long part = Math.Min(info.Length, MostCounted - counted);
@@ -134,12 +134,12 @@ internal sealed class RestoreReadahead : IDisposable
     private static long Read(string path, HashSet<(ulong Offset, ulong Length)> areas, long left)
     {
         // To open a device may itself do something.
-        if (left <= 0 || !ProcfsNative.TryStat(path, flags: 0, out FileStatus status, out _) || status.Type != FileType.Regular)
+        if (left <= 0 || !FileStatus.TryRead(path, flags: 0, out FileStatus status, out _) || status.Type != FileType.Regular)
         {
             return left;
         }
 
-        using SafeFileHandle file = LibC.OpenAt(null, path, LibC.O_RDONLY | LibC.O_NONBLOCK, out int errno);
+        using SafeFileHandle file = LibC.Open(path, LibC.O_RDONLY | LibC.O_NONBLOCK, out Errno errno);
         foreach ((ulong offset, ulong whole) in errno == 0 ? areas : [])
         {
             if (left <= 0)

@@ -47,13 +47,13 @@ internal sealed class SessionGuard : IDisposable
             return null;
         }
 
-        using SafeFileHandle nothing = LibC.OpenAt(null, "/dev/null", LibC.O_WRONLY, out _);
+        using SafeFileHandle nothing = LibC.Open("/dev/null", LibC.O_WRONLY, out _);
         using SafeFileHandle input = LibC.Duplicate(theirs, LowestSource, out _);
         using SafeFileHandle output = LibC.Duplicate(nothing, LowestSource, out _);
         theirs.Dispose();
 
         // A session of its own keeps a terminal's Ctrl+C and hang-up from it.
-        int errno = LibC.Spawn(
+        Errno errno = LibC.Spawn(
             Shell, ["pscrac-guard", "-c", Script], [$"PATH={Environment.GetEnvironmentVariable("PATH")}"], [(input, 0), (output, 1), (output, 2)],
             blockedSignals: [], defaultSignals: LibC.NamedSignals, out int pid, ownSession: true, workingDirectory: "/", closed: LibC.OwnDescriptors());
         SafeFileHandle? pidFd = errno == 0 ? LibC.OpenPidFd(pid, out errno) : null;

@@ -41,12 +41,12 @@ internal sealed class StagingFolder : IDisposable
     /// <param name="elsewhere">A folder above it, to make it in if that can be written to; null for none.</param>
     /// <param name="errno">Why it could not be made; 0 where it was.</param>
     /// <returns>The folder; null on failure.</returns>
-    internal static StagingFolder? TryMake(SafeFileHandle target, string targetPath, string? elsewhere, out int errno)
+    internal static StagingFolder? TryMake(SafeFileHandle target, string targetPath, string? elsewhere, out Errno errno)
     {
         SweepAbandoned(target);
         if (elsewhere is not null)
         {
-            SafeFileHandle folder = LibC.OpenAt(null, elsewhere, LibC.O_RDONLY | LibC.O_DIRECTORY, out errno);
+            SafeFileHandle folder = LibC.Open(elsewhere, LibC.O_RDONLY | LibC.O_DIRECTORY, out errno);
             if (errno == 0)
             {
                 SweepAbandoned(folder);
@@ -76,7 +76,7 @@ internal sealed class StagingFolder : IDisposable
         Parent.Dispose();
     }
 
-    private static StagingFolder? TryMakeIn(SafeFileHandle parent, string parentPath, out int errno)
+    private static StagingFolder? TryMakeIn(SafeFileHandle parent, string parentPath, out Errno errno)
     {
         int triesLeft = MostTries;
         do
@@ -86,7 +86,7 @@ internal sealed class StagingFolder : IDisposable
             SafeFileHandle folder = errno == 0 ? Open(parent, name, out errno) : new SafeFileHandle(-1, ownsHandle: true);
 
             // Between the making and the locking another session may have taken it for an abandoned one.
-            errno = errno == 0 && LibC.TryLock(folder) == LibC.EAGAIN ? LibC.EAGAIN : errno;
+            errno = errno == 0 && LibC.TryLock(folder) == Errno.EAGAIN ? Errno.EAGAIN : errno;
             if (errno == 0)
             {
                 Open(parent, name, out errno).Dispose();
@@ -99,7 +99,7 @@ internal sealed class StagingFolder : IDisposable
 
             folder.Dispose();
         }
-        while (errno is LibC.EAGAIN or LibC.ENOENT && --triesLeft > 0);
+        while (errno is Errno.EAGAIN or Errno.ENOENT && --triesLeft > 0);
         return null;
     }
 
@@ -112,7 +112,7 @@ internal sealed class StagingFolder : IDisposable
     /// </summary>
     internal static SafeFileHandle? Hold(SafeFileHandle parent, string name)
     {
-        SafeFileHandle folder = Open(parent, name, out int errno);
+        SafeFileHandle folder = Open(parent, name, out Errno errno);
         if (errno == 0 && LibC.TryLock(folder) == 0)
         {
             return folder;
@@ -148,7 +148,7 @@ internal sealed class StagingFolder : IDisposable
         }
     }
 
-    private static SafeFileHandle Open(SafeFileHandle parent, string name, out int errno) =>
+    private static SafeFileHandle Open(SafeFileHandle parent, string name, out Errno errno) =>
         LibC.OpenAt(parent, name, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out errno);
 
     private static List<string> Names(SafeFileHandle folder, string pattern)

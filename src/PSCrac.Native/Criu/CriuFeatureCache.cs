@@ -124,7 +124,7 @@ public static class CriuFeatureCache
 
     private static byte[]? MakeOnOwnMounts(CriuInstallation criu, CancellationToken cancellation, out string? problem)
     {
-        int errno = LibC.EnterOwnMounts();
+        Errno errno = LibC.EnterOwnMounts();
         errno = errno != 0 ? errno : LibC.MountTmpfs(RunFolder);
         if (errno != 0)
         {
@@ -138,7 +138,7 @@ public static class CriuFeatureCache
 
     private static string? RunCheck(CriuInstallation criu, CancellationToken cancellation)
     {
-        using SafeFileHandle nothing = LibC.OpenAt(null, "/dev/null", LibC.O_RDWR, out _);
+        using SafeFileHandle nothing = LibC.Open("/dev/null", LibC.O_RDWR, out _);
         using SafeFileHandle standard = LibC.Duplicate(nothing, 10, out _);
         var environment = new List<string>();
         foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
@@ -149,7 +149,7 @@ public static class CriuFeatureCache
             }
         }
 
-        int errno = LibC.Spawn(criu.CriuPath, ["criu", "check"], environment, [(standard, 0), (standard, 1), (standard, 2)], [], [LibC.SIGPIPE], out int pid);
+        Errno errno = LibC.Spawn(criu.CriuPath, ["criu", "check"], environment, [(standard, 0), (standard, 1), (standard, 2)], [], [LibC.SIGPIPE], out int pid);
         if (errno != 0)
         {
             return $"{criu.CriuPath} could not be started: {LibC.Message(errno)}";
@@ -195,7 +195,7 @@ public static class CriuFeatureCache
     private static void PutLink(string target)
     {
         string name = $".{CacheName}.{Environment.ProcessId}";
-        using SafeFileHandle run = LibC.OpenAt(null, RunFolder, LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
+        using SafeFileHandle run = LibC.Open(RunFolder, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
         errno = errno != 0 ? errno : LibC.MakeLink(run, name, target);
         errno = errno != 0 ? errno : LibC.Rename(run, name, CacheName, 0);
         if (errno != 0)
@@ -220,7 +220,7 @@ public static class CriuFeatureCache
     }
 
     private static bool IsRootsAlone(string path) =>
-        ProcfsNative.TryStat(path, 0, out FileStatus status, out _)
+        FileStatus.TryRead(path, 0, out FileStatus status, out _)
         && status.UserId == 0 && ((UnixFileMode)status.Mode & WritableByOthers) == 0;
 
     private static void RemoveKept()

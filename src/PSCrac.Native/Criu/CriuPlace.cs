@@ -26,7 +26,7 @@ internal sealed record CriuPlace(PidNamespace Namespace, SafeFileHandle Images)
     /// <summary>What the worker must find open. The handles are copies, to be disposed of.</summary>
     internal IEnumerable<(SafeFileHandle Source, int Target)> Descriptors(CriuWorkDirectory work)
     {
-        yield return (LibC.OpenAt(null, work.ConfigPath!, LibC.O_RDONLY, out _), ConfigDescriptor);
+        yield return (LibC.Open(work.ConfigPath!, LibC.O_RDONLY, out _), ConfigDescriptor);
         yield return (LibC.Duplicate(Images, 0, out _), ImagesDescriptor);
         yield return (LibC.Duplicate(work.Handle, 0, out _), WorkDescriptor);
     }

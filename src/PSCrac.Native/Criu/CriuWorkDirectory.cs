@@ -53,7 +53,7 @@ internal sealed class CriuWorkDirectory : IDisposable
         string path = elsewhere ?? MakeInRoot(operation);
         if (handle is null)
         {
-            handle = LibC.OpenAt(null, path, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out int errno);
+            handle = LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out Errno errno);
             if (errno != 0)
             {
                 handle.Dispose();
@@ -167,7 +167,7 @@ internal sealed class CriuWorkDirectory : IDisposable
 
             // Others may write to these folders: a name that nobody can foretell, and no link is followed.
             string name = $"pscrac-{Guid.NewGuid():N}";
-            using SafeFileHandle parent = LibC.OpenAt(null, place, LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
+            using SafeFileHandle parent = LibC.Open(place, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
             errno = errno == 0 ? LibC.MakeDirectory(parent, name, (uint)Private) : errno;
             if (errno != 0)
             {

@@ -53,20 +53,20 @@ internal sealed class CriuWorker : IDisposable
         PidNamespace? place = null)
     {
         CriuFeatureCache.DropIfStale();
-        int errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
+        Errno errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
         if (errno != 0)
         {
             throw CannotStart(installation, errno);
         }
 
         SafeFileHandle output = LibC.CreateMemoryFile("criu-output", out errno);
-        using SafeFileHandle nothing = LibC.OpenAt(null, "/dev/null", LibC.O_RDWR, out _);
+        using SafeFileHandle nothing = LibC.Open("/dev/null", LibC.O_RDWR, out _);
         var copies = new List<SafeFileHandle>();
         try
         {
             SafeHandle High(SafeHandle handle)
             {
-                SafeFileHandle copy = LibC.Duplicate(handle, LowestSource, out int failed);
+                SafeFileHandle copy = LibC.Duplicate(handle, LowestSource, out Errno failed);
                 copies.Add(copy);
                 return failed == 0 ? copy : throw CannotStart(installation, failed);
             }
@@ -84,7 +84,7 @@ internal sealed class CriuWorker : IDisposable
             // A blocked SIGXFSZ lets a write past RLIMIT_FSIZE fail with EFBIG instead of ending criu: see FailWrites. A
             // blocked SIGTTOU lets criu set up a restored job's terminal from outside its foreground group.
             int pid = 0;
-            int Spawn() => LibC.Spawn(
+            Errno Spawn() => LibC.Spawn(
                 installation.CriuPath,
                 ["criu", "swrk", ServiceDescriptor.ToString(CultureInfo.InvariantCulture)],
                 WorkerEnvironment(),
@@ -181,7 +181,7 @@ internal sealed class CriuWorker : IDisposable
         CommandName = ProcessStatus.TryRead(ProcessId)?.CommandName ?? CommandName;
 
         // A host that reaps every child it hears of may have been quicker; how criu ended is then not known.
-        int errno = LibC.Reap(_pidFd, out int code, out bool exited);
+        Errno errno = LibC.Reap(_pidFd, out int code, out bool exited);
         ExitDescription = errno != 0 ? "reaped by another part of this program" : exited ? $"exit code {code}" : $"signal {code}";
         _reaped = true;
         return true;
@@ -232,14 +232,14 @@ internal sealed class CriuWorker : IDisposable
     }
 
     /// <summary>What to throw where a criu could not be started.</summary>
-    internal static CracException CannotStart(CriuInstallation installation, int errno) => new(
+    internal static CracException CannotStart(CriuInstallation installation, Errno errno) => new(
         CracReason.CriuNotFound,
         $"The criu worker {installation.CriuPath} could not be started: {LibC.Message(errno)}.",
         $"Check that this program runs, or name another with {CriuInstallation.CriuPathVariable}.");
 
-    private static CracException CannotStartInside(CriuInstallation installation, int errno) => new(
+    private static CracException CannotStartInside(CriuInstallation installation, Errno errno) => new(
         CracReason.NamespaceUnsupported,
-        errno == LibC.ENOENT
+        errno == Errno.ENOENT
             ? $"The process sees other files than this session, and {installation.CriuPath} is not among them."
             : $"The criu worker {installation.CriuPath} could not be started in the process's pid namespace: {LibC.Message(errno)}.",
         "Checkpoint a container with its own engine (podman container checkpoint), or from a session inside it where criu is installed.");

@@ -49,9 +49,9 @@ internal sealed class PageDaemon : IDisposable
     /// <exception cref="CracException"><see cref="CracReason.CriuNotFound"/>: it could not be started.</exception>
     internal static PageDaemon Start(CriuInstallation installation, SafeHandle images, SafeHandle work)
     {
-        int errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
+        Errno errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
         SafeFileHandle output = LibC.CreateMemoryFile("criu-output", out _);
-        using SafeFileHandle nothing = LibC.OpenAt(null, "/dev/null", LibC.O_RDWR, out _);
+        using SafeFileHandle nothing = LibC.Open("/dev/null", LibC.O_RDWR, out _);
         using SafeFileHandle input = LibC.Duplicate(nothing, LowestSource, out _);
         using SafeFileHandle written = LibC.Duplicate(output, LowestSource, out _);
         using SafeFileHandle status = LibC.Duplicate(theirs, LowestSource, out _);

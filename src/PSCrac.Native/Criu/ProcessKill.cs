@@ -11,7 +11,7 @@ internal static class ProcessKill
     internal static void Kill(ProcessIdentity identity)
     {
         // The descriptor pins whoever has the pid now; only then is it certain that the look and the signal meet the same one.
-        using SafeFileHandle pidFd = LibC.OpenPidFd(identity.ProcessId, out int errno);
+        using SafeFileHandle pidFd = LibC.OpenPidFd(identity.ProcessId, out Errno errno);
         // A process whose first thread has ended looks like a zombie while its other threads go on; a real one takes no harm.
         if (errno == 0 && identity.HoldsItsPid())
         {

@@ -15,9 +15,6 @@ internal static partial class LibC
     private const int SpawnFileActionsSize = 256;
     private const int SignalSetSize = 128;
 
-    /// <summary>The signals that have names, for a program that is to ignore none.</summary>
-    internal static readonly int[] NamedSignals = [.. Enumerable.Range(1, 31)];
-
     [LibraryImport(Library, EntryPoint = "posix_spawn")]
     private static unsafe partial int posix_spawn(int* pid, byte* path, byte* fileActions, byte* attributes, byte** arguments, byte** environment);
 
@@ -46,7 +43,7 @@ internal static partial class LibC
     private static unsafe partial int posix_spawn_file_actions_destroy(byte* fileActions);
 
     [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_adddup2")]
-    private static unsafe partial int posix_spawn_file_actions_adddup2(byte* fileActions, int from, int to);
+    private static unsafe partial int posix_spawn_file_actions_adddup2(byte* fileActions, SafeHandle from, int to);
 
     [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_addclose")]
     private static unsafe partial int posix_spawn_file_actions_addclose(byte* fileActions, int descriptor);
@@ -72,8 +69,7 @@ internal static partial class LibC
     /// <param name="ownSession">Whether it also gets a session of its own, and with it no terminal.</param>
     /// <param name="workingDirectory">Where it starts; null for where this process is.</param>
     /// <param name="closed">Descriptors that it does not get, for those that this process inherited without close-on-exec.</param>
-    /// <returns>errno, or 0.</returns>
-    internal static unsafe int Spawn(
+    internal static unsafe Errno Spawn(
         string path,
         IReadOnlyList<string> arguments,
         IReadOnlyList<string> environment,
@@ -114,7 +110,7 @@ internal static partial class LibC
 
             GC.KeepAlive(descriptors);
             pid = child;
-            return result;
+            return (Errno)result;
         }
         finally
         {
@@ -151,7 +147,7 @@ internal static partial class LibC
         int errno = 0;
         foreach ((SafeHandle source, int target) in descriptors)
         {
-            errno = errno != 0 ? errno : posix_spawn_file_actions_adddup2(actions, (int)source.DangerousGetHandle(), target);
+            errno = errno != 0 ? errno : posix_spawn_file_actions_adddup2(actions, source, target);
         }
 
         foreach (int descriptor in closed)

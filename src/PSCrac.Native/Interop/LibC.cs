@@ -1,28 +1,29 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace PSCrac.Interop;
 
-/// <summary>The C library's calls that .NET has no name for. One part a subject: files, processes, sockets.</summary>
+/// <summary>
+/// The C library's calls that .NET has no name for, one part a header. An import takes handles, so that no descriptor is closed
+/// under a call; what is not import says in .NET's terms what it does. A call that a signal interrupted is made again, where it
+/// waits at all; what a call failed with is read at once and given as <see cref="Errno"/>.
+/// </summary>
 internal static partial class LibC
 {
     private const string Library = "libc";
 
-    internal const int EPERM = 1;
-    internal const int ENOENT = 2;
-    internal const int ESRCH = 3;
-    internal const int EINTR = 4;
-    internal const int ECHILD = 10;
-    internal const int EAGAIN = 11;
-    internal const int EACCES = 13;
-    internal const int EEXIST = 17;
-    internal const int ENOTDIR = 20;
-    internal const int EINVAL = 22;
-    internal const int ENOSPC = 28;
-    internal const int EROFS = 30;
-    internal const int ELOOP = 40;
-    internal const int ENOTEMPTY = 39;
-    internal const int EDQUOT = 122;
+    /// <summary>No descriptor at all, for calls that then take none.</summary>
+    internal static readonly SafeFileHandle NoDescriptor = new(-1, ownsHandle: false);
 
-    /// <summary>The system's own sentence for an errno value (strerror(3)).</summary>
-    internal static string Message(int errno) => Marshal.GetPInvokeErrorMessage(errno);
+    /// <summary>The system's own sentence for what a call failed with (strerror(3)).</summary>
+    internal static string Message(Errno errno) => Marshal.GetPInvokeErrorMessage((int)errno);
+
+    /// <summary>What the call just made on this thread failed with.</summary>
+    private static Errno LastError => (Errno)Marshal.GetLastPInvokeError();
+
+    /// <summary>What a call that answers 0, or -1 and sets errno, came to.</summary>
+    private static Errno Result(int answer) => answer == 0 ? Errno.None : LastError;
+
+    /// <summary>What a call that answers a handle came to.</summary>
+    private static Errno Result(SafeHandle answer) => answer.IsInvalid ? LastError : Errno.None;
 }

@@ -18,12 +18,12 @@ internal sealed class PidNamespace : IDisposable
     /// <summary>Takes hold of a process's namespaces. They stay as long as this is held, without a process too.</summary>
     /// <param name="processId">The process, by its pid here.</param>
     /// <param name="errno">Why it could not be done; 0 where it was.</param>
-    internal static PidNamespace? TryOpen(int processId, out int errno)
+    internal static PidNamespace? TryOpen(int processId, out Errno errno)
     {
-        SafeFileHandle pids = LibC.OpenAt(null, Link(processId, "pid"), LibC.O_RDONLY, out errno);
+        SafeFileHandle pids = LibC.Open(Link(processId, "pid"), LibC.O_RDONLY, out errno);
         if (errno == 0)
         {
-            SafeFileHandle mounts = LibC.OpenAt(null, Link(processId, "mnt"), LibC.O_RDONLY, out errno);
+            SafeFileHandle mounts = LibC.Open(Link(processId, "mnt"), LibC.O_RDONLY, out errno);
             if (errno == 0)
             {
                 return new PidNamespace(pids, mounts);
@@ -41,11 +41,11 @@ internal sealed class PidNamespace : IDisposable
     internal T Run<T>(Func<T> action) => NamespaceThread.Run(() =>
     {
         // A thread that shares its root and working directory with others may not change them (setns(2)).
-        int errno = LibC.Unshare(LibC.CLONE_FS);
+        Errno errno = LibC.Unshare(LibC.CLONE_FS);
         errno = errno != 0 ? errno : LibC.Enter(_pids, LibC.CLONE_NEWPID);
         errno = errno != 0 ? errno : LibC.Enter(_mounts, LibC.CLONE_NEWNS);
         return errno == 0 ? action() : throw new CracException(
-            errno == LibC.EPERM ? CracReason.PermissionDenied : CracReason.NamespaceUnsupported,
+            errno == Errno.EPERM ? CracReason.PermissionDenied : CracReason.NamespaceUnsupported,
             $"The process's pid namespace could not be entered: {LibC.Message(errno)}.",
             "Run as root with CAP_SYS_ADMIN and CAP_SYS_CHROOT; a process in a rootless container must be checkpointed from inside it.");
     });

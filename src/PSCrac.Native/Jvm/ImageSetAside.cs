@@ -34,7 +34,7 @@ internal sealed class ImageSetAside : IDisposable
     /// <param name="target">The image's name there.</param>
     /// <param name="errno">Why it could not be moved; 0 where it was.</param>
     /// <returns>The image; null on failure.</returns>
-    internal static ImageSetAside? TryMove(SafeFileHandle parent, string target, out int errno)
+    internal static ImageSetAside? TryMove(SafeFileHandle parent, string target, out Errno errno)
     {
         // Locked first: under the other name, whoever finds it without a lock takes it for abandoned. A file system without
         // locks knows no abandoned ones.
@@ -74,8 +74,8 @@ internal sealed class ImageSetAside : IDisposable
             }
 
             string inTheWay = IsComplete(Path.Combine(folder, target)) ? aside : target;
-            int errno = LibC.Rename(parent, inTheWay, StagingFolder.NewName(), LibC.RENAME_NOREPLACE);
-            if (inTheWay == target && errno is 0 or LibC.ENOENT)
+            Errno errno = LibC.Rename(parent, inTheWay, StagingFolder.NewName(), LibC.RENAME_NOREPLACE);
+            if (inTheWay == target && errno is 0 or Errno.ENOENT)
             {
                 errno = LibC.Rename(parent, aside, target, LibC.RENAME_NOREPLACE);
             }

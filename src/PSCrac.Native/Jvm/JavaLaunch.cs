@@ -71,8 +71,8 @@ internal static class JavaLaunch
     {
         const uint PrivateFile = 0x180; // 0600
         const int LowestSource = 200; // The sources of dup2 must not be among its targets.
-        using SafeFileHandle terminal = LibC.OpenAt(null, "/dev/tty", LibC.O_RDWR | LibC.O_NOCTTY, out int noTerminal);
-        using SafeFileHandle nothing = LibC.OpenAt(null, "/dev/null", LibC.O_RDWR, out _);
+        using SafeFileHandle terminal = LibC.Open("/dev/tty", LibC.O_RDWR | LibC.O_NOCTTY, out Errno noTerminal);
+        using SafeFileHandle nothing = LibC.Open("/dev/null", LibC.O_RDWR, out _);
 
         // criu gives a restored shell job the terminal that it has itself as standard input.
         using SafeFileHandle input = LibC.Duplicate(noTerminal == 0 ? terminal : nothing, LowestSource, out _);
@@ -80,7 +80,7 @@ internal static class JavaLaunch
         using SafeFileHandle written = LibC.Duplicate(log, LowestSource, out _);
 
         // The engine has criu leave its statistics in the working directory, which is the shell's to choose.
-        int errno = LibC.Spawn(
+        Errno errno = LibC.Spawn(
             "/bin/sh",
             ["sh", "-c", "cd \"$0\" && exec \"$@\"", work.DirectoryPath, java, .. Arguments(request)],
             EnvironmentOf(request),

@@ -10,7 +10,7 @@ public sealed partial class JvmAttachment
     // the first name, and the file under the second is a dead one.
     private bool RemoveLeftover()
     {
-        if (!ProcfsNative.TryStat(_socketPath, ProcfsNative.AT_SYMLINK_NOFOLLOW, out FileStatus status, out _)
+        if (!FileStatus.TryRead(_socketPath, LibC.AT_SYMLINK_NOFOLLOW, out FileStatus status, out _)
             || status.Type != FileType.Socket || ReadTask() is not { } task || status.UserId != task.User)
         {
             return false;
@@ -23,7 +23,7 @@ public sealed partial class JvmAttachment
     // Has the JVM open its socket.
     private void Wake(Deadline limit)
     {
-        using SafeFileHandle pidFd = LibC.OpenPidFd(_jvm.ProcessId, out int errno);
+        using SafeFileHandle pidFd = LibC.OpenPidFd(_jvm.ProcessId, out Errno errno);
         if (errno != 0)
         {
             throw Gone();
@@ -43,10 +43,10 @@ public sealed partial class JvmAttachment
         string? trigger = MakeTrigger(task);
         try
         {
-            int failed = LibC.Signal(pidFd, JvmNative.SIGQUIT);
+            Errno failed = LibC.Signal(pidFd, LibC.SIGQUIT);
             if (failed != 0)
             {
-                throw failed == LibC.ESRCH ? Gone() : NotAllowed(null);
+                throw failed == Errno.ESRCH ? Gone() : NotAllowed(null);
             }
 
             TimeSpan pause = FirstPause;
@@ -70,25 +70,25 @@ public sealed partial class JvmAttachment
     private string? MakeTrigger(JvmTask task)
     {
         const uint Private = 0x180; // 0600
-        int errno = 0;
+        Errno errno = Errno.None;
         foreach (string folder in (ReadOnlySpan<string>)["cwd", "root/tmp"])
         {
             string path = $"/proc/{_jvm.ProcessId}/{folder}/.attach_pid{_jvm.InnerProcessId}";
-            using SafeFileHandle file = LibC.OpenAt(null, path, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL | LibC.O_NOFOLLOW, out errno, Private);
+            using SafeFileHandle file = LibC.Open(path, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL | LibC.O_NOFOLLOW, out errno, Private);
             if (errno == 0)
             {
                 // The JVM wants the file to be its own user's, older ones root's not even.
-                JvmNative.ChangeOwner(file, task.User, task.Group);
+                LibC.ChangeOwner(file, task.User, task.Group);
                 return path;
             }
 
-            if (errno == LibC.EEXIST)
+            if (errno == Errno.EEXIST)
             {
                 return null;
             }
         }
 
-        throw errno is LibC.EACCES or LibC.EPERM ? NotAllowed(null) : new CracException(
+        throw errno is Errno.EACCES or Errno.EPERM ? NotAllowed(null) : new CracException(
             CracReason.JvmNotAttachable,
             $"The file that asks the JVM {_jvm.ProcessId} for its socket could be made neither in its working directory nor in its /tmp: {LibC.Message(errno)}.",
             "Give the JVM a /tmp that can be written to.")

@@ -186,10 +186,10 @@ public sealed partial class JvmAttachment
     private Socket Connect(Deadline limit)
     {
         // Opened first: its own user may be kept out of /proc/PID/root, as that of a program with capabilities is.
-        using SafeFileHandle folder = LibC.OpenAt(null, Path.GetDirectoryName(_socketPath)!, LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
+        using SafeFileHandle folder = LibC.Open(Path.GetDirectoryName(_socketPath)!, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
         if (errno != 0)
         {
-            throw errno is LibC.EACCES or LibC.EPERM ? NotAllowed(null) : Gone();
+            throw errno is Errno.EACCES or Errno.EPERM ? NotAllowed(null) : Gone();
         }
 
         string path = $"/proc/self/fd/{folder.DangerousGetHandle()}/{Path.GetFileName(_socketPath)}";
@@ -200,7 +200,7 @@ public sealed partial class JvmAttachment
 
         try
         {
-            return JvmNative.RunAs(task.User, task.Group, () => ConnectTo(path, limit));
+            return LibC.RunAs(task.User, task.Group, () => ConnectTo(path, limit));
         }
         catch (UnauthorizedAccessException e)
         {

@@ -222,7 +222,7 @@ public sealed class JvmCheckpoint
             foreach (string name in names)
             {
                 string file = Path.Combine(made, name);
-                if (JvmNative.Link(file, staging.Handle, name) != 0)
+                if (LibC.Link(file, staging.Handle, name) != 0)
                 {
                     File.Copy(file, Path.Combine(staging.CurrentPath, name));
                 }
@@ -253,14 +253,14 @@ public sealed class JvmCheckpoint
     {
         const uint PrivateFile = 0x180; // 0600
         IReadOnlyList<ImageManifestFile> files = ImageManifest.Describe(path);
-        using SafeFileHandle file = LibC.OpenAt(
-            null, Path.Combine(path, ImageManifest.FileName), LibC.O_WRONLY | LibC.O_CREAT | LibC.O_NOFOLLOW, out int errno, PrivateFile);
+        using SafeFileHandle file = LibC.Open(
+            Path.Combine(path, ImageManifest.FileName), LibC.O_WRONLY | LibC.O_CREAT | LibC.O_NOFOLLOW, out Errno errno, PrivateFile);
         if (errno != 0)
         {
             throw new IOException(LibC.Message(errno));
         }
 
-        using SafeFileHandle directory = LibC.OpenAt(null, path, LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
+        using SafeFileHandle directory = LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
         foreach (ImageManifestFile each in files)
         {
             // A criu with the set-user-id bit makes them root's: then they stay as they are.

@@ -35,7 +35,7 @@ internal sealed class JvmConsole : IDisposable
                 continue;
             }
 
-            SafeFileHandle file = LibC.OpenAt(null, path, LibC.O_RDONLY, out int errno);
+            SafeFileHandle file = LibC.Open(path, LibC.O_RDONLY, out Errno errno);
             if (errno != 0)
             {
                 file.Dispose();
@@ -70,5 +70,5 @@ internal sealed class JvmConsole : IDisposable
 
     // A FIFO would block the open until somebody writes.
     private static bool IsRegular(string path) =>
-        Procfs.ProcfsNative.TryStat(path, 0, out Procfs.FileStatus status, out _) && status.Type == Procfs.FileType.Regular;
+        Procfs.FileStatus.TryRead(path, 0, out Procfs.FileStatus status, out _) && status.Type == Procfs.FileType.Regular;
 }

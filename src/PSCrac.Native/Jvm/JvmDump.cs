@@ -51,7 +51,7 @@ internal sealed class JvmDump
         JvmProcess jvm, JvmAttachment attachment, JvmImageDirectory directory, TimeSpan patience, Action<long> written, CancellationToken cancellation)
     {
         using JvmConsole console = JvmConsole.Watch(jvm.ProcessId);
-        using SafeFileHandle pidFd = LibC.OpenPidFd(jvm.ProcessId, out int errno);
+        using SafeFileHandle pidFd = LibC.OpenPidFd(jvm.ProcessId, out Errno errno);
         if (errno != 0 || !jvm.Identity.HoldsItsPid())
         {
             throw ProcessTree.NotFound(jvm.ProcessId);

@@ -88,7 +88,7 @@ internal sealed class JvmImage
         using ImageFile original = _image.Source.Open(JvmImageDirectory.OriginalPathName);
         byte[] text = new byte[Math.Min(original.Length, LongestPath)];
         original.ReadExactlyAt(0, text);
-        SafeFileHandle file = LibC.OpenAt(null, path, LibC.O_RDWR | LibC.O_NOFOLLOW, out int errno);
+        SafeFileHandle file = LibC.Open(path, LibC.O_RDWR | LibC.O_NOFOLLOW, out Errno errno);
         if (errno != 0)
         {
             file.Dispose();

@@ -69,7 +69,7 @@ internal sealed class JvmImageDirectory : IDisposable
 
         bool sameMounts = process.ReadLink("root") == "/"
             && ProcessDirectory.TryOpen(Environment.ProcessId) is { } own && SharesMounts(process, own);
-        SafeFileHandle parent = LibC.OpenAt(null, $"/proc/{jvm.ProcessId}/root{parentPath}", LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
+        SafeFileHandle parent = LibC.Open($"/proc/{jvm.ProcessId}/root{parentPath}", LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
         if (errno != 0)
         {
             parent.Dispose();
@@ -214,7 +214,7 @@ internal sealed class JvmImageDirectory : IDisposable
             return;
         }
 
-        _aside = ImageSetAside.TryMove(_parent, _name, out int errno);
+        _aside = ImageSetAside.TryMove(_parent, _name, out Errno errno);
         if (errno != 0)
         {
             // A mount point, such as a container's volume, cannot be renamed.

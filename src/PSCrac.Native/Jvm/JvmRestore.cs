@@ -127,13 +127,13 @@ public static class JvmRestore
     {
         const int NoParameters = 0;
         int signal = (jvm.IsMusl ? 35 : 34) + 2;
-        using SafeFileHandle pidFd = LibC.OpenPidFd(restored.Id, out int errno);
-        errno = errno != 0 ? errno : JvmNative.Queue(pidFd, signal, NoParameters);
+        using SafeFileHandle pidFd = LibC.OpenPidFd(restored.Id, out Errno errno);
+        errno = errno != 0 ? errno : LibC.Queue(pidFd, signal, NoParameters);
         if (errno != 0)
         {
             restored.Dispose();
             throw new CracException(
-                errno == LibC.ESRCH ? CracReason.ProcessGone : CracReason.PermissionDenied,
+                errno == Errno.ESRCH ? CracReason.ProcessGone : CracReason.PermissionDenied,
                 $"The JVM was restored as process {restored.Id}, but could not be woken: {LibC.Message(errno)}.",
                 $"Wake it with: kill -s {signal} {restored.Id}, as root; or end it.")
             {

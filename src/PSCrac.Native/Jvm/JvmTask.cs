@@ -1,3 +1,4 @@
+using PSCrac.Interop;
 using PSCrac.Procfs;
 
 namespace PSCrac.Jvm;
@@ -18,7 +19,7 @@ internal readonly record struct JvmTask
     internal required bool IsStopped { get; init; }
 
     /// <summary>Whether it takes SIGQUIT as a JVM does. Without a handler the signal would end it.</summary>
-    internal bool CatchesQuit => (Caught & (1UL << (JvmNative.SIGQUIT - 1))) != 0;
+    internal bool CatchesQuit => (Caught & (1UL << (LibC.SIGQUIT - 1))) != 0;
 
     /// <summary>Reads it; null when the process is gone, or has become another one.</summary>
     internal static JvmTask? TryRead(ProcessIdentity process)

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight;
@@ -16,7 +17,7 @@ internal static class ElfBuildId
     {
         try
         {
-            using SafeFileHandle file = ProcfsNative.Open(path, ProcfsNative.O_RDONLY, out _);
+            using SafeFileHandle file = LibC.Open(path, LibC.O_RDONLY, out _);
             if (file.IsInvalid)
             {
                 return null;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight;
@@ -84,7 +85,7 @@ public sealed class ImageTrust : IDisposable
         using (folder)
         {
             ExamineFolder(folder, reached, depth: 0);
-            Directory = ProcfsNative.OpenAt(folder, ".", ProcfsNative.O_RDONLY | ProcfsNative.O_DIRECTORY, out _);
+            Directory = LibC.OpenAt(folder, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
         }
     }
 
@@ -98,13 +99,13 @@ public sealed class ImageTrust : IDisposable
         int links = 0;
         while (waiting.TryPop(out string? name))
         {
-            SafeFileHandle next = ProcfsNative.OpenAt(current, name, ProcfsNative.O_PATH | ProcfsNative.O_NOFOLLOW, out int error);
+            SafeFileHandle next = LibC.OpenAt(current, name, LibC.O_PATH | LibC.O_NOFOLLOW, out Errno error);
             string here = name == ".." ? Path.GetDirectoryName(reached) ?? "/" : Path.Combine(reached, name);
-            if (next.IsInvalid || !ProcfsNative.TryStatAt(next, "", ProcfsNative.AT_EMPTY_PATH, out FileStatus status, out error))
+            if (next.IsInvalid || !FileStatus.TryReadAt(next, "", LibC.AT_EMPTY_PATH, out FileStatus status, out error))
             {
                 next.Dispose();
                 current.Dispose();
-                Add(here, error == ProcfsNative.EACCES ? CracReason.PermissionDenied : CracReason.NotAnImage, "It is not there, or may not be looked at.", "Check the path.");
+                Add(here, error == Errno.EACCES ? CracReason.PermissionDenied : CracReason.NotAnImage, "It is not there, or may not be looked at.", "Check the path.");
                 return null;
             }
 
@@ -174,18 +175,18 @@ public sealed class ImageTrust : IDisposable
         }
 
         Span<byte> buffer = stackalloc byte[4096];
-        int length = ProcfsNative.ReadLinkAt(folder, name, buffer, out _);
+        int length = LibC.ReadLinkAt(folder, name, buffer, out _);
         return length <= 0 ? null : System.Text.Encoding.UTF8.GetString(buffer[..length]);
     }
 
     private void ExamineFolder(SafeFileHandle folder, string path, int depth)
     {
-        if (ProcfsNative.TryStatAt(folder, "", ProcfsNative.AT_EMPTY_PATH, out FileStatus own, out _))
+        if (FileStatus.TryReadAt(folder, "", LibC.AT_EMPTY_PATH, out FileStatus own, out _))
         {
             ExamineOwner(path, own, isFolderOnTheWay: false);
         }
 
-        using SafeFileHandle readable = ProcfsNative.OpenAt(folder, ".", ProcfsNative.O_RDONLY | ProcfsNative.O_DIRECTORY, out _);
+        using SafeFileHandle readable = LibC.OpenAt(folder, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
         List<string>? names = ProcessDirectory.ReadNames(readable);
         if (names is null)
         {
@@ -196,7 +197,7 @@ public sealed class ImageTrust : IDisposable
         foreach (string name in names)
         {
             string here = Path.Combine(path, name);
-            if (!ProcfsNative.TryStatAt(folder, name, ProcfsNative.AT_SYMLINK_NOFOLLOW, out FileStatus status, out _))
+            if (!FileStatus.TryReadAt(folder, name, LibC.AT_SYMLINK_NOFOLLOW, out FileStatus status, out _))
             {
                 continue;
             }
@@ -275,7 +276,7 @@ public sealed class ImageTrust : IDisposable
         Cause = cause,
     });
 
-    private static SafeFileHandle OpenRoot() => ProcfsNative.Open("/", ProcfsNative.O_PATH | ProcfsNative.O_DIRECTORY, out _);
+    private static SafeFileHandle OpenRoot() => LibC.Open("/", LibC.O_PATH | LibC.O_DIRECTORY, out _);
 
     private static void Push(Stack<string> waiting, string path)
     {

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight;
@@ -51,7 +52,7 @@ public sealed record PreflightEnvironment
 
     private static bool IsThereTerminal()
     {
-        using SafeFileHandle terminal = ProcfsNative.Open("/dev/tty", ProcfsNative.O_RDONLY, out _);
+        using SafeFileHandle terminal = LibC.Open("/dev/tty", LibC.O_RDONLY, out _);
         return !terminal.IsInvalid;
     }
 

@@ -1,3 +1,5 @@
+using PSCrac.Interop;
+
 namespace PSCrac.Procfs;
 
 /// <summary>Reads the open descriptors of a process. Needs to be its owner or root: ptrace(2) access, though nothing is traced.</summary>
@@ -87,7 +89,7 @@ public static class DescriptorTable
         && (IsAt(path, status) || IsAt($"/proc/{processId}/root{path}", status));
 
     private static bool IsAt(string path, in FileStatus status) =>
-        ProcfsNative.TryStat(path, ProcfsNative.AT_SYMLINK_NOFOLLOW, out FileStatus named, out _) && named.IsSameFile(status);
+        FileStatus.TryRead(path, LibC.AT_SYMLINK_NOFOLLOW, out FileStatus named, out _) && named.IsSameFile(status);
 
     private static DescriptorKind KindOf(string target, bool unlinked, in FileStatus status) => status.Type switch
     {

@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using PSCrac.Interop;
+
 namespace PSCrac.Procfs;
 
 /// <summary>A device's number.</summary>
@@ -65,6 +68,30 @@ public readonly record struct FileStatus(
 {
     /// <summary>The type bits of <see cref="Mode"/>.</summary>
     public FileType Type => (FileType)(Mode & 0xf000);
+
+    /// <summary>Asks for a file's status (statx(2)), without waking a file server for it.</summary>
+    /// <returns>False on failure, and <paramref name="errno"/> tells why.</returns>
+    internal static bool TryRead(string path, int flags, out FileStatus status, out Errno errno) =>
+        TryReadAt(LibC.WorkingDirectory, path, flags, out status, out errno);
+
+    /// <summary>As above, relative to a directory.</summary>
+    internal static bool TryReadAt(SafeHandle directory, string path, int flags, out FileStatus status, out Errno errno)
+    {
+        const int BlockSize = 512;
+        errno = LibC.StatAt(directory, path, flags, out LibC.Statx read);
+        status = errno != Errno.None ? default : new FileStatus(
+            new DeviceNumber(read.DeviceMajor, read.DeviceMinor),
+            read.Inode,
+            read.Mode,
+            read.LinkCount,
+            read.UserId,
+            read.GroupId,
+            (long)read.Size,
+            (long)read.Blocks * BlockSize,
+            new DeviceNumber(read.SpecialMajor, read.SpecialMinor),
+            (int)read.MountId);
+        return errno == Errno.None;
+    }
 
     /// <summary>Whether both are the same file.</summary>
     internal bool IsSameFile(in FileStatus other) => Inode == other.Inode && Device == other.Device;

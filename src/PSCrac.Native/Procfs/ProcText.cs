@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
 
 namespace PSCrac.Procfs;
 
@@ -23,13 +24,13 @@ internal ref struct ProcText
     internal readonly ReadOnlySpan<byte> Bytes => _rented is null ? default : _rented.AsSpan(0, _length);
 
     /// <summary>Reads an open file to its end. False when the process went meanwhile, or the read was refused.</summary>
-    internal static bool TryRead(SafeFileHandle file, int expectedLength, out ProcText text, out int error)
+    internal static bool TryRead(SafeFileHandle file, int expectedLength, out ProcText text, out Errno error)
     {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(expectedLength);
         int length = 0;
         while (true)
         {
-            int count = ProcfsNative.Read(file, buffer.AsSpan(length), out error);
+            int count = LibC.Read(file, buffer.AsSpan(length), out error);
             if (count < 0)
             {
                 ArrayPool<byte>.Shared.Return(buffer);
@@ -57,7 +58,7 @@ internal ref struct ProcText
     /// <summary>Reads a file by its full path.</summary>
     internal static bool TryRead(string path, out ProcText text, int expectedLength = 4096)
     {
-        using SafeFileHandle file = ProcfsNative.Open(path, ProcfsNative.O_RDONLY, out _);
+        using SafeFileHandle file = LibC.Open(path, LibC.O_RDONLY, out _);
         if (file.IsInvalid)
         {
             text = default;

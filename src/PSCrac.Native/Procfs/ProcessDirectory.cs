@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
 
 namespace PSCrac.Procfs;
 
@@ -29,8 +30,8 @@ internal sealed class ProcessDirectory : IDisposable
             return null;
         }
 
-        SafeFileHandle handle = ProcfsNative.Open(
-            $"/proc/{processId}", ProcfsNative.O_RDONLY | ProcfsNative.O_DIRECTORY, out _);
+        SafeFileHandle handle = LibC.Open(
+            $"/proc/{processId}", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
         if (handle.IsInvalid)
         {
             handle.Dispose();
@@ -45,9 +46,9 @@ internal sealed class ProcessDirectory : IDisposable
         TryRead(name, out text, out _, expectedLength);
 
     /// <summary>As above, and <paramref name="error"/> is the errno of the failure, 0 without one.</summary>
-    internal bool TryRead(string name, out ProcText text, out int error, int expectedLength = 4096)
+    internal bool TryRead(string name, out ProcText text, out Errno error, int expectedLength = 4096)
     {
-        using SafeFileHandle file = ProcfsNative.OpenAt(_handle, name, ProcfsNative.O_RDONLY, out error);
+        using SafeFileHandle file = LibC.OpenAt(_handle, name, LibC.O_RDONLY, out error);
         if (file.IsInvalid)
         {
             text = default;
@@ -58,23 +59,23 @@ internal sealed class ProcessDirectory : IDisposable
     }
 
     /// <summary>Opens one file of the process for reading; the handle is invalid when the process is gone or refuses.</summary>
-    internal SafeFileHandle Open(string name) => ProcfsNative.OpenAt(_handle, name, ProcfsNative.O_RDONLY, out _);
+    internal SafeFileHandle Open(string name) => LibC.OpenAt(_handle, name, LibC.O_RDONLY, out _);
 
     /// <summary>The text of a link such as exe, cwd or fd/3; null when there is none, or it may not be read.</summary>
     internal string? ReadLink(string name) => ReadLink(name, out _);
 
     /// <summary>As above, and <paramref name="error"/> is the errno of the failure, 0 without one.</summary>
-    internal string? ReadLink(string name, out int error)
+    internal string? ReadLink(string name, out Errno error)
     {
         // Longer than PATH_MAX: the kernel adds " (deleted)".
         Span<byte> buffer = stackalloc byte[4096 + 16];
-        int length = ProcfsNative.ReadLinkAt(_handle, name, buffer, out error);
+        int length = LibC.ReadLinkAt(_handle, name, buffer, out error);
         return length < 0 ? null : Encoding.UTF8.GetString(buffer[..length]);
     }
 
     /// <summary>The status of what an entry such as exe or fd/3 leads to; false when it is gone or may not be looked at.</summary>
     internal bool TryStat(string name, out FileStatus status) =>
-        ProcfsNative.TryStatAt(_handle, name, flags: 0, out status, out _);
+        FileStatus.TryReadAt(_handle, name, flags: 0, out status, out _);
 
     /// <summary>
     /// The numbers that name the entries of a directory such as fd or task, in the kernel's order.
@@ -82,14 +83,14 @@ internal sealed class ProcessDirectory : IDisposable
     /// </summary>
     internal List<int>? ReadNumbers(string name)
     {
-        using SafeFileHandle directory = ProcfsNative.OpenAt(_handle, name, ProcfsNative.O_RDONLY | ProcfsNative.O_DIRECTORY, out _);
+        using SafeFileHandle directory = LibC.OpenAt(_handle, name, LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
         return ReadNumbers(directory);
     }
 
     /// <summary>The pids of all processes; null when proc cannot be read.</summary>
     internal static List<int>? ReadProcessIds()
     {
-        using SafeFileHandle directory = ProcfsNative.Open("/proc", ProcfsNative.O_RDONLY | ProcfsNative.O_DIRECTORY, out _);
+        using SafeFileHandle directory = LibC.Open("/proc", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
         return ReadNumbers(directory);
     }
 
@@ -135,7 +136,7 @@ internal sealed class ProcessDirectory : IDisposable
 
         Span<byte> buffer = stackalloc byte[8192];
         int length;
-        while ((length = ProcfsNative.ReadEntries(directory, buffer)) > 0)
+        while ((length = LibC.ReadEntries(directory, buffer)) > 0)
         {
             ReadOnlySpan<byte> entries = buffer[..length];
             while (entries.Length > NameOffset)

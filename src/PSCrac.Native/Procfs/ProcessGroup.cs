@@ -1,3 +1,5 @@
+using PSCrac.Interop;
+
 namespace PSCrac.Procfs;
 
 /// <summary>
@@ -6,10 +8,8 @@ namespace PSCrac.Procfs;
 /// </summary>
 internal static class ProcessGroup
 {
-    private const int ESRCH = 3;
-
     /// <summary>Whether there is one of this number. What has ended and was not reaped belongs to its group still.</summary>
-    internal static bool Exists(int id) => id > 1 && ProcfsNative.ProbeGroup(id) != ESRCH;
+    internal static bool Exists(int id) => id > 1 && LibC.ProbeGroup(id) != Errno.ESRCH;
 
     /// <summary>A process of it, one that runs rather than one that has ended; null where it has none.</summary>
     internal static ProcessStatus? FindMember(int id)

@@ -1,3 +1,5 @@
+using PSCrac.Interop;
+
 namespace PSCrac.Procfs;
 
 /// <summary>
@@ -130,7 +132,7 @@ public sealed class ProcessSnapshot
         {
             if (descriptor.Kind == DescriptorKind.Socket && !protocols.ContainsKey(descriptor.Status.Inode))
             {
-                protocols.Add(descriptor.Status.Inode, ProcfsNative.ReadSocketProtocolName(processId, descriptor.Number));
+                protocols.Add(descriptor.Status.Inode, LibC.ReadSocketProtocolName(processId, descriptor.Number));
             }
         }
 
@@ -156,7 +158,7 @@ public sealed class ProcessSnapshot
         using Microsoft.Win32.SafeHandles.SafeFileHandle executable = directory.Open("exe");
         Span<byte> start = stackalloc byte[5];
         return !executable.IsInvalid
-            && ProcfsNative.Read(executable, start, out _) == start.Length
+            && LibC.Read(executable, start, out _) == start.Length
             && start[..4].SequenceEqual("\u007fELF"u8)
             && start[4] == 1;
     }

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
 
 namespace PSCrac.Procfs;
 
@@ -14,9 +15,9 @@ public static class ProcessorFeatures
     {
         // The file has a part for each processor and takes long to write where there are many: its beginning is enough.
         const int FirstPart = 16 << 10;
-        using SafeFileHandle file = ProcfsNative.Open("/proc/cpuinfo", ProcfsNative.O_RDONLY, out _);
+        using SafeFileHandle file = LibC.Open("/proc/cpuinfo", LibC.O_RDONLY, out _);
         byte[] buffer = new byte[FirstPart];
-        int length = file.IsInvalid ? 0 : ProcfsNative.Read(file, buffer, out _);
+        int length = file.IsInvalid ? 0 : LibC.Read(file, buffer, out _);
         var lines = new AsciiReader(buffer.AsSpan(0, Math.Max(0, length)));
         while (lines.TryReadLine(out ReadOnlySpan<byte> line))
         {

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
 
 namespace PSCrac.Procfs;
 
@@ -27,7 +28,7 @@ internal static class SocketDiagnostics
     /// <param name="sockets">What the handler adds to.</param>
     internal static bool TryList(Span<byte> request, MessageHandler handler, Dictionary<ulong, SocketEntry> sockets)
     {
-        using SafeFileHandle netlink = SocketNative.OpenSocketDiagnostics();
+        using SafeFileHandle netlink = LibC.OpenSocketDiagnostics();
         if (netlink.IsInvalid)
         {
             return false;
@@ -36,7 +37,7 @@ internal static class SocketDiagnostics
         MemoryMarshal.Write(request, (uint)request.Length);
         MemoryMarshal.Write(request[4..], SockDiagByFamily);
         MemoryMarshal.Write(request[6..], RequestDump);
-        if (!SocketNative.TrySend(netlink, request))
+        if (LibC.SendWaiting(netlink, request) != Errno.None)
         {
             return false;
         }
@@ -44,7 +45,7 @@ internal static class SocketDiagnostics
         byte[] buffer = new byte[32768];
         while (true)
         {
-            int length = ProcfsNative.Read(netlink, buffer, out _);
+            int length = LibC.Read(netlink, buffer, out _);
             if (length < HeaderLength)
             {
                 return false;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
 
 namespace PSCrac.Procfs;
 
@@ -106,7 +107,7 @@ public sealed class SocketTable
 
         var thread = new Thread(() =>
         {
-            if (SocketNative.TryEnterNetworkNamespace(target))
+            if (LibC.Enter(target, LibC.CLONE_NEWNET) == Errno.None)
             {
                 listed = Collect(sockets, protocols);
             }

@@ -1,3 +1,5 @@
+using PSCrac.Interop;
+
 namespace PSCrac.Procfs;
 
 /// <summary>
@@ -45,7 +47,7 @@ internal sealed class WatchedFolders
         while (path is not null && Contains(status))
         {
             path = Path.GetDirectoryName(path);
-            if (path is not null && (!ProcfsNative.TryStat(path, flags: 0, out status, out _) || status.MountId != mount))
+            if (path is not null && (!FileStatus.TryRead(path, flags: 0, out status, out _) || status.MountId != mount))
             {
                 return null;
             }
@@ -60,7 +62,7 @@ internal sealed class WatchedFolders
     {
         string? path = folder;
         status = default;
-        while (path is not null && !ProcfsNative.TryStat(path, flags: 0, out status, out _))
+        while (path is not null && !FileStatus.TryRead(path, flags: 0, out status, out _))
         {
             path = Path.GetDirectoryName(path);
         }

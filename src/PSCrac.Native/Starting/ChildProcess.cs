@@ -125,7 +125,7 @@ internal sealed class ChildProcess
     {
         foreach (ProcessIdentity member in tree)
         {
-            using SafeFileHandle pidFd = LibC.OpenPidFd(member.ProcessId, out int errno);
+            using SafeFileHandle pidFd = LibC.OpenPidFd(member.ProcessId, out Errno errno);
             if (errno == 0 && member.IsRunning())
             {
                 LibC.Signal(pidFd, signal);
@@ -147,7 +147,7 @@ internal sealed class ChildProcess
 
     private static SafeFileHandle Open(int processId)
     {
-        SafeFileHandle pidFd = LibC.OpenPidFd(processId, out int errno);
+        SafeFileHandle pidFd = LibC.OpenPidFd(processId, out Errno errno);
         if (errno == 0)
         {
             return pidFd;
@@ -161,7 +161,7 @@ internal sealed class ChildProcess
 
     private void Reap()
     {
-        int errno = LibC.Reap(_pidFd, out int code, out bool exited);
+        Errno errno = LibC.Reap(_pidFd, out int code, out bool exited);
 
         // ECHILD: whoever started this process lets the kernel reap all children, and then their exit codes are lost.
         SetEnded(errno == 0 ? (code, exited) : null);

@@ -82,7 +82,7 @@ internal sealed class Launcher
         using SafeFileHandle? error = isShared ? null : OpenOutput(_request.StandardErrorPath, "-StandardErrorPath");
         (List<string> arguments, List<string> environment) = Compose(path);
         SessionGuard? guard = SessionGuard.TryStart();
-        int errno = LibC.Spawn(
+        Errno errno = LibC.Spawn(
             path,
             arguments,
             environment,
@@ -138,7 +138,7 @@ internal sealed class Launcher
     private static SafeFileHandle Open(string? path, int flags, string parameter)
     {
         const uint Mode = 0x1A4; // 0644, less the umask
-        SafeFileHandle opened = LibC.OpenAt(null, path ?? NullDevice, flags | LibC.O_NOCTTY, out int errno, Mode);
+        SafeFileHandle opened = LibC.Open(path ?? NullDevice, flags | LibC.O_NOCTTY, out Errno errno, Mode);
         using (opened)
         {
             if (errno != 0)
@@ -207,5 +207,5 @@ internal sealed class Launcher
         }
     }
 
-    private CracException NotStarted(int errno) => NamespaceProgram.NotStarted(_request.FilePath, errno);
+    private CracException NotStarted(Errno errno) => NamespaceProgram.NotStarted(_request.FilePath, errno);
 }

@@ -122,8 +122,8 @@ internal sealed class CriuRun : IDisposable
 
     private static CracException? Run(CriuRequest request, int processId, string imagePath, string? config, Action<CriuSession, SafeFileHandle> apply)
     {
-        using SafeFileHandle images = LibC.OpenAt(null, imagePath, LibC.O_RDONLY | LibC.O_DIRECTORY, out int errno);
-        Assert.Equal(0, errno);
+        using SafeFileHandle images = LibC.Open(imagePath, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
+        Assert.Equal(Errno.None, errno);
         using var work = CriuWorkDirectory.Create("test", config);
         var installation = CriuInstallation.Locate();
         using var session = CriuSession.Start(installation, work, CriuSession.StartWorker(installation));

@@ -122,7 +122,7 @@ public class JvmCheckpointTests
         fake.WaitPast(fake.LastNumber() + 2);
 
         // Not by a program: .NET would not see it end while a child that it knows by a pid of before waits to be reaped.
-        Assert.Equal(0, LibC.Kill(restored.Id, LibC.SIGTERM));
+        Assert.Equal(Errno.None, LibC.Kill(restored.Id, LibC.SIGTERM));
 
         Assert.True(restored.WaitForExit(TimeSpan.FromSeconds(10)));
         Assert.Equal(143, restored.ExitCode);

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using PSCrac.Interop;
 using PSCrac.Preflight;
 using PSCrac.Procfs;
 using Xunit;
@@ -123,7 +124,7 @@ public sealed partial class ImageTrustTests : IDisposable
         Directory.CreateDirectory(Image);
 
         Assert.NotNull(ProcessDirectory.ReadNames(trust.Directory));
-        Assert.True(ProcfsNative.TryStatAt(trust.Directory, "inventory.img", 0, out _, out _));
+        Assert.True(FileStatus.TryReadAt(trust.Directory, "inventory.img", 0, out _, out _));
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);

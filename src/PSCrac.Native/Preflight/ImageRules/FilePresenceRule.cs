@@ -1,4 +1,5 @@
 using PSCrac.Images;
+using PSCrac.Interop;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ImageRules;
@@ -56,9 +57,9 @@ internal sealed class FilePresenceRule : ImageRule
     {
         // A link that was itself open (O_PATH) is one again.
         bool isLink = ((uint)own.Number("mode") & FileTypeMask) == SymbolicLink;
-        if (!ProcfsNative.TryStat(path, isLink ? ProcfsNative.AT_SYMLINK_NOFOLLOW : 0, out FileStatus status, out int error))
+        if (!FileStatus.TryRead(path, isLink ? LibC.AT_SYMLINK_NOFOLLOW : 0, out FileStatus status, out Errno error))
         {
-            bool isDenied = error is ProcfsNative.EACCES or ProcfsNative.EPERM;
+            bool isDenied = error is Errno.EACCES or Errno.EPERM;
             subject.Block(
                 null,
                 path,

@@ -1,4 +1,5 @@
 using PSCrac.Images;
+using PSCrac.Interop;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ImageRules;
@@ -42,7 +43,7 @@ internal sealed class WatchRule : ImageRule
 
     private static void Require(ImageSubject subject, string path)
     {
-        if (ProcfsNative.TryStat(path, flags: 0, out _, out int error))
+        if (FileStatus.TryRead(path, flags: 0, out _, out Errno error))
         {
             return;
         }
@@ -63,7 +64,7 @@ internal sealed class WatchRule : ImageRule
             return;
         }
 
-        bool isDenied = error is ProcfsNative.EACCES or ProcfsNative.EPERM;
+        bool isDenied = error is Errno.EACCES or Errno.EPERM;
         subject.Block(
             null,
             $"{path}, which is watched",

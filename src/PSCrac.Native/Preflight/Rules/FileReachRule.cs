@@ -1,3 +1,4 @@
+using PSCrac.Interop;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.Rules;
@@ -73,7 +74,7 @@ internal sealed class FileReachRule : PreflightRule
             return;
         }
 
-        if (ProcfsNative.TryStat(subject.Tree.RootOf(member) + descriptor.Target, ProcfsNative.AT_SYMLINK_NOFOLLOW, out FileStatus there, out _)
+        if (FileStatus.TryRead(subject.Tree.RootOf(member) + descriptor.Target, LibC.AT_SYMLINK_NOFOLLOW, out FileStatus there, out _)
             && !there.IsSameFile(descriptor.Status))
         {
             subject.Block(
@@ -110,7 +111,7 @@ internal sealed class FileReachRule : PreflightRule
         foreach (MemoryArea area in member.Areas)
         {
             if (area.Kind == MemoryAreaKind.File
-                && ProcfsNative.TryStat($"/proc/{member.ProcessId}/map_files/{area.Start:x}-{area.End:x}", flags: 0, out FileStatus status, out _)
+                && FileStatus.TryRead($"/proc/{member.ProcessId}/map_files/{area.Start:x}-{area.End:x}", flags: 0, out FileStatus status, out _)
                 && status.MountId > 0 && subject.FindMount(status.MountId) is null)
             {
                 ReportUnseen(subject, member, $"memory at {area.Start:x}: {area.Path}", "Start the program inside its mount namespace: unshare -m PROGRAM", descriptor: null);
@@ -122,7 +123,7 @@ internal sealed class FileReachRule : PreflightRule
     /// <summary>Files of file systems that the kernel keeps for itself have no mount to be found through; criu knows neither of these.</summary>
     private static bool ReportKernelFile(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor)
     {
-        (string What, string Things, string Why)? kind = ProcfsNative.FileSystemOf($"/proc/{member.ProcessId}/fd/{descriptor.Number}") switch
+        (string What, string Things, string Why)? kind = LibC.FileSystemOf($"/proc/{member.ProcessId}/fd/{descriptor.Number}") switch
         {
             MessageQueues => ($"POSIX message queue {descriptor.Target}", "POSIX message queues", "CRIU cannot save POSIX message queues."),
             SecretMemory => ("secret memory (memfd_secret)", "descriptors of secret memory (memfd_secret)", "Nobody but the process may read it, and so CRIU cannot save it."),

@@ -1,3 +1,4 @@
+using PSCrac.Interop;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.Rules;
@@ -63,7 +64,7 @@ internal sealed class MappingRule : PreflightRule
 
     private static void ExamineDevice(PreflightSubject subject, ProcessSnapshot member, MemoryArea area, string where)
     {
-        if (ProcfsNative.TryStat($"/proc/{member.ProcessId}/map_files/{area.Start:x}-{area.End:x}", flags: 0, out FileStatus status, out _)
+        if (FileStatus.TryRead($"/proc/{member.ProcessId}/map_files/{area.Start:x}-{area.End:x}", flags: 0, out FileStatus status, out _)
             && (status.Type == FileType.Regular || status.SpecialDevice == s_zero))
         {
             return;

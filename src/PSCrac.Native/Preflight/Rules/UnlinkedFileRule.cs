@@ -1,4 +1,5 @@
 using System.Globalization;
+using PSCrac.Interop;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.Rules;
@@ -53,7 +54,7 @@ internal sealed class UnlinkedFileRule : PreflightRule
 
     /// <summary>What a mapped file is like; where that may not be looked at, a file without names as long as the area is taken for it.</summary>
     private static FileStatus StatusOf(ProcessSnapshot member, MemoryArea area) =>
-        ProcfsNative.TryStat($"/proc/{member.ProcessId}/map_files/{area.Start:x}-{area.End:x}", flags: 0, out FileStatus status, out _)
+        FileStatus.TryRead($"/proc/{member.ProcessId}/map_files/{area.Start:x}-{area.End:x}", flags: 0, out FileStatus status, out _)
             ? status
             : new FileStatus(area.Device, area.Inode, (int)FileType.Regular, 0, 0, 0, area.LengthBytes, area.LengthBytes, default, 0);
 

@@ -18,7 +18,7 @@ internal static partial class LibC
     /// Opens a performance event of the calling thread that counts nothing (PERF_COUNT_SW_DUMMY, perf_event_open(2)). The
     /// handle is invalid where the kernel, or a container's filter, refuses; errno tells why.
     /// </summary>
-    internal static unsafe SafeFileHandle OpenIdleEvent(out int errno)
+    internal static unsafe SafeFileHandle OpenIdleEvent(out Errno errno)
     {
         const uint Software = 1; // PERF_TYPE_SOFTWARE
         const ulong Dummy = 9; // PERF_COUNT_SW_DUMMY
@@ -32,7 +32,7 @@ internal static partial class LibC
             Flags = Disabled | ExcludeKernel,
         };
         nint result = perf_event_open(s_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-        errno = result < 0 ? Marshal.GetLastPInvokeError() : 0;
+        errno = result < 0 ? LastError : Errno.None;
         return new SafeFileHandle(result, ownsHandle: true);
     }
 

@@ -1,0 +1,80 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace PSCrac.Interop;
+
+internal static partial class LibC
+{
+    internal const int O_RDONLY = 0;
+    internal const int O_WRONLY = 1;
+    internal const int O_RDWR = 2;
+    internal const int O_CREAT = 0x40;
+    internal const int O_EXCL = 0x80;
+    internal const int O_NOCTTY = 0x100;
+    internal const int O_APPEND = 0x400;
+    internal const int O_NONBLOCK = 0x800;
+    internal const int O_CLOEXEC = 0x80000;
+    internal const int O_PATH = 0x200000;
+
+    internal const int AT_SYMLINK_NOFOLLOW = 0x100;
+    internal const int AT_REMOVEDIR = 0x200;
+    internal const int AT_NO_AUTOMOUNT = 0x800;
+    internal const int AT_EMPTY_PATH = 0x1000;
+
+    // These two differ by architecture (asm/fcntl.h): arm kept its own numbers.
+    internal static readonly int O_DIRECTORY = IsArm ? 0x4000 : 0x10000;
+    internal static readonly int O_NOFOLLOW = IsArm ? 0x8000 : 0x20000;
+
+    /// <summary>AT_FDCWD: paths begin at the working directory.</summary>
+    internal static readonly SafeFileHandle WorkingDirectory = new(-100, ownsHandle: false);
+
+    private static bool IsArm => RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm;
+
+    [LibraryImport(Library, EntryPoint = "openat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial SafeFileHandle openat(SafeHandle directory, string path, int flags, uint mode);
+
+    [LibraryImport(Library, EntryPoint = "fcntl", SetLastError = true)]
+    private static partial SafeFileHandle fcntl(SafeHandle descriptor, int command, int argument);
+
+    // Gives errno instead of setting it.
+    [LibraryImport(Library, EntryPoint = "posix_fadvise")]
+    private static partial int posix_fadvise(SafeHandle descriptor, long offset, long length, int advice);
+
+    /// <summary>open(2), close-on-exec always. The handle is invalid on failure.</summary>
+    internal static SafeFileHandle Open(string path, int flags, out Errno errno, uint mode = 0) => OpenAt(WorkingDirectory, path, flags, out errno, mode);
+
+    /// <summary>openat(2), close-on-exec always. The handle is invalid on failure.</summary>
+    internal static SafeFileHandle OpenAt(SafeHandle directory, string path, int flags, out Errno errno, uint mode = 0)
+    {
+        while (true)
+        {
+            SafeFileHandle handle = openat(directory, path, flags | O_CLOEXEC, mode);
+            errno = Result(handle);
+            if (errno != Errno.EINTR)
+            {
+                return handle;
+            }
+        }
+    }
+
+    /// <summary>A copy of the descriptor, close-on-exec, with a number of at least <paramref name="minimum"/>.</summary>
+    internal static SafeFileHandle Duplicate(SafeHandle descriptor, int minimum, out Errno errno)
+    {
+        const int F_DUPFD_CLOEXEC = 1030;
+        SafeFileHandle copy = fcntl(descriptor, F_DUPFD_CLOEXEC, minimum);
+        errno = Result(copy);
+        return copy;
+    }
+
+    /// <summary>Has the kernel read a part of a file into the page cache, and does not wait for it (posix_fadvise(2)).</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="offset">Where the part begins, in bytes.</param>
+    /// <param name="length">Its length in bytes, more than 0: to the kernel 0 is all that is left.</param>
+    internal static void WillNeed(SafeHandle file, long offset, long length)
+    {
+        const int POSIX_FADV_WILLNEED = 3;
+
+        // It is advice: a file system that knows no cache may refuse it.
+        posix_fadvise(file, offset, length, POSIX_FADV_WILLNEED);
+    }
+}

@@ -1,0 +1,52 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace PSCrac.Interop;
+
+internal static partial class LibC
+{
+    private const nint SYS_cachestat = 451;
+
+    [LibraryImport(Library, EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial SafeFileHandle memfd_create(string name, uint flags);
+
+    [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
+    private static unsafe partial nint cachestat(nint number, SafeHandle descriptor, CacheRange* range, CacheStatus* status, nint flags);
+
+    /// <summary>memfd_create(2), close-on-exec. The handle is invalid on failure.</summary>
+    internal static SafeFileHandle CreateMemoryFile(string name, out Errno errno)
+    {
+        const uint MFD_CLOEXEC = 1;
+        SafeFileHandle file = memfd_create(name, MFD_CLOEXEC);
+        errno = Result(file);
+        return file;
+    }
+
+    /// <summary>
+    /// How much of a file's beginning is in the page cache, in bytes, to the page; null where the kernel does not tell
+    /// (cachestat, since Linux 6.5; its include/uapi/linux/mman.h).
+    /// </summary>
+    internal static unsafe long? CachedBytes(SafeHandle file, long length)
+    {
+        CacheRange range = new() { Length = (ulong)length };
+        CacheStatus status = default;
+        return cachestat(SYS_cachestat, file, &range, &status, 0) == 0 ? (long)status.Cached * Environment.SystemPageSize : null;
+    }
+
+    /// <summary>struct cachestat_range, in bytes.</summary>
+    private struct CacheRange
+    {
+        internal ulong Offset;
+        internal ulong Length;
+    }
+
+    /// <summary>struct cachestat, in pages.</summary>
+    private struct CacheStatus
+    {
+        internal ulong Cached;
+        internal ulong Dirty;
+        internal ulong Writeback;
+        internal ulong Evicted;
+        internal ulong RecentlyEvicted;
+    }
+}

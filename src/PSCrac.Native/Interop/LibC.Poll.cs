@@ -1,0 +1,74 @@
+using System.Runtime.InteropServices;
+
+namespace PSCrac.Interop;
+
+internal static partial class LibC
+{
+    [LibraryImport(Library, EntryPoint = "poll", SetLastError = true)]
+    private static unsafe partial int poll(PollDescriptor* descriptors, nuint count, int timeout);
+
+    /// <summary>Waits until the descriptor is readable, which for a pidfd means that the process has ended (poll(2)).</summary>
+    /// <returns>Whether it was, within <paramref name="milliseconds"/>.</returns>
+    internal static bool WaitReadable(SafeHandle descriptor, int milliseconds)
+    {
+        long end = Environment.TickCount64 + milliseconds;
+        while (true)
+        {
+            Errno errno = Poll(descriptor, null, (int)Math.Max(0, end - Environment.TickCount64), out bool readable, out _);
+            if (errno != Errno.EINTR)
+            {
+                return readable;
+            }
+        }
+    }
+
+    /// <summary>Waits until one of two descriptors is readable or at its end (poll(2)). A signal ends the wait.</summary>
+    /// <param name="first">One.</param>
+    /// <param name="second">The other; null for none.</param>
+    /// <param name="milliseconds">How long; -1 for good.</param>
+    /// <param name="firstReadable">Whether <paramref name="first"/> is.</param>
+    /// <param name="secondReadable">Whether <paramref name="second"/> is.</param>
+    internal static unsafe Errno Poll(SafeHandle first, SafeHandle? second, int milliseconds, out bool firstReadable, out bool secondReadable)
+    {
+        const short POLLIN = 1;
+        bool firstAdded = false;
+        bool secondAdded = false;
+        try
+        {
+            // poll takes its descriptors in memory, where no handle can stand.
+            PollDescriptor* wanted = stackalloc PollDescriptor[2];
+            first.DangerousAddRef(ref firstAdded);
+            wanted[0] = new PollDescriptor { Descriptor = (int)first.DangerousGetHandle(), Events = POLLIN };
+            if (second is not null)
+            {
+                second.DangerousAddRef(ref secondAdded);
+                wanted[1] = new PollDescriptor { Descriptor = (int)second.DangerousGetHandle(), Events = POLLIN };
+            }
+
+            int result = poll(wanted, second is null ? 1u : 2u, milliseconds);
+            firstReadable = result > 0 && wanted[0].Returned != 0;
+            secondReadable = result > 0 && second is not null && wanted[1].Returned != 0;
+            return result < 0 ? LastError : Errno.None;
+        }
+        finally
+        {
+            if (firstAdded)
+            {
+                first.DangerousRelease();
+            }
+
+            if (secondAdded)
+            {
+                second!.DangerousRelease();
+            }
+        }
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct PollDescriptor
+    {
+        internal int Descriptor;
+        internal short Events;
+        internal short Returned;
+    }
+}

@@ -1,0 +1,56 @@
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
+
+namespace PSCrac.Interop;
+
+internal static partial class LibC
+{
+    // arch/x86/entry/syscalls/syscall_64.tbl and asm-generic/unistd.h.
+    private static nint SYS_setresuid => IsArm ? 147 : 117;
+
+    private static nint SYS_setresgid => IsArm ? 149 : 119;
+
+    [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
+    private static partial nint setres(nint number, nint real, nint effective, nint saved);
+
+    /// <summary>
+    /// Runs an action with the effective ids of another user, on a thread of its own. The C library's seteuid would change
+    /// all threads; the bare system calls change the calling one. Needs CAP_SETUID and CAP_SETGID.
+    /// </summary>
+    /// <exception cref="UnauthorizedAccessException">The ids may not be taken.</exception>
+    internal static T RunAs<T>(uint user, uint group, Func<T> action)
+    {
+        T? result = default;
+        ExceptionDispatchInfo? failure = null;
+        var thread = new Thread(() =>
+        {
+            // Changing ids makes the whole process undumpable (ptrace(2)); it is set back to what it was.
+            int dumpable = GetDumpable();
+            try
+            {
+                if (setres(SYS_setresgid, -1, (nint)group, -1) != 0 || setres(SYS_setresuid, -1, (nint)user, -1) != 0)
+                {
+                    throw new UnauthorizedAccessException(Message(LastError));
+                }
+
+                result = action();
+            }
+            catch (Exception e)
+            {
+                failure = ExceptionDispatchInfo.Capture(e);
+            }
+            finally
+            {
+                SetDumpable(Math.Clamp(dumpable, 0, 1));
+            }
+        })
+        {
+            IsBackground = true,
+            Name = "PSCrac as another user",
+        };
+        thread.Start();
+        thread.Join();
+        failure?.Throw();
+        return result!;
+    }
+}

@@ -1,0 +1,101 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace PSCrac.Interop;
+
+internal static unsafe partial class LibC
+{
+    private const int AF_UNIX = 1;
+    private const int AF_NETLINK = 16;
+    private const int SOCK_STREAM = 1;
+    private const int SOCK_RAW = 3;
+    private const int SOCK_SEQPACKET = 5;
+    private const int SOCK_CLOEXEC = 0x80000;
+    private const int MSG_DONTWAIT = 0x40;
+    private const int MSG_NOSIGNAL = 0x4000;
+
+    [LibraryImport(Library, EntryPoint = "socket", SetLastError = true)]
+    private static partial SafeFileHandle socket(int family, int type, int protocol);
+
+    [LibraryImport(Library, EntryPoint = "socketpair", SetLastError = true)]
+    private static partial int socketpair(int family, int type, int protocol, int* pair);
+
+    [LibraryImport(Library, EntryPoint = "send", SetLastError = true)]
+    private static partial nint send(SafeHandle socket, byte* data, nuint length, int flags);
+
+    [LibraryImport(Library, EntryPoint = "recv", SetLastError = true)]
+    private static partial nint recv(SafeHandle socket, byte* buffer, nuint length, int flags);
+
+    /// <summary>A connected pair of SOCK_SEQPACKET unix sockets, close-on-exec (socketpair(2)).</summary>
+    internal static Errno CreateSocketPair(out SafeFileHandle first, out SafeFileHandle second) => CreatePair(SOCK_SEQPACKET, out first, out second);
+
+    /// <summary>The same of SOCK_STREAM, for a reader that takes a byte at a time.</summary>
+    internal static Errno CreateStreamPair(out SafeFileHandle first, out SafeFileHandle second) => CreatePair(SOCK_STREAM, out first, out second);
+
+    /// <summary>
+    /// A netlink socket that asks about other sockets (sock_diag(7)) of the calling thread's network namespace; invalid where there is none to be had.
+    /// </summary>
+    internal static SafeFileHandle OpenSocketDiagnostics()
+    {
+        const int NETLINK_SOCK_DIAG = 4;
+        return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    }
+
+    /// <summary>Sends one message without waiting and without a SIGPIPE (send(2)).</summary>
+    internal static Errno Send(SafeHandle socket, ReadOnlySpan<byte> message) => Send(socket, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    /// <summary>Sends one message, and waits where the socket's buffer is full (send(2)).</summary>
+    internal static Errno SendWaiting(SafeHandle socket, ReadOnlySpan<byte> message) => Send(socket, message, MSG_NOSIGNAL);
+
+    /// <summary>Receives one message without waiting (recv(2)).</summary>
+    /// <returns>Its length; 0 where the other end is closed, -1 where there is none yet.</returns>
+    internal static int Receive(SafeHandle socket, Span<byte> message) => Receive(socket, message, MSG_DONTWAIT);
+
+    /// <summary>Waits for one message (recv(2)).</summary>
+    /// <returns>Its length; 0 where the other end is closed, -1 on failure.</returns>
+    internal static int ReceiveWaiting(SafeHandle socket, Span<byte> message) => Receive(socket, message, flags: 0);
+
+    private static Errno CreatePair(int type, out SafeFileHandle first, out SafeFileHandle second)
+    {
+        int* pair = stackalloc int[2];
+        Errno errno = Result(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair));
+        first = new SafeFileHandle(errno == 0 ? pair[0] : -1, ownsHandle: true);
+        second = new SafeFileHandle(errno == 0 ? pair[1] : -1, ownsHandle: true);
+        return errno;
+    }
+
+    private static Errno Send(SafeHandle socket, ReadOnlySpan<byte> message, int flags)
+    {
+        while (true)
+        {
+            nint sent;
+            fixed (byte* data = message)
+            {
+                sent = send(socket, data, (nuint)message.Length, flags);
+            }
+
+            Errno errno = sent < 0 ? LastError : Errno.None;
+            if (errno != Errno.EINTR)
+            {
+                return errno;
+            }
+        }
+    }
+
+    private static int Receive(SafeHandle socket, Span<byte> message, int flags)
+    {
+        while (true)
+        {
+            nint length;
+            fixed (byte* data = message)
+            {
+                length = recv(socket, data, (nuint)message.Length, flags);
+            }
+
+            if (length >= 0 || LastError != Errno.EINTR)
+            {
+                return (int)length;
+            }
+        }
+    }
+}

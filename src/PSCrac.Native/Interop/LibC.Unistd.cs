@@ -1,0 +1,134 @@
+using System.Runtime.InteropServices;
+
+namespace PSCrac.Interop;
+
+internal static unsafe partial class LibC
+{
+    [LibraryImport(Library, EntryPoint = "read", SetLastError = true)]
+    private static partial nint read(SafeHandle file, byte* buffer, nuint count);
+
+    [LibraryImport(Library, EntryPoint = "write", SetLastError = true)]
+    private static partial nint write(SafeHandle file, byte* buffer, nuint count);
+
+    [LibraryImport(Library, EntryPoint = "chdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int chdir(string path);
+
+    [LibraryImport(Library, EntryPoint = "execv", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int execv(string path, byte** arguments);
+
+    [LibraryImport(Library, EntryPoint = "readlinkat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial nint readlinkat(SafeHandle directory, string path, byte* buffer, nuint count);
+
+    [LibraryImport(Library, EntryPoint = "symlinkat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int symlinkat(string target, SafeHandle directory, string path);
+
+    [LibraryImport(Library, EntryPoint = "linkat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int linkat(SafeHandle fromDirectory, string from, SafeHandle toDirectory, string to, int flags);
+
+    [LibraryImport(Library, EntryPoint = "unlinkat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int unlinkat(SafeHandle directory, string path, int flags);
+
+    [LibraryImport(Library, EntryPoint = "fchown", SetLastError = true)]
+    private static partial int fchown(SafeHandle file, uint user, uint group);
+
+    [LibraryImport(Library, EntryPoint = "fsync", SetLastError = true)]
+    private static partial int fsync(SafeHandle descriptor);
+
+    [LibraryImport(Library, EntryPoint = "isatty", SetLastError = true)]
+    private static partial int isatty(SafeHandle descriptor);
+
+    /// <summary>_exit(2): ends the process at once.</summary>
+    [LibraryImport(Library, EntryPoint = "_exit")]
+    internal static partial void Exit(int code);
+
+    [LibraryImport(Library, EntryPoint = "getpid")]
+    internal static partial int GetPid();
+
+    [LibraryImport(Library, EntryPoint = "geteuid")]
+    internal static partial uint GetEffectiveUserId();
+
+    /// <summary>read(2) from the file's position on: the count of bytes, 0 at the end, -1 on failure.</summary>
+    internal static int Read(SafeHandle file, Span<byte> buffer, out Errno errno)
+    {
+        while (true)
+        {
+            nint count;
+            fixed (byte* start = buffer)
+            {
+                count = read(file, start, (nuint)buffer.Length);
+            }
+
+            errno = count < 0 ? LastError : Errno.None;
+            if (errno != Errno.EINTR)
+            {
+                return (int)count;
+            }
+        }
+    }
+
+    /// <summary>write(2) at the file's position. False where not all was written.</summary>
+    internal static bool TryWrite(SafeHandle file, ReadOnlySpan<byte> bytes)
+    {
+        while (true)
+        {
+            nint count;
+            fixed (byte* start = bytes)
+            {
+                count = write(file, start, (nuint)bytes.Length);
+            }
+
+            if (count >= 0 || LastError != Errno.EINTR)
+            {
+                return count == bytes.Length;
+            }
+        }
+    }
+
+    /// <summary>chdir(2).</summary>
+    internal static Errno ChangeDirectory(string path) => Result(chdir(path));
+
+    /// <summary>execv(3); returns only where it failed.</summary>
+    /// <param name="path">The program.</param>
+    /// <param name="arguments">Strings with a null behind each, and a null pointer behind the last.</param>
+    internal static Errno Execute(string path, byte** arguments) => Result(execv(path, arguments));
+
+    /// <summary>A link's text (readlinkat(2)): the count of bytes, cut at the buffer's length, or -1 on failure.</summary>
+    internal static int ReadLinkAt(SafeHandle directory, string path, Span<byte> buffer, out Errno errno)
+    {
+        nint count;
+        fixed (byte* start = buffer)
+        {
+            count = readlinkat(directory, path, start, (nuint)buffer.Length);
+        }
+
+        errno = count < 0 ? LastError : Errno.None;
+        return (int)count;
+    }
+
+    /// <summary>Makes a symbolic link (symlinkat(2)).</summary>
+    internal static Errno MakeLink(SafeHandle directory, string name, string target) => Result(symlinkat(target, directory, name));
+
+    /// <summary>Gives a file another name (linkat(2)); symbolic links are not followed.</summary>
+    internal static Errno Link(string file, SafeHandle directory, string name) => Result(linkat(WorkingDirectory, file, directory, name, 0));
+
+    /// <summary>unlinkat(2) of a file, or with <see cref="AT_REMOVEDIR"/> of an empty directory.</summary>
+    internal static Errno Unlink(SafeHandle directory, string name, int flags) => Result(unlinkat(directory, name, flags));
+
+    /// <summary>fchown(2).</summary>
+    internal static Errno ChangeOwner(SafeHandle file, uint user, uint group) => Result(fchown(file, user, group));
+
+    /// <summary>fsync(2).</summary>
+    internal static Errno Sync(SafeHandle file)
+    {
+        Errno errno;
+        do
+        {
+            errno = Result(fsync(file));
+        }
+        while (errno == Errno.EINTR);
+        return errno;
+    }
+
+    /// <summary>isatty(3).</summary>
+    internal static bool IsTerminal(SafeHandle file) => isatty(file) == 1;
+}
