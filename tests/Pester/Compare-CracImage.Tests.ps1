@@ -78,7 +78,7 @@ Describe "Compare-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
 
     It 'shows as a table of 80 columns' {
         $lines = (Compare-CracImage $before $after | Out-String -Width 80).Trim().Split("`n")
-        $lines[0] | Should -Match '^Kind +Change +Pid Subject +Bytes, before, after'
+        $lines[0] | Should -Match '^Kind +Change +ProcessId Subject +Bytes, Before, After'
         ($lines | Measure-Object -Property Length -Maximum).Maximum | Should -BeLessOrEqual 80
     }
 }

@@ -125,7 +125,7 @@ Describe "Get-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
 
     It 'shows as a table of 80 columns' {
         $lines = (Get-CracImage $path | Out-String -Width 80).Trim().Split("`n")
-        $lines[0] | Should -Match '^Name +Pid +Procs +Memory +Created +Command'
+        $lines[0] | Should -Match '^Name +ProcessId Processes +Memory +Created +Command'
         $lines.Count | Should -Be 3
         ($lines | Measure-Object -Property Length -Maximum).Maximum | Should -BeLessOrEqual 80
     }

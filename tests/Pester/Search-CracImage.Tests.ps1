@@ -97,7 +97,7 @@ Describe "Search-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
 
     It 'shows the match in a table of 80 columns' {
         $lines = (Search-CracImage hunter2-in $path -ProcessId $id | Out-String -Width 80).Trim().Split("`n")
-        $lines[0] | Should -Match '^Pid Command +Address Area +Context'
+        $lines[0] | Should -Match '^ProcessId Command +Address Area +Context'
         $lines[2..($lines.Count - 1)] | Should -Match '^ *\d+ bash +0x[0-9a-f]+ \[(stack|heap)\] .*hunter2-in'
         ($lines | Measure-Object -Property Length -Maximum).Maximum | Should -BeLessOrEqual 80
     }

@@ -111,7 +111,8 @@ Describe "Test-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
     It 'shows as a table of 80 columns' {
         bash -c "chmod 777 '$copy'"
         $lines = (Test-CracImage $copy | Out-String -Width 80).Trim().Split("`n")
-        $lines[0] | Should -Match '^Severity +Pid What +Why, and what to do'
+        $lines[0] | Should -Be "Image: $copy"
+        $lines.Where({ $_ -match '^Severity' }) | Should -Match '^Severity ProcessId What, why and RecommendedAction'
         ($lines | Measure-Object -Property Length -Maximum).Maximum | Should -BeLessOrEqual 80
     }
 }

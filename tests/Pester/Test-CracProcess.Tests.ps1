@@ -79,7 +79,8 @@ Describe "Test-CracProcess$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
 
     It 'shows as a table of 80 columns' {
         $lines = (Test-CracProcess $PID | Out-String -Width 80).Trim().Split("`n")
-        $lines[0] | Should -Match '^Severity +Pid What +Why, and what to do'
+        $lines[0] | Should -Be "Process: $PID"
+        $lines.Where({ $_ -match '^Severity' }) | Should -Match '^Severity ProcessId What, why and RecommendedAction'
         ($lines | Measure-Object -Property Length -Maximum).Maximum | Should -BeLessOrEqual 80
     }
 }
