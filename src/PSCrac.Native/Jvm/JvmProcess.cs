@@ -106,6 +106,7 @@ public sealed record JvmProcess
             {
                 Severity = CracFindingSeverity.Note,
                 ProcessId = ProcessId,
+                RootProcessId = ProcessId,
                 Reason = CracReason.JvmNotCapable,
                 What = $"JVM {Runtime?.Version ?? "of unknown version"} without CRaC",
                 Why = "criu freezes it as it is. With CRaC its application would be told beforehand and afterwards: it could close connections, take new settings and see that time has passed. Its garbage goes into the image unless -CollectGarbage is given.",
@@ -121,6 +122,7 @@ public sealed record JvmProcess
             {
                 Severity = CracFindingSeverity.Warning,
                 ProcessId = ProcessId,
+                RootProcessId = ProcessId,
                 Reason = CracReason.FileMissing,
                 What = $"performance counters in {file}",
                 Why = "The restore needs this file, and every java that starts in the meantime removes it as that of a JVM which has ended.",

@@ -64,7 +64,7 @@ internal static partial class JvmRefusal
             mend += " Start the JVM with -Djdk.crac.collect-fd-stacktraces=true to be told who opened it.";
         }
 
-        return new CracFinding { Severity = CracFindingSeverity.Blocker, ProcessId = jvm.ProcessId, Reason = CracReason.JvmRefused, What = what, Why = why, RecommendedAction = mend };
+        return new CracFinding { Severity = CracFindingSeverity.Blocker, ProcessId = jvm.ProcessId, RootProcessId = jvm.ProcessId, Reason = CracReason.JvmRefused, What = what, Why = why, RecommendedAction = mend };
     }
 
     private const string Closing =
@@ -74,6 +74,7 @@ internal static partial class JvmRefusal
     {
         Severity = CracFindingSeverity.Blocker,
         ProcessId = jvm.ProcessId,
+        RootProcessId = jvm.ProcessId,
         Reason = CracReason.JvmRefused,
         What = "the JVM's engine failed",
         Why = "The application was ready, but the JVM's engine could not take the checkpoint.",
