@@ -2,12 +2,9 @@
 
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
-    $obstacle = Get-CriuObstacle
-    $python = Find-Program python3
-    $noStart = if (-not $python) { 'there is no python3' }
-    $obstacle = $obstacle ? $obstacle : $noStart
+    $obstacle = Get-CriuObstacle python3
     $shim = [IO.Path]::GetFullPath("$PSHOME/../Microsoft.PowerShell.GlobalTool.Shim.dll")
-    $noShim = if ($noStart) { $noStart } elseif (-not (Test-Path -LiteralPath $shim)) { 'PowerShell is no .NET tool here' }
+    $noShim = if ($obstacle) { $obstacle } elseif (-not (Test-Path -LiteralPath $shim)) { 'PowerShell is no .NET tool here' }
 }
 
 Describe 'A session that waits' {
@@ -28,7 +25,7 @@ while True: signal.pause()
 
         # Starts a session that runs a script, with a standard input that never says anything. Its id is what the script itself
         # tells: with a .NET tool, `pwsh` may be another process.
-        function Start-Session([string] $Script, [string] $Pwsh = (Get-PwshPath)) {
+        function Start-Session([string] $Script, [string] $Pwsh = (@(Get-PwshCommand) -join ' ')) {
             $base = "$folder/$([guid]::NewGuid().ToString('N'))"
             Set-Content -LiteralPath "$base.ps1" -Value "Set-Content '$base.new' `$PID; Move-Item '$base.new' '$base.id'; Import-Module '$((Get-Module PSCrac).Path)'; $Script"
             bash -c "mkfifo '$base.in'"
@@ -47,7 +44,7 @@ while True: signal.pause()
     AfterAll { Exit-CracTest }
     AfterEach { Stop-TestProgram }
 
-    It "passes SIG<Name> on to the program, whose exit code is its own$(Get-SkipNote $noStart)" -Skip:([bool] $noStart) -ForEach @(
+    It "passes SIG<Name> on to the program, whose exit code is its own$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) -ForEach @(
         @{ Name = 'HUP'; Number = 1 }, @{ Name = 'INT'; Number = 2 }, @{ Name = 'QUIT'; Number = 3 }, @{ Name = 'TERM'; Number = 15 }
     ) {
         $log = "$folder/service-$Name.log"
@@ -62,7 +59,7 @@ while True: signal.pause()
         $text | Should -Not -Match 'debug mode'
     }
 
-    It "is in no debugger after a SIGQUIT that the program lived through$(Get-SkipNote $noStart)" -Skip:([bool] $noStart) {
+    It "is in no debugger after a SIGQUIT that the program lived through$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         $log = "$folder/service-lives.log"
         $session = Start-Session "`$service = Start-CracProcess '$python' '$folder/service.py', 3 -Wait -StandardOutputPath '$log' -ReadyPattern serving; 'went on'; exit `$service.ExitCode"
         Wait-Line $log serving
