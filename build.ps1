@@ -299,7 +299,7 @@ function Read-Trx([string] $Project) {
     if (Test-Path -LiteralPath $path) { ([xml](Get-Content -LiteralPath $path -Raw)).TestRun }
 }
 
-# A test that was skipped, where it is found again (a test's full name, a place in a Pester file), and why.
+# A test that was skipped, where it is found again (a test's full name; for Pester a line of its list), and why.
 function New-SkippedTest([string] $Name, [string] $Where, [string] $Reason) {
     $program = $Reason -match '^there is no (?<name>[\w-]+)$' ? $Matches.name : $null
     [pscustomobject]@{ Name = $Name; Where = $Where; Reason = $Reason; Program = $program }
@@ -315,7 +315,7 @@ function Get-SkippedXunitTest($Run) {
 }
 
 function Get-SkippedPesterTest($Summary) {
-    foreach ($test in $Summary.SkippedTests) { New-SkippedTest $test.Name $test.Place $test.Reason }
+    foreach ($test in $Summary.SkippedTests) { New-SkippedTest $test.Name $test.Line $test.Reason }
 }
 
 # What the last run skipped for want of a program, by suite.
@@ -363,14 +363,16 @@ function Invoke-XunitProject([IO.FileInfo] $Project, [string[]] $Test) {
     $counts
 }
 
-# Runs the Pester tests, or those at some places, in a process of their own and returns their counts, taken from Pester's
-# result object.
-function Invoke-PesterFolder([string[]] $Place) {
+# Runs the Pester tests, or those of a list, in a process of their own and returns their counts, taken from Pester's result
+# object.
+function Invoke-PesterFolder([string[]] $List) {
+    $listPath = Join-Path $results 'pester.list'
+    if ($List) { Set-Content -LiteralPath $listPath -Value $List }
     $summary = Join-Path $results 'pester.json'
     $arguments = @(
         '-NoLogo', '-NoProfile', '-NonInteractive', '-File', (Join-Path $root 'tests' 'Pester' 'Invoke-PSCracTest.ps1')
         '-SummaryPath', $summary, '-ResultPath', (Join-Path $results 'pester.xml')
-        if ($Place) { '-Place', ($Place -join ' ') }
+        if ($List) { '-ListPath', $listPath }
         elseif ($Filter) { '-Filter', $Filter }
         if ([Console]::IsOutputRedirected) { '-Plain' }
     )

@@ -14,8 +14,8 @@ param(
     # Runs only tests whose full name (Describe, Context, It) contains this.
     [string] $Filter,
 
-    # Runs only the tests that begin at these places: FILE:LINE, with blanks between them.
-    [string] $Place,
+    # Runs only the tests that this file lists: a line each, its file and its full name with a tab between them.
+    [string] $ListPath,
 
     # Where the counts go, as JSON.
     [string] $SummaryPath,
@@ -39,10 +39,11 @@ if ($Plain) {
 if ($Filter) {
     $configuration.Filter.FullName = "*$Filter*"
 }
-if ($Place) {
-    $lines = @($Place.Split(' ').ForEach({ Join-Path $PSScriptRoot $_ }))
-    $configuration.Filter.Line = $lines
-    $configuration.Run.Path = @($lines -replace ':\d+$' | Sort-Object -Unique)
+if ($ListPath) {
+    # By name, not by line: what is asked for by its line runs although it says that it is to be skipped.
+    $list = @([IO.File]::ReadAllLines($ListPath))
+    $configuration.Run.Path = @($list -replace '\t.*' | Sort-Object -Unique | ForEach-Object { Join-Path $PSScriptRoot $_ })
+    $configuration.Filter.FullName = @($list.ForEach({ [WildcardPattern]::Escape(($_ -replace '^.*\t')) + '*' }))
 }
 if ($ResultPath) {
     $configuration.TestResult.Enabled = $true
@@ -62,7 +63,8 @@ if ($SummaryPath) {
             foreach ($test in $run.Skipped) {
                 # The reason is in the name (Get-SkipNote), or was given while the test ran.
                 $reason = "$($test.ExpandedPath) $($test.ErrorRecord)" -match '\(skipped: (?<why>[^()]+)\)|, because (?<why>.+)' ? $Matches.why : 'no reason given'
-                @{ Place = "$(Split-Path -Leaf $test.ScriptBlock.File):$($test.StartLine)"; Name = $test.ExpandedPath; Reason = $reason }
+                $list = "$(Split-Path -Leaf $test.ScriptBlock.File)`t$($test.Path -join '.')" -replace ' \(skipped: [^()]*\)'
+                @{ Line = $list; Name = $test.ExpandedPath -replace ' \(skipped: [^()]*\)'; Reason = $reason }
             }
         )
         Failures = @(

@@ -293,7 +293,7 @@ public class KnownFailureTests
         AssertReached("parent without tracking", CriuRun.Dump(run.ProcessId, folder.At("child"), new() { ParentImage = "../parent" }));
     }
 
-    [CriuFact]
+    [CriuFact("python3")]
     [Reaches("network lock")]
     public void A_connection_where_iptables_fails()
     {

@@ -41,7 +41,7 @@ public class CracImageTests
         Assert.Equal(["bash", "bash", "sleep", "sleep"], image.Processes.Select(p => p.Command));
     }
 
-    [CriuFact]
+    [CriuFact("python3")]
     public void A_zombie_and_a_stopped_process_are_told_apart()
     {
         using DumpedProcess dumped = DumpedProcess.Of(

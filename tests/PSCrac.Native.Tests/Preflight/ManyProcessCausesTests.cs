@@ -195,7 +195,7 @@ public sealed class ManyProcessCausesTests
 
     public static TheoryData<string> Names => [.. s_all.Keys];
 
-    [Theory]
+    [ProgramTheory("python3")]
     [MemberData(nameof(Names))]
     public void A_cause_is_told_once(string name)
     {

@@ -11,6 +11,7 @@ internal static class WantedPrograms
     /// <exception cref="ArgumentException">A program is not in the list.</exception>
     internal static string? WhyNot(params IEnumerable<string> programs)
     {
+        string? missing = null;
         foreach (string program in programs)
         {
             if (!Path.IsPathRooted(program) && !All.ContainsKey(program))
@@ -21,11 +22,11 @@ internal static class WantedPrograms
             // Python is asked for itself: the name on the PATH may lead to a launcher that has none to start.
             if ((program == "python3" ? PythonProgram.Path : CriuProgram.Find(program)) is null)
             {
-                return $"there is no {program}";
+                missing ??= program;
             }
         }
 
-        return null;
+        return missing is null ? null : $"there is no {missing}";
     }
 
     private static Dictionary<string, (string[] Packages, string[] Tests)> Read()
