@@ -43,7 +43,10 @@ if ($ListPath) {
     # By name, not by line: what is asked for by its line runs although it says that it is to be skipped.
     $list = @([IO.File]::ReadAllLines($ListPath))
     $configuration.Run.Path = @($list -replace '\t.*' | Sort-Object -Unique | ForEach-Object { Join-Path $PSScriptRoot $_ })
-    $configuration.Filter.FullName = @($list.ForEach({ [WildcardPattern]::Escape(($_ -replace '^.*\t')) + '*' }))
+    # Whether or not the name still has the note that the test is skipped.
+    $configuration.Filter.FullName = @(
+        foreach ($line in $list) { ($line -replace '^.*\t' -split ' \(skipped: [^()]*\)').ForEach({ [WildcardPattern]::Escape($_) }) -join '*' }
+    )
 }
 if ($ResultPath) {
     $configuration.TestResult.Enabled = $true
@@ -63,8 +66,8 @@ if ($SummaryPath) {
             foreach ($test in $run.Skipped) {
                 # The reason is in the name (Get-SkipNote), or was given while the test ran.
                 $reason = "$($test.ExpandedPath) $($test.ErrorRecord)" -match '\(skipped: (?<why>[^()]+)\)|, because (?<why>.+)' ? $Matches.why : 'no reason given'
-                $list = "$(Split-Path -Leaf $test.ScriptBlock.File)`t$($test.Path -join '.')" -replace ' \(skipped: [^()]*\)'
-                @{ Line = $list; Name = $test.ExpandedPath -replace ' \(skipped: [^()]*\)'; Reason = $reason }
+                $line = "$(Split-Path -Leaf $test.ScriptBlock.File)`t$($test.Path -join '.')"
+                @{ Line = $line; Name = $test.ExpandedPath -replace ' \(skipped: [^()]*\)'; Reason = $reason }
             }
         )
         Failures = @(
