@@ -25,7 +25,7 @@ public sealed class ManyImageCausesTests(ManyImageCausesTests.Scene scene) : ICl
         ["pids of a program that still runs"] = new("15 process and thread ids: ", 15, static (_, _) => { }) { Options = ImagePreflightOptions.Default },
         ["ports of a program that still runs"] = new("4 ports, taken", 4, static (_, _) => { }),
         ["files that are not there"] = new("8 files that are not there: ", 8, static (scene, _) => scene.ForFiles(static path => File.Move(path, path + ".away"), static path => File.Move(path + ".away", path))),
-        ["files that have grown"] = new("8 files that have grown: ", 8, static (scene, _) => scene.ForFiles(static path => File.WriteAllText(path, "0123456789"), static path => File.WriteAllText(path, "")))
+        ["files that have grown"] = new("8 files that have grown, 10 bytes, was 0: ", 8, static (scene, _) => scene.ForFiles(static path => File.WriteAllText(path, "0123456789"), static path => File.WriteAllText(path, "")))
         {
             Action = "Give -ReopenGrownFile, which lets the program write on at the present ends.",
         },

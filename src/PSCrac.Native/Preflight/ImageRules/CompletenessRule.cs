@@ -68,12 +68,7 @@ internal sealed class CompletenessRule : ImageRule
 
     private static void ExamineSizes(ImageSubject subject)
     {
-        if (!subject.Image.IsRestorable(out string? missing))
-        {
-            subject.Block(null, $"image file {missing}", CracReason.ImageIncomplete, "It is not there, and a restore needs it.", Mend);
-            return;
-        }
-
+        int before = subject.Findings.Count;
         var lengths = new Dictionary<string, long>(StringComparer.Ordinal);
         foreach (ImageFileInfo file in subject.Image.Source.Files)
         {
@@ -90,6 +85,12 @@ internal sealed class CompletenessRule : ImageRule
                 string why = lengths.ContainsKey(sealedFile.Name) ? $"It has {length} bytes, where {sealedFile.Size} were written." : "It is not there.";
                 subject.Block(null, $"image file {sealedFile.Name}", CracReason.ImageIncomplete, why, Mend, cause);
             }
+        }
+
+        // Without a manifest, or where it does not list the file.
+        if (subject.Findings.Count == before && !subject.Image.IsRestorable(out string? missing))
+        {
+            subject.Block(null, $"image file {missing}", CracReason.ImageIncomplete, "It is not there, and a restore needs it.", Mend);
         }
     }
 }

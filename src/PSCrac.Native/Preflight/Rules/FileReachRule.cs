@@ -155,7 +155,7 @@ internal sealed class FileReachRule : PreflightRule
         new(descriptor is null ? "programs and libraries from a mount that no process of the tree sees" : "files from a mount that no process of the tree sees",
             descriptor?.Target ?? member.CommandLine.ExecutablePath, descriptor is null ? null : $"descriptor {descriptor.Number}")
         {
-            Why = "They were opened before a namespace was entered, or the mount was unmounted lazily.",
+            Why = "They were opened through a mount that no process of the tree sees: before a namespace was entered, or one that was unmounted lazily.",
             Action = descriptor is null ? null : static _ => "Start the program with these descriptors closed or redirected to files inside its own file system.",
         });
 }
