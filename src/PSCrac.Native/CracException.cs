@@ -15,6 +15,21 @@ public sealed class CracException : Exception
         Advice = advice;
     }
 
+    /// <summary>The same failure with another advice.</summary>
+    internal CracException With(string advice) => new(Reason, Message, advice, this)
+    {
+        Operation = Operation,
+        ProcessId = ProcessId,
+        ImagePath = ImagePath,
+        LogPath = LogPath,
+        CriuLines = CriuLines,
+        OutputLines = OutputLines,
+        ExitCode = ExitCode,
+        Findings = Findings,
+        FileName = FileName,
+        FileOffset = FileOffset,
+    };
+
     /// <summary>Why the operation failed.</summary>
     public CracReason Reason { get; }
 

@@ -3,6 +3,7 @@
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
     $obstacle = Get-CriuObstacle
+    $noUnshare = Get-CriuObstacle unshare
 }
 
 BeforeAll {
@@ -91,7 +92,7 @@ Describe "Restore-CracProcess -PidNamespace$(Get-SkipNote $obstacle)" -Skip:([bo
         $verbose | Should -Contain 'It was in a pid namespace of its own at its checkpoint, too. -PidNamespace Host restores it outside.'
     }
 
-    It 'stays in the session''s namespace with what was checkpointed there, inside a container' {
+    It "stays in the session's namespace with what was checkpointed there, inside a container$(Get-SkipNote $noUnshare)" -Skip:([bool] $noUnshare) {
         $script = @"
 `$image = (Start-CracProcess sleep 1000 -ImagePath '$work/cr' -WarningAction Ignore).Image
 `$restored = `$image | Restore-CracProcess

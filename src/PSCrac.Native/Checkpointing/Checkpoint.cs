@@ -256,7 +256,9 @@ public sealed class Checkpoint
             throw new CracException(
                 CracReason.ProcessNotEligible,
                 $"Process {_request.ProcessId} ({root.CommandName}) {why}, which cannot be checkpointed{(root.IsKernelThread || hasEnded ? string.Empty : " from here")}.",
-                hasEnded || root.IsKernelThread ? "Get-Process shows what runs now." : "Checkpoint it from a session that does not descend from it.")
+                hasEnded || root.IsKernelThread ? "Get-Process shows what runs now."
+                    : root.ProcessId == 1 ? "Checkpoint one of the processes that it has started, from a session beside it; or, of a container, all of it with the container's engine, such as podman container checkpoint."
+                    : "Checkpoint it from a session that it has not started: another terminal, or another login.")
             {
                 Operation = Operation,
                 ProcessId = _request.ProcessId,

@@ -106,15 +106,17 @@ internal sealed class CheckpointPlan
     {
         ProcessStatus root = tree.Root.Status;
         CracFinding first = findings[0];
-        int others = findings.Count(static finding => finding.Severity == CracFindingSeverity.Blocker) - 1;
+        string[] others = [.. findings.Where(static finding => finding.Severity == CracFindingSeverity.Blocker).Skip(1).Select(static finding => finding.What)];
         string where = first.ProcessId is { } id && id != root.ProcessId ? $"process {id}, {first.What}" : first.What;
-        string more = others == 0 ? string.Empty
-            : $" {others} more {(others == 1 ? "thing stands" : "things stand")} in the way: Test-CracProcess -Id {root.ProcessId} lists {(others == 1 ? "it" : "them")}.";
+
+        // Told here: who has started the process to checkpoint it may have ended it by the time that this is read.
+        string more = others.Length == 0 ? string.Empty : $" Also in the way: {string.Join("; ", others)}.";
         return new CracException(
             first.Reason, $"Process {root.ProcessId} ({root.CommandName}) cannot be checkpointed: {where}. {first.Why}{more}", first.RecommendedAction)
         {
             Operation = "checkpoint",
             ProcessId = root.ProcessId,
+            Findings = findings,
         };
     }
 }

@@ -297,14 +297,14 @@ public sealed class Restore
         // criu looks for its files by their names, and would take one in that was never part of the image.
         if (found.Keys.FirstOrDefault(static name => name.EndsWith(".img", StringComparison.Ordinal)) is { } added)
         {
-            throw Damaged(image, CracReason.ImageCorrupt, added, "was added after it had been made");
+            throw Damaged(image, CracReason.ImageCorrupt, added, "was added after it had been made", $"Remove it: Remove-Item -LiteralPath '{System.IO.Path.Combine(image.Path, added)}'");
         }
     }
 
-    private static CracException Damaged(CracImage image, CracReason reason, string file, string what) => new(
+    private static CracException Damaged(CracImage image, CracReason reason, string file, string what, string? advice = null) => new(
         reason,
         $"The image {image.Path} is damaged: its file {file} {what}.",
-        "Copy the image again with all of its files, or make a new one with Invoke-CracCheckpoint.")
+        advice ?? "Copy the image again with all of its files, or make a new one with Invoke-CracCheckpoint.")
     {
         Operation = Operation,
         ImagePath = image.Path,

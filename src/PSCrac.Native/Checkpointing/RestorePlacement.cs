@@ -64,8 +64,8 @@ internal static class RestorePlacement
         return null;
     }
 
-    /// <summary>Who has a taken id, and what frees it, for a message.</summary>
-    internal static (string Who, string Mend) Describe(int id)
+    /// <summary>Who has a taken id, and what frees it, for a message; null for what nobody can end.</summary>
+    internal static (string Who, string? Mend) Describe(int id)
     {
         ProcessStatus? owner = PidRule.FindOwner(id);
         ProcessStatus? holder = owner ?? ProcessGroup.FindMember(id);
@@ -74,19 +74,19 @@ internal static class RestorePlacement
             : owner.ProcessId != id ? $"a thread of '{owner.CommandName}' ({owner.ProcessId})"
             : $"'{owner.CommandName}'";
         return holder is { HasEnded: true }
-            ? ($"{who}, which has ended but was not reaped by its parent {holder.ParentProcessId}", $"wait longer with -PidTimeout, or end process {holder.ParentProcessId}")
-            : (who, $"end it with Stop-Process -Id {holder?.ProcessId ?? id}");
+            ? ($"{who}, which has ended but was not reaped by its parent {holder.ParentProcessId}", "wait longer with -PidTimeout" + (PidRule.MayBeEnded(holder.ParentProcessId) ? $", or end process {holder.ParentProcessId}" : ""))
+            : (who, holder is null || PidRule.MayBeEnded(holder.ProcessId) ? $"end it with Stop-Process -Id {holder?.ProcessId ?? id}" : null);
     }
 
     private static CracException Taken(CracImage image, List<int> taken)
     {
         int first = taken[0];
         string others = taken.Count > 1 ? $", and {taken.Count - 1} more of the image's ids are taken" : string.Empty;
-        (string who, string mend) = Describe(first);
+        (string who, string? mend) = Describe(first);
         return new CracException(
             CracReason.PidInUse,
             $"Process id {first} of the image belongs to {who}{others}.",
-            $"Add -PidNamespace Auto to restore beside it, in a pid namespace of its own; or {mend}, and restore again.")
+            $"Add -PidNamespace Auto to restore beside it, in a pid namespace of its own{(mend is null ? "" : $"; or {mend}, and restore again")}.")
         {
             Operation = "restore",
             ProcessId = first,

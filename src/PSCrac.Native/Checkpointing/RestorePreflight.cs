@@ -139,15 +139,17 @@ public static class RestorePreflight
     private static CracException Blocked(CracImage image, IReadOnlyList<CracFinding> findings)
     {
         CracFinding first = findings[0];
-        int others = findings.Count(static finding => finding.Severity == CracFindingSeverity.Blocker) - 1;
+        string[] others = [.. findings.Where(static finding => finding.Severity == CracFindingSeverity.Blocker).Skip(1).Select(static finding => finding.What)];
         string where = first.ProcessId is { } id && id != image.RootProcessId ? $"process {id}, {first.What}" : first.What;
-        string more = others == 0 ? string.Empty
-            : $" {others} more {(others == 1 ? "thing stands" : "things stand")} in the way: Test-CracImage lists {(others == 1 ? "it" : "them")}.";
+
+        // Told here: Start-CracProcess -OrRestore has replaced the image by the time that this is read.
+        string more = others.Length == 0 ? string.Empty : $" Also in the way: {string.Join("; ", others)}.";
         return new CracException(first.Reason, $"The image {image.Path} cannot be restored here: {where}. {first.Why}{more}", first.RecommendedAction)
         {
             Operation = Operation,
             ProcessId = image.RootProcessId,
             ImagePath = image.Path,
+            Findings = findings,
         };
     }
 }

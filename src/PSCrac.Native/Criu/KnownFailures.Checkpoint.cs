@@ -78,7 +78,7 @@ internal static partial class KnownFailures
         // A task that has ended, or criu's own, cannot be traced either: the rows that say so come first.
         new("criu in the tree", @"The criu itself is within dumped tree", CracReason.ProcessNotEligible,
             "The tree holds this very session.",
-            "Checkpoint it from a session that does not descend from it."),
+            "Checkpoint it from a session that it has not started: another terminal, or another login."),
         new("ended main thread", @"Zombies with threads are not supported", CracReason.ResourceUnsupported,
             "The main thread of a process in the tree has ended while other threads of it go on.",
             "Let the program keep its main thread; there is no option for this."),
@@ -87,7 +87,7 @@ internal static partial class KnownFailures
             "Detach the debugger or strace from it (TracerPid in /proc/{pid}/status); else run as root with CAP_SYS_PTRACE."),
         new("freeze timeout", @"Timeout reached\. Try to interrupt", CracReason.FreezeTimeout,
             "The tree could not be stopped in time: a task of it waits in the kernel and cannot be interrupted.",
-            "Raise -FreezeTimeout; ps -o pid,stat,wchan shows the tasks in state D and what they wait for."),
+            "Raise -FreezeTimeout; ps -eo pid,stat,wchan shows the tasks in state D and what they wait for."),
         new("cgroup freeze", @"Unable to freeze cgroup (?<cgroup>\S+)", CracReason.FreezeTimeout,
             "The cgroup {cgroup} could not be frozen in time.",
             "Raise -FreezeTimeout, or leave freeze-cgroup out of -CriuOption.")
@@ -142,7 +142,7 @@ internal static partial class KnownFailures
         // Privileges and kernel.
         new("resource limits", @"Can't get rlimit \d+: Operation not permitted", CracReason.PermissionDenied,
             "criu may not read the resource limits of a process of another user.",
-            "Grant CAP_SYS_RESOURCE to this session."),
+            "Run where CAP_SYS_RESOURCE is granted (containers often drop it), or run the program as this user."),
         new("no dirty tracking", @"Tracking memory is not available", CracReason.KernelFeatureMissing,
             "This kernel cannot track changed pages (CONFIG_MEM_SOFT_DIRTY).",
             "Leave out -TrackMemory and -ParentImage."),

@@ -90,7 +90,7 @@ internal static class JavaLaunch
             out pid);
         SafeFileHandle child = errno == 0 ? LibC.OpenPidFd(pid, out errno) : new SafeFileHandle(-1, ownsHandle: true);
         return errno == 0 ? child : throw new CracException(
-            CracReason.JvmNotCapable, $"{java} could not be started: {LibC.Message(errno)}.", "Name the java of the runtime that made the image.")
+            CracReason.JvmNotCapable, $"{java} could not be started: {LibC.Message(errno)}.", "Give -JavaPath the java of the runtime that made the image.")
         {
             Operation = Operation,
             ImagePath = request.Image.Path,
@@ -163,7 +163,7 @@ internal static class JavaLaunch
             if (Stopwatch.GetElapsedTime(start) > request.Timeout)
             {
                 throw new CracException(
-                    CracReason.TimedOut, $"java did not restore the image within {request.Timeout.TotalSeconds:0.#} s.", "Give it longer, or restore it with -Engine Criu.")
+                    CracReason.TimedOut, $"java did not restore the image within {request.Timeout.TotalSeconds:0.#} s.", "Restore it with -Engine Criu.")
                 {
                     Operation = Operation,
                     ImagePath = request.Image.Path,
@@ -178,7 +178,7 @@ internal static class JavaLaunch
         CracException why = KnownFailures.Explain(Operation, root, request.Image.Path, kept, lines);
         throw why.Reason != CracReason.Unknown ? why : new CracException(
             CracReason.Unknown, $"java did not restore the image: {(lines.Count > 0 ? lines[0] : "it gave no reason")}",
-            "Restore it with -Engine Criu, whose log says more; or pass -XX:CRaCEngineOptions=args=-v4 to java.")
+            "Restore it with -Engine Criu, whose log says more.")
         {
             Operation = Operation,
             ProcessId = root,

@@ -74,14 +74,14 @@ public static class JvmRestore
             string where = request.JavaPath ?? (jvm.Home is null ? "a java that the image does not name" : Path.Combine(jvm.Home, "bin", "java"));
             throw Refuse(
                 request, CracReason.JvmNotCapable, $"The image is to be restored by {where}, which is not there or does not know CRaC.",
-                "Install the runtime that made the image at the same place, name its java, or use -Engine Criu.");
+                "Install the runtime that made the image at the same place, give -JavaPath its java, or use -Engine Criu.");
         }
 
         if (request.MainClass is null && request.Arguments.Count > 0)
         {
             throw Refuse(
                 request, CracReason.OptionRefused, "New arguments are those of a new main class, and none is named.",
-                "Name the class whose main method is to be called with them.");
+                "Give -MainClass the class whose main method is to be called with them.");
         }
 
         // java reads the image by its path, so what was looked at is what it reads only as long as the folders above stay trusted.
@@ -152,11 +152,11 @@ public static class JvmRestore
             [.. PidRule.Needed(request.Image).Select(static needed => needed.Id)], request.PidTimeout, PidVacancy.IsZombie, cancellation);
         if (taken.Count > 0)
         {
-            (string who, string mend) = RestorePlacement.Describe(taken[0]);
+            (string who, string? mend) = RestorePlacement.Describe(taken[0]);
             throw new CracException(
                 CracReason.PidInUse, $"Process id {taken[0]} of the image belongs to {who}.",
-                mayGoByCriu ? $"Add -PidNamespace Auto to have criu restore beside it, in a pid namespace of its own; or {mend}, and restore again."
-                    : $"{char.ToUpperInvariant(mend[0])}{mend[1..]}, and restore again.")
+                mayGoByCriu ? $"Add -PidNamespace Auto to have criu restore beside it, in a pid namespace of its own{(mend is null ? "" : $"; or {mend}, and restore again")}."
+                    : mend is null ? "Restore it with -Engine Criu -PidNamespace New." : $"{char.ToUpperInvariant(mend[0])}{mend[1..]}, and restore again.")
             {
                 Operation = Operation,
                 ProcessId = taken[0],

@@ -190,7 +190,7 @@ public sealed class ImageTrust : IDisposable
         List<string>? names = ProcessDirectory.ReadNames(readable);
         if (names is null)
         {
-            Add(path, CracReason.PermissionDenied, "The folder may not be read.", "Use sudo, or ask its owner.");
+            Add(path, CracReason.PermissionDenied, "The folder may not be read.", "Run this session as root (sudo pwsh), or ask its owner.");
             return;
         }
 
@@ -242,7 +242,7 @@ public sealed class ImageTrust : IDisposable
                 path,
                 CracReason.ImageNotTrusted,
                 $"It belongs to user {status.UserId}, who could have put anything in the image, and the restore would run it.",
-                "Copy the image to a folder of your own, if you trust where it came from; or give -SkipTrustCheck.",
+                $"If you trust where it came from, copy it as your own (cp -a would keep the owner) to a folder that nobody else may write to: cp -r {_path} ~/{Path.GetFileName(_path)}; or give -SkipTrustCheck.",
                 new($"files and folders of user {status.UserId}", NameOf(path))
                 {
                     Why = $"They belong to user {status.UserId}, who could have put anything in the image, and the restore would run it.",

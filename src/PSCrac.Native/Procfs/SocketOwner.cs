@@ -3,8 +3,8 @@ namespace PSCrac.Procfs;
 /// <summary>Finds out who has a socket, by looking through the descriptors of all processes: slow, for messages only.</summary>
 internal static class SocketOwner
 {
-    /// <summary>" by NAME (PID)" for the first process found that has the socket open; empty when none is seen.</summary>
-    internal static string Describe(ulong inode)
+    /// <summary>The name and the id of the first process found that has the socket open; null when none is seen.</summary>
+    internal static (string Name, int ProcessId)? Find(ulong inode)
     {
         string wanted = $"socket:[{inode}]";
         foreach (int processId in ProcessDirectory.ReadProcessIds() ?? [])
@@ -14,11 +14,11 @@ internal static class SocketOwner
             {
                 if (directory!.ReadLink($"fd/{number}") == wanted)
                 {
-                    return $" by {ProcessStatus.TryReadStat(directory)?.CommandName ?? "a process"} ({processId})";
+                    return (ProcessStatus.TryReadStat(directory)?.CommandName ?? "a process", processId);
                 }
             }
         }
 
-        return "";
+        return null;
     }
 }

@@ -160,7 +160,7 @@ public sealed class StartCracProcessCommand : StartingCommand
         }
         catch (ArgumentException e)
         {
-            throw new CracException(CracReason.OptionRefused, $"-ReadyPattern '{pattern}' is no regular expression: {e.Message}", "about_Regular_Expressions tells how they are written.", e);
+            throw new CracException(CracReason.OptionRefused, $"-ReadyPattern '{pattern}' is no regular expression: {e.Message}", "Correct it; what is meant as it stands is written as [regex]::Escape('text') gives it.", e);
         }
     }
 

@@ -40,6 +40,16 @@ public class PidNamespaceTests
         Assert.Equal(subject.ProcessId, ProcessStatus.TryRead(beside.Process.Id)!.InnermostProcessId);
     }
 
+    [Fact]
+    public void Nobody_is_told_to_end_the_init_or_this_session()
+    {
+        Assert.Null(RestorePlacement.Describe(1).Mend);
+        Assert.Null(RestorePlacement.Describe(Environment.ProcessId).Mend);
+        using var other = TestProgram.Shell("echo ready; exec sleep 600");
+        other.WaitForLine("ready");
+        Assert.Equal($"end it with Stop-Process -Id {other.ProcessId}", RestorePlacement.Describe(other.ProcessId).Mend);
+    }
+
     [CriuFact("python3")]
     public void Auto_takes_free_ids_of_the_host()
     {

@@ -38,7 +38,7 @@ internal static partial class ProcessShapes
             os.closerange(3, 20)
             ready(); wait()
             answer(os.path.exists(BASE + "go"))
-            """) { Says = "opened through a mount" },
+            """) { Says = "mount that no process of the tree sees" },
         new("child in another mount namespace", ShapeNeed.RestoreFails, """
             r, w = os.pipe()
             def away():
@@ -103,7 +103,7 @@ internal static partial class ProcessShapes
         new("file opened before a mount namespace", ShapeNeed.Impossible, """
             ready(); wait()
             answer(True)
-            """) { Wrapper = ["unshare", "-m"], Says = "opened through a mount" },
+            """) { Wrapper = ["unshare", "-m"], Says = "mount that no process of the tree sees" },
         new("file under a later mount", ShapeNeed.Impossible, """
             os.mkdir("under")
             libc.mount(b"tmpfs", b"under", b"tmpfs", 0, None)

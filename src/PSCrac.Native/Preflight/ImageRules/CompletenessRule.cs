@@ -55,13 +55,16 @@ internal sealed class CompletenessRule : ImageRule
             return;
         }
 
+        string Remove(IReadOnlyList<string> names) =>
+            $"Remove what was added: Remove-Item -LiteralPath {string.Join(", ", names.Select(name => $"'{Path.Combine(subject.Image.Path, name)}'"))}";
+
         HashSet<string> known = [.. manifest.Files.Select(static file => file.Name)];
         foreach (ImageFileInfo file in subject.Image.Source.Files)
         {
             if (file.Name.EndsWith(".img", StringComparison.Ordinal) && !known.Contains(file.Name))
             {
-                subject.Block(null, $"image file {file.Name}", CracReason.ImageCorrupt, "It was added after the image had been made.", Mend,
-                    new("image files that were added", file.Name) { Why = "They were added after the image had been made." });
+                subject.Block(null, $"image file {file.Name}", CracReason.ImageCorrupt, "It was added after the image had been made.", Remove([file.Name]),
+                    new("image files that were added", file.Name) { Why = "They were added after the image had been made.", Action = Remove });
             }
         }
     }

@@ -12,6 +12,10 @@ internal sealed class FilePresenceRule : ImageRule
 {
     private const uint FileTypeMask = 0xf000;
     private const uint SymbolicLink = 0xa000;
+    private const string Replaced = "The program or library has been replaced since the checkpoint, and the process's memory does not fit the new one.";
+    private const string AllReplaced = "They have been replaced since the checkpoint, and the process's memory does not fit the new ones.";
+    private const string InstallOne = "Install the version that was running, or make a new checkpoint.";
+    private const string InstallAll = "Install the versions that were running, or make a new checkpoint.";
 
     private static readonly Func<IReadOnlyList<string>, string> s_replace = static paths =>
         $"Put them back as they were, or give others in their places, an entry for each: -ReplaceFile @{{ '{paths[0]}' = 'NEW' }}";
@@ -117,20 +121,29 @@ internal sealed class FilePresenceRule : ImageRule
                 null,
                 $"{path}: another build",
                 CracReason.FileChanged,
-                "The program or library has been replaced since the checkpoint, and the process's memory does not fit the new one.",
-                "Install the version that was running, or make a new checkpoint.",
-                new("programs and libraries of another build", path)
-                {
-                    Why = "They have been replaced since the checkpoint, and the process's memory does not fit the new ones.",
-                    Action = static _ => "Install the versions that were running, or make a new checkpoint.",
-                });
+                Replaced,
+                InstallOne,
+                new("programs and libraries of another build", path) { Why = AllReplaced, Action = static _ => InstallAll });
         }
     }
 
     private static void CompareSize(ImageSubject subject, CracImageRecord own, string path, long size)
     {
         long expected = (long)own.Number("size");
-        bool grown = size > expected && !IsMapped(subject, (uint)own.Number("id"));
+        bool isMapped = IsMapped(subject, (uint)own.Number("id"));
+        bool grown = size > expected && !isMapped;
+        if (isMapped && own.Items("build_id") is { Length: > 0 })
+        {
+            subject.Block(
+                null,
+                $"{path}: another build, {size} bytes, was {expected}",
+                CracReason.FileChanged,
+                Replaced,
+                InstallOne,
+                new("programs and libraries of another build", path, $"{size} bytes, was {expected}") { Why = AllReplaced, Action = static _ => InstallAll });
+            return;
+        }
+
         var cause = new FindingCause($"files that {(size > expected ? "have grown" : "are shorter")}", path, $"{size} bytes, was {expected}");
         if (grown && subject.Options.ReopenGrownFile)
         {
@@ -149,13 +162,13 @@ internal sealed class FilePresenceRule : ImageRule
                 : $"Put back the file as it was, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}",
             cause with
             {
-                Things = grown ? cause.Things : size > expected ? "programs and libraries that have grown" : cause.Things,
+                Things = grown ? cause.Things : size > expected ? "mapped files that have grown" : cause.Things,
                 Why = size > expected ? "They have grown since the checkpoint." : "They are shorter than at the checkpoint.",
                 Action = grown ? static _ => "Give -ReopenGrownFile, which lets the program write on at the present ends." : s_replace,
             });
     }
 
-    // A program or library that has grown is another one, and what is mapped of it would not fit.
+    // What is mapped of a file is in the image by its place in the file, and of another file would not fit.
     private static bool IsMapped(ImageSubject subject, uint id)
     {
         foreach (CracImageProcess process in subject.Image.Processes)

@@ -11,7 +11,8 @@ internal sealed class PidRule : ImageRule
 {
     // More processes than can be read at a glance are told by their number.
     private static readonly Func<IReadOnlyList<string>, string> s_end = static owners =>
-        owners.Count == 1 ? $"End that process (Stop-Process -Id {owners[0]}), or restore into a new pid namespace: -PidNamespace New"
+        owners.Any(static owner => !MayBeEnded(int.Parse(owner, CultureInfo.InvariantCulture))) ? "Restore into a new pid namespace: -PidNamespace New"
+        : owners.Count == 1 ? $"End that process (Stop-Process -Id {owners[0]}), or restore into a new pid namespace: -PidNamespace New"
         : $"{(owners.Count <= 10 ? $"End those processes (Stop-Process -Id {string.Join(", ", owners)})" : $"End those {owners.Count} processes")}, or restore into a new pid namespace: -PidNamespace New";
 
     internal override void Examine(ImageSubject subject)
@@ -100,7 +101,7 @@ internal sealed class PidRule : ImageRule
             $"{what}: taken by {who}",
             CracReason.PidInUse,
             "A restored process gets the pid it had, and this one belongs to another process now.",
-            $"End that process (Stop-Process -Id {owner.ProcessId}), or restore into a new pid namespace: -PidNamespace New",
+            s_end([$"{owner.ProcessId}"]),
             new("process and thread ids", $"{id}", $"taken by {owner.CommandName} ({owner.ProcessId})")
             {
                 Argument = $"{owner.ProcessId}",
@@ -121,7 +122,7 @@ internal sealed class PidRule : ImageRule
                 CracReason.PidInUse,
                 "A process id is not free for as long as a process group has it as its number.",
                 member.HasEnded ? $"Wait a moment (-PidTimeout), or end process {member.ParentProcessId}, or restore into a new pid namespace: -PidNamespace New"
-                    : $"End that process (Stop-Process -Id {member.ProcessId}), or restore into a new pid namespace: -PidNamespace New",
+                    : s_end([$"{member.ProcessId}"]),
                 new(member.HasEnded ? "ids of process groups with zombies" : "ids of process groups", $"{id}", $"with {member.CommandName} ({member.ProcessId})")
                 {
                     Argument = $"{(member.HasEnded ? member.ParentProcessId : member.ProcessId)}",
@@ -131,6 +132,10 @@ internal sealed class PidRule : ImageRule
                 });
         }
     }
+
+    /// <summary>Whether a process can be ended to free its ids: it is no init, no thread of the kernel, and not this session.</summary>
+    internal static bool MayBeEnded(int processId) =>
+        processId > 1 && processId != Environment.ProcessId && ProcessStatus.TryRead(processId) is not { IsKernelThread: true };
 
     /// <summary>The process that a pid or thread id belongs to; null when it is free.</summary>
     internal static ProcessStatus? FindOwner(int id)

@@ -18,7 +18,7 @@ internal sealed class RestorePrivilegeRule : ImageRule
                 $"user {environment.UserId} without CAP_CHECKPOINT_RESTORE",
                 CracReason.PermissionDenied,
                 "CRIU needs this capability, or root, to give processes their old pids. It may carry the capability itself.",
-                "Use sudo, or give criu itself the capability: sudo setcap cap_checkpoint_restore+eip $(command -v criu)");
+                "Run this session as root (sudo pwsh), or give criu itself the capability: sudo setcap cap_checkpoint_restore+eip (Get-Command criu).Source");
         }
 
         if (subject.Options.NewPidNamespace && !subject.HoldsNamespace("pid"))
@@ -28,7 +28,7 @@ internal sealed class RestorePrivilegeRule : ImageRule
                 $"user {environment.UserId} without CAP_SYS_ADMIN",
                 CracReason.PermissionDenied,
                 "Only root may make the pid namespace that it is to be restored in.",
-                "Use sudo, or restore to the ids of this session's namespace: -PidNamespace Host");
+                "Run this session as root (sudo pwsh), or restore to the ids of this session's namespace: -PidNamespace Host");
             return;
         }
 
@@ -41,7 +41,7 @@ internal sealed class RestorePrivilegeRule : ImageRule
                     $"a process of user {credentials.UserId}",
                     CracReason.PermissionDenied,
                     "Only root may start processes of another user.",
-                    "Use sudo.",
+                    "Run this session as root: sudo pwsh",
                     new("processes of other users", Place: $"user {credentials.UserId}"));
             }
         }

@@ -6,6 +6,9 @@ namespace PSCrac.Preflight.ImageRules;
 /// <summary>Whether ports are free and addresses are this host's, for the sockets that will be bound again.</summary>
 internal sealed class SocketAddressRule : ImageRule
 {
+    // criu does not work where lo is down.
+    private const string Apart = "restore from a session with a network of its own, which nobody outside reaches: unshare --net sh -c 'ip link set lo up; exec pwsh'";
+
     internal override void Examine(ImageSubject subject)
     {
         if (subject.HoldsNamespace("net"))
@@ -38,7 +41,7 @@ internal sealed class SocketAddressRule : ImageRule
                     $"{what}: an address this host does not have",
                     CracReason.AddressUnavailable,
                     "The socket was bound to this very address.",
-                    $"Restore where {local.Address} is, or add the address here: ip address add {local.Address} dev INTERFACE",
+                    $"Restore where {local.Address} is, or add the address to an interface here: ip address add {local.Address} dev lo",
                     new($"sockets bound to {local.Address}, an address this host does not have", what)
                     {
                         Why = "They were bound to this very address.",
@@ -50,7 +53,7 @@ internal sealed class SocketAddressRule : ImageRule
             table ??= ReadTable();
             if (socket.Remote.Length == 0 && FindRival(table, socket.Protocol, local) is { } rival)
             {
-                ReportRival(subject, socket, what, $"taken{SocketOwner.Describe(rival.Inode)}");
+                ReportRival(subject, socket, what, SocketOwner.Find(rival.Inode));
             }
         }
     }
@@ -84,9 +87,11 @@ internal sealed class SocketAddressRule : ImageRule
 
     // criu binds with both ways of sharing a port on (its sk-inet.c), so whether it gets it is up to the other; who shares it
     // at the checkpoint most likely meets its own kind.
-    private static void ReportRival(ImageSubject subject, CracImageSocket socket, string what, string taken)
+    private static void ReportRival(ImageSubject subject, CracImageSocket socket, string what, (string Name, int ProcessId)? owner)
     {
-        var cause = new FindingCause("ports", what, taken) { TellsProcess = false };
+        string taken = owner is var (name, id) ? $"taken by {name} ({id})" : "taken";
+        string end = owner is null ? "End that process, which ss -lnp shows to root" : $"End that process (Stop-Process -Id {owner.Value.ProcessId})";
+        var cause = new FindingCause("ports", what, taken) { Argument = owner is null ? "" : $"{owner.Value.ProcessId}", TellsProcess = false };
         bool shares = socket.Options is { } options && (options.Flag("so_reuseport") || (socket.Protocol != "tcp" && options.Flag("reuseaddr")));
         if (shares)
         {
@@ -95,11 +100,11 @@ internal sealed class SocketAddressRule : ImageRule
                 $"{what}: {taken}",
                 CracReason.AddressUnavailable,
                 "Another process has the port. The restore works only if that shares it, too (SO_REUSEPORT).",
-                "End that process, if it does not.",
+                $"{end}, if it does not.",
                 cause with
                 {
                     Why = "Other processes have the ports. The restore works only if those share them, too (SO_REUSEPORT).",
-                    Action = static _ => "End those processes, if they do not.",
+                    Action = static owners => $"{EndAll(owners)}, if they do not.",
                 });
         }
         else
@@ -109,9 +114,19 @@ internal sealed class SocketAddressRule : ImageRule
                 $"{what}: {taken}",
                 CracReason.AddressUnavailable,
                 "Another process has the port that the restored one will bind to again.",
-                "End that process, or restore the image in a network namespace of its own.",
-                cause with { Why = "Other processes have the ports that the restored one will bind to again." });
+                $"{end}, or {Apart}",
+                cause with
+                {
+                    Why = "Other processes have the ports that the restored one will bind to again.",
+                    Action = static owners => $"{EndAll(owners)}, or {Apart}",
+                });
         }
+    }
+
+    private static string EndAll(IReadOnlyList<string> owners)
+    {
+        string[] known = [.. owners.Where(static owner => owner.Length > 0).Distinct()];
+        return known.Length == 0 ? "End those processes, which ss -lnp shows to root" : $"End those processes (Stop-Process -Id {string.Join(", ", known)})";
     }
 
     private static SocketTable ReadTable()

@@ -55,11 +55,12 @@ internal sealed class WatchRule : ImageRule
                 $"{path}, which is watched",
                 CracReason.FileMissing,
                 "It is not there. CRIU makes control groups again where it was told to (manage-cgroups), but fails where this is not one of them.",
-                "Make the control group again.",
+                $"Make the control group again: New-Item -ItemType Directory '{path}'",
                 new("control groups that are watched", path)
                 {
                     Why = "They are not there. CRIU makes control groups again where it was told to (manage-cgroups), but fails where these are not among them.",
-                    Action = static _ => "Make the control groups again.",
+                    Argument = $"'{path}'",
+                    Action = static paths => $"Make the control groups again: New-Item -ItemType Directory {string.Join(", ", paths)}",
                 });
             return;
         }
@@ -72,7 +73,7 @@ internal sealed class WatchRule : ImageRule
             isDenied
                 ? "The process watched it with inotify or fanotify, and it may not be looked at by this user."
                 : "The process watched it with inotify or fanotify, and it is not there.",
-            isDenied ? "Use sudo." : $"Put it back, or make an empty folder in its place, which is enough for CRIU: New-Item -ItemType Directory '{path.Replace("'", "''", StringComparison.Ordinal)}'",
+            isDenied ? "Run this session as root: sudo pwsh" : $"Put it back, or make an empty folder in its place, which is enough for CRIU: New-Item -ItemType Directory '{path.Replace("'", "''", StringComparison.Ordinal)}'",
             new("watched files and folders", path)
             {
                 Argument = $"'{path.Replace("'", "''", StringComparison.Ordinal)}'",

@@ -5,6 +5,9 @@ namespace PSCrac.Preflight.Rules;
 /// <summary>Which processes can be stopped and taken apart at all, and in which state they are (criu's seize.c and cr-dump.c).</summary>
 internal sealed class EligibilityRule : PreflightRule
 {
+    private const string OfInit =
+        "Checkpoint one of the processes that it has started, from a session beside it; or, of a container, all of it with the container's engine, such as podman container checkpoint.";
+
     internal override void Examine(PreflightSubject subject)
     {
         ExamineRoot(subject, subject.Tree.Root);
@@ -15,7 +18,7 @@ internal sealed class EligibilityRule : PreflightRule
                 "this PowerShell is part of the tree",
                 CracReason.ProcessNotEligible,
                 "The tree would be stopped together with the one who is to checkpoint it.",
-                "Checkpoint it from a terminal or a service that it did not start.");
+                subject.Tree.Root.Status.ProcessId == 1 ? OfInit : "Checkpoint it from a session that it has not started: another terminal, or another login.");
         }
 
         foreach (ProcessSnapshot member in subject.Tree.Members)
@@ -52,7 +55,7 @@ internal sealed class EligibilityRule : PreflightRule
                 "init, the first process",
                 CracReason.ProcessNotEligible,
                 "Everything else depends on it; stopping it stops the machine or the container.",
-                "Choose a service of it, or checkpoint the container from outside.");
+                OfInit);
         }
     }
 

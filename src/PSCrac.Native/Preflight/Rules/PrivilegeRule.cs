@@ -15,7 +15,7 @@ internal sealed class PrivilegeRule : PreflightRule
                 $"user {environment.UserId} without CAP_CHECKPOINT_RESTORE",
                 CracReason.PermissionDenied,
                 "CRIU needs this capability, or root, to stop a process and take it apart. It may carry the capability itself.",
-                "Use sudo, or give criu itself the capability: sudo setcap cap_checkpoint_restore+eip $(command -v criu)");
+                "Run this session as root (sudo pwsh), or give criu itself the capability: sudo setcap cap_checkpoint_restore+eip (Get-Command criu).Source");
         }
 
         if (environment.UserId > 0)
@@ -26,7 +26,7 @@ internal sealed class PrivilegeRule : PreflightRule
                 $"user {environment.UserId}, not root",
                 CracReason.PermissionDenied,
                 "CRIU works without root only where it is told to, and can then do less: no namespaces, nothing of other users.",
-                "Give -CriuOption @{ unprivileged = $true }, or use sudo.",
+                "Give -CriuOption @{ unprivileged = $true }, or run this session as root: sudo pwsh",
                 new OptionOffer("unprivileged", "unprivileged", null, subject.Options.HasCriuOption("unprivileged") ? true : null, LosesNothing: true));
         }
 
@@ -45,7 +45,7 @@ internal sealed class PrivilegeRule : PreflightRule
                     $"a process of user {status.UserId}",
                     CracReason.PermissionDenied,
                     "Only root may checkpoint the processes of another user.",
-                    "Use sudo.",
+                    "Run this session as root: sudo pwsh",
                     new("processes of other users", Place: $"user {status.UserId}"));
             }
             else if (!environment.CanReadOthersLimits)

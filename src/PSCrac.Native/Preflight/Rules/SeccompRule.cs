@@ -33,7 +33,7 @@ internal sealed class SeccompRule : PreflightRule
                     what,
                     CracReason.PermissionDenied,
                     "Only root may suspend the filters, and without that CRIU's own calls would be caught by them.",
-                    "Use sudo.",
+                    "Run this session as root: sudo pwsh",
                     new("processes with seccomp", Place: place));
             }
         }

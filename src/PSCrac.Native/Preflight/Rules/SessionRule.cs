@@ -121,7 +121,7 @@ internal sealed class SessionRule : PreflightRule
                 $"process group {group}, led by {leader.CommandName} outside the tree",
                 CracReason.PidInUse,
                 "The restore makes the group again with a helper of that pid, so its leader must have ended by then.",
-                $"Checkpoint process {group} with it, or restore into a new pid namespace (-PidNamespace New).",
+                $"Restore it with -PidNamespace New; or end process {group} before the restore (Stop-Process -Id {group}).",
                 new("process groups led by processes outside the tree", $"{group}", leader.CommandName)
                 {
                     Why = "The restore makes the groups again with helpers of these pids, so their leaders must have ended by then.",

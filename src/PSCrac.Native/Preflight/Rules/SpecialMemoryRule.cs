@@ -5,6 +5,9 @@ namespace PSCrac.Preflight.Rules;
 /// <summary>Memory that the restoring side has to be able to give: locked pages, huge pages.</summary>
 internal sealed class SpecialMemoryRule : PreflightRule
 {
+    // The usual size; a kernel has a pool for each, and this is the one that the setting is about.
+    private const long HugePage = 2L << 20;
+
     internal override void Examine(PreflightSubject subject)
     {
         foreach (ProcessSnapshot member in subject.Tree.Members)
@@ -27,7 +30,7 @@ internal sealed class SpecialMemoryRule : PreflightRule
                     $"{status.HugeBytes >> 20} MB on huge pages",
                     CracReason.ResourceUnsupported,
                     "The restore needs as many free huge pages.",
-                    "Reserve them there: sysctl vm.nr_hugepages",
+                    $"Reserve them there, as root; for pages of 2 MB: sysctl vm.nr_hugepages={(status.HugeBytes + HugePage - 1) / HugePage}",
                     new("processes with memory on huge pages", Place: $"{status.HugeBytes >> 20} MB"));
             }
         }
