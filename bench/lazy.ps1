@@ -23,7 +23,7 @@ param(
 Set-StrictMode -Version 3
 $ErrorActionPreference = 'Stop'
 
-Import-Module (Join-Path $PSScriptRoot '../out/PSCrac/PSCrac.psd1')
+Import-Module (Join-Path $PSScriptRoot '../out/PSCrac/PSCrac.psd1'), (Join-Path $PSScriptRoot 'Shell.psm1')
 $rows = Test-CracEnvironment
 $criu = ($rows | Where-Object Name -EQ criu).Detail -replace '^\S+ at (.*) \(from .*\)$', '$1'
 $cache = ($rows | Where-Object Name -EQ 'feature cache').IsAvailable ? 'with' : 'without'
@@ -52,11 +52,6 @@ while True:
 function Wait-Note {
     while (-not ($lines = @(Get-Content -LiteralPath $notes))) { Start-Sleep -Milliseconds 5 }
     $lines[0]
-}
-
-function Get-Median([double[]] $Value) {
-    $sorted = @($Value | Sort-Object)
-    ($sorted[[Math]::Floor(($sorted.Count - 1) / 2)] + $sorted[[Math]::Floor($sorted.Count / 2)]) / 2
 }
 
 # Each restores, and gives how long it took in milliseconds until all pages were there, from the start on.

@@ -21,8 +21,7 @@ Set-StrictMode -Version 3
 $ErrorActionPreference = 'Stop'
 
 $module = Join-Path $PSScriptRoot '../out/PSCrac/PSCrac.psd1'
-Import-Module $module
-$pwsh = (Get-Process -Id $PID).Path
+Import-Module $module, (Join-Path $PSScriptRoot 'Shell.psm1')
 $folder = Join-Path ([IO.Path]::GetTempPath()) "pscrac-bench-$PID"
 $env:PSCRAC_LOG_ROOT = Join-Path $folder 'logs'
 
@@ -54,13 +53,7 @@ function Measure-Call([scriptblock] $Command) {
 function Measure-First([string] $Command) {
     # Within the fresh session, so that its own start is not counted, nor the import.
     $script = "Import-Module '$module'; `$w = [Diagnostics.Stopwatch]::StartNew(); `$null = $Command; `$w.Elapsed.TotalMilliseconds"
-    [double](& $pwsh -NoProfile -Command $script)
-}
-
-function Get-Median([double[]] $Value) {
-    $sorted = $Value | Sort-Object
-    $middle = [Math]::Floor($sorted.Count / 2)
-    ($sorted.Count % 2) ? $sorted[$middle] : ($sorted[$middle - 1] + $sorted[$middle]) / 2
+    [double](Invoke-FreshPwsh '-Command', $script)
 }
 
 # Starts a program in a session of its own, with none of ours open, and waits until it has said that it is ready.

@@ -20,7 +20,7 @@ param(
 Set-StrictMode -Version 3
 $ErrorActionPreference = 'Stop'
 
-Import-Module (Join-Path $PSScriptRoot '../out/PSCrac/PSCrac.psd1')
+Import-Module (Join-Path $PSScriptRoot '../out/PSCrac/PSCrac.psd1'), (Join-Path $PSScriptRoot 'Shell.psm1')
 $criu = (Test-CracEnvironment | Where-Object Name -EQ criu).Detail -replace '^\S+ at (.*) \(from .*\)$', '$1'
 $folder = Join-Path ([IO.Path]::GetTempPath()) "pscrac-bench-$PID"
 $env:PSCRAC_LOG_ROOT = Join-Path $folder 'logs'
@@ -49,12 +49,6 @@ function Wait-Gone([int] $Id) {
     while (Test-Path -LiteralPath "/proc/$Id") {
         Start-Sleep -Milliseconds 5
     }
-}
-
-function Get-Median([double[]] $Value) {
-    $sorted = $Value | Sort-Object
-    $middle = [Math]::Floor($sorted.Count / 2)
-    ($sorted.Count % 2) ? $sorted[$middle] : ($sorted[$middle - 1] + $sorted[$middle]) / 2
 }
 
 $times = @{}

@@ -16,7 +16,8 @@ milliseconds, medians of the rounds. A cold start counts from the start of the p
 whole cmdlet within this session, and for plain criu from its start, timed by a shell around it that then asks the service
 itself. A first round, with cold files, is not counted. Before it a small process is restored often enough for .NET to
 compile the cmdlet for good: what is measured is a session that has restored before. The first restore of a session takes
-longer, which the last line tells.
+longer, which the last line tells; "Shell" has it all, from the start of a fresh PowerShell that imports the module and calls
+Start-CracProcess -OrRestore until the service's first answer, with criu's feature cache.
 
 Everything listens on the loopback address alone, and only what was started here is ended. A service whose parts are not
 installed is left out, and the last lines say what it needs.
@@ -40,7 +41,7 @@ Set-StrictMode -Version 3
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = [Console]::IsOutputRedirected ? 'SilentlyContinue' : 'Continue'
 
-Import-Module (Join-Path $PSScriptRoot '../out/PSCrac/PSCrac.psd1')
+Import-Module (Join-Path $PSScriptRoot '../out/PSCrac/PSCrac.psd1'), (Join-Path $PSScriptRoot 'Shell.psm1')
 $source = Join-Path $PSScriptRoot 'startup'
 $folder = Join-Path ([IO.Path]::GetTempPath()) "pscrac-startup-$PID"
 $env:PSCRAC_LOG_ROOT = Join-Path $folder 'logs'
@@ -123,6 +124,31 @@ function Set-Cache([bool] $IsThere) {
     if ($IsThere) { $null = Initialize-CracEnvironment } else { $null = [PSCrac.Criu.CriuFeatureCache]::Remove() }
 }
 
+# What a unit or a container runs: a PowerShell that imports the module and starts or restores the service. Says when that was
+# done, and whether the service came out of its image.
+$shellScript = @'
+param($Module, $Image, $Uri, $FilePath)
+Import-Module $Module
+$service = Start-CracProcess $FilePath -ArgumentList $args -ImagePath $Image -OrRestore -ReadyUri $Uri
+"$($service.Id) $($service.IsRestored) $([DateTime]::UtcNow.Ticks)"
+'@
+
+# From the start of a PowerShell to the first answer of a service that is restored. A PowerShell before it makes the image.
+function Measure-Shell([string[]] $Program, [int] $Port, [string] $Image) {
+    $script = Join-Path $folder 'shell.ps1'
+    Set-Content -LiteralPath $script -Value $shellScript
+    foreach ($isThere in $false, $true) {
+        Set-Cache $true
+        Start-Sleep -Milliseconds 1500
+        $start = [DateTime]::UtcNow.Ticks
+        $id, $isRestored, $end = (Invoke-FreshPwsh (@('-File', $script, (Get-Module PSCrac).Path, $Image, "http://127.0.0.1:$Port/hello/bench") + $Program + $Port)).Split(' ')
+        Stop-Restored $id
+        if ([bool]::Parse($isRestored) -ne $isThere) { throw "Start-CracProcess -OrRestore of $Program did not restore" }
+    }
+    Remove-Item -LiteralPath $Image -Recurse -Force
+    ([long] $end - $start) / [timespan]::TicksPerMillisecond
+}
+
 function Measure-Round([string[]] $Program, [int] $Port, [string] $Image, [int] $Round) {
     $uri = "http://127.0.0.1:$Port/hello/bench"
     $sample = @{}
@@ -164,6 +190,7 @@ function Measure-Round([string[]] $Program, [int] $Port, [string] $Image, [int] 
         Stop-Restored $id
     }
     $sample.image = $made.Size / 1MB
+    $sample.shell = Measure-Shell $Program $Port "$Image.shell"
     $sample
 }
 
@@ -177,11 +204,6 @@ function Initialize-Code {
     $times = 1..40 | ForEach-Object { Measure-Wall { Restore-CracProcess -LiteralPath $image -Wait } }
     Start-Sleep -Seconds 1
     $times[0] - (Get-Median $times[-10..-1])
-}
-
-function Get-Median([double[]] $Value) {
-    $sorted = @($Value | Sort-Object)
-    ($sorted[[Math]::Floor(($sorted.Count - 1) / 2)] + $sorted[[Math]::Floor($sorted.Count / 2)]) / 2
 }
 
 #endregion
@@ -220,6 +242,7 @@ try {
             Lazy            = $median.ContainsKey('lazy cached') ? [Math]::Round($median['lazy cached'], 1) : $null
             'criu'          = [Math]::Round($median.plain, 1)
             'criu + cache'  = [Math]::Round($median['plain cached'], 1)
+            'Shell'         = [int]$median.shell
             'Cold/Restore'  = [Math]::Round($median.cold / $median['restore cached'], 1)
             'criu/Restore'  = [Math]::Round($median.plain / $median['restore cached'], 2)
             'Disk'          = [int]$median['restore cached disk']
@@ -232,7 +255,7 @@ try {
     $load = (Get-Content /proc/loadavg).Split(' ')[0]
     $machine = "$(Get-Date -Format yyyy-MM-dd), Linux $((Get-Content /proc/sys/kernel/osrelease).Split('-')[0]), $([Environment]::ProcessorCount) CPUs ($cpu), load $load, criu $(($environmentRows | Where-Object Name -EQ criu).Detail.Split(' ')[0])"
     "Milliseconds until the first answer, medians of $Count rounds: $machine"
-    $rows | Format-Table -AutoSize | Out-String -Width 120
+    $rows | Format-Table -AutoSize | Out-String -Width 130
     "The first restore of this session took $([int]$firstTime) ms longer than later ones."
     foreach ($line in $missing) { "left out: $line" }
     if ($MarkdownPath -and $rows) {
@@ -245,6 +268,7 @@ try {
             "Milliseconds until the first answer with status 200, medians of $Count rounds in turn. $machine. Cold: the program started;"
             'Restore: `Restore-CracProcess` with criu''s feature cache; No cache: without it; Lazy: with the cache and `-LazyPages`; criu: plain `criu restore -d` of the same image;'
             'Disk: with the cache, when neither the image nor what the service alone maps is in the page cache, much as after a reboot.'
+            'Shell: from the start of a fresh `pwsh` that imports the module and calls `Start-CracProcess -OrRestore`; the other columns leave out the start of PowerShell, the import and the first call''s compiling.'
             'Checkpoint: `Invoke-CracCheckpoint`, for Spring with `-CollectGarbage`.'
             foreach ($line in $missing) { "Left out: $line." }
         ) | Set-Content -LiteralPath $MarkdownPath
