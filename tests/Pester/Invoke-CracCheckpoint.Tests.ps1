@@ -32,7 +32,7 @@ Describe "Invoke-CracCheckpoint$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacl
         $image.Engine | Should -Be 'Criu'
         $image.CriuVersion | Should -Match '^\d+\.\d+'
         $image.Statistics.PagesWritten | Should -BeGreaterThan 0
-        $image.Created | Should -BeGreaterThan ([DateTimeOffset]::UtcNow.AddMinutes(-5))
+        $image.Created | Should -BeGreaterThan ([DateTime]::Now.AddMinutes(-5))
     }
 
     It 'returns at once with -PidTimeout 0, and warns of no id when it did not wait' {

@@ -56,11 +56,35 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     /// <summary>The root's pid, as seen from here.</summary>
     public int Id { get; }
 
-    /// <summary>The root's pid in the image, which it also has in its own pid namespace.</summary>
-    public int ImageProcessId { get; }
-
     /// <summary>The root's command line, or its short name where the image does not tell.</summary>
     public string Command { get; }
+
+    /// <summary>The image it came from.</summary>
+    public string ImagePath { get; }
+
+    /// <summary>How many processes the tree has.</summary>
+    public int ProcessCount { get; }
+
+    /// <summary>What the look at the image and this machine found beforehand; empty where there was none.</summary>
+    internal IReadOnlyList<CracFinding> Findings { get; init; } = [];
+
+    /// <summary>How long criu took, from its start until the tree ran.</summary>
+    public TimeSpan RestoreTime { get; }
+
+    /// <summary>How long it took, from the beginning of the restore, until it was ready; null where no condition said when that is.</summary>
+    public TimeSpan? ReadyTime { get; internal set; }
+
+    /// <summary>
+    /// The exit code of a process restored as a child or into a new pid namespace; 128 and the signal's number where a
+    /// signal ended it, as shells have it. Null while it runs, or where it is neither.
+    /// </summary>
+    public int? ExitCode => Ended is var (code, exited) ? exited ? code : 128 + code : null;
+
+    /// <summary>The number of the signal that ended it; null where none did, or where it is not known.</summary>
+    public int? ExitSignal => Ended is (var code, false) ? code : null;
+
+    /// <summary>The root's pid in the image, which it also has in its own pid namespace.</summary>
+    public int ImageProcessId { get; }
 
     /// <summary>
     /// The first process of the pid namespace that the tree was restored into, which passes signals on to the root and
@@ -68,23 +92,8 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     /// </summary>
     public int? NamespaceInitId => NamespaceInit?.ProcessId;
 
-    /// <summary>How many processes the tree has.</summary>
-    public int ProcessCount { get; }
-
-    /// <summary>The image it came from.</summary>
-    public string ImagePath { get; }
-
     /// <summary>What is not with the tree as it was, and could not be asked about before.</summary>
     public IReadOnlyList<string> Warnings { get; internal init; } = [];
-
-    /// <summary>What the look at the image and this machine found beforehand; empty where there was none.</summary>
-    public IReadOnlyList<CracFinding> Findings { get; internal init; } = [];
-
-    /// <summary>How long criu took, from its start until the tree ran.</summary>
-    public TimeSpan RestoreTime { get; }
-
-    /// <summary>How long it took, from the beginning of the restore, until it was ready; null where no condition said when that is.</summary>
-    public TimeSpan? ReadyTime { get; internal set; }
 
     /// <summary>How far its memory has come, where it was restored before all of it was there; otherwise null.</summary>
     public CracLazyPages? LazyPages { get; internal init; }
@@ -98,15 +107,6 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     IReadOnlyList<OutputFile> IReadySubject.Output => [];
 
     string? IReadySubject.Advice => null;
-
-    /// <summary>
-    /// The exit code of a process restored as a child or into a new pid namespace; 128 and the signal's number where a
-    /// signal ended it, as shells have it. Null while it runs, or where it is neither.
-    /// </summary>
-    public int? ExitCode => Ended is var (code, exited) ? exited ? code : 128 + code : null;
-
-    /// <summary>The number of the signal that ended it; null where none did, or where it is not known.</summary>
-    public int? ExitSignal => Ended is (var code, false) ? code : null;
 
     private (int Code, bool Exited)? Ended => _reaper is { IsCompletedSuccessfully: true } ? _reaper.Result : null;
 

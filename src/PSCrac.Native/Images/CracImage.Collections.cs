@@ -16,35 +16,35 @@ public sealed partial class CracImage
     private bool _cpuKnown;
 
     /// <summary>The open files of all processes.</summary>
-    public IReadOnlyList<CracImageFile> Files => _files ??= Collect(static process => process.Files);
+    internal IReadOnlyList<CracImageFile> Files => _files ??= Collect(static process => process.Files);
 
     /// <summary>The sockets of all processes.</summary>
-    public IReadOnlyList<CracImageSocket> Sockets => _sockets ??= Collect(static process => process.Sockets);
+    internal IReadOnlyList<CracImageSocket> Sockets => _sockets ??= Collect(static process => process.Sockets);
 
     /// <summary>The mapped areas of all processes.</summary>
-    public IReadOnlyList<CracImageMemoryArea> MemoryAreas => _areas ??= Collect(static process => process.MemoryAreas);
+    internal IReadOnlyList<CracImageMemoryArea> MemoryAreas => _areas ??= Collect(static process => process.MemoryAreas);
 
     /// <summary>The timers of all processes.</summary>
-    public IReadOnlyList<CracImageTimer> Timers => _timers ??= Collect(static process => process.Timers);
+    internal IReadOnlyList<CracImageTimer> Timers => _timers ??= Collect(static process => process.Timers);
 
     /// <summary>The mounts of the mount namespaces that the image holds, parents first; empty where it holds none.</summary>
-    public IReadOnlyList<CracImageMount> Mounts => _mounts ??= CracImageMount.ReadAll(_source);
+    internal IReadOnlyList<CracImageMount> Mounts => _mounts ??= CracImageMount.ReadAll(_source);
 
     /// <summary>The namespaces that the processes were in.</summary>
-    public IReadOnlyList<CracImageNamespace> Namespaces => _namespaces ??= CracImageNamespace.ReadAll(_source, Processes);
+    internal IReadOnlyList<CracImageNamespace> Namespaces => _namespaces ??= CracImageNamespace.ReadAll(_source, Processes);
 
     /// <summary>The root's command line, an argument an element: from the manifest, else out of the dumped memory; empty where neither has it.</summary>
-    public IReadOnlyList<string> CommandLine =>
+    internal IReadOnlyList<string> CommandLine =>
         _commandLine ??= Manifest is { Process.Command: { Count: > 0 } command } ? command : Processes[0].CommandLine;
 
     /// <summary>The root's environment, out of the dumped memory; empty where the image does not have it.</summary>
-    public IReadOnlyList<string> Environment => Processes[0].Environment;
+    internal IReadOnlyList<string> Environment => Processes[0].Environment;
 
     /// <summary>The CPU's feature flags by the names of /proc/cpuinfo: from the manifest; empty without one (see <see cref="Cpu"/>).</summary>
-    public IReadOnlyList<string> CpuFeatures => Manifest?.Host.CpuFeatures ?? [];
+    internal IReadOnlyList<string> CpuFeatures => Manifest?.Host.CpuFeatures ?? [];
 
     /// <summary>What criu noted of the CPU; null unless it was told to (criu's option cpu-cap).</summary>
-    public CracImageRecord? Cpu
+    internal CracImageRecord? Cpu
     {
         get
         {

@@ -35,8 +35,11 @@ public sealed partial class CracImage
     /// <summary>The directory's, or the archive's, full path.</summary>
     public string Path => _source.Path;
 
+    /// <summary>When the checkpoint was taken, in local time: from the manifest, else when inventory.img was written.</summary>
+    public DateTime Created => (Manifest?.Created ?? _source.LastWrite(Inventory)).LocalDateTime;
+
     /// <summary>What PSCrac recorded beside criu's files; null for an image that criu or a JVM made without PSCrac.</summary>
-    public ImageManifest? Manifest { get; }
+    internal ImageManifest? Manifest { get; }
 
     /// <summary>The process id of the tree's root.</summary>
     public int RootProcessId => Manifest?.Process.RootPid ?? Processes[0].ProcessId;
@@ -57,9 +60,6 @@ public sealed partial class CracImage
     /// <summary>What the image takes on disk, in bytes: the sizes of the directory's files.</summary>
     public long Size => _size >= 0 ? _size : _size = SumFiles();
 
-    /// <summary>When the checkpoint was taken, UTC: from the manifest, else when inventory.img was written.</summary>
-    public DateTimeOffset Created => Manifest?.Created ?? _source.LastWrite(Inventory);
-
     /// <summary>What took the checkpoint.</summary>
     public CracEngine Engine =>
         Manifest is null
@@ -74,16 +74,16 @@ public sealed partial class CracImage
     };
 
     /// <summary>The machine the checkpoint was taken on; null without a manifest.</summary>
-    public ImageManifestHost? Host => Manifest?.Host;
+    internal ImageManifestHost? Host => Manifest?.Host;
 
     /// <summary>The options the checkpoint was taken with, by criu's long option names; empty without a manifest.</summary>
-    public IReadOnlyDictionary<string, object> Options => Manifest?.Options ?? System.Collections.ObjectModel.ReadOnlyDictionary<string, object>.Empty;
+    internal IReadOnlyDictionary<string, object> Options => Manifest?.Options ?? System.Collections.ObjectModel.ReadOnlyDictionary<string, object>.Empty;
 
     /// <summary>Whether the image can be restored only once (link-remap); false where there is no manifest to say so.</summary>
     public bool IsOneShot => Manifest?.OneShot ?? false;
 
     /// <summary>What criu measured while it took the checkpoint; null where there is no stats-dump.</summary>
-    public CracImageStatistics? Statistics
+    internal CracImageStatistics? Statistics
     {
         get
         {
@@ -98,10 +98,10 @@ public sealed partial class CracImage
     }
 
     /// <summary>The processes, parents before their children; the first is the root.</summary>
-    public IReadOnlyList<CracImageProcess> Processes => _processes ??= CracImageProcess.ReadAll(this);
+    internal IReadOnlyList<CracImageProcess> Processes => _processes ??= CracImageProcess.ReadAll(this);
 
     /// <summary>The ids of all processes, the root's first.</summary>
-    public IReadOnlyList<int> ProcessIds
+    internal IReadOnlyList<int> ProcessIds
     {
         get
         {
@@ -121,7 +121,7 @@ public sealed partial class CracImage
     }
 
     /// <summary>The ids of all threads of all processes, the processes' own ids among them: what must be free for a restore.</summary>
-    public IReadOnlyList<int> ThreadIds
+    internal IReadOnlyList<int> ThreadIds
     {
         get
         {
@@ -141,7 +141,7 @@ public sealed partial class CracImage
     }
 
     /// <summary>The container, where the image is in a checkpoint archive of one; null where it is not.</summary>
-    public CracContainer? Container
+    internal CracContainer? Container
     {
         get
         {

@@ -144,7 +144,7 @@ public sealed class CracImageFile
     public string Flags => Describe((uint)(_own?.Number("flags") ?? 0));
 
     /// <summary>The file's entry in files.img, with all that criu noted; null where the image has none.</summary>
-    public CracImageRecord? Details { get; }
+    internal CracImageRecord? Details { get; }
 
     /// <inheritdoc/>
     public override string ToString() => Descriptor is { } number ? $"{ProcessId}:{number} {Path}" : $"{ProcessId}:{Role} {Path}";

@@ -56,7 +56,7 @@ public sealed class CracImageMount
     public bool IsExternal => Details.Flag("ext_mount") || Details.ContainsKey("ext_key");
 
     /// <summary>The mount's entry, with all that criu noted.</summary>
-    public CracImageRecord Details { get; }
+    internal CracImageRecord Details { get; }
 
     /// <inheritdoc/>
     public override string ToString() => $"{Source} on {MountPoint} type {FileSystem}";

@@ -39,7 +39,7 @@ public sealed class CracImageNamespace
     public IReadOnlyList<int> ProcessIds { get; }
 
     /// <summary>What criu noted of the namespace as a whole: host name, id maps, clocks, settings; null where it noted nothing.</summary>
-    public CracImageRecord? Details { get; }
+    internal CracImageRecord? Details { get; }
 
     /// <inheritdoc/>
     public override string ToString() => $"{Kind}:[{Id}]";

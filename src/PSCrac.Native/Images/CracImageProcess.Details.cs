@@ -21,19 +21,19 @@ public sealed partial class CracImageProcess
     private IReadOnlyList<string>? _environment;
 
     /// <summary>The open descriptors in the order of their numbers, then working directory, root directory and executable.</summary>
-    public IReadOnlyList<CracImageFile> Files => _files ??= ReadFiles();
+    internal IReadOnlyList<CracImageFile> Files => _files ??= ReadFiles();
 
     /// <summary>The descriptors that are sockets.</summary>
-    public IReadOnlyList<CracImageSocket> Sockets => _sockets ??= ReadSockets();
+    internal IReadOnlyList<CracImageSocket> Sockets => _sockets ??= ReadSockets();
 
     /// <summary>The mapped areas, in the order of their addresses; empty for a process that had ended.</summary>
-    public IReadOnlyList<CracImageMemoryArea> MemoryAreas => _areas ??= ReadAreas();
+    internal IReadOnlyList<CracImageMemoryArea> MemoryAreas => _areas ??= ReadAreas();
 
     /// <summary>The interval timers, POSIX timers and timer descriptors that were set.</summary>
-    public IReadOnlyList<CracImageTimer> Timers => _timers ??= CracImageTimer.ReadAll(this);
+    internal IReadOnlyList<CracImageTimer> Timers => _timers ??= CracImageTimer.ReadAll(this);
 
     /// <summary>Whose rights the process had: its main thread's; null for a process that had ended.</summary>
-    public CracImageCredentials? Credentials =>
+    internal CracImageCredentials? Credentials =>
         _credentials ??= CoreRecord.Record("thread_core")?.Record("creds") is { } creds ? new CracImageCredentials(creds) : null;
 
     /// <summary>The executable's path; null for a process that had ended.</summary>
@@ -46,15 +46,15 @@ public sealed partial class CracImageProcess
     /// The command line, an argument an element, read out of the dumped memory: empty where the process had ended, or
     /// where the image does not have that part of its memory.
     /// </summary>
-    public IReadOnlyList<string> CommandLine =>
+    internal IReadOnlyList<string> CommandLine =>
         _commandLine ??= AddressSpace is { } space ? ReadStrings(space.ArgumentsStart, space.ArgumentsEnd) : [];
 
     /// <summary>The environment, "NAME=value" an element, as the process was started with it, read out of the dumped memory; empty as <see cref="CommandLine"/>.</summary>
-    public IReadOnlyList<string> Environment =>
+    internal IReadOnlyList<string> Environment =>
         _environment ??= AddressSpace is { } space ? ReadStrings(space.EnvironmentStart, space.EnvironmentEnd) : [];
 
     /// <summary>The process's core entry, decoded: registers, signals, limits and all else that criu noted of it.</summary>
-    public CracImageRecord Details => CoreRecord;
+    internal CracImageRecord Details => CoreRecord;
 
     internal AddressSpace? AddressSpace
     {

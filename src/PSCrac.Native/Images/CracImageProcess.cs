@@ -39,7 +39,7 @@ public sealed partial class CracImageProcess
     public int SessionId { get; }
 
     /// <summary>The ids of the threads; the process's own id is one of them.</summary>
-    public IReadOnlyList<int> ThreadIds { get; }
+    internal IReadOnlyList<int> ThreadIds { get; }
 
     /// <summary>The name the kernel shows for the process (comm): at most 15 bytes.</summary>
     public string Command => Core.Command;

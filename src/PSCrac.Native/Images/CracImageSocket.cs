@@ -115,10 +115,10 @@ public sealed class CracImageSocket
     public long Inode => (long)_own.Number("ino");
 
     /// <summary>The socket's options, by criu's names; null where criu noted none.</summary>
-    public CracImageRecord? Options => _own.Record("opts");
+    internal CracImageRecord? Options => _own.Record("opts");
 
     /// <summary>The socket's entry in files.img, with all that criu noted.</summary>
-    public CracImageRecord Details => _own;
+    internal CracImageRecord Details => _own;
 
     /// <inheritdoc/>
     public override string ToString() => $"{ProcessId}:{Descriptor} {Family} {Protocol} {Local} {Remote}";

@@ -51,7 +51,7 @@ public sealed class CracImageTimer
     public TimeSpan Remaining { get; private init; }
 
     /// <summary>All that criu noted.</summary>
-    public CracImageRecord Details { get; }
+    internal CracImageRecord Details { get; }
 
     /// <inheritdoc/>
     public override string ToString() => $"{ProcessId} {Kind} in {Remaining}";

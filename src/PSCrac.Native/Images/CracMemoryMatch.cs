@@ -36,7 +36,7 @@ public sealed class CracMemoryMatch
     /// The process whose memory it is, or, for a memfd that is not mapped there, that had it open; null where no process
     /// had the memory mapped or open, as a System V segment that nobody was attached to.
     /// </summary>
-    public CracImageProcess? Process { get; }
+    internal CracImageProcess? Process { get; }
 
     /// <summary>The image it is in.</summary>
     public string ImagePath { get; }
@@ -54,7 +54,7 @@ public sealed class CracMemoryMatch
     public int Length { get; }
 
     /// <summary>The bytes that match.</summary>
-    public byte[] Bytes => ContextBytes[ContextStart..(ContextStart + Length)];
+    internal byte[] Bytes => ContextBytes[ContextStart..(ContextStart + Length)];
 
     /// <summary>The match with what is around it, as text: what is not printable ASCII is shown as a dot.</summary>
     public string Context => string.Create(ContextBytes.Length, ContextBytes, static (text, bytes) =>
@@ -66,7 +66,7 @@ public sealed class CracMemoryMatch
     });
 
     /// <summary>The match with what is around it.</summary>
-    public byte[] ContextBytes { get; }
+    internal byte[] ContextBytes { get; }
 
     /// <summary>Where in the context the match begins.</summary>
     public int ContextStart { get; }

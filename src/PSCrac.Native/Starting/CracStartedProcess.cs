@@ -20,15 +20,6 @@ public sealed class CracStartedProcess : IReadySubject
     /// <summary>The pid, as seen from here. Once the process has ended it may be another's.</summary>
     public int Id => Child.Id;
 
-    /// <summary>The pid that the process itself knows, and that it has in an image: another than <see cref="Id"/> in a pid namespace of its own.</summary>
-    public int ImageProcessId { get; }
-
-    /// <summary>
-    /// The first process of the pid namespace that the program was started or restored in, which passes signals on to it and
-    /// ends with it; null where that is the caller's.
-    /// </summary>
-    public int? NamespaceInitId => Child.NamespaceInitId;
-
     /// <summary>The command line, arguments parted by blanks.</summary>
     public string Command { get; }
 
@@ -44,12 +35,6 @@ public sealed class CracStartedProcess : IReadySubject
     /// <summary>The image that was made of it, or that it came from; null where there is none.</summary>
     public CracImage? Image { get; internal set; }
 
-    /// <summary>The file that its standard output goes to; null for none, and for a restored process, which has what the image says.</summary>
-    public string? StandardOutputPath { get; internal init; }
-
-    /// <summary>The file that its standard error goes to; null in the same cases.</summary>
-    public string? StandardErrorPath { get; internal init; }
-
     /// <summary>Whether it has ended. A checkpoint that does not leave it running ends it.</summary>
     public bool HasExited => Child.HasExited;
 
@@ -58,6 +43,21 @@ public sealed class CracStartedProcess : IReadySubject
 
     /// <summary>The number of the signal that ended it; null where none did.</summary>
     public int? ExitSignal => Child.ExitSignal;
+
+    /// <summary>The file that its standard output goes to; null for none, and for a restored process, which has what the image says.</summary>
+    public string? StandardOutputPath { get; internal init; }
+
+    /// <summary>The file that its standard error goes to; null in the same cases.</summary>
+    public string? StandardErrorPath { get; internal init; }
+
+    /// <summary>The pid that the process itself knows, and that it has in an image: another than <see cref="Id"/> in a pid namespace of its own.</summary>
+    public int ImageProcessId { get; }
+
+    /// <summary>
+    /// The first process of the pid namespace that the program was started or restored in, which passes signals on to it and
+    /// ends with it; null where that is the caller's.
+    /// </summary>
+    public int? NamespaceInitId => Child.NamespaceInitId;
 
     internal ChildProcess Child { get; }
 

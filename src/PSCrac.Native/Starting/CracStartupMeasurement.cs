@@ -42,11 +42,26 @@ public sealed class CracStartupMeasurement
     /// <summary>The command line, arguments parted by blanks.</summary>
     public string Command { get; }
 
+    /// <summary>How many starts were measured, and how many restores.</summary>
+    public int Count => Cold.Count;
+
+    /// <summary>The median of the starts' times until ready, milliseconds.</summary>
+    public double ColdMilliseconds => Cold.Median.TotalMilliseconds;
+
+    /// <summary>The median of the restores' times until ready, milliseconds.</summary>
+    public double RestoredMilliseconds => Restored.Median.TotalMilliseconds;
+
+    /// <summary>The median of the memory of the started program, bytes.</summary>
+    public long ColdMemory => Cold.Memory;
+
+    /// <summary>The median of the memory of the restored program, bytes.</summary>
+    public long RestoredMemory => Restored.Memory;
+
     /// <summary>The starts.</summary>
-    public CracStartupSummary Cold { get; }
+    internal CracStartupSummary Cold { get; }
 
     /// <summary>The restores.</summary>
-    public CracStartupSummary Restored { get; }
+    internal CracStartupSummary Restored { get; }
 
     /// <summary>How many times as long as a restore a start takes, by the medians.</summary>
     public double Ratio => Cold.Median / Restored.Median;
@@ -55,7 +70,7 @@ public sealed class CracStartupMeasurement
     public long ImageSize { get; }
 
     /// <summary>Every sample, in the order they were taken.</summary>
-    public IReadOnlyList<CracStartupSample> Samples { get; }
+    internal IReadOnlyList<CracStartupSample> Samples { get; }
 
     private static CracStartupSummary Summarize(CracStartKind kind, IReadOnlyList<CracStartupSample> samples)
     {
