@@ -27,22 +27,35 @@ public sealed class ImageCheck
     {
         ArgumentNullException.ThrowIfNull(image);
         var check = new ImageCheck(image);
-        int damaged = 0;
-        foreach (CracImageFinding finding in check.CheckFiles())
+
+        // What refers to a damaged file cannot be judged, and of a file itself one thing is told, sizes first.
+        bool canBeJudged = true;
+        var told = new HashSet<string>(StringComparer.Ordinal);
+        foreach (CracImageFinding finding in check.CheckSizes())
         {
-            damaged++;
+            told.Add(finding.FileName!);
+            canBeJudged &= ImageFileName.IsPages(finding.FileName!) || !check._files.ContainsKey(finding.FileName!);
             yield return finding;
         }
 
-        foreach (CracImageFinding finding in check.CheckManifest())
+        foreach (CracImageFinding finding in check.CheckFiles(told))
+        {
+            told.Add(finding.FileName ?? string.Empty);
+            canBeJudged = false;
+            yield return finding;
+        }
+
+        foreach (CracImageFinding finding in check.CheckHashes(told))
         {
             yield return finding;
         }
 
-        // What refers to a damaged file cannot be judged.
-        foreach (CracImageFinding finding in damaged == 0 ? check.CheckReferences() : [])
+        foreach (CracImageFinding finding in canBeJudged ? check.CheckReferences() : [])
         {
-            yield return finding;
+            if (finding.FileName is null || !told.Contains(finding.FileName))
+            {
+                yield return finding;
+            }
         }
     }
 
@@ -51,12 +64,12 @@ public sealed class ImageCheck
     private static CracImageFinding Missing(string file, int? processId, string why) =>
         new(CracReason.ImageIncomplete, file, null, processId, $"The image has no {file}: {why}.") { Kind = ImageFindingKind.MissingFile };
 
-    private IEnumerable<CracImageFinding> CheckFiles()
+    private IEnumerable<CracImageFinding> CheckFiles(HashSet<string> told)
     {
         var reader = new ImageContentReader(_image, payloadLimit: 0);
         foreach (string name in _files.Keys)
         {
-            if (!ImageType.IsImageFile(name))
+            if (!ImageType.IsImageFile(name) || told.Contains(name))
             {
                 continue;
             }
@@ -84,14 +97,29 @@ public sealed class ImageCheck
         }
     }
 
-    private IEnumerable<CracImageFinding> CheckManifest()
+    private IEnumerable<CracImageFinding> CheckSizes()
+    {
+        foreach (ImageManifestFile file in _image.Manifest?.Files ?? [])
+        {
+            if (!_files.TryGetValue(file.Name, out long length))
+            {
+                yield return Missing(file.Name, null, "the manifest lists it");
+            }
+            else if (length != file.Size)
+            {
+                yield return new(CracReason.ImageIncomplete, file.Name, length, null, $"{file.Name} has {length} bytes, but had {file.Size} when the checkpoint was taken.") { Kind = ImageFindingKind.OtherSize };
+            }
+        }
+    }
+
+    private IEnumerable<CracImageFinding> CheckHashes(HashSet<string> told)
     {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(64 << 10);
         try
         {
             foreach (ImageManifestFile file in _image.Manifest?.Files ?? [])
             {
-                if (CheckManifestFile(file, ref buffer) is { } finding)
+                if (file.Sha256 is not null && !told.Contains(file.Name) && CheckHash(file, ref buffer) is { } finding)
                 {
                     yield return finding;
                 }
@@ -103,23 +131,8 @@ public sealed class ImageCheck
         }
     }
 
-    private CracImageFinding? CheckManifestFile(ImageManifestFile file, ref byte[] buffer)
+    private CracImageFinding? CheckHash(ImageManifestFile file, ref byte[] buffer)
     {
-        if (!_files.TryGetValue(file.Name, out long length))
-        {
-            return Missing(file.Name, null, "the manifest lists it");
-        }
-
-        if (length != file.Size)
-        {
-            return new(CracReason.ImageIncomplete, file.Name, length, null, $"{file.Name} has {length} bytes, but had {file.Size} when the checkpoint was taken.") { Kind = ImageFindingKind.OtherSize };
-        }
-
-        if (file.Sha256 is null)
-        {
-            return null;
-        }
-
         try
         {
             using ImageFile opened = _image.Source.Open(file.Name);

@@ -70,7 +70,7 @@ public sealed class ImagePreflight
             catch (CracException e) when (e.Reason is CracReason.ImageCorrupt or CracReason.ImageIncomplete or CracReason.PermissionDenied)
             {
                 // The part of the image that this rule needs cannot be read, which is a finding itself. It is told once.
-                if (!subject.Findings.Exists(finding => finding.What == e.Message || (e.FileName is { } name && finding.What == $"image file {name}")))
+                if ((e.FileName is null || subject.DamagedFiles.Add(e.FileName)) && !subject.Findings.Exists(finding => finding.What == e.Message))
                 {
                     subject.Block(null, e.Message, e.Reason, "A restore needs it.", e.Advice ?? "Copy the image again, or make a new one.");
                 }

@@ -15,6 +15,9 @@ internal sealed class ImageSubject(CracImage image, ImagePreflightOptions option
 
     internal List<CracFinding> Findings { get; } = [];
 
+    /// <summary>The image's files that a finding was about: what else fails over them is no other cause.</summary>
+    internal HashSet<string> DamagedFiles { get; } = new(StringComparer.Ordinal);
+
     /// <summary>How the files are got at whose paths were gone at the checkpoint: remap-fpath.img, by the file's id.</summary>
     internal IReadOnlyDictionary<uint, (string Type, uint Id)> Remaps => _remaps ??= ReadRemaps();
 

@@ -28,6 +28,7 @@ internal sealed class CompletenessRule : ImageRule
 
         foreach (CracImageFinding finding in ImageCheck.Run(subject.Image))
         {
+            subject.DamagedFiles.Add(finding.FileName ?? string.Empty);
             subject.Block(
                 finding.ProcessId,
                 finding.FileName is null ? "the image" : $"image file {finding.FileName}",
@@ -63,6 +64,7 @@ internal sealed class CompletenessRule : ImageRule
         {
             if (file.Name.EndsWith(".img", StringComparison.Ordinal) && !known.Contains(file.Name))
             {
+                subject.DamagedFiles.Add(file.Name);
                 subject.Block(null, $"image file {file.Name}", CracReason.ImageCorrupt, "It was added after the image had been made.", Remove([file.Name]),
                     new("image files that were added", file.Name) { Why = "They were added after the image had been made.", Action = Remove });
             }
@@ -86,6 +88,7 @@ internal sealed class CompletenessRule : ImageRule
                     ? new("image files of another size", sealedFile.Name, $"{length} bytes, were {sealedFile.Size}") { Why = "They do not have as many bytes as were written." }
                     : new("image files that are missing", sealedFile.Name) { Why = "They are not there." };
                 string why = lengths.ContainsKey(sealedFile.Name) ? $"It has {length} bytes, where {sealedFile.Size} were written." : "It is not there.";
+                subject.DamagedFiles.Add(sealedFile.Name);
                 subject.Block(null, $"image file {sealedFile.Name}", CracReason.ImageIncomplete, why, Mend, cause);
             }
         }
@@ -93,7 +96,24 @@ internal sealed class CompletenessRule : ImageRule
         // Without a manifest, or where it does not list the file.
         if (subject.Findings.Count == before && !subject.Image.IsRestorable(out string? missing))
         {
-            subject.Block(null, $"image file {missing}", CracReason.ImageIncomplete, "It is not there, and a restore needs it.", Mend);
+            subject.DamagedFiles.Add(missing);
+            string why = lengths.TryGetValue(missing, out long length)
+                ? $"It has {length} bytes, where its pagemap counts {CountPages(subject.Image, missing)}."
+                : "It is not there, and a restore needs it.";
+            subject.Block(null, $"image file {missing}", CracReason.ImageIncomplete, why, Mend);
         }
+    }
+
+    private static long CountPages(CracImage image, string file)
+    {
+        foreach (CracImageProcess process in image.Processes)
+        {
+            if (process.Pages is { } pages && pages.PagesFile == file)
+            {
+                return pages.PresentBytes;
+            }
+        }
+
+        return 0;
     }
 }
