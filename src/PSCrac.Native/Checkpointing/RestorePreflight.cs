@@ -113,6 +113,7 @@ public static class RestorePreflight
         return new ImagePreflightOptions
         {
             SkipTrustCheck = request.SkipTrustCheck,
+            WaitsForPids = request.PidTimeout > TimeSpan.Zero,
             ReopenGrownFile = request.Files.ReopenGrown,
             LazyPages = options.LazyPages,
             ReplacedFiles = replaced,

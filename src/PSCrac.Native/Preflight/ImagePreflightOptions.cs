@@ -9,6 +9,9 @@ public sealed record ImagePreflightOptions
     /// <summary>Whether the tree gets a pid namespace of its own, in which all pids are free.</summary>
     public bool NewPidNamespace { get; init; }
 
+    /// <summary>Whether the restore waits for ids whose processes have ended, but were not reaped yet.</summary>
+    public bool WaitsForPids { get; init; } = true;
+
     /// <summary>Whether all files but the pages are read, instead of only their names and sizes.</summary>
     public bool Full { get; init; }
 

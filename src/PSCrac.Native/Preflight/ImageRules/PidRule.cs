@@ -79,19 +79,7 @@ internal sealed class PidRule : ImageRule
         string what = $"{role} {id}";
         if (owner.HasEnded)
         {
-            subject.Block(
-                processId,
-                $"{what}: taken by {owner.CommandName}, which has ended (zombie)",
-                CracReason.PidInUse,
-                $"Its parent, process {owner.ParentProcessId}, has not asked yet how it ended, and until then the pid is taken.",
-                "Wait a moment (-PidTimeout), or end its parent, or restore into a new pid namespace: -PidNamespace New",
-                new("ids of zombies", $"{id}", owner.CommandName)
-                {
-                    Argument = $"{owner.ParentProcessId}",
-                    Why = "Their parents have not asked yet how they ended, and until then the pids are taken.",
-                    Action = static parents => $"Wait a moment (-PidTimeout), or end the parents ({FindingGroups.List(parents)}), or restore into a new pid namespace: -PidNamespace New",
-                    TellsProcess = false,
-                });
+            AddEnded(subject, processId, $"{what}: taken by {owner.CommandName}, which has ended (zombie)", owner.ParentProcessId, new("ids of zombies", $"{id}", owner.CommandName));
             return;
         }
 
@@ -114,21 +102,62 @@ internal sealed class PidRule : ImageRule
     // The number of a group stays taken after its first process.
     private static void ExamineGroup(ImageSubject subject, int processId, int id, string role)
     {
-        if (ProcessGroup.Exists(id) && ProcessGroup.FindMember(id) is { } member)
+        if (!ProcessGroup.Exists(id) || ProcessGroup.FindMember(id) is not { } member)
+        {
+            return;
+        }
+
+        string what = $"{role} {id}: taken by the process group of {member.CommandName} ({member.ProcessId})";
+        string place = $"with {member.CommandName} ({member.ProcessId})";
+        if (member.HasEnded)
+        {
+            AddEnded(subject, processId, what + ", which has ended (zombie)", member.ParentProcessId, new("ids of process groups with zombies", $"{id}", place));
+            return;
+        }
+
+        const string Why = "A process id is not free for as long as a process group has it as its number.";
+        subject.Block(
+            processId,
+            what,
+            CracReason.PidInUse,
+            Why,
+            s_end([$"{member.ProcessId}"]),
+            new("ids of process groups", $"{id}", place)
+            {
+                Argument = $"{member.ProcessId}",
+                Why = Why,
+                Action = s_end,
+                TellsProcess = false,
+            });
+    }
+
+    // A restore waits for it, and says itself that it has waited in vain.
+    private static void AddEnded(ImageSubject subject, int processId, string what, int parent, FindingCause cause)
+    {
+        bool isAwaited = subject.Options.WaitsForPids;
+        string awaited = isAwaited ? " A restore waits for that, up to its -PidTimeout." : string.Empty;
+        string why = $"Its parent, process {parent}, has not asked yet how it ended, and until then the id is taken.{awaited}";
+        cause = cause with
+        {
+            Argument = $"{parent}",
+            Why = "Their parents have not asked yet how they ended, and until then the ids are taken." + awaited,
+            TellsProcess = false,
+        };
+        if (isAwaited)
+        {
+            subject.Note(processId, what, CracReason.PidInUse, why, mend: null, cause);
+        }
+        else
         {
             subject.Block(
                 processId,
-                $"{role} {id}: taken by the process group of {member.CommandName} ({member.ProcessId})",
+                what,
                 CracReason.PidInUse,
-                "A process id is not free for as long as a process group has it as its number.",
-                member.HasEnded ? $"Wait a moment (-PidTimeout), or end process {member.ParentProcessId}, or restore into a new pid namespace: -PidNamespace New"
-                    : s_end([$"{member.ProcessId}"]),
-                new(member.HasEnded ? "ids of process groups with zombies" : "ids of process groups", $"{id}", $"with {member.CommandName} ({member.ProcessId})")
+                why,
+                $"Wait a moment (-PidTimeout){(MayBeEnded(parent) ? $", or end process {parent}" : string.Empty)}, or restore into a new pid namespace: -PidNamespace New",
+                cause with
                 {
-                    Argument = $"{(member.HasEnded ? member.ParentProcessId : member.ProcessId)}",
-                    Why = "A process id is not free for as long as a process group has it as its number.",
-                    Action = s_end,
-                    TellsProcess = false,
+                    Action = static parents => $"Wait a moment (-PidTimeout), or end the parents ({FindingGroups.List(parents)}), or restore into a new pid namespace: -PidNamespace New",
                 });
         }
     }
