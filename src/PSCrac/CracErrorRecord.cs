@@ -1,19 +1,45 @@
 using System.Management.Automation;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace PSCrac;
 
 /// <summary>The error record for a <see cref="CracException"/>.</summary>
 internal static class CracErrorRecord
 {
+    // The HResult of an IOException on Unix is the errno.
+    private const int Enospc = 28;
+
     internal static ErrorRecord Create(CracException exception, object? target)
     {
         object? about = target ?? (object?)exception.ImagePath ?? exception.ProcessId;
         return new ErrorRecord(exception, exception.Reason.ToString(), Category(exception.Reason), about)
         {
-            ErrorDetails = new ErrorDetails(Describe(exception)) { RecommendedAction = exception.Advice ?? string.Empty },
+            ErrorDetails = new ErrorDetails(Describe(exception)) { RecommendedAction = Recommend(exception) },
         };
     }
+
+    /// <summary>
+    /// What a failure of the system or of a conversion is to a user, where nothing nearer to it has said more; null for what is no
+    /// failure of ours, such as a script's.
+    /// </summary>
+    internal static CracException? Translate(Exception exception) => exception switch
+    {
+        CracException own => own,
+        UnauthorizedAccessException => From(exception, CracReason.PermissionDenied, "Run this as the owner of what the message names, or as root."),
+        FileNotFoundException or DirectoryNotFoundException => From(exception, CracReason.FileMissing, "Give the path of something that is there."),
+        RegexMatchTimeoutException => From(exception, CracReason.TimedOut, "Give a simpler expression."),
+        IOException => From(
+            exception, exception.HResult == Enospc ? CracReason.NoSpace : CracReason.Unknown, "See to the file or folder that the message names, and do it again."),
+        ArgumentException or FormatException or OverflowException or InvalidCastException => From(
+            exception, CracReason.OptionRefused, "Get-Help with -Parameter * tells what each parameter of a cmdlet takes."),
+        _ => null,
+    };
+
+    private static CracException From(Exception exception, CracReason reason, string advice) => new(reason, exception.Message, advice, exception);
+
+    private static string Recommend(CracException exception) =>
+        string.IsNullOrEmpty(exception.Advice) ? $"Get-Help about_PSCrac_Errors tells what {exception.Reason} means." : exception.Advice;
 
     // PowerShell's error view shows the recommended action by itself, but none of the exception's other properties.
     private static string Describe(CracException exception)
@@ -45,7 +71,7 @@ internal static class CracErrorRecord
         CracReason.CriuNotFound or CracReason.LibCriuNotFound or CracReason.CriuTooOld => ErrorCategory.NotInstalled,
         CracReason.OptionRefused => ErrorCategory.InvalidArgument,
         CracReason.ProcessNotFound or CracReason.ProcessGone or CracReason.FileMissing => ErrorCategory.ObjectNotFound,
-        CracReason.NotAnImage => ErrorCategory.ObjectNotFound,
+        CracReason.NotAnImage or CracReason.MemoryNotInImage => ErrorCategory.ObjectNotFound,
         CracReason.PidInUse or CracReason.AddressUnavailable or CracReason.ImageInUse => ErrorCategory.ResourceBusy,
         CracReason.ImageExists => ErrorCategory.ResourceExists,
         CracReason.PermissionDenied => ErrorCategory.PermissionDenied,
@@ -53,11 +79,14 @@ internal static class CracErrorRecord
         CracReason.ImageIncomplete or CracReason.ImageCorrupt or CracReason.ImageConsumed or CracReason.FileChanged => ErrorCategory.InvalidData,
         CracReason.FreezeTimeout or CracReason.TimedOut => ErrorCategory.OperationTimeout,
         CracReason.ProgramNotStarted => ErrorCategory.OpenError,
-        CracReason.ProgramEnded => ErrorCategory.InvalidResult,
+        CracReason.ProgramEnded or CracReason.Unknown => ErrorCategory.InvalidResult,
+        CracReason.WorkerDied => ErrorCategory.OperationStopped,
+        CracReason.JvmNotAttachable => ErrorCategory.ConnectionError,
         CracReason.NoSpace or CracReason.SealFailed => ErrorCategory.WriteError,
-        CracReason.ResourceUnsupported or CracReason.NamespaceUnsupported or CracReason.KernelFeatureMissing or CracReason.CpuIncompatible => ErrorCategory.NotImplemented,
+        CracReason.ResourceUnsupported or CracReason.NamespaceUnsupported or CracReason.KernelFeatureMissing or CracReason.CpuIncompatible
+            or CracReason.JvmNotCapable => ErrorCategory.NotImplemented,
         CracReason.ProcessNotEligible or CracReason.TcpConnectionOpen or CracReason.TerminalAttached or CracReason.FileLocksHeld
-            or CracReason.FileUnlinked or CracReason.UnixSocketExternal or CracReason.ProcessTraced => ErrorCategory.InvalidOperation,
+            or CracReason.FileUnlinked or CracReason.UnixSocketExternal or CracReason.ProcessTraced or CracReason.JvmRefused => ErrorCategory.InvalidOperation,
         _ => ErrorCategory.NotSpecified,
     };
 }

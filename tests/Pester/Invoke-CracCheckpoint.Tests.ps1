@@ -157,8 +157,102 @@ Describe "Invoke-CracCheckpoint$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacl
 
         It 'takes no path for a name' {
             $id = Start-TestProgram 'sleep 1000'
-            { Invoke-CracCheckpoint -Id $id -ImageName ../escape -ErrorAction Stop } | Should -Throw -ErrorId 'NotAnImage,*'
+            { Invoke-CracCheckpoint -Id $id -ImageName ../escape -ErrorAction Stop } | Should -Throw -ErrorId 'OptionRefused,*'
             Test-Running $id | Should -BeTrue
+        }
+    }
+
+    Context 'of processes by their names' {
+        BeforeAll {
+            # Programs with names that nothing else here has.
+            $bin = "$folder/bin"
+            $null = New-Item -ItemType Directory -Force $bin
+            Copy-Item (Find-Program sleep) "$bin/nap one"
+            Copy-Item (Find-Program sleep) "$bin/nap[2]"
+            Copy-Item (Find-Program bash) "$bin/napper"
+            $nap = @{ One = "'$bin/nap one' 1000"; Two = "'$bin/nap[2]' 1000" }
+        }
+
+        It 'takes those that a wildcard matches, in any case, each to its own default name' {
+            $one = Start-TestProgram $nap.One
+            $two = Start-TestProgram $nap.Two
+            $images = @(Invoke-CracCheckpoint -Name 'NAP*')
+            $images.RootProcessId | Sort-Object | Should -Be ($one, $two | Sort-Object)
+            $images.Name | Sort-Object | Should -Be ("nap one-$one", "nap[2]-$two" | Sort-Object)
+            Test-Running $one | Should -BeFalse
+            Test-Running $two | Should -BeFalse
+        }
+
+        It 'takes a name with an escaped bracket, and the image''s path behind it' {
+            $two = Start-TestProgram $nap.Two
+            (Invoke-CracCheckpoint -Name 'nap`[2`]' "$work/cr").RootProcessId | Should -Be $two
+        }
+
+        It 'refuses one image for several, before anything is done: <_>' -ForEach '-ImageName x', '-ImagePath "$work/x"', '"$work/x"' {
+            $one = Start-TestProgram $nap.One
+            $two = Start-TestProgram $nap.Two
+            $call = "Invoke-CracCheckpoint -Name nap* $_"
+            { Invoke-Expression $call } | Should -Throw -ErrorId 'OptionRefused,*' -ExpectedMessage '*2 processes*'
+            Test-Running $one | Should -BeTrue
+            Test-Running $two | Should -BeTrue
+            Test-Path "$work/x" | Should -BeFalse
+            Get-CracImage x* | Should -BeNullOrEmpty
+        }
+
+        It 'leaves out what is in the tree of another one, and what has ended' {
+            $root = Start-TestProgram "$bin/napper -c '$bin/napper -c `"sleep 1000; :`" & sleep 1000; :'"
+            Wait-Until { @(Get-Process napper -ErrorAction Ignore).Count -eq 2 } 'both run'
+            (Test-CracProcess -Name napper -Quiet) | Should -HaveCount 1
+            $image = Invoke-CracCheckpoint -Name napper -ImageName both
+            $image.RootProcessId | Should -Be $root
+            $image.Processes.Where({ $_.Command -eq 'napper' }) | Should -HaveCount 2
+        }
+
+        It 'goes on with the other names where none has one' {
+            $one = Start-TestProgram $nap.One
+            $images = @(Invoke-CracCheckpoint -Name nobody, 'nap one', 'nobody*' -ErrorAction SilentlyContinue -ErrorVariable errors)
+            $images.RootProcessId | Should -Be $one
+            $errors.FullyQualifiedErrorId | Should -Be 'ProcessNotFound,PSCrac.Commands.InvokeCracCheckpointCommand', 'ProcessNotFound,PSCrac.Commands.InvokeCracCheckpointCommand'
+            $errors.TargetObject | Should -Be 'nobody', 'nobody*'
+        }
+
+        It 'is not bound from the pipeline' {
+            $id = Start-TestProgram $nap.One
+            ([pscustomobject]@{ Name = 'nobody'; ProcessName = 'nobody'; Id = $id } | Invoke-CracCheckpoint -ImagePath "$work/cr").RootProcessId | Should -Be $id
+        }
+
+        It 'has its names completed' {
+            $null = Start-TestProgram $nap.One
+            $null = Start-TestProgram $nap.Two
+            foreach ($command in 'Invoke-CracCheckpoint', 'Test-CracProcess') {
+                $line = "$command -Name nap"
+                $texts = (TabExpansion2 $line $line.Length).CompletionMatches.CompletionText
+                $texts | Should -Be "'nap one'", "'nap``[2``]'"
+                foreach ($text in $texts) {
+                    Invoke-Expression "Test-CracProcess -Name $text -Quiet" | Should -BeTrue
+                }
+            }
+        }
+
+        It 'is what Test-CracProcess takes, too' {
+            $null = Start-TestProgram $nap.One
+            Test-CracProcess -Name 'nap o*' -Quiet | Should -BeExactly $true
+            Test-CracProcess -Name nobody -Quiet | Should -BeExactly $false
+            Test-CracProcess -Name 'nobody*', 'nap one' -Quiet | Should -Be $false, $true
+        }
+    }
+
+    Context 'bound by position' {
+        It 'takes the path first after a pipe: <_>' -ForEach 'Get-Process -Id $id | Invoke-CracCheckpoint "$work/cr"', 'Invoke-CracCheckpoint -InputObject (Get-Process -Id $id) "$work/cr"', 'Get-Process -Id $id | Invoke-CracCheckpoint -ImagePath { "$work/cr" }', '[pscustomobject]@{ Id = $id; ImagePath = "$work/cr" } | Invoke-CracCheckpoint', 'Invoke-CracCheckpoint "$id" "$work/cr"', 'Invoke-CracCheckpoint $id "$work/cr"', 'Invoke-CracCheckpoint (Get-Process -Id $id).Id -ImagePath "$work/cr"' {
+            $id = Start-TestProgram 'sleep 1000'
+            $image = Invoke-Expression $_
+            $image.RootProcessId | Should -Be $id
+            $image.Path | Should -Be "$work/cr"
+        }
+
+        It 'takes a path that is a number by its name' {
+            $id = Start-TestProgram 'sleep 1000'
+            (Get-Process -Id $id | Invoke-CracCheckpoint -ImagePath "$work/7").Path | Should -Be "$work/7"
         }
     }
 }

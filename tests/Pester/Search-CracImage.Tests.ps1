@@ -78,7 +78,7 @@ Describe "Search-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
     }
 
     It 'refuses <What>' -ForEach @(
-        @{ What = 'an expression that is none'; Try = { Search-CracImage -Pattern 'x(' $path }; Id = 'Argument,*' }
+        @{ What = 'an expression that is none'; Try = { Search-CracImage -Pattern 'x(' $path }; Id = 'OptionRefused,*' }
         @{ What = 'an empty text'; Try = { Search-CracImage '' $path }; Id = 'ParameterArgumentValidationError,*' }
         @{ What = 'a text and an expression'; Try = { Search-CracImage -String a -Pattern b $path }; Id = 'AmbiguousParameterSet,*' }
         @{ What = 'an expression as UTF-16'; Try = { Search-CracImage -Utf16 -Pattern b $path }; Id = 'AmbiguousParameterSet,*' }

@@ -70,6 +70,56 @@ Describe "Test-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         Test-CracImage $alive -PidNamespace New | Where-Object Reason -EQ PidInUse | Should -BeNullOrEmpty
     }
 
+    It 'notes an id that a zombie holds, since the restore waits for it' {
+        $old = Start-TestProgram 'sleep 1000'
+        $held = (Invoke-CracCheckpoint $old "$folder/held").Path
+        # Has a child under that pid, and does not ask how it ended until it is told to.
+        Set-Content "$folder/hold.py" @'
+import os, sys, time
+wanted, reap = int(sys.argv[1]), sys.argv[2]
+last = open("/proc/sys/kernel/ns_last_pid").read()
+pid = 0
+while pid != wanted:
+    if pid: os.waitpid(pid, 0)
+    open("/proc/sys/kernel/ns_last_pid", "w").write(str(wanted - 1))
+    pid = os.fork()
+    if pid == 0: os._exit(0)
+open("/proc/sys/kernel/ns_last_pid", "w").write(last)
+while not os.path.exists(reap): time.sleep(0.01)
+os.waitpid(wanted, 0)
+time.sleep(1000)
+'@
+        $holder = Start-TestProgram "$(Find-Program python3) '$folder/hold.py' $old '$folder/reap'"
+        Wait-Until { (Test-Path "/proc/$old") -and -not (Test-Running $old) } 'a zombie holds the pid'
+        $finding = Test-CracImage $held | Where-Object Reason -EQ PidInUse
+        $finding.Severity | Should -Be Note
+        $finding.Why | Should -Match "process $holder\b"
+        Test-CracImage $held -Quiet | Should -BeTrue
+        (Test-CracImage $held -PidTimeout 0 | Where-Object Reason -EQ PidInUse).Severity | Should -Be Blocker
+        Test-CracImage $held -PidTimeout 0 -Quiet | Should -BeFalse
+        { Restore-CracProcess $held -PidTimeout 1 -ErrorAction Stop } | Should -Throw -ErrorId 'PidInUse,*'
+        Set-Content "$folder/reap" ''
+        (Restore-CracProcess $held).Id | Should -Be $old
+        Stop-TestProgram
+    } -Skip:(-not (Get-Command python3 -ErrorAction Ignore))
+
+    It 'tells of a file that is cut short once, with both sizes: <File>' -ForEach @(
+        foreach ($file in 'files.img', 'pstree.img', 'fdinfo-*.img', 'mm-*.img', 'core-*.img', 'pages-*.img', 'pagemap-*.img', 'inventory.img') { @{ File = $file } }
+    ) {
+        $found = Get-ChildItem "$copy/$File" | Select-Object -First 1
+        $whole = $found.Length
+        $bytes = [IO.File]::ReadAllBytes($found)
+        $cut = $bytes.Length - ($File -like 'pages*' ? 4096 : 3)
+        [IO.File]::WriteAllBytes($found, [byte[]] $bytes[0..($cut - 1)])
+        foreach ($full in $true, $false) {
+            $blockers = @(Test-CracImage $copy -Full:$full | Where-Object Severity -EQ Blocker)
+            $blockers | Should -HaveCount 1 -Because ($blockers -join "`n")
+            $blockers[0].Reason | Should -Be ImageIncomplete
+            "$($blockers[0].What) $($blockers[0].Why)" | Should -Match ([regex]::Escape($found.Name))
+            $blockers[0].Why | Should -Match "\b$cut\b.*\b$whole\b"
+        }
+    }
+
     It 'says whom an image could have been written by, unless told not to look' {
         bash -c "chmod 777 '$copy'"
         (Test-CracImage $copy | Where-Object Severity -EQ Blocker).Reason | Should -Contain 'ImageNotTrusted'

@@ -68,6 +68,7 @@ public sealed class Checkpoint
     public static CheckpointResult Run(CheckpointRequest request, IProgress<CracProgress>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(request);
+        request.Options.RequireConsistent();
         cancellation.ThrowIfCancellationRequested();
         var checkpoint = new Checkpoint(request, progress, cancellation);
         using CriuWorker? worker = checkpoint._worker;

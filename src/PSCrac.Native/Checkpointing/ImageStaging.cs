@@ -216,9 +216,22 @@ internal sealed class ImageStaging : IDisposable
     }
 
     /// <summary>Refuses a target where something is, unless that is an image, or an empty folder, to be replaced by force.</summary>
-    /// <exception cref="CracException"><see cref="CracReason.ImageExists"/>.</exception>
+    /// <exception cref="CracException"><see cref="CracReason.ImageExists"/>; <see cref="CracReason.OptionRefused"/>: its name is one of those that are swept.</exception>
     internal static void RequireFree(string target, bool force)
     {
+        string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(target));
+        if (name.StartsWith(ImageName.StagingPrefix, StringComparison.Ordinal))
+        {
+            throw new CracException(
+                CracReason.OptionRefused,
+                $"{target} cannot become an image: PSCrac calls unfinished ones {ImageName.StagingPrefix}… and takes them away.",
+                "Give another path.")
+            {
+                Operation = "checkpoint",
+                ImagePath = target,
+            };
+        }
+
         // A dangling link is in the way too, and is not followed.
         FileSystemInfo there = new FileInfo(target);
         if (!Path.Exists(target) && there.LinkTarget is null)

@@ -45,6 +45,7 @@ public sealed class Restore
     public static CracRestoredProcess Run(RestoreRequest request, IProgress<CracProgress>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(request);
+        request.Options.RequireConsistent();
         cancellation.ThrowIfCancellationRequested();
         int logLevel = CriuSession.Warnings;
         for (int triesLeft = MostTries - 1; ; triesLeft--)

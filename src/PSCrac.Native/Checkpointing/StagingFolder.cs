@@ -11,7 +11,7 @@ namespace PSCrac.Checkpointing;
 internal sealed class StagingFolder : IDisposable
 {
     private const uint Private = 0x1C0; // 0700
-    private const string Prefix = ".pscrac-";
+    private const string Prefix = ImageName.StagingPrefix;
     private const string Suffix = ".partial";
     private const int MostTries = 5;
 

@@ -48,6 +48,19 @@ public abstract record CriuOptions
         return names;
     }
 
+    /// <summary>Refuses what contradicts itself.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>, with what to leave out.</exception>
+    public virtual void RequireConsistent()
+    {
+        if (TcpEstablished == true && TcpClose == true)
+        {
+            throw new CracException(
+                CracReason.OptionRefused,
+                "-TcpEstablished keeps open connections, and -TcpClose leaves them out.",
+                "Leave out -TcpClose to keep the connections, or -TcpEstablished to have the process find them closed.");
+        }
+    }
+
     private protected static void AddFlag(Dictionary<string, object> names, string name, bool? value)
     {
         if (value == true)
@@ -74,6 +87,19 @@ public sealed record CheckpointOptions : CriuOptions
 
     /// <summary>--timeout: how long the tree may take to freeze, in whole seconds; null for criu's 10.</summary>
     public TimeSpan? FreezeTimeout { get; init; }
+
+    /// <inheritdoc/>
+    public override void RequireConsistent()
+    {
+        base.RequireConsistent();
+        if (LeaveRunning && LinkRemap == true)
+        {
+            throw new CracException(
+                CracReason.OptionRefused,
+                "-LinkRemap makes links for the restore, and criu takes them away again where the process goes on: such an image can never be restored.",
+                "Leave out -LeaveRunning to have the process killed by its checkpoint, or -LinkRemap.");
+        }
+    }
 
     /// <inheritdoc/>
     public override Dictionary<string, object> ToNames()
@@ -131,8 +157,9 @@ public sealed record RestoreOptions : CriuOptions
         return this with
         {
             ShellJob = Flag(ShellJob, "shell-job"),
-            TcpEstablished = Flag(TcpEstablished, "tcp-established"),
-            TcpClose = Flag(TcpClose, "tcp-close"),
+            // What is given for the one is said of the other too.
+            TcpEstablished = TcpClose == true ? TcpEstablished : Flag(TcpEstablished, "tcp-established"),
+            TcpClose = TcpEstablished == true ? TcpClose : Flag(TcpClose, "tcp-close"),
             FileLocks = Flag(FileLocks, "file-locks"),
             LinkRemap = Flag(LinkRemap, "link-remap"),
             ExternalUnixSocket = Flag(ExternalUnixSocket, "ext-unix-sk"),

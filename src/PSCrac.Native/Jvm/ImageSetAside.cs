@@ -12,7 +12,7 @@ namespace PSCrac.Jvm;
 /// </summary>
 internal sealed class ImageSetAside : IDisposable
 {
-    private const string Prefix = ".pscrac-";
+    private const string Prefix = ImageName.StagingPrefix;
     private const string Suffix = ".before";
 
     private readonly SafeFileHandle _parent;

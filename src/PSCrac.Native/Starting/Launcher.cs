@@ -37,11 +37,35 @@ internal sealed class Launcher
     /// <param name="decisions">Gets a sentence for each thing that was decided.</param>
     /// <param name="cancellation">Ends the wait for a new pid namespace.</param>
     /// <exception cref="CracException">
-    /// <see cref="CracReason.ProgramNotStarted"/>, <see cref="CracReason.PermissionDenied"/> for a pid that may not be chosen,
+    /// <see cref="CracReason.ProgramNotStarted"/>, <see cref="CracReason.OptionRefused"/> for what no program can be given,
+    /// <see cref="CracReason.PermissionDenied"/> for a pid that may not be chosen,
     /// or <see cref="CracReason.NamespaceUnsupported"/>.
     /// </exception>
-    internal static CracStartedProcess Launch(StartRequest request, List<string> decisions, CancellationToken cancellation) =>
-        new Launcher(request, decisions, cancellation).Launch();
+    internal static CracStartedProcess Launch(StartRequest request, List<string> decisions, CancellationToken cancellation)
+    {
+        RequirePassable(request);
+        return new Launcher(request, decisions, cancellation).Launch();
+    }
+
+    // execve(2) takes strings that end at the first NUL, and the environment as NAME=VALUE.
+    private static void RequirePassable(StartRequest request)
+    {
+        if (request.FilePath.Contains('\0', StringComparison.Ordinal) || request.Arguments.Any(static each => each.Contains('\0', StringComparison.Ordinal)))
+        {
+            throw new CracException(CracReason.OptionRefused, "A program cannot be given an argument with a NUL character.", "Take it out of -FilePath and -ArgumentList.");
+        }
+
+        foreach ((string name, string? value) in request.Environment)
+        {
+            if (name.Length == 0 || name.AsSpan().ContainsAny('=', '\0') || value?.Contains('\0', StringComparison.Ordinal) == true)
+            {
+                throw new CracException(
+                    CracReason.OptionRefused,
+                    $"The environment cannot hold a variable '{name}': a name has at least one character and no '=', and neither it nor the value a NUL.",
+                    "Correct -Environment.");
+            }
+        }
+    }
 
     private CracStartedProcess Launch()
     {

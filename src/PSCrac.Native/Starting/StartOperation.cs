@@ -54,6 +54,14 @@ public sealed class StartOperation
 
     private StartResult Run()
     {
+        if (_request is { OrRestore: true, Force: true })
+        {
+            throw new CracException(
+                CracReason.OptionRefused,
+                "-OrRestore restores the image that is there, and -Force replaces it.",
+                "Leave out -Force: an image that cannot be restored is replaced all the same. Or leave out -OrRestore to have a new one made.");
+        }
+
         if (_request is { OrRestore: true, Engine: CracEngineChoice.Jvm, PidNamespace: CracPidNamespace.New })
         {
             // Told now: later it would look as if something were wrong with the image, which would be replaced.

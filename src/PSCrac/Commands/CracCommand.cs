@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Management.Automation;
 using System.Runtime.ExceptionServices;
 using PSCrac.Checkpointing;
+using PSCrac.Images;
 
 namespace PSCrac.Commands;
 
@@ -192,9 +193,22 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         {
             action();
         }
-        catch (CracException e)
+        catch (Exception e) when (CracErrorRecord.Translate(e) is not null)
         {
-            OnFailure(e, target);
+            OnFailure(CracErrorRecord.Translate(e)!, target);
+        }
+    }
+
+    /// <summary>Does something that concerns the whole command: what goes wrong ends it.</summary>
+    private protected void OrEnd(object? target, Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception e) when (CracErrorRecord.Translate(e) is not null)
+        {
+            ThrowTerminatingError(CracErrorRecord.Create(CracErrorRecord.Translate(e)!, target ?? MyInvocation.MyCommand.Name));
         }
     }
 
@@ -216,6 +230,36 @@ public abstract class CracCommand : PSCmdlet, IDisposable
             // A drive or provider that is not there: an error of this item, not the end of the pipeline.
             throw new CracException(CracReason.NotAnImage, $"{path} is no path: {e.Message}", "Get-PSDrive lists the drives; put ./ before a name with a colon.", e);
         }
+    }
+
+    /// <summary>The full path of an image: for a path what <see cref="ResolveLiteral"/> gives, for a word that is no path here the image of that name.</summary>
+    private protected string FindImage(string path)
+    {
+        bool isName = !path.Contains('/', StringComparison.Ordinal) && path is not ("." or "..");
+        string? named = isName && ImageRoot.Find(path) is { } image ? image : null;
+        string here;
+        try
+        {
+            here = ResolveLiteral(path);
+        }
+        catch (CracException) when (named is not null)
+        {
+            // A name with a colon is no path, but may well be an image's.
+            return named;
+        }
+
+        if (!isName || Path.Exists(here))
+        {
+            return here;
+        }
+
+        return named ?? throw new CracException(
+            CracReason.NotAnImage,
+            $"There is no image '{path}': neither {here} nor {Path.Combine(ImageRoot.Path, path)} exists.",
+            "Get-CracImage lists the images under the image root.")
+        {
+            ImagePath = path,
+        };
     }
 
     private sealed class Reporter(BlockingCollection<Action> work, OperationProgress display) : IProgress<CracProgress>

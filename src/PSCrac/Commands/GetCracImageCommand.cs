@@ -24,6 +24,9 @@ public sealed class GetCracImageCommand : ImageReadingCommand
     public string[] LiteralPath { get; set; } = [];
 
     /// <inheritdoc/>
+    private protected override bool MayFindNothing => true;
+
+    /// <inheritdoc/>
     protected override void ProcessRecord()
     {
         IEnumerable<CracImage> images = ParameterSetName == LiteralPathSet ? OpenLiteralPaths(LiteralPath)
@@ -37,14 +40,11 @@ public sealed class GetCracImageCommand : ImageReadingCommand
 
     private IEnumerable<CracImage> OpenRoot()
     {
-        if (!Directory.Exists(ImageRoot.Path))
+        IReadOnlyList<string> found = [];
+        ForItem(ImageRoot.Path, () => found = ImageRoot.EnumerateImages());
+        foreach (string each in found)
         {
-            yield break;
-        }
-
-        foreach (string each in Directory.EnumerateDirectories(ImageRoot.Path).Order(StringComparer.Ordinal))
-        {
-            if (CracImage.IsImageDirectory(each) && Open(each) is { } image)
+            if (Open(each) is { } image)
             {
                 yield return image;
             }

@@ -10,6 +10,12 @@ public abstract class ImageReadingCommand : CracCommand
     private protected const string LiteralPathSet = "LiteralPath";
     private protected const string InputObjectSet = "InputObject";
 
+    /// <summary>
+    /// Whether a wildcard that finds no image is no error. Only where nothing is done to what is found: a user of the others would
+    /// take the silence for success.
+    /// </summary>
+    private protected virtual bool MayFindNothing => false;
+
     /// <summary>The images at what a user gave as -Path. What is not one is an error of its own, unless a wildcard found it.</summary>
     private protected IEnumerable<CracImage> OpenPaths(IEnumerable<string> paths)
     {
@@ -17,10 +23,9 @@ public abstract class ImageReadingCommand : CracCommand
         {
             IReadOnlyList<string>? found = null;
             ForItem(path, () => found = Find(path));
-            bool byWildcard = WildcardPattern.ContainsWildcardCharacters(path);
             foreach (string each in found ?? [])
             {
-                if ((!byWildcard || CracImage.IsImageDirectory(each)) && Open(each) is { } image)
+                if (Open(each) is { } image)
                 {
                     yield return image;
                 }
@@ -34,7 +39,7 @@ public abstract class ImageReadingCommand : CracCommand
         foreach (string path in paths)
         {
             string? found = null;
-            ForItem(path, () => found = FindLiteral(path));
+            ForItem(path, () => found = FindImage(path));
             if (found is not null && Open(found) is { } image)
             {
                 yield return image;
@@ -54,63 +59,92 @@ public abstract class ImageReadingCommand : CracCommand
     {
         if (!WildcardPattern.ContainsWildcardCharacters(path))
         {
-            return [FindLiteral(path)];
+            // A backtick escapes what would be a wildcard, as it does for Get-Item; it may be part of a name, too.
+            string plain = WildcardPattern.Unescape(path);
+            return [plain != path && IsThere(path) && !IsThere(plain) ? FindImage(path) : FindImage(plain)];
         }
 
+        bool isName = !path.Contains('/', StringComparison.Ordinal);
         try
         {
-            IReadOnlyList<string> here = SessionState.Path.GetResolvedProviderPathFromPSPath(path, out ProviderInfo provider);
-            if (here.Count > 0 || path.Contains('/', StringComparison.Ordinal))
+            List<string> found = FindHere(path, isName);
+            if (found.Count == 0 && isName)
             {
-                return provider.Name == "FileSystem" ? here : [];
+                found = FindNames(path);
             }
+
+            return found.Count > 0 || MayFindNothing ? found : throw NoMatch(path);
+        }
+        catch (WildcardPatternException e)
+        {
+            throw new CracException(
+                CracReason.OptionRefused, $"'{path}' is no valid wildcard: {e.Message}", "Give the path with -LiteralPath, or put a backtick before each bracket that is part of a name.", e);
+        }
+    }
+
+    private List<string> FindHere(string pattern, bool isName)
+    {
+        var found = new List<string>();
+        try
+        {
+            foreach (string each in SessionState.Path.GetResolvedProviderPathFromPSPath(pattern, out ProviderInfo provider))
+            {
+                if (provider.Name == "FileSystem" && CracImage.IsImageDirectory(each))
+                {
+                    found.Add(each);
+                }
+            }
+        }
+        catch (ItemNotFoundException e) when (!isName)
+        {
+            // The folder to look in; of what is in it, a wildcard may match nothing without this.
+            throw new CracException(CracReason.NotAnImage, $"{pattern} leads nowhere: {e.Message}", "Give the path of a folder that is there; Get-CracImage lists the images under the image root.", e);
         }
         catch (ItemNotFoundException)
         {
-            // Nothing here matches; names under the image root still may.
+            // Names under the image root may match all the same.
         }
         catch (SessionStateException)
         {
-            // No such drive: said below in the same words as without a wildcard.
-            ResolveLiteral(path);
+            // No such drive: said in the same words as without a wildcard.
+            ResolveLiteral(pattern);
         }
 
-        return path.Contains('/', StringComparison.Ordinal) || !Directory.Exists(ImageRoot.Path) ? [] : FindNames(path);
+        return found;
     }
 
     private static List<string> FindNames(string pattern)
     {
         var wanted = WildcardPattern.Get(pattern, WildcardOptions.None);
-        var names = new List<string>();
-        foreach (string each in Directory.EnumerateDirectories(ImageRoot.Path))
+        var found = new List<string>();
+        foreach (string each in ImageRoot.EnumerateImages())
         {
             if (wanted.IsMatch(System.IO.Path.GetFileName(each)))
             {
-                names.Add(each);
+                found.Add(each);
             }
         }
 
-        names.Sort(StringComparer.Ordinal);
-        return names;
+        return found;
     }
 
-    private string FindLiteral(string path)
+    private CracException NoMatch(string path) => new(
+        CracReason.NotAnImage,
+        $"No image matches '{path}'.",
+        IsThere(path) ? "Something has just this name: give it with -LiteralPath, which knows no wildcards." : "Get-CracImage lists the images under the image root, and with a path those of another folder.")
     {
-        string here = ResolveLiteral(path);
-        if (Path.Exists(here) || path.Contains('/', StringComparison.Ordinal) || path is "." or "..")
-        {
-            return here;
-        }
+        ImagePath = path,
+    };
 
-        string named = ImageRoot.PathOf(path);
-        return Directory.Exists(named)
-            ? named
-            : throw new CracException(
-                CracReason.NotAnImage,
-                $"There is no image '{path}': neither {here} nor {named} exists.",
-                "Get-CracImage lists the images under the image root.")
-            {
-                ImagePath = path,
-            };
+    private bool IsThere(string path)
+    {
+        try
+        {
+            return Path.Exists(FindImage(path));
+        }
+        catch (CracException)
+        {
+            return false;
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using PSCrac.Completion;
 using PSCrac.Criu;
 
 namespace PSCrac.Commands;
@@ -11,10 +12,13 @@ public sealed class InitializeCracEnvironmentCommand : CracCommand
     /// <summary>The criu program to mend it for.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? CriuPath { get; set; }
 
     /// <inheritdoc/>
-    protected override void EndProcessing()
+    protected override void EndProcessing() => OrEnd(CriuPath, Initialize);
+
+    private void Initialize()
     {
         if (!ShouldProcess("/run/criu.kdat", "Have criu make its feature cache"))
         {
@@ -22,15 +26,8 @@ public sealed class InitializeCracEnvironmentCommand : CracCommand
         }
 
         string? criuPath = CriuPath is null ? null : ResolveLiteral(CriuPath);
-        try
-        {
-            bool made = RunOperation("Asking criu", (_, stopping) => CriuFeatureCache.Create(criuPath, stopping));
-            WriteVerbose(made ? "criu has made its feature cache." : "Nothing is to be done: criu keeps its feature cache by itself.");
-            WriteObject(CriuEnvironment.DescribeCache());
-        }
-        catch (CracException e)
-        {
-            ThrowTerminatingError(CracErrorRecord.Create(e, CriuPath));
-        }
+        bool made = RunOperation("Asking criu", (_, stopping) => CriuFeatureCache.Create(criuPath, stopping));
+        WriteVerbose(made ? "criu has made its feature cache." : "Nothing is to be done: criu keeps its feature cache by itself.");
+        WriteObject(CriuEnvironment.DescribeCache());
     }
 }

@@ -19,6 +19,8 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
 {
     private const string IdPath = "IdPath";
     private const string IdName = "IdName";
+    private const string NamePath = "NamePath";
+    private const string NameName = "NameName";
     private const string InputObjectPath = "InputObjectPath";
     private const string InputObjectName = "InputObjectName";
 
@@ -28,9 +30,21 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
     /// <summary>The pids of the trees' roots.</summary>
     [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, ParameterSetName = IdPath)]
     [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, ParameterSetName = IdName)]
+    [ProcessIdText]
     [ValidateRange(1, int.MaxValue)]
     [ArgumentCompleter(typeof(ProcessIdCompleter))]
     public int[] Id { get; set; } = [];
+
+    // A piped process has a property Name, which must not bind.
+
+    /// <summary>The names of the trees' roots, with wildcards.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = NamePath)]
+    [Parameter(Mandatory = true, ParameterSetName = NameName)]
+    [Alias("ProcessName")]
+    [ValidateNotNullOrEmpty]
+    [SupportsWildcards]
+    [ArgumentCompleter(typeof(ProcessNameCompleter))]
+    public string[] Name { get; set; } = [];
 
     /// <summary>The trees' roots.</summary>
     [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = InputObjectPath)]
@@ -40,12 +54,15 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
 
     /// <summary>The directory that the image becomes.</summary>
     [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true, ParameterSetName = IdPath)]
-    [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true, ParameterSetName = InputObjectPath)]
+    [Parameter(Mandatory = true, Position = 0, ParameterSetName = NamePath)]
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, ParameterSetName = InputObjectPath)]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? ImagePath { get; set; }
 
     /// <summary>The image's name under the image root.</summary>
     [Parameter(ParameterSetName = IdName)]
+    [Parameter(ParameterSetName = NameName)]
     [Parameter(ParameterSetName = InputObjectName)]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(ImageCompleter))]
@@ -132,24 +149,56 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
     /// <summary>The criu program to use.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? CriuPath { get; set; }
+
+    /// <inheritdoc/>
+    protected override void BeginProcessing() => OrEnd(null, () =>
+    {
+        Options().RequireConsistent();
+        if (ImageName is not null)
+        {
+            _ = ImageRoot.PathOf(ImageName);
+        }
+    });
 
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        if (ParameterSetName is IdPath or IdName)
+        switch (ParameterSetName)
         {
-            foreach (int id in Id)
-            {
-                ForItem(id, () => CheckpointOne(id));
-            }
+            case IdPath or IdName:
+                CheckpointAll(Id, static id => id);
+                break;
+            case NamePath or NameName:
+                List<int> found = [];
+                ForItem(Name, () => found = ProcessNames.Find(Name, (name, unknown) => OnFailure(unknown, name)));
+                CheckpointAll(found, static id => id);
+                break;
+            default:
+                CheckpointAll(InputObject, static process => process.Id);
+                break;
         }
-        else
+    }
+
+    private void CheckpointAll<T>(IReadOnlyList<T> processes, Func<T, int> idOf)
+    {
+        OrEnd(ImagePath ?? ImageName, () => RequireOneTargetEach(processes.Count));
+        foreach (T process in processes)
         {
-            foreach (Process process in InputObject)
-            {
-                ForItem(process, () => CheckpointOne(process.Id));
-            }
+            ForItem(process, () => CheckpointOne(idOf(process)));
+        }
+    }
+
+    private void RequireOneTargetEach(int count)
+    {
+        if (count > 1 && (ImagePath ?? ImageName) is { } target)
+        {
+            string parameter = ImagePath is not null ? nameof(ImagePath) : nameof(ImageName);
+            throw new CracException(
+                CracReason.OptionRefused,
+                $"-{parameter} {target} is one image, and these are {count} processes.",
+                $"Leave out -{parameter}, and each process gets an image named after it; or name one process with -Id.");
         }
     }
 
@@ -158,7 +207,7 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
         ProcessCommandLine command = ProcessCommandLine.Read(id);
         string target = ImagePath is not null
             ? ResolveLiteral(ImagePath)
-            : ImageRoot.PathOf(ImageName ?? string.Create(CultureInfo.InvariantCulture, $"{command.CommandName}-{id}"));
+            : ImageRoot.PathOf(ImageName ?? Images.ImageName.ForProcess(command.CommandName, id));
         string fate = LeaveRunning ? "the process goes on" : "the process is killed";
         if (!ShouldProcess($"{command.CommandName} ({id})", $"Checkpoint to {target}; {fate}"))
         {
@@ -222,7 +271,7 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
         ExternalUnixSocket = Said(ExternalUnixSocket, nameof(ExternalUnixSocket)),
         GhostLimit = MyInvocation.BoundParameters.ContainsKey(nameof(GhostLimit)) ? GhostLimit : null,
         TrackMemory = TrackMemory,
-        ParentImage = ParentImage is null ? null : ResolveLiteral(ParentImage),
+        ParentImage = ParentImage is null ? null : FindImage(ParentImage),
         FreezeTimeout = FreezeTimeout > 0 ? TimeSpan.FromSeconds(FreezeTimeout) : null,
         CriuOption = CriuOptionTable.From(CriuOption),
     };

@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using PSCrac.Completion;
 using PSCrac.Images;
 using PSCrac.Starting;
 
@@ -16,11 +17,13 @@ public sealed class MeasureCracStartupCommand : StartingCommand
     /// <summary>The image to restore.</summary>
     [Parameter(Mandatory = true, ParameterSetName = ImagePathSet)]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? ImagePath { get; set; }
 
     /// <summary>The name, under the image root, of the image to restore.</summary>
     [Parameter(Mandatory = true, ParameterSetName = ImageNameSet)]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(ImageCompleter))]
     public string? ImageName { get; set; }
 
     /// <summary>How many times each is measured.</summary>
@@ -31,20 +34,11 @@ public sealed class MeasureCracStartupCommand : StartingCommand
     /// <summary>The SVG file that a picture of the samples is written to.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? Plot { get; set; }
 
     /// <inheritdoc/>
-    protected override void EndProcessing()
-    {
-        try
-        {
-            Measure();
-        }
-        catch (CracException e)
-        {
-            ThrowTerminatingError(CracErrorRecord.Create(e, FilePath));
-        }
-    }
+    protected override void EndProcessing() => OrEnd(FilePath, Measure);
 
     private void Measure()
     {
@@ -53,7 +47,7 @@ public sealed class MeasureCracStartupCommand : StartingCommand
             return;
         }
 
-        StartRequest request = Request() with { ImagePath = ImageName is not null ? ImageRoot.PathOf(ImageName) : Resolve(ImagePath) };
+        StartRequest request = Request() with { ImagePath = ImageName is not null ? ImageRoot.Find(ImageName) ?? ImageRoot.PathOf(ImageName) : Resolve(ImagePath) };
         string? plot = Resolve(Plot);
         CracStartupMeasurement measurement = RunOperation(
             $"Measuring {FilePath}", (_, stopping) => StartupMeasuring.Run(request, Count, ShowRound, OnStarted, stopping));

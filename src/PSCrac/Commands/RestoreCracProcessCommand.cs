@@ -2,6 +2,7 @@ using System.Collections;
 using System.Globalization;
 using System.Management.Automation;
 using PSCrac.Checkpointing;
+using PSCrac.Completion;
 using PSCrac.Criu;
 using PSCrac.Jvm;
 using PSCrac.Starting;
@@ -40,16 +41,19 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
     /// <summary>What the process reads as its standard input.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? StandardInputPath { get; set; }
 
     /// <summary>Where the process's standard output is appended to.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? StandardOutputPath { get; set; }
 
     /// <summary>Where the process's standard error is appended to.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? StandardErrorPath { get; set; }
 
     /// <summary>Files that have moved: the path at the checkpoint as the key, the present one as the value.</summary>
@@ -112,6 +116,7 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
     /// <summary>The java program, or the folder of the JDK, that restores a JVM's image; the one that made it where left out.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? JavaPath { get; set; }
 
     /// <summary>The class whose main method a restored JVM runs with the new arguments.</summary>
@@ -137,7 +142,20 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
     /// <summary>The criu program to use.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? CriuPath { get; set; }
+
+    /// <inheritdoc/>
+    protected override void BeginProcessing() => OrEnd(null, () =>
+    {
+        Options().RequireConsistent();
+        _ = ReadyParameters.Conditions(ReadyUri, ReadyPort, null).Count();
+        if (Engine == CracEngineChoice.Criu && JvmParameter() is { } name)
+        {
+            throw new CracException(
+                CracReason.OptionRefused, $"-{name} is what java does with its own images, and -Engine Criu leaves java out.", $"Leave out -Engine Criu, or -{name}.");
+        }
+    });
 
     /// <inheritdoc/>
     private protected override void ProcessImage(CracImage image)
@@ -238,17 +256,17 @@ public sealed class RestoreCracProcessCommand : ImageInputCommand
 
     private void RequireNothingForJvm()
     {
-        foreach (string name in (string[])[nameof(JavaPath), nameof(MainClass), nameof(ArgumentList), nameof(Property)])
+        if (JvmParameter() is { } name)
         {
-            if (MyInvocation.BoundParameters.ContainsKey(name))
-            {
-                throw new CracException(
-                    CracReason.OptionRefused,
-                    $"-{name} is for an image that a CRaC JVM took of itself, and this is none.",
-                    $"Leave out -{name}: a process that criu checkpointed goes on with the arguments it had.");
-            }
+            throw new CracException(
+                CracReason.OptionRefused,
+                $"-{name} is for an image that a CRaC JVM took of itself, and this is none.",
+                $"Leave out -{name}: a process that criu checkpointed goes on with the arguments it had.");
         }
     }
+
+    private string? JvmParameter() => Array.Find(
+        [nameof(JavaPath), nameof(MainClass), nameof(ArgumentList), nameof(Property)], MyInvocation.BoundParameters.ContainsKey);
 
     private bool AskScript() => OnPipeline(() => ReadyParameters.Ask(ReadyScript!, process: null));
 

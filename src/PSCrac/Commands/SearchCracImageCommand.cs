@@ -88,19 +88,7 @@ public sealed class SearchCracImageCommand : ImageInputCommand
     private MemoryPattern? _pattern;
 
     /// <inheritdoc/>
-    protected override void BeginProcessing()
-    {
-        try
-        {
-            _pattern = Bytes is not null ? MemoryPattern.FromBytes(Bytes)
-                : Pattern is not null ? MemoryPattern.FromExpression(new Regex(Pattern, RegexOptions.CultureInvariant, ExpressionTimeout))
-                : MemoryPattern.FromString(String!, Utf16);
-        }
-        catch (ArgumentException e)
-        {
-            throw new PSArgumentException(e.Message, e);
-        }
-    }
+    protected override void BeginProcessing() => OrEnd(Pattern ?? String, () => _pattern = MakePattern());
 
     /// <inheritdoc/>
     private protected override void ProcessImage(CracImage image)
@@ -110,5 +98,26 @@ public sealed class SearchCracImageCommand : ImageInputCommand
             $"Searching {image.Name}",
             search.Run,
             () => string.Create(CultureInfo.CurrentCulture, $"{search.BytesSearched >> 20:N0} MiB searched"));
+    }
+
+    private MemoryPattern MakePattern()
+    {
+        if (Pattern is null)
+        {
+            return Bytes is not null ? MemoryPattern.FromBytes(Bytes) : MemoryPattern.FromString(String!, Utf16);
+        }
+
+        try
+        {
+            return MemoryPattern.FromExpression(new Regex(Pattern, RegexOptions.CultureInvariant, ExpressionTimeout));
+        }
+        catch (ArgumentException e)
+        {
+            throw new CracException(
+                CracReason.OptionRefused,
+                $"-Pattern '{Pattern}' cannot be looked for: {e.Message}",
+                "about_Regular_Expressions tells how expressions are written; -String looks for a text as it is.",
+                e);
+        }
     }
 }

@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using System.Management.Automation.Host;
+using PSCrac.Completion;
 using PSCrac.Images;
 using PSCrac.Procfs;
 using PSCrac.Starting;
@@ -26,16 +27,19 @@ public sealed class StartCracProcessCommand : StartingCommand
     /// <summary>It is ready when it has written this file.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? ReadyFile { get; set; }
 
     /// <summary>The directory that the image becomes.</summary>
     [Parameter(Mandatory = true, ParameterSetName = ImagePathSet)]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? ImagePath { get; set; }
 
     /// <summary>The image's name under the image root.</summary>
     [Parameter(Mandatory = true, ParameterSetName = ImageNameSet)]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(ImageCompleter))]
     public string? ImageName { get; set; }
 
     /// <summary>Let the program go on after the checkpoint.</summary>
@@ -65,19 +69,10 @@ public sealed class StartCracProcessCommand : StartingCommand
     [Parameter]
     public SwitchParameter Wait { get; set; }
 
+    // There is one program: a unit or a container that starts it must see that it did not.
+
     /// <inheritdoc/>
-    protected override void EndProcessing()
-    {
-        try
-        {
-            Start();
-        }
-        catch (CracException e)
-        {
-            // There is one program: a unit or a container that starts it must see that it did not.
-            ThrowTerminatingError(CracErrorRecord.Create(e, FilePath));
-        }
-    }
+    protected override void EndProcessing() => OrEnd(FilePath, Start);
 
     private void Start()
     {

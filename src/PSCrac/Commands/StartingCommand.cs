@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Globalization;
 using System.Management.Automation;
+using PSCrac.Completion;
 using PSCrac.Starting;
 
 namespace PSCrac.Commands;
@@ -13,6 +14,7 @@ public abstract class StartingCommand : CracCommand
     /// <summary>The program: a path, or a name on the PATH.</summary>
     [Parameter(Mandatory = true, Position = 0)]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string FilePath { get; set; } = string.Empty;
 
     /// <summary>Its arguments, each passed on as it is.</summary>
@@ -25,6 +27,7 @@ public abstract class StartingCommand : CracCommand
     /// <summary>Where it starts.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? WorkingDirectory { get; set; }
 
     /// <summary>What differs from this session's environment; $null takes a variable away.</summary>
@@ -35,16 +38,19 @@ public abstract class StartingCommand : CracCommand
     /// <summary>The file it reads as its standard input.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? StandardInputPath { get; set; }
 
     /// <summary>The file its standard output is appended to.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? StandardOutputPath { get; set; }
 
     /// <summary>The file its standard error is appended to.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? StandardErrorPath { get; set; }
 
     /// <summary>The lowest process id it may get; 0 for any.</summary>
@@ -84,6 +90,7 @@ public abstract class StartingCommand : CracCommand
     /// <summary>The criu program to use.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? CriuPath { get; set; }
 
     /// <summary>The program's command line, for messages.</summary>

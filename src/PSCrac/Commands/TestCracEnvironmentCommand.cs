@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using PSCrac.Completion;
 using PSCrac.Criu;
 
 namespace PSCrac.Commands;
@@ -15,10 +16,13 @@ public sealed class TestCracEnvironmentCommand : CracCommand
     /// <summary>The criu program to ask.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? CriuPath { get; set; }
 
     /// <inheritdoc/>
-    protected override void EndProcessing()
+    protected override void EndProcessing() => OrEnd(CriuPath, Examine);
+
+    private void Examine()
     {
         string? criuPath = CriuPath is null ? null : ResolveLiteral(CriuPath);
         IReadOnlyList<CracCapability> rows = RunOperation("Asking criu", (_, stopping) => CriuEnvironment.Examine(criuPath, stopping));

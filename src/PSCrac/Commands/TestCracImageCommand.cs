@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using PSCrac.Checkpointing;
+using PSCrac.Completion;
 using PSCrac.Preflight;
 
 namespace PSCrac.Commands;
@@ -29,9 +30,15 @@ public sealed class TestCracImageCommand : ImageInputCommand
     [Parameter]
     public SwitchParameter SkipTrustCheck { get; set; }
 
+    /// <summary>How long the restore would wait for process ids that are on their way out, in seconds. This cmdlet does not wait.</summary>
+    [Parameter]
+    [ValidateRange(0, int.MaxValue)]
+    public int PidTimeout { get; set; } = 10;
+
     /// <summary>The criu program that would restore it.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? CriuPath { get; set; }
 
     /// <inheritdoc/>
@@ -43,6 +50,7 @@ public sealed class TestCracImageCommand : ImageInputCommand
             PidNamespace = Given(PidNamespace, nameof(PidNamespace)),
             Options = new() { LazyPages = LazyPages },
             SkipTrustCheck = SkipTrustCheck,
+            PidTimeout = TimeSpan.FromSeconds(PidTimeout),
             CriuPath = CriuPath is null ? null : ResolveLiteral(CriuPath),
         };
         ImagePreflight preflight = RestorePreflight.Examine(request, Full);

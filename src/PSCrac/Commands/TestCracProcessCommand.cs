@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Management.Automation;
 using PSCrac.Completion;
+using PSCrac.Criu;
 using PSCrac.Preflight;
 
 namespace PSCrac.Commands;
@@ -11,6 +12,7 @@ namespace PSCrac.Commands;
 public sealed class TestCracProcessCommand : CracCommand
 {
     private const string IdSet = "Id";
+    private const string NameSet = "Name";
     private const string InputObjectSet = "InputObject";
 
     /// <summary>The pids of the trees' roots.</summary>
@@ -18,6 +20,14 @@ public sealed class TestCracProcessCommand : CracCommand
     [ValidateRange(1, int.MaxValue)]
     [ArgumentCompleter(typeof(ProcessIdCompleter))]
     public int[] Id { get; set; } = [];
+
+    /// <summary>The names of the trees' roots, with wildcards.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = NameSet)]
+    [Alias("ProcessName")]
+    [ValidateNotNullOrEmpty]
+    [SupportsWildcards]
+    [ArgumentCompleter(typeof(ProcessNameCompleter))]
+    public string[] Name { get; set; } = [];
 
     /// <summary>The trees' roots.</summary>
     [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = InputObjectSet)]
@@ -45,21 +55,37 @@ public sealed class TestCracProcessCommand : CracCommand
     public SwitchParameter NoAutoOption { get; set; }
 
     /// <inheritdoc/>
+    protected override void BeginProcessing() => OrEnd(null, () =>
+        new CheckpointOptions { TcpEstablished = TcpEstablished ? true : null, TcpClose = TcpClose ? true : null }.RequireConsistent());
+
+    /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        if (ParameterSetName == IdSet)
+        switch (ParameterSetName)
         {
-            foreach (int id in Id)
-            {
-                ForItem(id, () => TestOne(id));
-            }
+            case IdSet:
+                TestAll(Id);
+                break;
+            case NameSet:
+                List<int> found = [];
+                ForItem(Name, () => found = ProcessNames.Find(Name, (name, unknown) => OnFailure(unknown, name)));
+                TestAll(found);
+                break;
+            default:
+                foreach (Process process in InputObject)
+                {
+                    ForItem(process, () => TestOne(process.Id));
+                }
+
+                break;
         }
-        else
+    }
+
+    private void TestAll(IReadOnlyList<int> ids)
+    {
+        foreach (int id in ids)
         {
-            foreach (Process process in InputObject)
-            {
-                ForItem(process, () => TestOne(process.Id));
-            }
+            ForItem(id, () => TestOne(id));
         }
     }
 

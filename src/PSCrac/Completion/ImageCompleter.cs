@@ -12,47 +12,57 @@ public sealed class ImageCompleter : IArgumentCompleter
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters)
     {
-        string word = wordToComplete.Trim('\'', '"');
+        string word = PathCompletion.Unquote(wordToComplete);
         bool isName = parameterName == "ImageName";
+        bool takesWildcards = parameterName == "Path";
+        string? here = isName ? null : PathCompletion.TryResolve(".");
         var results = new List<CompletionResult>();
-        foreach (string name in FindNames(word))
+        foreach (string path in FindImages(takesWildcards ? WildcardPattern.Unescape(word) : word))
         {
-            // What a name would mean as a wildcard must not be taken for one.
-            string text = parameterName == "Path" ? WildcardPattern.Escape(name) : name;
-            results.Add(new CompletionResult(Quote(text), name, CompletionResultType.ParameterValue, Path.Combine(ImageRoot.Path, name)));
+            string name = Path.GetFileName(path);
+            if (isName && ImageName.FindFault(name) is not null)
+            {
+                continue;
+            }
+
+            // Where a name is also a path here, it would be taken for that.
+            string text = here is not null && (name == "~" || Path.Exists(Path.Combine(here, name))) ? path : name;
+            text = takesWildcards ? WildcardPattern.Escape(text) : text;
+            results.Add(new CompletionResult(PathCompletion.Quote(text), PathCompletion.Show(name), CompletionResultType.ParameterValue, PathCompletion.Show(path)));
         }
 
-        return isName ? results : results.Concat(CompletionCompleters.CompleteFilename(wordToComplete));
+        if (!isName)
+        {
+            results.AddRange(PathCompletion.Complete(word, takesWildcards));
+        }
+        else if (results.Count == 0 && ImageName.FindFault(word) is null)
+        {
+            // A new name. PowerShell would offer paths in place of nothing.
+            results.Add(new CompletionResult(PathCompletion.Quote(word), word, CompletionResultType.ParameterValue, word));
+        }
+
+        return results;
     }
 
-    private static List<string> FindNames(string word)
+    private static List<string> FindImages(string word)
     {
-        var names = new List<string>();
+        var found = new List<string>();
         try
         {
-            if (!word.Contains('/', StringComparison.Ordinal))
+            foreach (string each in word.Contains('/', StringComparison.Ordinal) ? [] : ImageRoot.EnumerateImages())
             {
-                foreach (string each in Directory.EnumerateDirectories(ImageRoot.Path))
+                string name = Path.GetFileName(each);
+                if (name.StartsWith(word, StringComparison.Ordinal) && PathCompletion.IsReachable(name))
                 {
-                    string name = Path.GetFileName(each);
-                    if (name.StartsWith(word, StringComparison.Ordinal) && CracImage.IsImageDirectory(each))
-                    {
-                        names.Add(name);
-                    }
+                    found.Add(each);
                 }
             }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (CracException)
         {
-            // No image root, or a closed one: nothing to offer.
+            // A closed image root: nothing to offer.
         }
 
-        names.Sort(StringComparer.Ordinal);
-        return names;
+        return found;
     }
-
-    private static string Quote(string name) =>
-        name.All(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-') && name[0] != '-'
-            ? name
-            : $"'{name.Replace("'", "''", StringComparison.Ordinal)}'";
 }

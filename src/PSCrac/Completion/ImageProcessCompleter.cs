@@ -36,25 +36,12 @@ public sealed class ImageProcessCompleter : IArgumentCompleter
             }
 
             string path = LanguagePrimitives.ConvertTo<string[]>(given)[0];
-            string here = Path.GetFullPath(path, CurrentFolder());
-            bool exists = Directory.Exists(here) || File.Exists(here);
-            return CracImage.Open(exists ? here : ImageRoot.PathOf(path)).Processes;
+            path = bound.Contains("Path") ? WildcardPattern.Unescape(path) : path;
+            return (PathCompletion.TryResolve(path) ?? ImageRoot.Find(path)) is { } found ? CracImage.Open(found).Processes : [];
         }
         catch (Exception e) when (e is CracException or NullReferenceException or IndexOutOfRangeException or ArgumentException or RuntimeException)
         {
             return [];
         }
-    }
-
-    // The session is busy completing: only a nested pipeline may ask it where it is.
-    private static string CurrentFolder()
-    {
-        using var shell = PowerShell.Create(RunspaceMode.CurrentRunspace);
-        foreach (PathInfo location in shell.AddCommand("Microsoft.PowerShell.Management\\Get-Location").AddParameter("PSProvider", "FileSystem").Invoke<PathInfo>())
-        {
-            return location.ProviderPath;
-        }
-
-        return Environment.CurrentDirectory;
     }
 }
