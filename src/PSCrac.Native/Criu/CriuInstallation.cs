@@ -22,7 +22,6 @@ public sealed class CriuInstallation
     private const string LibraryName = "libcriu.so.2";
     private static readonly Version UsableSinceKernel613 = new(4, 2);
     private static readonly Version UsableBefore = new(3, 17);
-    private static readonly string[] SystemFolders = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
     private static readonly ConcurrentDictionary<(string Path, DateTime Written), Version> Versions = new();
 
     private CriuInstallation(string criuPath, string criuSource, string libCriuPath, string libCriuSource)
@@ -124,7 +123,7 @@ public sealed class CriuInstallation
         }
 
         string[] path = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':', StringSplitOptions.RemoveEmptyEntries);
-        foreach (string folder in path.Concat(SystemFolders))
+        foreach (string folder in path.Concat(CriuPrograms.SystemFolders))
         {
             string candidate = Path.Combine(folder, "criu");
             if (IsProgram(candidate))
@@ -135,7 +134,7 @@ public sealed class CriuInstallation
 
         throw new CracException(
             CracReason.CriuNotFound,
-            $"No criu program was found. Looked at: {CriuPathVariable} (not set), .tools/criu of a source checkout, PATH, {string.Join(", ", SystemFolders)}.",
+            $"No criu program was found. Looked at: {CriuPathVariable} (not set), .tools/criu of a source checkout, PATH, {string.Join(", ", CriuPrograms.SystemFolders)}.",
             $"Install the package 'criu' ({MinimumVersion(KernelVersion())} or later for this kernel), or name the program with {CriuPathVariable}. Test-CracEnvironment shows what else is needed.");
     }
 

@@ -216,13 +216,16 @@ internal sealed class CriuWorker : IDisposable
         _output.Dispose();
     }
 
-    /// <summary>What every criu that we start has as its environment: ours, without what would name it another configuration.</summary>
+    /// <summary>
+    /// What every criu that we start has as its environment: ours, without what would name it another configuration, and with
+    /// the folders on the PATH in which <see cref="CriuPrograms"/> finds what criu runs.
+    /// </summary>
     internal static List<string> WorkerEnvironment()
     {
-        var environment = new List<string>();
+        var environment = new List<string> { $"PATH={CriuPrograms.SearchPath()}" };
         foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
         {
-            if ((string)variable.Key != "CRIU_CONFIG_FILE")
+            if ((string)variable.Key is not ("CRIU_CONFIG_FILE" or "PATH"))
             {
                 environment.Add($"{variable.Key}={variable.Value}");
             }
