@@ -75,6 +75,9 @@ public enum CracReason
     /// <summary>The kernel lacks something that an option needs.</summary>
     KernelFeatureMissing,
 
+    /// <summary>A program that criu runs is not there, or one that it needs cannot be used.</summary>
+    ProgramMissing,
+
     /// <summary>The CPU lacks something that the image's processes use.</summary>
     CpuIncompatible,
 

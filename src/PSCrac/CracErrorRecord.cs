@@ -68,7 +68,7 @@ internal static class CracErrorRecord
 
     private static ErrorCategory Category(CracReason reason) => reason switch
     {
-        CracReason.CriuNotFound or CracReason.LibCriuNotFound or CracReason.CriuTooOld => ErrorCategory.NotInstalled,
+        CracReason.CriuNotFound or CracReason.LibCriuNotFound or CracReason.CriuTooOld or CracReason.ProgramMissing => ErrorCategory.NotInstalled,
         CracReason.OptionRefused => ErrorCategory.InvalidArgument,
         CracReason.ProcessNotFound or CracReason.ProcessGone or CracReason.FileMissing => ErrorCategory.ObjectNotFound,
         CracReason.NotAnImage or CracReason.MemoryNotInImage => ErrorCategory.ObjectNotFound,

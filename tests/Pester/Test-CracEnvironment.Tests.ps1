@@ -37,6 +37,17 @@ Describe "Test-CracEnvironment$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle
         $rows.Where({ $_.Name -eq $name }).IsAvailable | Should -Be ($LASTEXITCODE -eq 0)
     }
 
+    It 'says how the network would be locked: with nftables where criu can, else with iptables' {
+        & (Find-CriuPath) check --feature network_lock_nftables 2>&1 | Out-Null
+        $row = $rows.Where({ $_.Name -eq 'network lock' })
+        $row.Detail | Should -Match ($LASTEXITCODE -eq 0 ? 'nftables is chosen' : 'iptables')
+    }
+
+    It 'has a row for <_>, which criu runs' -ForEach 'ip', 'tar', 'gzip' {
+        $name = $_
+        $rows.Where({ $_.Name -eq $name }).IsAvailable | Should -Be ([bool] (Get-Command $name -CommandType Application -ErrorAction Ignore))
+    }
+
     It 'gives one true or false with -Quiet' {
         $quiet = Test-CracEnvironment -Quiet
         $quiet | Should -BeOfType bool

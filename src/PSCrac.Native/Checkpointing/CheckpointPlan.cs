@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Globalization;
 using PSCrac.Criu;
 using PSCrac.Images;
@@ -34,7 +35,8 @@ internal sealed class CheckpointPlan
             return new CheckpointPlan(request.Options, [], []);
         }
 
-        ProcessPreflight preflight = ProcessPreflight.Examine(request.ProcessId, ToPreflight(request.Options));
+        ProcessPreflight preflight = ProcessPreflight.Examine(
+            request.ProcessId, ToPreflight(request.Options), PreflightEnvironment.Read() with { CriuPath = request.CriuPath });
         if (!preflight.CanCheckpoint)
         {
             throw Blocked(preflight.Tree, preflight.Findings);
@@ -50,6 +52,7 @@ internal sealed class CheckpointPlan
             LinkRemap = given.LinkRemap ?? Chosen(chosen.LinkRemap),
             ExternalUnixSocket = given.ExternalUnixSocket ?? Chosen(chosen.ExternalUnixSocket),
             GhostLimit = given.GhostLimit ?? chosen.GhostLimit,
+            NetworkLock = given.NetworkLock ?? chosen.NetworkLock,
             CriuOption = WithChosen(given.CriuOption, chosen),
         };
         var choices = new List<ImageManifestChoice>();
@@ -67,7 +70,14 @@ internal sealed class CheckpointPlan
         var words = new Dictionary<string, string?>(StringComparer.Ordinal);
         foreach ((string name, object? value) in options.CriuOption)
         {
-            words[name] = value is null or true ? null : Convert.ToString(value, CultureInfo.InvariantCulture);
+            words[name] = value is null or true ? null
+                : value is IEnumerable list and not string ? string.Join(',', list.Cast<object?>())
+                : Convert.ToString(value, CultureInfo.InvariantCulture);
+        }
+
+        if (options.NetworkLock is { } method)
+        {
+            words.TryAdd(NetworkLock.Option, method);
         }
 
         return new PreflightOptions

@@ -31,7 +31,7 @@ public static class RestorePreflight
             noCriu = e;
         }
 
-        PreflightEnvironment environment = PreflightEnvironment.Read();
+        PreflightEnvironment environment = PreflightEnvironment.Read() with { CriuPath = request.CriuPath };
         ImagePreflightOptions options = OptionsOf(request, request.Options.WithDefaults(request.Image.Options), new FileEdits()) with
         {
             Full = full,
@@ -97,7 +97,7 @@ public static class RestorePreflight
             // What becomes of a terminal that is not there is the edits' business, and they tell it.
             HasTerminal = true,
         };
-        ImagePreflight preflight = ImagePreflight.ExamineMachine(request.Image, asked, PreflightEnvironment.Read());
+        ImagePreflight preflight = ImagePreflight.ExamineMachine(request.Image, asked, PreflightEnvironment.Read() with { CriuPath = criu.CriuPath });
         return preflight.CanRestore ? preflight.Findings : throw Blocked(request.Image, preflight.Findings);
     }
 

@@ -87,6 +87,25 @@ internal static class CriuConfigFile
         return files;
     }
 
+    /// <summary>What those files say of an option with a value; null where they say nothing of it. The last one counts.</summary>
+    internal static string? FindInEffect(string name)
+    {
+        string? found = null;
+        foreach (string file in FilesInEffect())
+        {
+            foreach (string line in File.ReadLines(file))
+            {
+                string[] words = line.Split('#')[0].Split((char[])[' ', '\t', '='], StringSplitOptions.RemoveEmptyEntries);
+                if (words.Length == 2 && words[0] == name)
+                {
+                    found = words[1].Trim('"', '\'');
+                }
+            }
+        }
+
+        return found;
+    }
+
     private static void RequireName(string name)
     {
         if (name.Length == 0 || !name.All(static c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-') || name[0] == '-')

@@ -15,7 +15,7 @@ public static class CriuEnvironment
     [
         ("mem_dirty_track", "-TrackMemory, -ParentImage", "A kernel built with CONFIG_MEM_SOFT_DIRTY."),
         ("uffd-noncoop", "-LazyPages", "A kernel built with CONFIG_USERFAULTFD, 4.11 or later."),
-        ("network_lock_nftables", "-TcpEstablished without iptables", "A kernel with nftables (nf_tables, NFT_CT), and a criu built with libnftables."),
+        ("network_lock_nftables", "the network lock without iptables", "A kernel with nftables (nf_tables, NFT_CT), and a criu built with libnftables."),
         ("clone3_set_tid", "restores without writing ns_last_pid", "Linux 5.5 or later."),
         ("pidfd_store", "incremental images that notice reused pids", "Linux 5.6 or later."),
         ("timens", "monotonic clocks that go on where they were", "A kernel built with CONFIG_TIME_NS, 5.6 or later."),
@@ -36,6 +36,14 @@ public static class CriuEnvironment
         ("CAP_SETUID", 7, false, "processes of other users"),
     ];
 
+    // What criu runs, besides the programs of the network lock.
+    private static readonly (string Program, string NeededFor)[] s_programs =
+    [
+        ("ip", "network namespaces"),
+        ("tar", "mount namespaces with a tmpfs"),
+        ("gzip", "mount namespaces with a tmpfs"),
+    ];
+
     /// <summary>Looks at everything there is to look at. Takes some tenths of a second: criu is asked about each feature.</summary>
     /// <param name="criuPath">The criu to ask; null to look for it.</param>
     /// <param name="cancellation">Ends the look.</param>
@@ -51,6 +59,7 @@ public static class CriuEnvironment
 
         AddCapabilities(rows);
         AddNetworkLock(rows);
+        AddPrograms(rows);
         rows.Add(DescribeCache());
         AddConfigurationFiles(rows);
         return rows;
@@ -115,16 +124,31 @@ public static class CriuEnvironment
         }
     }
 
+    // The features were asked for before, so what criu said of nftables is there.
     private static void AddNetworkLock(List<CracCapability> rows)
     {
-        string? found = NetworkLock.FindIptables();
+        bool canUseNftables = rows.Exists(static row => row is { Name: NetworkLock.Feature, IsAvailable: true });
+        string? missing = CriuPrograms.FindMissing([.. NetworkLock.IptablesPrograms(ofNamespace: true), .. NetworkLock.IptablesPrograms(ofNamespace: false)]);
+        bool canLock = canUseNftables || missing is null;
         rows.Add(new CracCapability(
-            "iptables",
-            found is not null,
+            "network lock",
+            canLock,
             false,
-            found ?? "iptables is not on the PATH",
-            "-TcpEstablished without nftables",
-            found is not null ? null : "None needed where network_lock_nftables is there; else install the package 'iptables'."));
+            canUseNftables ? "nftables is chosen; it needs no program"
+                : missing is null ? $"iptables at {CriuPrograms.Find("iptables")} is chosen; criu cannot use nftables here"
+                : $"criu cannot use nftables here, and there is no {missing}",
+            "-TcpEstablished, network namespaces",
+            canLock ? null : CriuPrograms.HowToGet(missing!)));
+    }
+
+    private static void AddPrograms(List<CracCapability> rows)
+    {
+        foreach ((string program, string neededFor) in s_programs)
+        {
+            string? found = CriuPrograms.Find(program);
+            rows.Add(new CracCapability(
+                program, found is not null, false, found ?? $"there is no {program} that criu could run", neededFor, found is null ? CriuPrograms.HowToGet(program) : null));
+        }
     }
 
     /// <summary>Whether criu finds its feature cache at its next start.</summary>
@@ -142,7 +166,8 @@ public static class CriuEnvironment
         }
     }
 
-    private static (int Code, string Output) Ask(CriuInstallation criu, IReadOnlyList<string> arguments)
+    /// <summary>Has criu check something.</summary>
+    internal static (int Code, string Output) Ask(CriuInstallation criu, IReadOnlyList<string> arguments)
     {
         var start = new ProcessStartInfo(criu.CriuPath, ["check", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment.Remove("CRIU_CONFIG_FILE");

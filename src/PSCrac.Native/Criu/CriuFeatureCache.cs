@@ -243,7 +243,8 @@ public static class CriuFeatureCache
         }
     }
 
-    private static string BootId() => File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
+    /// <summary>What the kernel calls the time since it was booted.</summary>
+    internal static string BootId() => File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
 
     // devtmpfs is a tmpfs by another name, and also gone with the boot; a container's /dev is a plain one.
     private static bool IsTmpfs(string path)

@@ -79,6 +79,9 @@ public sealed record CheckpointOptions : CriuOptions
     /// <summary>--ghost-limit: the largest unlinked file, in bytes, to keep inside the image; null for criu's 1 MiB.</summary>
     public long? GhostLimit { get; init; }
 
+    /// <summary>--network-lock: "iptables", "nftables" or "skip"; null for criu's own default, which is iptables.</summary>
+    public string? NetworkLock { get; init; }
+
     /// <summary>--track-mem: start tracking changed pages, for a later checkpoint on top of this one.</summary>
     public bool TrackMemory { get; init; }
 
@@ -110,6 +113,12 @@ public sealed record CheckpointOptions : CriuOptions
         if (GhostLimit is { } limit)
         {
             names["ghost-limit"] = limit;
+        }
+
+        if (NetworkLock is { } method)
+        {
+            // What is given in criu's own words overrides it.
+            names.TryAdd(Criu.NetworkLock.Option, method);
         }
 
         if (ParentImage is { } parent)

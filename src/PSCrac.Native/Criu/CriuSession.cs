@@ -199,9 +199,9 @@ internal sealed class CriuSession : IDisposable
             LibCriu.criu_local_set_timeout(_options, (uint)Math.Ceiling(timeout.TotalSeconds));
         }
 
-        if (options.TcpEstablished == true && !options.CriuOption.ContainsKey("network-lock") && !NetworkLock.HasIptables())
+        if (options.NetworkLock is { } method)
         {
-            LibCriu.criu_local_set_network_lock(_options, NetworkLock.Nftables);
+            LibCriu.criu_local_set_network_lock(_options, NetworkLock.NumberOf(method));
         }
 
         if (options.ParentImage is { } parent)

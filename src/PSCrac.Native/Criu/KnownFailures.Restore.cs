@@ -5,6 +5,10 @@ internal static partial class KnownFailures
     // criu writes the paths of files without their leading slash.
     private static readonly Row[] OfRestores =
     [
+        new("no iptables to restore to", @"Can't restore (?<program>ip6?tables) dump - no legacy version present", CracReason.ProgramMissing,
+            "The image holds {program} rules, and there is no {program}-legacy-restore here to put them back.",
+            "Install the package iptables."),
+
         new("bounding set", @"Unable to drop capability (?<number>\d+)", CracReason.PermissionDenied,
             "The processes could never get the capability {number} (capabilities(7)), and criu, which is not run by root, has not got CAP_SETPCAP to see to that again.",
             "Run this session as root (sudo pwsh), or give criu both capabilities with sudo setcap 'cap_checkpoint_restore,cap_setpcap+eip' (Get-Command criu).Source, and try again."),

@@ -26,6 +26,9 @@ public sealed record AutomaticOptions
     /// <summary>criu's ghost-limit, bytes; null where criu's own suffices.</summary>
     public long? GhostLimit { get; init; }
 
+    /// <summary>criu's network-lock: how packets are kept away; null where criu's own default serves, or nothing is locked.</summary>
+    public string? NetworkLock { get; init; }
+
     /// <summary>criu's root, for the restore of a tree that has a mount namespace of its own: /. Null where it has none.</summary>
     public string? Root { get; init; }
 
@@ -62,6 +65,7 @@ public sealed record AutomaticOptions
                 "link-remap" => options with { LinkRemap = true },
                 "ext-unix-sk" => options with { ExternalUnixSocket = true },
                 "unprivileged" => options with { Unprivileged = true },
+                "network-lock" => options with { NetworkLock = finding.CriuValue },
                 "root" => options with { Root = finding.CriuValue },
                 "ghost-limit" => options with
                 {

@@ -20,6 +20,8 @@ public sealed class ImagePreflight
         new SocketAddressRule(),
         new RestoreTerminalRule(),
         new RestoreNamespaceRule(),
+        new RestoreNetworkLockRule(),
+        new RestoreProgramRule(),
         new ProcessorRule(),
         new LazyMemoryRule(),
         new VersionRule(),

@@ -23,6 +23,9 @@ public sealed record PreflightEnvironment
     /// <summary>The names of criu's plugins that are installed, such as amdgpu_plugin; empty when there are none or it is not known.</summary>
     public IReadOnlySet<string> Plugins { get; init; } = new HashSet<string>();
 
+    /// <summary>The criu that will work, for what only it can tell; null to look for it.</summary>
+    public string? CriuPath { get; init; }
+
     /// <summary>Whether there is a terminal to give to a restored process.</summary>
     public bool HasTerminal { get; init; }
 

@@ -15,6 +15,18 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
 
     internal List<CracFinding> Findings { get; } = [];
 
+    /// <summary>Whether the tree has a network namespace of its own, which becomes part of the image.</summary>
+    internal bool HasOwnNetwork => HasOwn(NamespaceKind.Network);
+
+    /// <summary>Whether the tree has a mount namespace of its own that becomes part of the image.</summary>
+    internal bool HasOwnMounts => HasOwn(NamespaceKind.Mount) && !IsEntered;
+
+    /// <summary>Whether criu enters the pid and mount namespaces of the tree: both together, see Checkpointing/Checkpoint.cs.</summary>
+    internal bool IsEntered => Options.EntersPidNamespace && Tree.Root.Status is { NamespaceProcessIds.Count: > 1, InnermostProcessId: not 1 };
+
+    /// <summary>What stands in front of the path of a program that criu runs, seen from here: nothing, unless it enters the tree's mounts.</summary>
+    internal string ProgramRoot => IsEntered ? Tree.RootOf(Tree.Root) : "";
+
     /// <summary>
     /// The mount with this number, and the table it is in; null when no process of the tree sees it. criu looks files up in the
     /// mounts of all members.
@@ -105,6 +117,9 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
             Cause = cause,
         });
     }
+
+    private bool HasOwn(NamespaceKind kind) =>
+        Tree is { OwnNamespaces: { } own, Root.Namespaces: { } root } && !root.Shares(kind, own);
 
     private void Add(CracFindingSeverity severity, int? processId, string what, CracReason reason, string why, string? mend, FindingCause? cause) =>
         Findings.Add(new CracFinding

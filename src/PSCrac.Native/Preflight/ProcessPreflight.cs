@@ -29,6 +29,8 @@ public sealed class ProcessPreflight
         new ProcFileRule(),
         new TcpConnectionRule(),
         new TcpListenerRule(),
+        new NetworkLockRule(),
+        new ProgramRule(),
         new DatagramSocketRule(),
         new SocketFamilyRule(),
         new UnixSocketRule(),

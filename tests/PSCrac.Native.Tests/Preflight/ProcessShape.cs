@@ -17,7 +17,7 @@ public enum ShapeNeed
     /// <summary>It cannot be done.</summary>
     Impossible,
 
-    /// <summary>criu makes an image with no option, but restores it only with one that loses nothing, which is chosen.</summary>
+    /// <summary>criu makes an image with no option; for its restore one is chosen that loses nothing.</summary>
     RestoreOption,
 
     /// <summary>criu makes an image that it then cannot restore, which preflight calls a blocker.</summary>

@@ -1,8 +1,14 @@
+using PSCrac.Criu;
+
 namespace PSCrac.Tests.Preflight;
 
 /// <summary>Shapes that live in namespaces, or among mounts, of their own.</summary>
 internal static partial class ProcessShapes
 {
+    // With no option criu locks a network namespace with iptables.
+    private static ShapeNeed LockedNetwork =>
+        CriuPrograms.FindMissing(NetworkLock.IptablesPrograms(ofNamespace: true)) is null ? ShapeNeed.RestoreOption : ShapeNeed.ChosenOptions;
+
     private static IEnumerable<ProcessShape> Namespaces() =>
     [
         new("host name namespace", ShapeNeed.Nothing, """
@@ -18,7 +24,7 @@ internal static partial class ProcessShapes
             ready(); wait()
             answer(ctypes.string_at(a, 4) == b"kept")
             """) { Wrapper = ["unshare", "-i"] },
-        new("network namespace", ShapeNeed.Nothing, """
+        new("network namespace", LockedNetwork, """
             ready(); wait()
             answer(os.listdir("/sys/class/net") is not None)
             """) { Wrapper = ["unshare", "-n"] },
@@ -61,7 +67,7 @@ internal static partial class ProcessShapes
             ready(); wait()
             answer(True)
             """),
-        new("root and child in network namespaces", ShapeNeed.Nothing, """
+        new("root and child in network namespaces", LockedNetwork, """
             r, w = os.pipe()
             def away():
                 libc.unshare(0x40000000)

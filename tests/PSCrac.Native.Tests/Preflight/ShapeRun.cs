@@ -76,7 +76,7 @@ internal sealed class ShapeRun : IDisposable
     internal string ProveRestoreFails()
     {
         ProcessTree tree = ProcessTree.Read(_processId);
-        (bool dumped, string errors) = Dump("image", ["--network-lock", "skip"]);
+        (bool dumped, string errors) = Dump("image", []);
         Assert.True(dumped, errors);
         WaitUntilGone(tree);
         (bool restored, errors) = Restore("image", []);

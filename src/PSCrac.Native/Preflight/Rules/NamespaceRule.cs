@@ -63,7 +63,7 @@ internal sealed class NamespaceRule : PreflightRule
                     "From outside, a pid namespace can be checkpointed only together with its first process.",
                     $"Checkpoint the namespace's first process, or work inside it: nsenter -t {root.ProcessId} -p -m pwsh");
                 break;
-            case NamespaceKind.Pid or NamespaceKind.Mount when IsEntered(subject):
+            case NamespaceKind.Pid or NamespaceKind.Mount when subject.IsEntered:
                 subject.Note(
                     root.ProcessId,
                     $"a {name} namespace of its own",
@@ -88,10 +88,6 @@ internal sealed class NamespaceRule : PreflightRule
                 break;
         }
     }
-
-    // The worker enters both namespaces together: see Checkpointing/Checkpoint.cs.
-    private static bool IsEntered(PreflightSubject subject) =>
-        subject.Options.EntersPidNamespace && subject.Tree.Root.Status is { NamespaceProcessIds.Count: > 1, InnermostProcessId: not 1 };
 
     private static void ExamineMember(PreflightSubject subject, ProcessSnapshot member, ProcessNamespaces namespaces, ProcessNamespaces root)
     {

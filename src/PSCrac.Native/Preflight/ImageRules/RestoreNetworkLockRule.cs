@@ -1,0 +1,64 @@
+using PSCrac.Criu;
+using PSCrac.Images;
+
+namespace PSCrac.Preflight.ImageRules;
+
+/// <summary>
+/// A restore unlocks the network by the method that the image was locked with (check_img_inventory in criu's image.c), and goes
+/// on where that fails (network_unlock in its net.c): what is restored then runs, and no packet reaches it. The lock of a network
+/// namespace is in the image; that of a connection outside of one stays in the firewall where it was made, until it is rebooted.
+/// </summary>
+internal sealed class RestoreNetworkLockRule : ImageRule
+{
+    // enum NETWORK_LOCK_METHOD of criu's cr_options.h. An older criu locked with iptables, and noted nothing.
+    private const int Iptables = 0;
+    private const int Nftables = 1;
+
+    internal override void Examine(ImageSubject subject)
+    {
+        bool ofNamespace = subject.HoldsNamespace("net");
+        if (!subject.Environment.IsPrivileged || (!ofNamespace && !HasLockedHere(subject)))
+        {
+            return;
+        }
+
+        string what = ofNamespace ? "the lock of its network namespace" : "the lock of its connections";
+        switch (ReadMethod(subject))
+        {
+            case Iptables when CriuPrograms.FindMissing(NetworkLock.IptablesPrograms(ofNamespace)) is { } missing:
+                subject.Block(
+                    null,
+                    what,
+                    CracReason.ProgramMissing,
+                    $"The checkpoint kept packets away with iptables, and only iptables can let them through again. There is no {missing} here.",
+                    CriuPrograms.HowToGet(missing));
+                break;
+            case Nftables when NetworkLock.CanUseNftables(subject.Environment.CriuPath) == false:
+                subject.Block(
+                    null,
+                    what,
+                    CracReason.KernelFeatureMissing,
+                    "The checkpoint kept packets away with nftables, and only nftables can let them through again. CRIU says that it cannot use nftables here.",
+                    "Restore with a criu that was built with libnftables, on a kernel with CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET.");
+                break;
+        }
+    }
+
+    // Of connections outside of a network namespace: whether they were locked in the firewall of this machine, since it was booted.
+    private static bool HasLockedHere(ImageSubject subject) =>
+        subject.HasOption("tcp-established")
+        && !subject.HasOption("tcp-close")
+        && (subject.Image.Host?.BootId is not { } boot || boot == CriuFeatureCache.BootId())
+        && subject.Image.Source.Files.Any(static file => file.Name.StartsWith("tcp-stream-", StringComparison.Ordinal));
+
+    private static int ReadMethod(ImageSubject subject)
+    {
+        int method = Iptables;
+        foreach (CracImageRecord inventory in subject.Image.Source.ReadRecords("inventory.img", ImageType.Inventory))
+        {
+            method = (int)inventory.Number("network_lock_method");
+        }
+
+        return method;
+    }
+}

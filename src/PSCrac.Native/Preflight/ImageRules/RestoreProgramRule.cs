@@ -1,0 +1,58 @@
+using PSCrac.Criu;
+using PSCrac.Images;
+
+namespace PSCrac.Preflight.ImageRules;
+
+/// <summary>
+/// Programs that criu runs to make namespaces again: ip for addresses, routes and rules, iptables-restore for rules that are not
+/// in nftables (its net.c), tar and gzip for what was in a tmpfs (its filesystems.c). That a file is there is enough for it.
+/// </summary>
+internal sealed class RestoreProgramRule : ImageRule
+{
+    private static readonly (string File, string What, string[] Programs)[] s_needs =
+    [
+        ("ifaddr-", "the addresses of its network namespace", ["ip"]),
+        ("route-", "the routes of its network namespace", ["ip"]),
+        ("route6-", "the IPv6 routes of its network namespace", ["ip"]),
+        ("rule-", "the routing rules of its network namespace", ["ip"]),
+        ("tmpfs-", "the files of a tmpfs", ["tar", "gzip"]),
+    ];
+
+    internal override void Examine(ImageSubject subject)
+    {
+        // One finding for a program, however many files need it.
+        var told = new HashSet<string>(StringComparer.Ordinal);
+        bool isNetworkMadeAgain = !subject.HasOption("empty-ns");
+        foreach (ImageFileInfo file in subject.Image.Source.Files)
+        {
+            foreach ((string start, string what, string[] programs) in s_needs)
+            {
+                if (file.Name.StartsWith(start, StringComparison.Ordinal) && (isNetworkMadeAgain || start == "tmpfs-")
+                    && CriuPrograms.FindMissing(programs) is { } missing && told.Add(missing))
+                {
+                    Report(subject, what, missing, missing);
+                }
+            }
+
+            string? family = !isNetworkMadeAgain ? null
+                : file.Name.StartsWith("iptables-", StringComparison.Ordinal) ? "iptables"
+                : file.Name.StartsWith("ip6tables-", StringComparison.Ordinal) ? "ip6tables"
+                : null;
+            if (family is not null && !NetworkLock.HasLegacy("restore", isIpv6: family == "ip6tables") && !IsToldOfIptables(subject))
+            {
+                Report(subject, $"the {family} rules of its network namespace", $"{family}-legacy-restore", family);
+            }
+        }
+    }
+
+    // Both families, and the lock of the network, lack one package.
+    private static bool IsToldOfIptables(ImageSubject subject) =>
+        subject.Findings.Exists(static finding => finding.RecommendedAction == CriuPrograms.HowToGet("iptables"));
+
+    private static void Report(ImageSubject subject, string what, string missing, string program) => subject.Block(
+        null,
+        $"{what}: there is no {missing}",
+        CracReason.ProgramMissing,
+        "CRIU has it put them back. The checkpoint was made where it was there.",
+        CriuPrograms.HowToGet(program));
+}
