@@ -113,16 +113,21 @@ function Read-PageParameter([Collections.IDictionary] $Page) {
 
 <#
 .SYNOPSIS
-The examples of a page: the title, the first block of code, and the paragraphs before and after it.
+The examples of a page: the title, the first blocks of code as one text (what is typed, and what comes out), and the
+paragraphs before and after them.
 #>
 function Read-PageExample([Collections.IDictionary] $Page) {
     foreach ($part in $Page['EXAMPLES'].Part) {
         $fences = @(0..($part.Line.Count - 1) | Where-Object { $part.Line[$_] -match '^```' })
+        # A block that follows with nothing but a blank line between belongs to the one before.
+        $last = 1
+        while ($last + 2 -lt $fences.Count -and $fences[$last + 1] -eq $fences[$last] + 2) { $last += 2 }
+        $code = for ($i = 0; $i -lt $last; $i += 2) { ($part.Line[($fences[$i] + 1)..($fences[$i + 1] - 1)] -join "`n").TrimEnd() }
         @{
             Title        = $part.Title
             Introduction = @(Get-PageParagraph ($part.Line | Select-Object -First $fences[0]))
-            Code         = ($part.Line[($fences[0] + 1)..($fences[1] - 1)] -join "`n").TrimEnd()
-            Remarks      = @(Get-PageParagraph ($part.Line | Select-Object -Skip ($fences[1] + 1)))
+            Code         = $code -join "`n`n"
+            Remarks      = @(Get-PageParagraph ($part.Line | Select-Object -Skip ($fences[$last] + 1)))
         }
     }
 }

@@ -108,7 +108,9 @@ internal sealed partial class CommandPageReader
             {
                 throw _page.Error(section.Line, "the example has no code");
             }
-            var code = TextReader.Code((CodeBlock)section.Blocks[at]);
+            // What is typed and what comes out are blocks of their own in the page, and one text in a terminal.
+            CodeBlock[] blocks = [.. section.Blocks.Skip(at).TakeWhile(block => block is CodeBlock).Cast<CodeBlock>()];
+            var code = string.Join("\n\n", blocks.Select(TextReader.Code));
             if (code.Length == 0 || char.IsWhiteSpace(code[0]))
             {
                 throw _page.Error(MarkdownPage.LineOf(section.Blocks[at]), "an example's code cannot begin with a blank: Get-Help drops it");
@@ -117,7 +119,7 @@ internal sealed partial class CommandPageReader
                 section.Title,
                 TextReader.Blocks(_page, section.Blocks.Take(at)),
                 code,
-                TextReader.Blocks(_page, section.Blocks.Skip(at + 1))));
+                TextReader.Blocks(_page, section.Blocks.Skip(at + blocks.Length))));
         }
         return examples;
     }
