@@ -118,7 +118,7 @@ public sealed record CheckpointOptions : CriuOptions
         if (NetworkLock is { } method)
         {
             // What is given in criu's own words overrides it.
-            names.TryAdd(Criu.NetworkLock.Option, method);
+            names.TryAdd("network-lock", method);
         }
 
         if (ParentImage is { } parent)

@@ -131,19 +131,4 @@ public static class CracImageContents
         /// <summary>What criu noted of the namespace as a whole: host name, id maps, clocks, settings; null where it noted nothing.</summary>
         public CracImageRecord? Details => space.Details;
     }
-
-    extension(CracMemoryMatch match)
-    {
-        /// <summary>
-        /// The process whose memory it is, or, for a memfd that is not mapped there, that had it open; null where no process
-        /// had the memory mapped or open, as a System V segment that nobody was attached to.
-        /// </summary>
-        public CracImageProcess? Process => match.Process;
-
-        /// <summary>The bytes that match.</summary>
-        public byte[] Bytes => match.Bytes;
-
-        /// <summary>The match with what is around it.</summary>
-        public byte[] ContextBytes => match.ContextBytes;
-    }
 }

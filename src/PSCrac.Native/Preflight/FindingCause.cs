@@ -1,5 +1,3 @@
-using PSCrac.Procfs;
-
 namespace PSCrac.Preflight;
 
 /// <summary>
@@ -25,8 +23,4 @@ internal sealed record FindingCause(string Things, string? Item = null, string? 
 
     /// <summary>Whether an item of several processes is told with its process.</summary>
     internal bool TellsProcess { get; init; } = true;
-
-    /// <summary>A descriptor of a process, where it is what is counted.</summary>
-    internal static FindingCause Descriptor(string things, ProcessDescriptor descriptor, string? place = null) =>
-        new(things, $"descriptor {descriptor.Number}", place) { Key = descriptor };
 }

@@ -137,7 +137,7 @@ internal sealed class FileReachRule : PreflightRule
                 CracReason.ResourceUnsupported,
                 why,
                 "The program would have to close it before the checkpoint and open it after the restore.",
-                FindingCause.Descriptor(things, descriptor) with
+                DescriptorCause.Of(things, descriptor) with
                 {
                     Action = static _ => "The program would have to close them before the checkpoint and open them after the restore.",
                 });

@@ -19,7 +19,7 @@ internal sealed class KernelObjectRule : PreflightRule
                         CracReason.ResourceUnsupported,
                         known.Why,
                         known.Mend,
-                        FindingCause.Descriptor($"descriptors of one kind, {known.Name}", descriptor));
+                        DescriptorCause.Of($"descriptors of one kind, {known.Name}", descriptor));
                 }
             }
         }

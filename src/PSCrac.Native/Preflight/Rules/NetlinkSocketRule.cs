@@ -19,7 +19,7 @@ internal sealed class NetlinkSocketRule : PreflightRule
                         CracReason.ResourceUnsupported,
                         "Messages from the kernel that have come and were not read cannot be kept.",
                         "Try again when the program has read them.",
-                        FindingCause.Descriptor("netlink sockets with messages not read", descriptor));
+                        DescriptorCause.Of("netlink sockets with messages not read", descriptor));
                 }
             }
         }

@@ -28,7 +28,7 @@ internal sealed class ProcessHandleRule : PreflightRule
                         CracReason.ResourceUnsupported,
                         "CRIU knows descriptors that stand for processes, not those for threads.",
                         "The program would have to close it before the checkpoint.",
-                        FindingCause.Descriptor("pidfds of threads", descriptor) with { Action = s_closeThem });
+                        DescriptorCause.Of("pidfds of threads", descriptor) with { Action = s_closeThem });
                 }
                 else if (target > 0 && !subject.Tree.Contains(target))
                 {

@@ -19,7 +19,7 @@ internal sealed class SocketFamilyRule : PreflightRule
                         CracReason.ResourceUnsupported,
                         "CRIU knows TCP but not its multipath form.",
                         "Turn it off in the program; for Go programs set GODEBUG=multipathtcp=0.",
-                        FindingCause.Descriptor("multipath tcp sockets", descriptor, socket.Local?.ToString()));
+                        DescriptorCause.Of("multipath tcp sockets", descriptor, socket.Local?.ToString()));
                 }
                 else if (socket is { Protocol: SocketProtocol.Other, ProtocolName: { } name })
                 {
@@ -29,7 +29,7 @@ internal sealed class SocketFamilyRule : PreflightRule
                         CracReason.ResourceUnsupported,
                         "CRIU does not know this kind of socket.",
                         "The program would have to close it before the checkpoint and open it after the restore.",
-                        FindingCause.Descriptor($"sockets of protocol {name}", descriptor) with
+                        DescriptorCause.Of($"sockets of protocol {name}", descriptor) with
                         {
                             Action = static _ => "The program would have to close them before the checkpoint and open them after the restore.",
                         });

@@ -141,7 +141,7 @@ internal sealed class TerminalRule : PreflightRule
                 CracReason.TerminalAttached,
                 "/dev/tty stands for the controlling terminal, which CRIU finds only if the process has that terminal open under its own name as well.",
                 "Keep standard input or error on the terminal, or let the program close /dev/tty before the checkpoint.",
-                FindingCause.Descriptor("descriptors of /dev/tty", descriptor));
+                DescriptorCause.Of("descriptors of /dev/tty", descriptor));
             return false;
         }
 

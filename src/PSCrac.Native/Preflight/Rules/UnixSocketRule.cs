@@ -118,7 +118,7 @@ internal sealed class UnixSocketRule : PreflightRule
                     CracReason.UnixSocketExternal,
                     "What was sent into a connection that nobody has accepted yet cannot be kept.",
                     "Try again when the connection has been accepted.",
-                    FindingCause.Descriptor("unix sockets not accepted yet", descriptor, $"{socket.SendQueue} bytes sent") with
+                    DescriptorCause.Of("unix sockets not accepted yet", descriptor, $"{socket.SendQueue} bytes sent") with
                     {
                         Why = "What was sent into connections that nobody has accepted yet cannot be kept.",
                         Action = static _ => "Try again when the connections have been accepted.",
@@ -133,7 +133,7 @@ internal sealed class UnixSocketRule : PreflightRule
                 CracReason.UnixSocketExternal,
                 "The process it calls is not part of the tree, and half a connection cannot be kept.",
                 "Checkpoint a process that both descend from, or let the program close the connection first.",
-                FindingCause.Descriptor("unix sockets that nobody in the tree has accepted yet", descriptor) with
+                DescriptorCause.Of("unix sockets that nobody in the tree has accepted yet", descriptor) with
                 {
                     Why = "The processes they call are not part of the tree, and half a connection cannot be kept.",
                     Action = static _ => "Checkpoint a process that all descend from, or let the program close the connections first.",
