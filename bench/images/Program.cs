@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using PSCrac;
 using PSCrac.Bench;
-using PSCrac.Images;
+using PSCrac.Images.Manifest;
+using PSCrac.Images.Operations;
 
 // Prints one table: what is measured, ours, the tool people use, both in this run, and the factor between the medians.
 const int Rounds = 5;

@@ -4,6 +4,8 @@ using System.Diagnostics;
 using System.Globalization;
 using PSCrac;
 using PSCrac.Checkpointing;
+using PSCrac.Options;
+using PSCrac.Restoring;
 
 string folder = Directory.CreateTempSubdirectory("pscrac-demo-").FullName;
 string output = Path.Combine(folder, "numbers.txt");

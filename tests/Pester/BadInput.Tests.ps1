@@ -159,7 +159,7 @@ Describe "input that is no good$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacl
 
 Describe 'an error record' {
     It 'has a category for every reason' {
-        $create = [PSCrac.Commands.CracCommand].Assembly.GetType('PSCrac.CracErrorRecord').GetMethod('Create', [Reflection.BindingFlags] 'Static, NonPublic')
+        $create = [PSCrac.Commands.Common.CracCommand].Assembly.GetType('PSCrac.CracErrorRecord').GetMethod('Create', [Reflection.BindingFlags] 'Static, NonPublic')
         foreach ($reason in [Enum]::GetValues([PSCrac.CracReason])) {
             $record = $create.Invoke($null, @([PSCrac.CracException]::new($reason, 'It failed.', $null, $null), 'target'))
             $record.CategoryInfo.Category | Should -Not -Be NotSpecified -Because "$reason"

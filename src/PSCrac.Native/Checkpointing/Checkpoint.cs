@@ -1,8 +1,12 @@
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Common;
 using PSCrac.Criu;
-using PSCrac.Images;
+using PSCrac.Images.Manifest;
 using PSCrac.Interop;
+using PSCrac.PidNamespaces;
+using PSCrac.Processes;
 using PSCrac.Procfs;
+using PSCrac.Staging;
 
 namespace PSCrac.Checkpointing;
 

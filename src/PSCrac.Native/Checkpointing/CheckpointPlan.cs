@@ -1,8 +1,10 @@
 using System.Collections;
 using System.Globalization;
 using PSCrac.Criu;
-using PSCrac.Images;
+using PSCrac.Images.Manifest;
+using PSCrac.Options;
 using PSCrac.Preflight;
+using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;

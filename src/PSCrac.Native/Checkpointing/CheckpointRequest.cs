@@ -1,5 +1,5 @@
-using PSCrac.Criu;
-using PSCrac.Images;
+using PSCrac.Images.Manifest;
+using PSCrac.Options;
 
 namespace PSCrac.Checkpointing;
 

@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
+using PSCrac.PidNamespaces;
 
 namespace PSCrac.Criu;
 

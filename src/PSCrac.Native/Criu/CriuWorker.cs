@@ -4,6 +4,8 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
+using PSCrac.PidNamespaces;
+using PSCrac.Processes;
 using PSCrac.Procfs;
 
 namespace PSCrac.Criu;

@@ -1,7 +1,7 @@
 using Microsoft.Win32.SafeHandles;
-using PSCrac.Checkpointing;
-using PSCrac.Images;
+using PSCrac.Images.Operations;
 using PSCrac.Interop;
+using PSCrac.Staging;
 
 namespace PSCrac.Jvm;
 

@@ -1,9 +1,10 @@
 using System.Collections;
 using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
-using PSCrac.Checkpointing;
+using PSCrac.Common;
 using PSCrac.Criu;
 using PSCrac.Interop;
+using PSCrac.Options;
 using PSCrac.Procfs;
 
 namespace PSCrac.Jvm;

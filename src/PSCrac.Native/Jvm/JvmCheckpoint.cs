@@ -1,9 +1,11 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Checkpointing;
-using PSCrac.Criu;
-using PSCrac.Images;
+using PSCrac.Common;
+using PSCrac.Images.Manifest;
 using PSCrac.Interop;
+using PSCrac.Processes;
 using PSCrac.Procfs;
+using PSCrac.Staging;
 
 namespace PSCrac.Jvm;
 

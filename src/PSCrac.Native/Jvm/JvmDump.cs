@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Criu;
-using PSCrac.Images;
+using PSCrac.Images.Model;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Procfs;
 

@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
-using PSCrac.Images;
+using PSCrac.Images.Operations;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 
 namespace PSCrac.Jvm;

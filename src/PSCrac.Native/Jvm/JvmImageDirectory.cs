@@ -1,5 +1,4 @@
 using Microsoft.Win32.SafeHandles;
-using PSCrac.Images;
 using PSCrac.Interop;
 using PSCrac.Procfs;
 

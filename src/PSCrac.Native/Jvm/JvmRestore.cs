@@ -1,8 +1,11 @@
 using Microsoft.Win32.SafeHandles;
-using PSCrac.Checkpointing;
+using PSCrac.Common;
 using PSCrac.Interop;
-using PSCrac.Preflight;
+using PSCrac.Options;
 using PSCrac.Preflight.ImageRules;
+using PSCrac.Preflight.Subjects;
+using PSCrac.Processes;
+using PSCrac.Restoring;
 
 namespace PSCrac.Jvm;
 

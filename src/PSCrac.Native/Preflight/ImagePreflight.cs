@@ -1,4 +1,7 @@
+using PSCrac.Common;
+using PSCrac.Options;
 using PSCrac.Preflight.ImageRules;
+using PSCrac.Preflight.Subjects;
 
 namespace PSCrac.Preflight;
 

@@ -1,4 +1,7 @@
-using PSCrac.Preflight.Rules;
+using PSCrac.Common;
+using PSCrac.Options;
+using PSCrac.Preflight.ProcessRules;
+using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight;

@@ -1,5 +1,3 @@
-using PSCrac.Interop;
-
 namespace PSCrac.Procfs;
 
 /// <summary>

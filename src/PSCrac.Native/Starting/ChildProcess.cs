@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
-using PSCrac.Checkpointing;
 using PSCrac.Interop;
+using PSCrac.PidNamespaces;
+using PSCrac.Processes;
 using PSCrac.Procfs;
 
 namespace PSCrac.Starting;

@@ -1,3 +1,4 @@
+using PSCrac.Common;
 using PSCrac.Starting;
 
 namespace PSCrac;

@@ -1,4 +1,4 @@
-using PSCrac.Checkpointing;
+using PSCrac.Common;
 
 namespace PSCrac.Starting;
 

@@ -1,8 +1,11 @@
 using System.Collections;
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
-using PSCrac.Checkpointing;
+using PSCrac.Common;
 using PSCrac.Interop;
+using PSCrac.PidNamespaces;
+using PSCrac.Processes;
+using PSCrac.Restoring;
 
 namespace PSCrac.Starting;
 

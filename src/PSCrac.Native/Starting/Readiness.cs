@@ -1,5 +1,7 @@
 using System.Diagnostics;
-using PSCrac.Checkpointing;
+using PSCrac.Common;
+using PSCrac.Options;
+using PSCrac.Restoring;
 
 namespace PSCrac.Starting;
 
@@ -43,7 +45,7 @@ public static class Readiness
         TimeSpan timeout,
         IProgress<CracProgress>? progress = null,
         CancellationToken cancellation = default) =>
-        Restore((reports, stopping) => Checkpointing.Restore.Run(request, reports, stopping), conditions, timeout, progress, cancellation);
+        Restore((reports, stopping) => Restoring.Restore.Run(request, reports, stopping), conditions, timeout, progress, cancellation);
 
     /// <summary>Restores a process tree in a way of the caller's, such as a JVM's own, and waits until it is ready.</summary>
     /// <param name="restore">Restores it.</param>

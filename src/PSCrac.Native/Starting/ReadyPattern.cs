@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using PSCrac.Common;
 
 namespace PSCrac.Starting;
 

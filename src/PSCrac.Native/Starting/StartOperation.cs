@@ -1,7 +1,12 @@
 using System.Diagnostics;
 using PSCrac.Checkpointing;
+using PSCrac.Common;
 using PSCrac.Criu;
 using PSCrac.Jvm;
+using PSCrac.Options;
+using PSCrac.Processes;
+using PSCrac.Restoring;
+using PSCrac.Staging;
 
 namespace PSCrac.Starting;
 

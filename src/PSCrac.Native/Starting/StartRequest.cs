@@ -34,7 +34,7 @@ public sealed record StartRequest
     /// <summary>
     /// Whose process ids it gets. <see cref="CracPidNamespace.New"/>: those of a new pid namespace, where they are never
     /// another's. <see cref="CracPidNamespace.Auto"/> makes a difference to a restore only. Null: those of the caller's, and of an
-    /// image as <see cref="Checkpointing.RestoreRequest.PidNamespace"/> has it.
+    /// image as <see cref="Options.RestoreRequest.PidNamespace"/> has it.
     /// </summary>
     public CracPidNamespace? PidNamespace { get; init; }
 

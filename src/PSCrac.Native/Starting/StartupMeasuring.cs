@@ -1,6 +1,7 @@
 using System.Diagnostics;
-using PSCrac.Checkpointing;
+using PSCrac.Processes;
 using PSCrac.Procfs;
+using PSCrac.Restoring;
 
 namespace PSCrac.Starting;
 

@@ -1,6 +1,7 @@
 using System.Management.Automation;
+using PSCrac.Commands.Common;
 using PSCrac.Completion;
-using PSCrac.Images;
+using PSCrac.Images.Operations;
 
 namespace PSCrac.Commands;
 

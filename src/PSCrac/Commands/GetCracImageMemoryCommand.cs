@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using PSCrac.Commands.Common;
 using PSCrac.Completion;
 
 namespace PSCrac.Commands;

@@ -3,10 +3,12 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Management.Automation;
 using PSCrac.Checkpointing;
+using PSCrac.Commands.Common;
 using PSCrac.Completion;
-using PSCrac.Criu;
-using PSCrac.Images;
+using PSCrac.Images.Manifest;
+using PSCrac.Images.Operations;
 using PSCrac.Jvm;
+using PSCrac.Options;
 using PSCrac.Procfs;
 
 namespace PSCrac.Commands;
@@ -207,7 +209,7 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
         ProcessCommandLine command = ProcessCommandLine.Read(id);
         string target = ImagePath is not null
             ? ResolveLiteral(ImagePath)
-            : ImageRoot.PathOf(ImageName ?? Images.ImageName.ForProcess(command.CommandName, id));
+            : ImageRoot.PathOf(ImageName ?? Images.Operations.ImageName.ForProcess(command.CommandName, id));
         string fate = LeaveRunning ? "the process goes on" : "the process is killed";
         if (!ShouldProcess($"{command.CommandName} ({id})", $"Checkpoint to {target}; {fate}"))
         {

@@ -1,5 +1,6 @@
 using System.Management.Automation;
-using PSCrac.Images;
+using PSCrac.Commands.Common;
+using PSCrac.Images.Operations;
 
 namespace PSCrac.Commands;
 

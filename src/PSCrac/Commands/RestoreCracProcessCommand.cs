@@ -1,10 +1,12 @@
 using System.Collections;
 using System.Globalization;
 using System.Management.Automation;
-using PSCrac.Checkpointing;
+using PSCrac.Commands.Common;
+using PSCrac.Common;
 using PSCrac.Completion;
-using PSCrac.Criu;
 using PSCrac.Jvm;
+using PSCrac.Options;
+using PSCrac.Restoring;
 using PSCrac.Starting;
 
 namespace PSCrac.Commands;

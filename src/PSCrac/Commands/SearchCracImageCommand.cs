@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Management.Automation;
 using System.Text.RegularExpressions;
+using PSCrac.Commands.Common;
 using PSCrac.Completion;
-using PSCrac.Images;
+using PSCrac.Images.Operations;
 
 namespace PSCrac.Commands;
 

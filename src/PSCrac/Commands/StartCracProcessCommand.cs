@@ -1,7 +1,8 @@
 using System.Management.Automation;
 using System.Management.Automation.Host;
+using PSCrac.Commands.Common;
 using PSCrac.Completion;
-using PSCrac.Images;
+using PSCrac.Images.Operations;
 using PSCrac.Procfs;
 using PSCrac.Starting;
 

@@ -1,7 +1,9 @@
 using System.Management.Automation;
-using PSCrac.Checkpointing;
+using PSCrac.Commands.Common;
 using PSCrac.Completion;
+using PSCrac.Options;
 using PSCrac.Preflight;
+using PSCrac.Restoring;
 
 namespace PSCrac.Commands;
 

@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Management.Automation;
+using PSCrac.Commands.Common;
 using PSCrac.Completion;
-using PSCrac.Criu;
+using PSCrac.Options;
 using PSCrac.Preflight;
 
 namespace PSCrac.Commands;

@@ -1,7 +1,7 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Management.Automation.Language;
-using PSCrac.Images;
+using PSCrac.Images.Operations;
 
 namespace PSCrac.Completion;
 

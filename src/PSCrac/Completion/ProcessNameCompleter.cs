@@ -1,7 +1,7 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Management.Automation.Language;
-using PSCrac.Commands;
+using PSCrac.Commands.Common;
 
 namespace PSCrac.Completion;
 

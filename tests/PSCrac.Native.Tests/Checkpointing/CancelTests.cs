@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using PSCrac.Checkpointing;
-using PSCrac.Criu;
-using PSCrac.Procfs;
+using PSCrac.Common;
+using PSCrac.Options;
 using PSCrac.Tests.Support;
 using Xunit;
 

@@ -1,4 +1,4 @@
-using PSCrac.Checkpointing;
+using PSCrac.Common;
 using Xunit;
 
 namespace PSCrac.Tests.Checkpointing;

@@ -1,6 +1,6 @@
-using PSCrac.Checkpointing;
-using PSCrac.Criu;
+using PSCrac.Options;
 using PSCrac.Procfs;
+using PSCrac.Restoring;
 using PSCrac.Tests.Criu;
 using PSCrac.Tests.Support;
 using Xunit;

@@ -1,6 +1,7 @@
-using PSCrac.Checkpointing;
 using PSCrac.Criu;
+using PSCrac.Options;
 using PSCrac.Preflight;
+using PSCrac.Restoring;
 using PSCrac.Tests.Criu;
 using PSCrac.Tests.Support;
 using Xunit;

@@ -1,4 +1,4 @@
-using PSCrac.Checkpointing;
+using PSCrac.PidNamespaces;
 using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;

@@ -2,8 +2,11 @@ using System.Net.Sockets;
 using System.Text;
 using PSCrac.Checkpointing;
 using PSCrac.Criu;
-using PSCrac.Images;
+using PSCrac.Images.Format;
+using PSCrac.Images.Manifest;
+using PSCrac.Options;
 using PSCrac.Preflight;
+using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 

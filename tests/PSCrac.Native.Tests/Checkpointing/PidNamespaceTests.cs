@@ -1,5 +1,8 @@
 using PSCrac.Checkpointing;
+using PSCrac.Common;
+using PSCrac.Options;
 using PSCrac.Procfs;
+using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 

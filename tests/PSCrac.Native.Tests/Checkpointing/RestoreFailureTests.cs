@@ -1,5 +1,7 @@
 using System.Diagnostics;
-using PSCrac.Checkpointing;
+using PSCrac.Common;
+using PSCrac.Options;
+using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 

@@ -1,4 +1,6 @@
 using PSCrac.Checkpointing;
+using PSCrac.Options;
+using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 

@@ -1,4 +1,4 @@
-using PSCrac.Checkpointing;
+using PSCrac.Restoring;
 using Xunit;
 
 namespace PSCrac.Tests.Checkpointing;

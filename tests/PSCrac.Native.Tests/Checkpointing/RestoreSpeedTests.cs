@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
-using PSCrac.Checkpointing;
 using PSCrac.Criu;
 using PSCrac.Interop;
+using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 

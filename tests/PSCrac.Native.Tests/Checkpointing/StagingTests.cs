@@ -1,5 +1,8 @@
 using PSCrac.Checkpointing;
-using PSCrac.Criu;
+using PSCrac.Common;
+using PSCrac.Options;
+using PSCrac.Restoring;
+using PSCrac.Staging;
 using PSCrac.Tests.Support;
 using Xunit;
 

@@ -1,6 +1,8 @@
 using PSCrac.Checkpointing;
-using PSCrac.Criu;
+using PSCrac.Common;
+using PSCrac.Options;
 using PSCrac.Procfs;
+using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -114,7 +116,7 @@ internal sealed class Subject : IDisposable
         CancellationToken cancellation = default,
         bool skipPreflight = false)
     {
-        CracRestoredProcess restored = PSCrac.Checkpointing.Restore.Run(
+        CracRestoredProcess restored = PSCrac.Restoring.Restore.Run(
             new RestoreRequest
             {
                 Image = CracImage.Open(ImagePath),

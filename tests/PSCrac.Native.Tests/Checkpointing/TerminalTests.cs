@@ -1,4 +1,4 @@
-using PSCrac.Criu;
+using PSCrac.Options;
 using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using PSCrac.Checkpointing;
+using PSCrac.Common;
 using PSCrac.Starting;
 using PSCrac.Tests.Support;
 using Xunit;

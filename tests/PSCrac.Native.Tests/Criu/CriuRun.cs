@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Criu;
 using PSCrac.Interop;
+using PSCrac.Options;
 using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;

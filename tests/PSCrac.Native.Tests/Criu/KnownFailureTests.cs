@@ -1,5 +1,6 @@
 using System.Reflection;
 using PSCrac.Criu;
+using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;
 

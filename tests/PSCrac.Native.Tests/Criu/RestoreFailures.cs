@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using PSCrac.Criu;
+using PSCrac.Options;
 using PSCrac.Tests.Support;
 
 namespace PSCrac.Tests.Criu;

@@ -1,4 +1,5 @@
-using PSCrac.Images;
+using PSCrac.Images.Operations;
+using PSCrac.Images.Storage;
 using PSCrac.Tests.Support;
 using Xunit;
 

@@ -1,5 +1,5 @@
 using System.Net;
-using PSCrac.Images;
+using PSCrac.Images.Operations;
 using PSCrac.Tests.Support;
 using Xunit;
 

@@ -1,4 +1,4 @@
-using PSCrac.Images;
+using PSCrac.Images.Operations;
 using PSCrac.Tests.Support;
 using Xunit;
 

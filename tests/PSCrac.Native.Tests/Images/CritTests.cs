@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using PSCrac.Images;
+using PSCrac.Images.Operations;
 using PSCrac.Tests.Support;
 using Xunit;
 

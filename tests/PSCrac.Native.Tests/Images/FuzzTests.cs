@@ -1,6 +1,9 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
-using PSCrac.Images;
+using PSCrac.Images.Format;
+using PSCrac.Images.Manifest;
+using PSCrac.Images.Memory;
+using PSCrac.Images.Operations;
 using PSCrac.Tests.Support;
 using Xunit;
 using Xunit.Abstractions;

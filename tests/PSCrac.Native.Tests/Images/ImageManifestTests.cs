@@ -1,4 +1,4 @@
-using PSCrac.Images;
+using PSCrac.Images.Manifest;
 using Xunit;
 
 namespace PSCrac.Tests.Images;

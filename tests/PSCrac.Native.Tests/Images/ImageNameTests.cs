@@ -1,5 +1,5 @@
-using PSCrac.Criu;
-using PSCrac.Images;
+using PSCrac.Images.Operations;
+using PSCrac.Options;
 using Xunit;
 
 namespace PSCrac.Tests.Images;

@@ -1,4 +1,4 @@
-using PSCrac.Images;
+using PSCrac.Images.Operations;
 
 namespace PSCrac.Tests.Images;
 

@@ -1,4 +1,4 @@
-using PSCrac.Images;
+using PSCrac.Images.Storage;
 
 namespace PSCrac.Tests.Images;
 

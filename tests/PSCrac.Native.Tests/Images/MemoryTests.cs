@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.RegularExpressions;
-using PSCrac.Images;
+using PSCrac.Images.Manifest;
+using PSCrac.Images.Memory;
+using PSCrac.Images.Operations;
 using PSCrac.Tests.Support;
 using Xunit;
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
-using PSCrac.Images;
+using PSCrac.Images.Format;
+using PSCrac.Images.Memory;
 
 namespace PSCrac.Tests.Images;
 

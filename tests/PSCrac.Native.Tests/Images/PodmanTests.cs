@@ -1,5 +1,6 @@
 using System.Diagnostics;
-using PSCrac.Images;
+using PSCrac.Images.Operations;
+using PSCrac.Images.Storage;
 using PSCrac.Tests.Support;
 using Xunit;
 

@@ -1,6 +1,6 @@
 using System.Reflection;
 using System.Text;
-using PSCrac.Images;
+using PSCrac.Images.Format;
 using Xunit;
 
 namespace PSCrac.Tests.Images;

@@ -1,4 +1,3 @@
-using PSCrac.Tests.Support;
 using Xunit;
 
 namespace PSCrac.Tests.Images;

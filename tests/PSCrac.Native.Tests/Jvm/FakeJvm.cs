@@ -1,5 +1,6 @@
 using PSCrac.Checkpointing;
 using PSCrac.Jvm;
+using PSCrac.Options;
 using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 

@@ -1,6 +1,8 @@
 using PSCrac.Checkpointing;
 using PSCrac.Interop;
 using PSCrac.Jvm;
+using PSCrac.Options;
+using PSCrac.Restoring;
 using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;

@@ -1,7 +1,8 @@
 using PSCrac.Checkpointing;
-using PSCrac.Criu;
 using PSCrac.Jvm;
+using PSCrac.Options;
 using PSCrac.Procfs;
+using PSCrac.Restoring;
 using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using PSCrac.Preflight;
+using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;

@@ -3,8 +3,11 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using PSCrac.Checkpointing;
+using PSCrac.Options;
 using PSCrac.Preflight;
+using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
+using PSCrac.Restoring;
 using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
@@ -171,7 +174,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
             answer(True)
             """, scene =>
         {
-            using CracRestoredProcess first = PSCrac.Checkpointing.Restore.Run(new RestoreRequest { Image = CracImage.Open(scene.Image), PidTimeout = Wait.Limit });
+            using CracRestoredProcess first = PSCrac.Restoring.Restore.Run(new RestoreRequest { Image = CracImage.Open(scene.Image), PidTimeout = Wait.Limit });
             CriuProgram.Kill("-KILL", first.Id.ToString(CultureInfo.InvariantCulture));
             Wait.Until(() => ProcessStatus.TryRead(first.Id) is null, () => "it stays");
             return null;
@@ -293,7 +296,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
                 CracFinding blocker = preflight.Findings[0];
                 Assert.Equal(reason, blocker.Reason);
                 Assert.NotNull(blocker.RecommendedAction);
-                CracException refusal = Expect.Failure(reason, () => PSCrac.Checkpointing.Restore.Run(request));
+                CracException refusal = Expect.Failure(reason, () => PSCrac.Restoring.Restore.Run(request));
                 Assert.True(refusal.LogPath is null, "criu was started");
                 messages.Add(name, $"{refusal.Message}\n  Recommendation: {refusal.Advice}");
                 if (!situation.IsOurs)
@@ -303,7 +306,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
             }
             else
             {
-                using CracRestoredProcess restored = PSCrac.Checkpointing.Restore.Run(request with { PidTimeout = Wait.Limit });
+                using CracRestoredProcess restored = PSCrac.Restoring.Restore.Run(request with { PidTimeout = Wait.Limit });
                 program.Remember();
                 if (situation.Warns is { } said)
                 {

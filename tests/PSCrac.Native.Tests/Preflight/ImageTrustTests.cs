@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
-using PSCrac.Interop;
-using PSCrac.Preflight;
+using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
 using Xunit;
 

@@ -1,5 +1,5 @@
-using PSCrac.Criu;
 using PSCrac.Checkpointing;
+using PSCrac.Options;
 using PSCrac.Preflight;
 using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
@@ -55,13 +55,15 @@ public sealed class ManyImageCausesTests(ManyImageCausesTests.Scene scene) : ICl
             byte[] bytes = File.ReadAllBytes(path);
             bytes.AsSpan(8, 4).Fill(0xff);
             File.WriteAllBytes(path, bytes);
-        })) { Options = s_full },
+        }))
+        { Options = s_full },
         ["entries that refer to nothing"] = new("", 0, static (_, image) =>
         {
             File.Delete(Path.Combine(image, "pscrac.json"));
             byte[] files = File.ReadAllBytes(Path.Combine(image, "files.img"));
             File.WriteAllBytes(Path.Combine(image, "files.img"), files[..8]);
-        }) { Options = s_full },
+        })
+        { Options = s_full },
     };
 
     public static TheoryData<string> Names => [.. s_all.Keys];

@@ -1,4 +1,6 @@
+using PSCrac.Options;
 using PSCrac.Preflight;
+using PSCrac.Preflight.Subjects;
 using PSCrac.Tests.Support;
 using Xunit;
 

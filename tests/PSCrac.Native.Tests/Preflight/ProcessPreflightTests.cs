@@ -1,3 +1,4 @@
+using PSCrac.Options;
 using PSCrac.Preflight;
 using PSCrac.Tests.Support;
 using Xunit;

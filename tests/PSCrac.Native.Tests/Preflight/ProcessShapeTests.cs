@@ -1,7 +1,7 @@
 using System.Globalization;
 using PSCrac.Checkpointing;
+using PSCrac.Options;
 using PSCrac.Preflight;
-using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;
 

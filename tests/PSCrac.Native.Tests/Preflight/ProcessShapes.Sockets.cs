@@ -1,4 +1,4 @@
-using PSCrac.Criu;
+using PSCrac.Options;
 
 namespace PSCrac.Tests.Preflight;
 

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using PSCrac.Preflight;
+using PSCrac.Preflight.Subjects;
 
 namespace PSCrac.Tests.Preflight;
 
@@ -10,7 +10,7 @@ internal static partial class ProcessShapes
     internal static IReadOnlyDictionary<string, ProcessShape> All { get; } =
         Plain().Concat(Sockets()).Concat(WithOptions()).Concat(Namespaces()).Concat(Impossible()).ToDictionary(shape => shape.Name);
 
-    private static string? OnlyOn64BitIntel => RuntimeInformation.ProcessArchitecture == Architecture.X64 ? null : "its system calls are numbered for x86-64";
+    private static string? OnlyOn64BitIntel => RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.X64 ? null : "its system calls are numbered for x86-64";
 
     private static string? WhyMayReadLimits =>
         PreflightEnvironment.Read().CanReadOthersLimits ? "CAP_SYS_RESOURCE is there, with which it works" : null;

@@ -1,5 +1,5 @@
 using System.Globalization;
-using PSCrac.Images;
+using PSCrac.Images.Manifest;
 using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 

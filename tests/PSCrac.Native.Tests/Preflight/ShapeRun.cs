@@ -1,8 +1,9 @@
 using System.Globalization;
 using PSCrac.Checkpointing;
-using PSCrac.Criu;
+using PSCrac.Options;
 using PSCrac.Preflight;
 using PSCrac.Procfs;
+using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -105,7 +106,7 @@ internal sealed class ShapeRun : IDisposable
         CheckpointResult checkpoint = Checkpoint(_shape.Consent);
         Assert.Empty(checkpoint.LingeringProcessIds);
         Assert.Equal(foretold.Reasons.Select(reason => reason.CriuOption), checkpoint.Choices.Select(choice => choice.Option));
-        using CracRestoredProcess restored = PSCrac.Checkpointing.Restore.Run(new RestoreRequest { Image = CracImage.Open(EngineImage), PidTimeout = Wait.Limit });
+        using CracRestoredProcess restored = PSCrac.Restoring.Restore.Run(new RestoreRequest { Image = CracImage.Open(EngineImage), PidTimeout = Wait.Limit });
         Assert.Equal(_processId, restored.Id);
         _program.Remember();
         if (_shape.IsStopped)

@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
-using PSCrac.Checkpointing;
+using PSCrac.Common;
+using PSCrac.Options;
+using PSCrac.Restoring;
 using PSCrac.Starting;
 using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
-using PSCrac.Checkpointing;
-using PSCrac.Criu;
+using PSCrac.Processes;
 using PSCrac.Procfs;
+using PSCrac.Staging;
 using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;

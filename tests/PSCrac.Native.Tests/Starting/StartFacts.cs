@@ -2,7 +2,6 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
-using PSCrac.Tests.Support;
 using Xunit;
 
 namespace PSCrac.Tests.Starting;

@@ -1,4 +1,4 @@
-using PSCrac.Checkpointing;
+using PSCrac.Options;
 using PSCrac.Procfs;
 using PSCrac.Starting;
 using PSCrac.Tests.Support;

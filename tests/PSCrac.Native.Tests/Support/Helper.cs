@@ -1,7 +1,10 @@
 using System.Diagnostics;
 using PSCrac.Checkpointing;
+using PSCrac.Common;
 using PSCrac.Criu;
 using PSCrac.Jvm;
+using PSCrac.Options;
+using PSCrac.Restoring;
 using PSCrac.Starting;
 
 namespace PSCrac.Tests.Support;

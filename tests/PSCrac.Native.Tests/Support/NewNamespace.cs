@@ -1,4 +1,5 @@
-using PSCrac.Checkpointing;
+using PSCrac.Options;
+using PSCrac.Restoring;
 
 namespace PSCrac.Tests.Support;
 
@@ -14,7 +15,7 @@ internal sealed class NewNamespace : IDisposable
     internal int InitId => _process.NamespaceInitId!.Value;
 
     internal static NewNamespace Restore(string image, RestoreFiles? files = null, CracPidNamespace kind = CracPidNamespace.New) =>
-        new(PSCrac.Checkpointing.Restore.Run(new RestoreRequest { Image = CracImage.Open(image), PidNamespace = kind, Files = files ?? new() }));
+        new(PSCrac.Restoring.Restore.Run(new RestoreRequest { Image = CracImage.Open(image), PidNamespace = kind, Files = files ?? new() }));
 
     internal static NewNamespace Of(CracRestoredProcess process) => new(process);
 

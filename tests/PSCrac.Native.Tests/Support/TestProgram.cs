@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using PSCrac.Criu;
+using PSCrac.Processes;
 using PSCrac.Procfs;
 
 namespace PSCrac.Tests.Support;

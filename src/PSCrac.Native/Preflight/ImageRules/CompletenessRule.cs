@@ -1,4 +1,8 @@
-using PSCrac.Images;
+using PSCrac.Common;
+using PSCrac.Images.Manifest;
+using PSCrac.Images.Operations;
+using PSCrac.Images.Storage;
+using PSCrac.Preflight.Subjects;
 
 namespace PSCrac.Preflight.ImageRules;
 

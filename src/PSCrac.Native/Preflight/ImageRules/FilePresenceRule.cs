@@ -1,5 +1,7 @@
-using PSCrac.Images;
+using PSCrac.Common;
+using PSCrac.Images.Model;
 using PSCrac.Interop;
+using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ImageRules;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using PSCrac.Preflight.Subjects;
 
 namespace PSCrac.Preflight.ImageRules;
 

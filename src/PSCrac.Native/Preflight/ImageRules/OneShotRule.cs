@@ -1,4 +1,4 @@
-using PSCrac.Images;
+using PSCrac.Preflight.Subjects;
 
 namespace PSCrac.Preflight.ImageRules;
 

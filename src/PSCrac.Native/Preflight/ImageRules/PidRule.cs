@@ -1,4 +1,6 @@
 using System.Globalization;
+using PSCrac.Common;
+using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ImageRules;

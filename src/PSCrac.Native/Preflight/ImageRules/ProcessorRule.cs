@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ImageRules;

@@ -1,3 +1,5 @@
+using PSCrac.Preflight.Subjects;
+
 namespace PSCrac.Preflight.ImageRules;
 
 /// <summary>Namespaces that the restore makes again, and what that takes.</summary>

@@ -1,3 +1,5 @@
+using PSCrac.Preflight.Subjects;
+
 namespace PSCrac.Preflight.ImageRules;
 
 /// <summary>What criu needs to be allowed to make processes with given pids and users.</summary>

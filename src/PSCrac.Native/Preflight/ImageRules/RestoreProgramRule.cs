@@ -1,5 +1,6 @@
 using PSCrac.Criu;
-using PSCrac.Images;
+using PSCrac.Images.Storage;
+using PSCrac.Preflight.Subjects;
 
 namespace PSCrac.Preflight.ImageRules;
 

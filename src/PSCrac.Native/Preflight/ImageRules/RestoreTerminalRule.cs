@@ -1,4 +1,5 @@
-using PSCrac.Images;
+using PSCrac.Images.Model;
+using PSCrac.Preflight.Subjects;
 
 namespace PSCrac.Preflight.ImageRules;
 

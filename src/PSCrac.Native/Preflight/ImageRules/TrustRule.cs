@@ -1,3 +1,5 @@
+using PSCrac.Preflight.Subjects;
+
 namespace PSCrac.Preflight.ImageRules;
 
 /// <summary>Whether someone else could have written what the restore will run.</summary>

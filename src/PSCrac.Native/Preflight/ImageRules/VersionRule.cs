@@ -1,3 +1,5 @@
+using PSCrac.Preflight.Subjects;
+
 namespace PSCrac.Preflight.ImageRules;
 
 /// <summary>Whether the kernel and the criu here are as new as those the image was made with. Older ones may work.</summary>

@@ -1,5 +1,6 @@
-using PSCrac.Images;
+using PSCrac.Images.Model;
 using PSCrac.Interop;
+using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ImageRules;

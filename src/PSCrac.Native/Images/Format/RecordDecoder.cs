@@ -1,0 +1,278 @@
+using System.Text;
+using PSCrac.Images.Storage;
+
+namespace PSCrac.Images.Format;
+
+/// <summary>Turns messages into records, as the schema says. Not for use by two threads at once.</summary>
+internal sealed class RecordDecoder
+{
+    // As deep as protobuf's own readers go. The deepest of criu's messages is a tree of control groups.
+    private const int DeepestNesting = 100;
+
+    // A record of many different unknown fields is noise, and looking each of them up would take for ever.
+    private const int MostFields = 512;
+    private static readonly object[] s_smallUInt32 = [.. Enumerable.Range(0, 256).Select(static n => (object)(uint)n)];
+    private static readonly object[] s_smallUInt64 = [.. Enumerable.Range(0, 256).Select(static n => (object)(ulong)n)];
+    private static readonly object s_true = true;
+    private static readonly object s_false = false;
+    private string[] _names = new string[64];
+    private object[] _values = new object[64];
+    private int _used;
+    private int _depth;
+
+    internal CracImageRecord Decode(ProtobufReader reader, SchemaMessage? message)
+    {
+        if (++_depth > DeepestNesting)
+        {
+            _depth--;
+            ImageFault.Corrupt(reader.File, reader.Offset, $"messages are nested more than {DeepestNesting} deep");
+        }
+
+        int start = _used;
+        try
+        {
+            while (reader.MoveNext())
+            {
+                SchemaField? field = message?.Find(reader.Field);
+                if (field is null || !Fits(field, reader.WireType))
+                {
+                    if (_used - start > MostFields)
+                    {
+                        ImageFault.Corrupt(reader.File, reader.FieldOffset, $"a message has more than {MostFields} fields");
+                    }
+
+                    AddRepeatable($"unknown_{reader.Field}", Unknown(ref reader), start);
+                }
+                else if (field.IsRepeated)
+                {
+                    ReadRepeated(ref reader, field, start);
+                }
+                else
+                {
+                    Set(field.Name, ReadValue(ref reader, field), start);
+                }
+            }
+
+            return Finish(message, start);
+        }
+        finally
+        {
+            _used = start;
+            _depth--;
+        }
+    }
+
+    /// <summary>Bytes in base 64 the way crit prints them: in lines of 76 characters, each ended.</summary>
+    internal static string ToBase64(ReadOnlySpan<byte> bytes)
+    {
+        const int BytesInLine = 57;
+        if (bytes.IsEmpty)
+        {
+            return "";
+        }
+
+        int lines = (bytes.Length + BytesInLine - 1) / BytesInLine;
+        var text = new StringBuilder((((bytes.Length + 2) / 3) * 4) + lines);
+        Span<char> line = stackalloc char[76];
+        while (!bytes.IsEmpty)
+        {
+            ReadOnlySpan<byte> part = bytes[..Math.Min(BytesInLine, bytes.Length)];
+            Convert.TryToBase64Chars(part, line, out int written);
+            text.Append(line[..written]).Append('\n');
+            bytes = bytes[part.Length..];
+        }
+
+        return text.ToString();
+    }
+
+    internal static object Box(uint value) => value < 256 ? s_smallUInt32[value] : value;
+
+    internal static object Box(ulong value) => value < 256 ? s_smallUInt64[value] : value;
+
+    /// <summary>Whether a value encoded so can be one of that field; a packed list can where the field is repeated.</summary>
+    private static bool Fits(SchemaField field, WireType wire)
+    {
+        WireType own = field.Kind switch
+        {
+            FieldKind.Double or FieldKind.Fixed64 or FieldKind.SFixed64 => WireType.Fixed64,
+            FieldKind.Float or FieldKind.Fixed32 or FieldKind.SFixed32 => WireType.Fixed32,
+            FieldKind.String or FieldKind.Bytes or FieldKind.Message => WireType.Bytes,
+            _ => WireType.Varint,
+        };
+        return wire == own || (wire == WireType.Bytes && field.IsRepeated);
+    }
+
+    private static object Unknown(ref ProtobufReader reader) => reader.WireType switch
+    {
+        WireType.Varint => Box(reader.UInt64()),
+        WireType.Fixed64 => Box(reader.Fixed64()),
+        WireType.Fixed32 => Box(reader.Fixed32()),
+        _ => ToBase64(reader.Bytes()),
+    };
+
+    private void ReadRepeated(ref ProtobufReader reader, SchemaField field, int start)
+    {
+        bool packed = reader.WireType == WireType.Bytes
+            && field.Kind is not (FieldKind.String or FieldKind.Bytes or FieldKind.Message);
+        List<object> items = ItemsOf(field.Name, start);
+        if (!packed)
+        {
+            items.Add(ReadValue(ref reader, field));
+            return;
+        }
+
+        ProtobufReader list = reader.Message();
+        while (!list.AtEnd)
+        {
+            items.Add(ReadPacked(ref list, field));
+        }
+    }
+
+    private static object ReadPacked(ref ProtobufReader list, SchemaField field) => field.Kind switch
+    {
+        FieldKind.Fixed64 or FieldKind.Double => Box(list.RawFixed64()),
+        FieldKind.SFixed64 => (long)list.RawFixed64(),
+        FieldKind.Fixed32 or FieldKind.Float => Box(list.RawFixed32()),
+        FieldKind.SFixed32 => (int)list.RawFixed32(),
+        _ => FromVarint(list.Varint(), field),
+    };
+
+    private object ReadValue(ref ProtobufReader reader, SchemaField field)
+    {
+        switch (field.Kind)
+        {
+            case FieldKind.Message:
+                return Decode(reader.Message(), field.Message);
+            case FieldKind.String:
+                return reader.String();
+            case FieldKind.Bytes:
+                ReadOnlySpan<byte> bytes = reader.Bytes();
+                return field.IsQuoted ? QuotedPrintable.Encode(bytes) : ToBase64(bytes);
+            case FieldKind.Fixed64 or FieldKind.Double:
+                return Box(reader.Fixed64());
+            case FieldKind.SFixed64:
+                return (long)reader.Fixed64();
+            case FieldKind.Fixed32 or FieldKind.Float:
+                return Box(reader.Fixed32());
+            case FieldKind.SFixed32:
+                return (int)reader.Fixed32();
+            default:
+                return FromVarint(reader.UInt64(), field);
+        }
+    }
+
+    private static object FromVarint(ulong value, SchemaField field) => field.Kind switch
+    {
+        FieldKind.UInt32 => Box((uint)value),
+        FieldKind.UInt64 => Box(value),
+        FieldKind.Int32 => (int)value,
+        FieldKind.Int64 => (long)value,
+        FieldKind.SInt32 => (int)((uint)value >> 1) ^ -(int)(value & 1),
+        FieldKind.SInt64 => (long)(value >> 1) ^ -(long)(value & 1),
+        FieldKind.Bool => value != 0 ? s_true : s_false,
+        _ => field.Names!.TryGetValue((int)value, out string? name) ? name : (int)value,
+    };
+
+    private List<object> ItemsOf(string name, int start)
+    {
+        for (int i = _used - 1; i >= start; i--)
+        {
+            if (ReferenceEquals(_names[i], name))
+            {
+                return (List<object>)_values[i];
+            }
+        }
+
+        var items = new List<object>();
+        Append(name, items);
+        return items;
+    }
+
+    /// <summary>A field that is there twice has its last value, as in protobuf.</summary>
+    private void Set(string name, object value, int start)
+    {
+        for (int i = start; i < _used; i++)
+        {
+            if (ReferenceEquals(_names[i], name))
+            {
+                _values[i] = value;
+                return;
+            }
+        }
+
+        Append(name, value);
+    }
+
+    private void AddRepeatable(string name, object value, int start)
+    {
+        for (int i = start; i < _used; i++)
+        {
+            if (_names[i] == name)
+            {
+                if (_values[i] is List<object> items)
+                {
+                    items.Add(value);
+                }
+                else
+                {
+                    _values[i] = new List<object> { _values[i], value };
+                }
+
+                return;
+            }
+        }
+
+        Append(name, value);
+    }
+
+    private void Append(string name, object value)
+    {
+        if (_used == _names.Length)
+        {
+            Array.Resize(ref _names, _used * 2);
+            Array.Resize(ref _values, _used * 2);
+        }
+
+        _names[_used] = name;
+        _values[_used++] = value;
+    }
+
+    private CracImageRecord Finish(SchemaMessage? message, int start)
+    {
+        Span<object> found = _values.AsSpan(start, _used - start);
+        var values = new object[found.Length];
+        for (int i = 0; i < found.Length; i++)
+        {
+            values[i] = found[i] is List<object> items ? items.ToArray() : found[i];
+        }
+
+        found.Clear();
+        ReadOnlySpan<string> names = _names.AsSpan(start, values.Length);
+        string[]? shared = message?.LastNames;
+        if (shared is null || !SameNames(names, shared))
+        {
+            shared = names.ToArray();
+            message?.LastNames = shared;
+        }
+
+        return new CracImageRecord(shared, values);
+    }
+
+    private static bool SameNames(ReadOnlySpan<string> names, string[] shared)
+    {
+        if (names.Length != shared.Length)
+        {
+            return false;
+        }
+
+        for (int i = 0; i < shared.Length; i++)
+        {
+            if (!ReferenceEquals(names[i], shared[i]))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}

@@ -1,0 +1,135 @@
+namespace PSCrac.Images.Format;
+
+/// <summary>
+/// The field numbers that typed readers look for, a class a message. A test holds every one against the schemas,
+/// by name: <c>PstreeEntry.Pid</c> is field <c>pid</c> of message <c>pstree_entry</c>.
+/// </summary>
+internal static class Wire
+{
+    internal static class PstreeEntry
+    {
+        internal const int Pid = 1;
+        internal const int Ppid = 2;
+        internal const int Pgid = 3;
+        internal const int Sid = 4;
+        internal const int Threads = 5;
+    }
+
+    internal static class CoreEntry
+    {
+        internal const int Tc = 3;
+        internal const int Ids = 4;
+    }
+
+    internal static class TaskCoreEntry
+    {
+        internal const int TaskState = 1;
+        internal const int ExitCode = 2;
+        internal const int Comm = 6;
+    }
+
+    internal static class TaskKobjIdsEntry
+    {
+        internal const int FilesId = 2;
+    }
+
+    internal static class MmEntry
+    {
+        internal const int MmStartStack = 5;
+        internal const int MmStartBrk = 6;
+        internal const int MmBrk = 7;
+        internal const int MmArgStart = 8;
+        internal const int MmArgEnd = 9;
+        internal const int MmEnvStart = 10;
+        internal const int MmEnvEnd = 11;
+        internal const int ExeFileId = 12;
+        internal const int Vmas = 14;
+    }
+
+    internal static class VmaEntry
+    {
+        internal const int Start = 1;
+        internal const int End = 2;
+        internal const int Pgoff = 3;
+        internal const int Shmid = 4;
+        internal const int Prot = 5;
+        internal const int Flags = 6;
+        internal const int Status = 7;
+    }
+
+    internal static class PagemapHead
+    {
+        internal const int PagesId = 1;
+    }
+
+    internal static class PagemapEntry
+    {
+        internal const int Vaddr = 1;
+        internal const int CompatNrPages = 2;
+        internal const int InParent = 3;
+        internal const int Flags = 4;
+        internal const int NrPages = 5;
+    }
+
+    internal static class FdinfoEntry
+    {
+        internal const int Id = 1;
+        internal const int Flags = 2;
+        internal const int Type = 3;
+        internal const int Fd = 4;
+    }
+
+    internal static class FileEntry
+    {
+        internal const int Type = 1;
+        internal const int Id = 2;
+        internal const int Reg = 3;
+    }
+
+    internal static class RegFileEntry
+    {
+        internal const int Id = 1;
+        internal const int Flags = 2;
+        internal const int Pos = 3;
+        internal const int Fown = 5;
+        internal const int Name = 6;
+        internal const int Size = 8;
+        internal const int Mode = 10;
+    }
+
+    internal static class FownEntry
+    {
+        internal const int Uid = 1;
+        internal const int Euid = 2;
+        internal const int Signum = 3;
+        internal const int PidType = 4;
+        internal const int Pid = 5;
+    }
+
+    internal static class FsEntry
+    {
+        internal const int CwdId = 1;
+        internal const int RootId = 2;
+        internal const int Umask = 3;
+    }
+
+    internal static class StatsEntry
+    {
+        internal const int Dump = 1;
+    }
+
+    internal static class DumpStatsEntry
+    {
+        internal const int FreezingTime = 1;
+        internal const int FrozenTime = 2;
+        internal const int MemdumpTime = 3;
+        internal const int MemwriteTime = 4;
+        internal const int PagesScanned = 5;
+        internal const int PagesSkippedParent = 6;
+        internal const int PagesWritten = 7;
+        internal const int PagesLazy = 9;
+        internal const int ShpagesScanned = 12;
+        internal const int ShpagesSkippedParent = 13;
+        internal const int ShpagesWritten = 14;
+    }
+}

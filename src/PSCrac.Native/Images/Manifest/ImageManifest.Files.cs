@@ -1,0 +1,210 @@
+using System.Buffers;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Images.Storage;
+
+namespace PSCrac.Images.Manifest;
+
+public sealed partial record ImageManifest
+{
+    /// <summary>A file up to this size, in bytes, is hashed; sealing must take milliseconds while the process stands still.</summary>
+    internal const int LargestHashed = 1 << 20;
+
+    private const int LargestManifest = 16 << 20;
+
+    /// <summary>Reads the manifest of the image in a directory.</summary>
+    /// <param name="directory">The image's directory.</param>
+    /// <returns>The manifest, or null where the directory has none: criu itself, or a JVM, wrote the image.</returns>
+    /// <exception cref="CracException">The manifest is damaged, or of a newer format (ImageCorrupt), or cannot be read (PermissionDenied).</exception>
+    public static ImageManifest? Read(string directory) => Read(new DirectoryImageSource(Path.GetFullPath(directory)));
+
+    /// <summary>Writes the manifest as UTF-8 JSON; the same manifest always gives the same bytes.</summary>
+    /// <param name="stream">Where to; left open.</param>
+    public void Write(Stream stream)
+    {
+        using var writer = new Utf8JsonWriter(stream, ImageManifestText.WriterOptions);
+        JsonSerializer.Serialize(writer, this, ImageManifestJson.Default.ImageManifest);
+    }
+
+    /// <summary>Writes the manifest as UTF-8 JSON at the beginning of an open file, and cuts the file there.</summary>
+    /// <param name="file">A file open for writing; not synchronised to disk here.</param>
+    public void Write(SafeFileHandle file)
+    {
+        var bytes = new ArrayBufferWriter<byte>(16 << 10);
+        using (var writer = new Utf8JsonWriter(bytes, ImageManifestText.WriterOptions))
+        {
+            JsonSerializer.Serialize(writer, this, ImageManifestJson.Default.ImageManifest);
+        }
+
+        RandomAccess.Write(file, bytes.WrittenSpan, 0);
+        RandomAccess.SetLength(file, bytes.WrittenCount);
+    }
+
+    /// <summary>
+    /// Lists a directory's files as a manifest records them: sizes of all, hashes of the small ones.
+    /// Logs, statistics and the manifest itself are left out: they still change after an image is sealed.
+    /// </summary>
+    /// <param name="directory">The image's directory.</param>
+    /// <returns>The files, ordered by name.</returns>
+    public static IReadOnlyList<ImageManifestFile> Describe(string directory)
+    {
+        var source = new DirectoryImageSource(Path.GetFullPath(directory));
+        var described = new List<ImageManifestFile>(source.Files.Count);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(64 << 10);
+        try
+        {
+            foreach (ImageFileInfo info in source.Files)
+            {
+                if (!IsSealed(info.Name))
+                {
+                    continue;
+                }
+
+                if (ImageFileName.IsPages(info.Name) || info.Length > LargestHashed || source.TryOpen(info.Name) is not { } file)
+                {
+                    described.Add(new ImageManifestFile(info.Name, info.Length, null));
+                    continue;
+                }
+
+                using (file)
+                {
+                    described.Add(new ImageManifestFile(info.Name, file.Length, Hash(file, ref buffer)));
+                }
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+
+        return described;
+    }
+
+    /// <summary>
+    /// Whether a file is as it will stay when an image is sealed. perfdata holds the performance counters of a CRaC JVM,
+    /// which goes on counting in it once it is restored.
+    /// </summary>
+    internal static bool IsSealed(string name) =>
+        name is not (FileName or "stats-dump" or "stats-restore" or "cppath" or "perfdata")
+        && !name.EndsWith(".log", StringComparison.Ordinal)
+        && !name.EndsWith(".pid", StringComparison.Ordinal);
+
+    /// <summary>The SHA-256 of a file in lower-case hexadecimal. The buffer is grown, through the shared pool, where it must.</summary>
+    internal static string Hash(ImageFile file, ref byte[] buffer)
+    {
+        if (file.Length > LargestHashed)
+        {
+            return HashInParts(file, buffer);
+        }
+
+        int length = (int)file.Length;
+        if (buffer.Length < length)
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+            buffer = ArrayPool<byte>.Shared.Rent(length);
+        }
+
+        file.ReadExactlyAt(0, buffer.AsSpan(0, length));
+        Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(buffer.AsSpan(0, length), digest);
+        return Convert.ToHexStringLower(digest);
+    }
+
+    /// <summary>Reads the manifest out of an image's files; null where there is none.</summary>
+    internal static ImageManifest? Read(ImageSource source)
+    {
+        using ImageFile? file = source.TryOpen(FileName);
+        if (file is null)
+        {
+            return null;
+        }
+
+        if (file.Length > LargestManifest)
+        {
+            ImageFault.Corrupt(file, 0, $"it has {file.Length} bytes, more than any manifest");
+        }
+
+        byte[] buffer = ArrayPool<byte>.Shared.Rent((int)file.Length);
+        try
+        {
+            Span<byte> text = buffer.AsSpan(0, (int)file.Length);
+            file.ReadExactlyAt(0, text);
+            return Parse(file, text);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static ImageManifest Parse(ImageFile file, ReadOnlySpan<byte> text)
+    {
+        ImageManifest? manifest = null;
+        try
+        {
+            manifest = JsonSerializer.Deserialize(text, ImageManifestJson.Default.ImageManifest);
+        }
+        catch (JsonException e)
+        {
+            ImageFault.Corrupt(file, OffsetOf(text, e), FirstSentence(e.Message));
+        }
+
+        if (manifest is null)
+        {
+            ImageFault.Corrupt(file, 0, "it holds nothing");
+        }
+
+        if (manifest.Format is < 1 or > CurrentFormat)
+        {
+            throw new CracException(
+                CracReason.ImageCorrupt,
+                $"The image {file.ImagePath} has a manifest of format {manifest.Format}; this PSCrac reads formats up to {CurrentFormat}.",
+                "Update PSCrac to the version that took the checkpoint. Plain criu restores the image whatever the manifest says.")
+            {
+                ImagePath = file.ImagePath,
+                FileName = file.Name,
+                FileOffset = 0,
+            };
+        }
+
+        return manifest;
+    }
+
+    private static string HashInParts(ImageFile file, byte[] buffer)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        for (long offset = 0; offset < file.Length;)
+        {
+            int part = (int)Math.Min(buffer.Length, file.Length - offset);
+            file.ReadExactlyAt(offset, buffer.AsSpan(0, part));
+            hash.AppendData(buffer, 0, part);
+            offset += part;
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    private static long OffsetOf(ReadOnlySpan<byte> text, JsonException e)
+    {
+        int start = 0;
+        for (long line = e.LineNumber ?? 0; line > 0; line--)
+        {
+            int end = text[start..].IndexOf((byte)'\n');
+            if (end < 0)
+            {
+                break;
+            }
+
+            start += end + 1;
+        }
+
+        return Math.Min(text.Length, start + (e.BytePositionInLine ?? 0));
+    }
+
+    private static string FirstSentence(string message)
+    {
+        int end = message.IndexOf(" Path:", StringComparison.Ordinal);
+        return (end < 0 ? message : message[..end]).TrimEnd('.', ' ');
+    }
+}

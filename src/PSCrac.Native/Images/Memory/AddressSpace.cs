@@ -1,0 +1,207 @@
+using PSCrac.Images.Format;
+using PSCrac.Images.Storage;
+
+namespace PSCrac.Images.Memory;
+
+/// <summary>What a mapped area is, among other things: criu's VMA_ bits.</summary>
+[Flags]
+internal enum AreaStatus : uint
+{
+    None = 0,
+    Regular = 1 << 0,
+    Stack = 1 << 1,
+    Vsyscall = 1 << 2,
+    Vdso = 1 << 3,
+    Heap = 1 << 5,
+    FilePrivate = 1 << 6,
+    FileShared = 1 << 7,
+    AnonymousShared = 1 << 8,
+    AnonymousPrivate = 1 << 9,
+    SystemV = 1 << 10,
+    Socket = 1 << 11,
+    Vvar = 1 << 12,
+    AioRing = 1 << 13,
+    MemFd = 1 << 14,
+    ShadowStack = 1 << 15,
+    Guard = 1 << 16,
+    Uprobes = 1 << 17,
+}
+
+/// <summary>A mapped area, as mm-PID.img has it.</summary>
+internal readonly record struct MappedArea(ulong Start, ulong End, ulong FileOffset, ulong ShmId, uint Protection, uint Flags, AreaStatus Status)
+{
+    private const uint MapShared = 1;
+
+    internal ulong Length => End - Start;
+
+    internal bool IsShared => (Flags & MapShared) != 0;
+}
+
+/// <summary>A process's address space: mm-PID.img.</summary>
+internal sealed class AddressSpace
+{
+    private MappedArea[] _areas = [];
+    private ulong _stack;
+    private ulong _heapStart;
+    private ulong _heapEnd;
+
+    internal ulong ArgumentsStart { get; private set; }
+
+    internal ulong ArgumentsEnd { get; private set; }
+
+    internal ulong EnvironmentStart { get; private set; }
+
+    internal ulong EnvironmentEnd { get; private set; }
+
+    internal uint ExecutableId { get; private set; }
+
+    /// <summary>
+    /// The areas, in the order of their addresses, none overlapping another. Guards are left out: they lie within other
+    /// areas, and are listed after them all.
+    /// </summary>
+    internal ReadOnlySpan<MappedArea> Areas => _areas;
+
+    /// <summary>Whether an area is the main thread's stack: where the stack began.</summary>
+    internal bool IsStack(in MappedArea area) => (area.Status & AreaStatus.Stack) != 0 || (area.Start <= _stack && _stack < area.End);
+
+    /// <summary>Whether an area is the heap: what lies between the two ends that brk(2) moves.</summary>
+    internal bool IsHeap(in MappedArea area) =>
+        (area.Status & AreaStatus.Heap) != 0 || (area.Start < _heapEnd && area.End > _heapStart && (area.Status & AreaStatus.AnonymousPrivate) != 0);
+
+    /// <summary>Reads a process's address space; null where it has none, as a zombie.</summary>
+    internal static AddressSpace? Read(ImageSource source, int processId)
+    {
+        using ImageEntryReader? entries = source.TryOpenEntries($"mm-{(uint)processId}.img", ImageType.Mm);
+        if (entries is null)
+        {
+            return null;
+        }
+
+        entries.MoveToFirst();
+        var space = new AddressSpace();
+        var areas = new List<MappedArea>();
+        ProtobufReader entry = entries.Reader;
+        while (entry.MoveNext())
+        {
+            switch (entry.Field)
+            {
+                case Wire.MmEntry.MmStartStack:
+                    space._stack = entry.UInt64();
+                    break;
+                case Wire.MmEntry.MmStartBrk:
+                    space._heapStart = entry.UInt64();
+                    break;
+                case Wire.MmEntry.MmBrk:
+                    space._heapEnd = entry.UInt64();
+                    break;
+                case Wire.MmEntry.MmArgStart:
+                    space.ArgumentsStart = entry.UInt64();
+                    break;
+                case Wire.MmEntry.MmArgEnd:
+                    space.ArgumentsEnd = entry.UInt64();
+                    break;
+                case Wire.MmEntry.MmEnvStart:
+                    space.EnvironmentStart = entry.UInt64();
+                    break;
+                case Wire.MmEntry.MmEnvEnd:
+                    space.EnvironmentEnd = entry.UInt64();
+                    break;
+                case Wire.MmEntry.ExeFileId:
+                    space.ExecutableId = entry.UInt32();
+                    break;
+                case Wire.MmEntry.Vmas:
+                    long offset = entry.FieldOffset;
+                    MappedArea area = ReadArea(entry.Message());
+                    if ((area.Status & AreaStatus.Guard) == 0)
+                    {
+                        RequireOrder(entries.File, offset, areas, area);
+                        areas.Add(area);
+                    }
+
+                    break;
+                default:
+                    entry.Skip();
+                    break;
+            }
+        }
+
+        space._areas = [.. areas];
+        return space;
+    }
+
+    /// <summary>The index of the area that holds an address; -1 where none does.</summary>
+    internal int IndexOf(ulong address)
+    {
+        int low = 0;
+        int high = _areas.Length - 1;
+        while (low <= high)
+        {
+            int middle = (low + high) >>> 1;
+            if (address < _areas[middle].Start)
+            {
+                high = middle - 1;
+            }
+            else if (address >= _areas[middle].End)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                return middle;
+            }
+        }
+
+        return -1;
+    }
+
+    private static void RequireOrder(ImageFile file, long offset, List<MappedArea> areas, MappedArea area)
+    {
+        if (area.End < area.Start || (areas.Count > 0 && area.Start < areas[^1].End))
+        {
+            ImageFault.Corrupt(file, offset, $"the area 0x{area.Start:x}-0x{area.End:x} is upside down, or overlaps the one before");
+        }
+    }
+
+    private static MappedArea ReadArea(ProtobufReader entry)
+    {
+        ulong start = 0;
+        ulong end = 0;
+        ulong fileOffset = 0;
+        ulong shmId = 0;
+        uint protection = 0;
+        uint flags = 0;
+        uint status = 0;
+        while (entry.MoveNext())
+        {
+            switch (entry.Field)
+            {
+                case Wire.VmaEntry.Start:
+                    start = entry.UInt64();
+                    break;
+                case Wire.VmaEntry.End:
+                    end = entry.UInt64();
+                    break;
+                case Wire.VmaEntry.Pgoff:
+                    fileOffset = entry.UInt64();
+                    break;
+                case Wire.VmaEntry.Shmid:
+                    shmId = entry.UInt64();
+                    break;
+                case Wire.VmaEntry.Prot:
+                    protection = entry.UInt32();
+                    break;
+                case Wire.VmaEntry.Flags:
+                    flags = entry.UInt32();
+                    break;
+                case Wire.VmaEntry.Status:
+                    status = entry.UInt32();
+                    break;
+                default:
+                    entry.Skip();
+                    break;
+            }
+        }
+
+        return new MappedArea(start, end, fileOffset, shmId, protection, flags, (AreaStatus)status);
+    }
+}

@@ -1,0 +1,304 @@
+using System.Text;
+using PSCrac.Images.Format;
+using PSCrac.Images.Memory;
+using PSCrac.Images.Storage;
+
+namespace PSCrac;
+
+public sealed partial class CracImageProcess
+{
+    // The kernel itself allows no longer command line; what a damaged image claims must not cost more.
+    private const int LongestStrings = 8 << 20;
+
+    private AddressSpace? _space;
+    private bool _spaceKnown;
+    private ProcessMemory? _memory;
+    private CracImageCredentials? _credentials;
+    private CracImageRecord? _coreRecord;
+    private IReadOnlyList<CracImageFile>? _files;
+    private IReadOnlyList<CracImageSocket>? _sockets;
+    private IReadOnlyList<CracImageMemoryArea>? _areas;
+    private IReadOnlyList<CracImageTimer>? _timers;
+    private IReadOnlyList<string>? _commandLine;
+    private IReadOnlyList<string>? _environment;
+
+    /// <summary>The open descriptors in the order of their numbers, then working directory, root directory and executable.</summary>
+    internal IReadOnlyList<CracImageFile> Files => _files ??= ReadFiles();
+
+    /// <summary>The descriptors that are sockets.</summary>
+    internal IReadOnlyList<CracImageSocket> Sockets => _sockets ??= ReadSockets();
+
+    /// <summary>The mapped areas, in the order of their addresses; empty for a process that had ended.</summary>
+    internal IReadOnlyList<CracImageMemoryArea> MemoryAreas => _areas ??= ReadAreas();
+
+    /// <summary>The interval timers, POSIX timers and timer descriptors that were set.</summary>
+    internal IReadOnlyList<CracImageTimer> Timers => _timers ??= CracImageTimer.ReadAll(this);
+
+    /// <summary>Whose rights the process had: its main thread's; null for a process that had ended.</summary>
+    internal CracImageCredentials? Credentials =>
+        _credentials ??= CoreRecord.Record("thread_core")?.Record("creds") is { } creds ? new CracImageCredentials(creds) : null;
+
+    /// <summary>The executable's path; null for a process that had ended.</summary>
+    public string? Executable => PathOf(CracFileRole.Executable);
+
+    /// <summary>The working directory; null for a process that had ended.</summary>
+    public string? WorkingDirectory => PathOf(CracFileRole.WorkingDirectory);
+
+    /// <summary>
+    /// The command line, an argument an element, read out of the dumped memory: empty where the process had ended, or
+    /// where the image does not have that part of its memory.
+    /// </summary>
+    internal IReadOnlyList<string> CommandLine =>
+        _commandLine ??= AddressSpace is { } space ? ReadStrings(space.ArgumentsStart, space.ArgumentsEnd) : [];
+
+    /// <summary>The environment, "NAME=value" an element, as the process was started with it, read out of the dumped memory; empty as <see cref="CommandLine"/>.</summary>
+    internal IReadOnlyList<string> Environment =>
+        _environment ??= AddressSpace is { } space ? ReadStrings(space.EnvironmentStart, space.EnvironmentEnd) : [];
+
+    /// <summary>The process's core entry, decoded: registers, signals, limits and all else that criu noted of it.</summary>
+    internal CracImageRecord Details => CoreRecord;
+
+    internal AddressSpace? AddressSpace
+    {
+        get
+        {
+            if (!_spaceKnown)
+            {
+                _space = AddressSpace.Read(_source, ProcessId);
+                _spaceKnown = true;
+            }
+
+            return _space;
+        }
+    }
+
+    /// <summary>The process's memory; null for a process that had ended.</summary>
+    internal ProcessMemory? AddressedMemory =>
+        _memory ??= AddressSpace is { } space ? new ProcessMemory(_source, ProcessId, space, id => _image.OpenFiles.SharedMemoryOf(id)) : null;
+
+    private CracImageRecord CoreRecord => _coreRecord ??= ReadCoreRecord();
+
+    /// <summary>Reads from the process's memory.</summary>
+    /// <param name="address">The first byte's address.</param>
+    /// <param name="length">How many bytes, 0 to 2,147,483,591.</param>
+    /// <returns>The bytes: fewer than asked for where the image has no more without a gap.</returns>
+    /// <exception cref="CracException">Not even the first byte is in the image; the message says where it is instead.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The length is negative or too large for an array.</exception>
+    public byte[] ReadMemory(ulong address, int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Array.MaxLength);
+        if (AddressedMemory is not { } memory)
+        {
+            throw NotInImage(address, "the process had ended");
+        }
+
+        // Zero pages make a long read possible at no cost in the file: grow with what is there.
+        byte[] bytes = new byte[Math.Min(length, 1 << 20)];
+        int done = 0;
+        while (true)
+        {
+            (int read, PageOrigin next) = memory.Read(address + (ulong)done, bytes.AsSpan(done));
+            done += read;
+            if (done == length)
+            {
+                return bytes;
+            }
+
+            if (done < bytes.Length)
+            {
+                return done > 0 ? bytes[..done] : throw NotInImage(address, Describe(next));
+            }
+
+            Array.Resize(ref bytes, (int)Math.Min(length, bytes.Length * 2L));
+        }
+    }
+
+    private static string Describe(PageOrigin origin) => origin switch
+    {
+        PageOrigin.MappedFile => "a file is mapped there and was not changed: its bytes are in the file, not in the image",
+        PageOrigin.Lazy => "these pages were left with the process, to be fetched later (lazy pages)",
+        PageOrigin.MissingInParent => "these pages are in a parent image, which is not there or does not have them",
+        _ => "nothing is mapped there",
+    };
+
+    private CracException NotInImage(ulong address, string why) =>
+        new(
+            CracReason.MemoryNotInImage,
+            $"The memory of process {ProcessId} at 0x{address:x} is not in the image: {why}.",
+            "The process's MemoryAreas list what is mapped, and how much of each area the image holds.")
+        {
+            ProcessId = ProcessId,
+            ImagePath = _source.Path,
+        };
+
+    /// <summary>Counts the process's descriptors, and adds each to a list where one is given.</summary>
+    private int ReadDescriptors(List<CracImageFile>? files)
+    {
+        using ImageEntryReader? entries = Core.FilesId == 0 ? null : _source.TryOpenEntries($"fdinfo-{Core.FilesId}.img", ImageType.Fdinfo);
+        int count = 0;
+        while (entries is not null && entries.MoveNext())
+        {
+            count++;
+            if (files is null)
+            {
+                continue;
+            }
+
+            uint id = 0;
+            uint flags = 0;
+            uint descriptor = 0;
+            ProtobufReader entry = entries.Reader;
+            while (entry.MoveNext())
+            {
+                switch (entry.Field)
+                {
+                    case Wire.FdinfoEntry.Id:
+                        id = entry.UInt32();
+                        break;
+                    case Wire.FdinfoEntry.Flags:
+                        flags = entry.UInt32();
+                        break;
+                    case Wire.FdinfoEntry.Fd:
+                        descriptor = entry.UInt32();
+                        break;
+                    default:
+                        entry.Skip();
+                        break;
+                }
+            }
+
+            files.Add(new CracImageFile(_image.OpenFiles, ProcessId, CracFileRole.Descriptor, (int)descriptor, (flags & 1) != 0, id));
+        }
+
+        return count;
+    }
+
+    private CracImageFile[] ReadFiles()
+    {
+        var files = new List<CracImageFile>();
+        ReadDescriptors(files);
+        files.Sort(static (a, b) => a.Descriptor!.Value.CompareTo(b.Descriptor!.Value));
+        using ImageEntryReader? entries = _source.TryOpenEntries($"fs-{(uint)ProcessId}.img", ImageType.Fs);
+        if (entries is not null && entries.MoveNext())
+        {
+            ProtobufReader entry = entries.Reader;
+            while (entry.MoveNext())
+            {
+                switch (entry.Field)
+                {
+                    case Wire.FsEntry.CwdId:
+                        files.Add(new CracImageFile(_image.OpenFiles, ProcessId, CracFileRole.WorkingDirectory, null, false, entry.UInt32()));
+                        break;
+                    case Wire.FsEntry.RootId:
+                        files.Add(new CracImageFile(_image.OpenFiles, ProcessId, CracFileRole.RootDirectory, null, false, entry.UInt32()));
+                        break;
+                    default:
+                        entry.Skip();
+                        break;
+                }
+            }
+        }
+
+        if (AddressSpace is { } space)
+        {
+            files.Add(new CracImageFile(_image.OpenFiles, ProcessId, CracFileRole.Executable, null, false, space.ExecutableId));
+        }
+
+        return [.. files];
+    }
+
+    private CracImageSocket[] ReadSockets()
+    {
+        var sockets = new List<CracImageSocket>();
+        foreach (CracImageFile file in Files)
+        {
+            if (file.Role == CracFileRole.Descriptor && CracImageSocket.From(file, _image.OpenFiles) is { } socket)
+            {
+                sockets.Add(socket);
+            }
+        }
+
+        return [.. sockets];
+    }
+
+    private CracImageMemoryArea[] ReadAreas()
+    {
+        if (AddressedMemory is not { } memory)
+        {
+            return [];
+        }
+
+        var areas = new CracImageMemoryArea[memory.Space.Areas.Length];
+        for (int i = 0; i < areas.Length; i++)
+        {
+            areas[i] = new CracImageMemoryArea(memory, memory.Space.Areas[i], _image.OpenFiles);
+        }
+
+        return areas;
+    }
+
+    private CracImageRecord ReadCoreRecord()
+    {
+        string name = $"core-{(uint)ProcessId}.img";
+        foreach (CracImageRecord core in _source.ReadRecords(name, ImageType.Core))
+        {
+            return core;
+        }
+
+        ImageFault.Missing(_source.Path, name);
+        return null;
+    }
+
+    /// <summary>The numbers that say which objects the process shares with others; null where the image has none.</summary>
+    internal CracImageRecord? ReadIds()
+    {
+        foreach (CracImageRecord ids in _source.ReadRecords($"ids-{(uint)ProcessId}.img", ImageType.Ids))
+        {
+            return ids;
+        }
+
+        return CoreRecord.Record("ids");
+    }
+
+    private string? PathOf(CracFileRole role)
+    {
+        foreach (CracImageFile file in Files)
+        {
+            if (file.Role == role)
+            {
+                return file.Path;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Reads strings that each end with a zero byte.</summary>
+    private string[] ReadStrings(ulong start, ulong end)
+    {
+        if (AddressedMemory is not { } memory || end <= start || end - start > LongestStrings)
+        {
+            return [];
+        }
+
+        byte[] bytes = new byte[end - start];
+        Span<byte> rest = bytes.AsSpan(0, memory.Read(start, bytes).Read);
+        var strings = new List<string>();
+        while (!rest.IsEmpty)
+        {
+            int length = rest.IndexOf((byte)0);
+            length = length < 0 ? rest.Length : length;
+            strings.Add(Encoding.UTF8.GetString(rest[..length]));
+            rest = rest[Math.Min(rest.Length, length + 1)..];
+        }
+
+        // A program that renames itself writes over the area, and leaves zeros behind its new name.
+        while (strings.Count > 0 && strings[^1].Length == 0)
+        {
+            strings.RemoveAt(strings.Count - 1);
+        }
+
+        return [.. strings];
+    }
+}

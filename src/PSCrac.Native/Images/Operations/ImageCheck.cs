@@ -1,0 +1,317 @@
+using System.Buffers;
+using PSCrac.Images.Format;
+using PSCrac.Images.Manifest;
+using PSCrac.Images.Memory;
+using PSCrac.Images.Model;
+using PSCrac.Images.Storage;
+
+namespace PSCrac.Images.Operations;
+
+/// <summary>
+/// Tests an image whole: every file's magic, framing and messages; that what refers to each other is there; that pagemaps
+/// add up to their pages files; that the files are those of the manifest.
+/// </summary>
+public sealed class ImageCheck
+{
+    private readonly CracImage _image;
+    private readonly Dictionary<string, long> _files = new(StringComparer.Ordinal);
+
+    private ImageCheck(CracImage image)
+    {
+        _image = image;
+        foreach (ImageFileInfo file in image.Source.Files)
+        {
+            _files[file.Name] = file.Length;
+        }
+    }
+
+    /// <summary>Tests an image; reads all of its files but the pages.</summary>
+    /// <param name="image">The image.</param>
+    /// <returns>What is wrong, as it is found; nothing for an image that is sound.</returns>
+    public static IEnumerable<CracImageFinding> Run(CracImage image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        var check = new ImageCheck(image);
+
+        // What refers to a damaged file cannot be judged, and of a file itself one thing is told, sizes first.
+        bool canBeJudged = true;
+        var told = new HashSet<string>(StringComparer.Ordinal);
+        foreach (CracImageFinding finding in check.CheckSizes())
+        {
+            told.Add(finding.FileName!);
+            canBeJudged &= ImageFileName.IsPages(finding.FileName!) || !check._files.ContainsKey(finding.FileName!);
+            yield return finding;
+        }
+
+        foreach (CracImageFinding finding in check.CheckFiles(told))
+        {
+            told.Add(finding.FileName ?? string.Empty);
+            canBeJudged = false;
+            yield return finding;
+        }
+
+        foreach (CracImageFinding finding in check.CheckHashes(told))
+        {
+            yield return finding;
+        }
+
+        foreach (CracImageFinding finding in canBeJudged ? check.CheckReferences() : [])
+        {
+            if (finding.FileName is null || !told.Contains(finding.FileName))
+            {
+                yield return finding;
+            }
+        }
+    }
+
+    private static CracImageFinding From(CracException e) => new(e.Reason, e.FileName, e.FileOffset, e.ProcessId, e.Message) { Kind = ImageFindingKind.Unreadable };
+
+    private static CracImageFinding Missing(string file, int? processId, string why) =>
+        new(CracReason.ImageIncomplete, file, null, processId, $"The image has no {file}: {why}.") { Kind = ImageFindingKind.MissingFile };
+
+    private IEnumerable<CracImageFinding> CheckFiles(HashSet<string> told)
+    {
+        var reader = new ImageContentReader(_image, payloadLimit: 0);
+        foreach (string name in _files.Keys)
+        {
+            if (!ImageType.IsImageFile(name) || told.Contains(name))
+            {
+                continue;
+            }
+
+            CracImageFinding? finding = null;
+            try
+            {
+                foreach (CracImageEntry entry in reader.ReadFile(name))
+                {
+                    if (entry.FileType == ImageContentReader.UnknownType)
+                    {
+                        finding = new(CracReason.ImageCorrupt, name, 0, null, $"{name} has a magic that criu 4.2 does not know: {entry.Text("magic")}.") { Kind = ImageFindingKind.Unreadable };
+                    }
+                }
+            }
+            catch (CracException e)
+            {
+                finding = From(e);
+            }
+
+            if (finding is not null)
+            {
+                yield return finding;
+            }
+        }
+    }
+
+    private IEnumerable<CracImageFinding> CheckSizes()
+    {
+        foreach (ImageManifestFile file in _image.Manifest?.Files ?? [])
+        {
+            if (!_files.TryGetValue(file.Name, out long length))
+            {
+                yield return Missing(file.Name, null, "the manifest lists it");
+            }
+            else if (length != file.Size)
+            {
+                yield return new(CracReason.ImageIncomplete, file.Name, length, null, $"{file.Name} has {length} bytes, but had {file.Size} when the checkpoint was taken.") { Kind = ImageFindingKind.OtherSize };
+            }
+        }
+    }
+
+    private IEnumerable<CracImageFinding> CheckHashes(HashSet<string> told)
+    {
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(64 << 10);
+        try
+        {
+            foreach (ImageManifestFile file in _image.Manifest?.Files ?? [])
+            {
+                if (file.Sha256 is not null && !told.Contains(file.Name) && CheckHash(file, ref buffer) is { } finding)
+                {
+                    yield return finding;
+                }
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private CracImageFinding? CheckHash(ImageManifestFile file, ref byte[] buffer)
+    {
+        try
+        {
+            using ImageFile opened = _image.Source.Open(file.Name);
+            return ImageManifest.Hash(opened, ref buffer) == file.Sha256
+                ? null
+                : new(CracReason.ImageCorrupt, file.Name, null, null, $"{file.Name} is not what it was when the checkpoint was taken: its SHA-256 is another.") { Kind = ImageFindingKind.OtherContent };
+        }
+        catch (CracException e)
+        {
+            return From(e);
+        }
+    }
+
+    private IEnumerable<CracImageFinding> CheckReferences()
+    {
+        var pids = new HashSet<int>();
+        var tids = new HashSet<int>();
+        foreach (CracImageProcess process in _image.Processes)
+        {
+            if (!pids.Add(process.ProcessId))
+            {
+                yield return new(CracReason.ImageCorrupt, "pstree.img", null, process.ProcessId, $"The process {process.ProcessId} is in the tree twice.") { Entry = $"process {process.ProcessId}" };
+            }
+
+            if (process.ParentProcessId != 0 && !pids.Contains(process.ParentProcessId))
+            {
+                yield return new(CracReason.ImageCorrupt, "pstree.img", null, process.ProcessId, $"The parent of process {process.ProcessId}, {process.ParentProcessId}, is not in the tree before it.") { Entry = $"process {process.ProcessId}" };
+            }
+
+            foreach (int tid in process.ThreadIds)
+            {
+                if (!tids.Add(tid))
+                {
+                    yield return new(CracReason.ImageCorrupt, "pstree.img", null, process.ProcessId, $"The thread {tid} belongs to two processes.") { Entry = $"thread {tid}" };
+                }
+            }
+
+            foreach (CracImageFinding finding in CheckProcess(process))
+            {
+                yield return finding;
+            }
+        }
+
+        foreach (CracImageFinding finding in CheckOpenFiles())
+        {
+            yield return finding;
+        }
+
+        foreach (CracImageFinding finding in CheckPagemaps())
+        {
+            yield return finding;
+        }
+    }
+
+    private IEnumerable<CracImageFinding> CheckProcess(CracImageProcess process)
+    {
+        if (process.FirstMissing(_files) is { } missing)
+        {
+            yield return Missing(missing, process.ProcessId, $"process {process.ProcessId} needs it");
+            yield break;
+        }
+
+        foreach (CracImageFile file in process.Files)
+        {
+            if (file.Details is null)
+            {
+                string what = file.Descriptor is { } number ? $"descriptor {number}" : $"{file.Role}";
+                yield return new(CracReason.ImageCorrupt, "files.img", null, process.ProcessId, $"files.img has no file {file.Id}, which is the {what} of process {process.ProcessId}.") { Entry = $"{what} of process {process.ProcessId}" };
+            }
+        }
+
+        const AreaStatus MapsFile = AreaStatus.FilePrivate | AreaStatus.FileShared;
+        foreach (CracImageMemoryArea area in process.MemoryAreas)
+        {
+            if ((area.Area.Status & MapsFile) != 0 && _image.OpenFiles.Find((uint)area.Area.ShmId) is null)
+            {
+                yield return new(CracReason.ImageCorrupt, "files.img", null, process.ProcessId, $"files.img has no file {area.Area.ShmId}, which process {process.ProcessId} maps at 0x{area.Start:x}.") { Entry = $"mapping 0x{area.Start:x} of process {process.ProcessId}" };
+            }
+        }
+    }
+
+    private IEnumerable<CracImageFinding> CheckOpenFiles()
+    {
+        foreach (CracImageRecord remap in _image.Source.ReadRecords("remap-fpath.img", ImageType.RemapFpath))
+        {
+            string ghost = $"ghost-file-{remap.Number("remap_id"):x}.img";
+            if (remap.Text("remap_type") == "GHOST" && !_files.ContainsKey(ghost))
+            {
+                yield return Missing(ghost, null, $"file {remap.Number("orig_id")} was unlinked, and has its content there");
+            }
+        }
+
+        foreach (CracImageRecord file in _image.OpenFiles.All)
+        {
+            if (file.Record("isk") is { } socket && socket.Number("proto") == 6 && socket.Number("state") == (ulong)CracSocketState.Established)
+            {
+                string stream = $"tcp-stream-{socket.Number("ino"):x}.img";
+                if (!_files.ContainsKey(stream) && !ClosesConnections())
+                {
+                    yield return Missing(stream, null, $"the connection {OpenFileTable.Address(socket, "src")} to {OpenFileTable.Address(socket, "dst")} needs it");
+                }
+            }
+        }
+    }
+
+    private IEnumerable<CracImageFinding> CheckPagemaps()
+    {
+        var used = new HashSet<string>(StringComparer.Ordinal);
+        foreach ((string name, _) in _files)
+        {
+            if (!name.StartsWith("pagemap-", StringComparison.Ordinal) || !name.EndsWith(".img", StringComparison.Ordinal) || PageMap.Read(_image.Source, name) is not { } map)
+            {
+                continue;
+            }
+
+            used.Add(map.PagesFile);
+            if (IsLeftOver(name))
+            {
+                continue;
+            }
+
+            long length = _files.GetValueOrDefault(map.PagesFile, -1);
+            if (length < 0 && map.PresentPages > 0)
+            {
+                yield return Missing(map.PagesFile, null, $"{name} has its pages there");
+            }
+            else if (length >= 0 && length != map.PresentBytes)
+            {
+                yield return new(
+                    length < map.PresentBytes ? CracReason.ImageIncomplete : CracReason.ImageCorrupt, map.PagesFile, Math.Min(length, map.PresentBytes), null,
+                    $"{map.PagesFile} has {length} bytes, but {name} counts {map.PresentBytes}.")
+                { Kind = ImageFindingKind.OtherSize };
+            }
+
+            if (_image.Source.Parent is null && NeedsParent(map))
+            {
+                yield return new(CracReason.ImageIncomplete, name, null, null, $"{name} has pages in a parent image, but the image has no link to one.");
+            }
+        }
+
+        foreach (string name in _files.Keys)
+        {
+            if (ImageFileName.IsPages(name) && !used.Contains(name))
+            {
+                yield return new(CracReason.ImageIncomplete, name, null, null, $"No pagemap says what the pages of {name} are.");
+            }
+        }
+    }
+
+    // podman checkpoints a container again into the same folder, and leaves what it wrote of processes that have ended since.
+    private bool IsLeftOver(string pagemap) =>
+        int.TryParse(pagemap.AsSpan("pagemap-".Length, pagemap.Length - "pagemap-.img".Length), out int processId) && _image.FindProcess(processId) is null;
+
+    /// <summary>Whether the checkpoint was told to drop connections (criu's option tcp-close).</summary>
+    private bool ClosesConnections()
+    {
+        foreach (CracImageRecord inventory in _image.Source.ReadRecords("inventory.img", ImageType.Inventory))
+        {
+            return inventory.Flag("tcp_close");
+        }
+
+        return false;
+    }
+
+    private static bool NeedsParent(PageMap map)
+    {
+        foreach (PageRun run in map.Runs)
+        {
+            if (run.IsInParent && !run.IsPresent)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

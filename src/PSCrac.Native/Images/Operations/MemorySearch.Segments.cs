@@ -1,0 +1,156 @@
+using System.Globalization;
+using PSCrac.Images.Memory;
+using PSCrac.Images.Storage;
+
+namespace PSCrac.Images.Operations;
+
+public sealed partial class MemorySearch
+{
+    private const string SegmentStart = "pagemap-shmem-";
+
+    /// <summary>What stands on a segment of shared memory: who maps it, and who has it open as a memfd.</summary>
+    private sealed class Segment
+    {
+        internal List<(CracImageProcess Process, MappedArea Area)> Areas { get; } = [];
+
+        internal List<(CracImageProcess Process, string Path)> Holders { get; } = [];
+    }
+
+    /// <summary>Searches each segment of shared memory that the image has pages of, once.</summary>
+    private IEnumerable<CracMemoryMatch> SearchSegments(CancellationToken cancellation)
+    {
+        SortedDictionary<ulong, Segment> segments = FindSegments();
+        foreach ((ulong id, Segment segment) in segments)
+        {
+            if (PageStack.Open(_image.Source, PageMap.NameForShared(id)) is not { } stack)
+            {
+                continue;
+            }
+
+            foreach ((ulong offset, int length) in Search(stack, cancellation))
+            {
+                foreach (CracMemoryMatch match in Describe(segment, stack, offset, length))
+                {
+                    yield return match;
+                }
+            }
+        }
+    }
+
+    private IEnumerable<CracMemoryMatch> Describe(Segment segment, PageStack stack, ulong offset, int length)
+    {
+        bool isMapped = false;
+        foreach ((CracImageProcess process, MappedArea area) in segment.Areas)
+        {
+            if (offset >= area.FileOffset && offset - area.FileOffset < area.Length)
+            {
+                isMapped = true;
+                yield return Describe(process, area.Start + (offset - area.FileOffset), length);
+            }
+        }
+
+        if (isMapped)
+        {
+            yield break;
+        }
+
+        (byte[] context, int start) = ReadContext(stack, offset, length);
+        foreach ((CracImageProcess process, string path) in segment.Holders)
+        {
+            yield return new CracMemoryMatch(_image, process, path, offset, length, context, start);
+        }
+
+        if (segment.Holders.Count == 0 && segment.Areas.Count > 0)
+        {
+            // Mapped, but only elsewhere: whoever maps some of it can map all of it.
+            yield return new CracMemoryMatch(_image, segment.Areas[0].Process, "[shmem]", offset, length, context, start);
+        }
+        else if (segment.Holders.Count == 0)
+        {
+            yield return new CracMemoryMatch(_image, null, "[sysv]", offset, length, context, start);
+        }
+    }
+
+    /// <summary>The segments that the searched processes have, and, where all are searched, those that nobody has.</summary>
+    private SortedDictionary<ulong, Segment> FindSegments()
+    {
+        var segments = new SortedDictionary<ulong, Segment>();
+        bool hasMemfds = _image.Source.Contains("memfd.img");
+        foreach (CracImageProcess process in Searched())
+        {
+            ProcessMemory memory = process.AddressedMemory!;
+            foreach (MappedArea area in memory.Space.Areas)
+            {
+                if (memory.SegmentOf(area) is { } id)
+                {
+                    Get(segments, id).Areas.Add((process, area));
+                }
+            }
+
+            foreach (CracImageFile file in hasMemfds ? process.Files : [])
+            {
+                if (file.Kind == CracFileKind.MemFd && _image.OpenFiles.SharedMemoryOf((uint)file.Id) is { } id)
+                {
+                    List<(CracImageProcess Process, string Path)> holders = Get(segments, id).Holders;
+                    if (holders.Count == 0 || holders[^1].Process != process)
+                    {
+                        holders.Add((process, file.Path));
+                    }
+                }
+            }
+        }
+
+        foreach (ImageFileInfo file in _processes is null ? _image.Source.Files : [])
+        {
+            if (file.Name.StartsWith(SegmentStart, StringComparison.Ordinal) && file.Name.EndsWith(".img", StringComparison.Ordinal)
+                && ulong.TryParse(file.Name.AsSpan(SegmentStart.Length, file.Name.Length - SegmentStart.Length - 4), NumberStyles.None, CultureInfo.InvariantCulture, out ulong id))
+            {
+                Get(segments, id);
+            }
+        }
+
+        return segments;
+    }
+
+    private static Segment Get(SortedDictionary<ulong, Segment> segments, ulong id)
+    {
+        if (!segments.TryGetValue(id, out Segment? segment))
+        {
+            segments[id] = segment = new Segment();
+        }
+
+        return segment;
+    }
+
+    /// <summary>Reads a match with what is around it in its segment; what the image does not have there is left out.</summary>
+    private (byte[] Bytes, int Start) ReadContext(PageStack stack, ulong offset, int length)
+    {
+        ulong first = offset - Math.Min(offset, (ulong)_context);
+        var stretches = new List<MemoryStretch>();
+        ulong end = offset + (ulong)length;
+        stack.Map(first, end + Math.Min((ulong)_context, ulong.MaxValue - end), PageOrigin.Unmapped, stretches);
+        using var bytes = new MemoryStream();
+        foreach (MemoryStretch stretch in stretches)
+        {
+            if (stretch.Origin == PageOrigin.Pages)
+            {
+                byte[] part = new byte[(int)stretch.Length];
+                using ImageFile pages = stack.OpenPages(stretch.Level);
+                pages.ReadExactlyAt(stretch.FileOffset, part);
+                bytes.Write(part);
+            }
+            else if (stretch.End <= offset)
+            {
+                // A gap before the match: what is before it does not stand around it.
+                bytes.SetLength(0);
+                first = stretch.End;
+            }
+            else
+            {
+                break;
+            }
+        }
+
+        return (bytes.ToArray(), (int)(offset - first));
+    }
+}

@@ -1,0 +1,293 @@
+using System.Buffers;
+using System.Text;
+using PSCrac.Images.Memory;
+using PSCrac.Images.Storage;
+
+namespace PSCrac.Images.Operations;
+
+/// <summary>
+/// Searches the dumped memory of an image: each pages file once, from its beginning to its end, in windows that fit the
+/// processor's cache. What a match means, a process and an address, is worked out only where there is one.
+/// Pages that are all zero, pages left with the process (lazy pages) and mapped files are not searched: their bytes are not in the image.
+/// </summary>
+public sealed partial class MemorySearch
+{
+    private const int WindowSize = 512 << 10;
+    private readonly CracImage _image;
+    private readonly MemoryPattern _pattern;
+    private readonly int _context;
+    private readonly HashSet<int>? _processes;
+
+    /// <summary>Prepares a search.</summary>
+    /// <param name="image">The image.</param>
+    /// <param name="pattern">What to look for.</param>
+    /// <param name="processIds">Whose memory to look in; null for all processes'.</param>
+    /// <param name="context">How many bytes before and behind a match to give with it, 0 to 4,096.</param>
+    public MemorySearch(CracImage image, MemoryPattern pattern, IEnumerable<int>? processIds = null, int context = 32)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        ArgumentNullException.ThrowIfNull(pattern);
+        _image = image;
+        _pattern = pattern;
+        _context = Math.Clamp(context, 0, 4096);
+        _processes = processIds is null ? null : [.. processIds];
+    }
+
+    /// <summary>Bytes searched so far, of all pages files; for progress.</summary>
+    public long BytesSearched { get; private set; }
+
+    /// <summary>
+    /// Searches. Matches of a process come in the order of their addresses, private memory first; a match in shared memory
+    /// comes once for each process and area that maps it, or, where none does, for each process that has it open. Matches do not overlap.
+    /// </summary>
+    /// <param name="cancellation">Ends the search between two windows.</param>
+    /// <exception cref="CracException">A pages file is missing or cut short, a pagemap is damaged, or the image has no process of an id (ProcessNotFound).</exception>
+    /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
+    public IEnumerable<CracMemoryMatch> Run(CancellationToken cancellation = default)
+    {
+        RequireProcesses();
+        foreach (CracImageProcess process in Searched())
+        {
+            foreach (CracMemoryMatch match in SearchOwn(process, process.AddressedMemory!, cancellation))
+            {
+                yield return match;
+            }
+        }
+
+        foreach (CracMemoryMatch match in SearchSegments(cancellation))
+        {
+            yield return match;
+        }
+    }
+
+    /// <summary>The processes that are to be searched and have memory.</summary>
+    private IEnumerable<CracImageProcess> Searched()
+    {
+        foreach (CracImageProcess process in _image.Processes)
+        {
+            if ((_processes is null || _processes.Contains(process.ProcessId)) && process.AddressedMemory is not null)
+            {
+                yield return process;
+            }
+        }
+    }
+
+    private void RequireProcesses()
+    {
+        foreach (int id in _processes ?? [])
+        {
+            if (_image.FindProcess(id) is null)
+            {
+                throw _image.NoProcess(id);
+            }
+        }
+    }
+
+    private IEnumerable<CracMemoryMatch> SearchOwn(CracImageProcess process, ProcessMemory memory, CancellationToken cancellation)
+    {
+        if (memory.Own is not { } stack)
+        {
+            yield break;
+        }
+
+        foreach ((ulong address, int length) in Search(stack, cancellation))
+        {
+            yield return Describe(process, address, length);
+        }
+    }
+
+    private IEnumerable<(ulong Address, int Length)> Search(PageStack stack, CancellationToken cancellation)
+    {
+        for (int level = 0; level < stack.Levels.Count; level++)
+        {
+            if (stack.Levels[level].Map.PresentPages > 0)
+            {
+                foreach ((ulong, int) match in SearchLevel(stack, level, cancellation))
+                {
+                    yield return match;
+                }
+            }
+        }
+
+        // Pages next to each other in memory are next to each other in the file, unless some are a parent's.
+        if (stack.Levels.Count > 1)
+        {
+            foreach ((ulong, int) match in SearchSeams(stack))
+            {
+                yield return match;
+            }
+        }
+    }
+
+    private IEnumerable<(ulong Address, int Length)> SearchLevel(PageStack stack, int level, CancellationToken cancellation)
+    {
+        PageMap map = stack.Levels[level].Map;
+        using ImageFile pages = stack.OpenPages(level);
+        long length = map.PresentBytes;
+        if (length > pages.Length)
+        {
+            ImageFault.CutShort(pages, pages.Length, $"the pagemap counts {length} bytes of pages");
+        }
+
+        byte[] window = ArrayPool<byte>.Shared.Rent(WindowSize);
+        char[] characters = _pattern.NeedsCharacters ? ArrayPool<char>.Shared.Rent(WindowSize) : [];
+        try
+        {
+            long behindLast = 0;
+            for (long offset = 0; offset < length;)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                int size = (int)Math.Min(WindowSize, length - offset);
+                bool isLast = offset + size == length;
+                pages.ReadExactlyAt(offset, window.AsSpan(0, size));
+                if (_pattern.NeedsCharacters)
+                {
+                    Encoding.Latin1.GetChars(window.AsSpan(0, size), characters);
+                }
+
+                int limit = isLast ? size : size - _pattern.Overlap;
+                int from = (int)Math.Max(0, behindLast - offset);
+                while (from < limit)
+                {
+                    (int start, int found) = _pattern.Find(window.AsSpan(0, size), characters.AsSpan(0, Math.Min(size, characters.Length)), from, limit);
+                    if (start < 0)
+                    {
+                        break;
+                    }
+
+                    if (AddressOf(stack, level, offset + start, found) is { } address)
+                    {
+                        yield return (address, found);
+                        from = start + found;
+                    }
+                    else
+                    {
+                        from = start + 1;
+                    }
+
+                    behindLast = offset + from;
+                }
+
+                BytesSearched += limit;
+                offset += limit;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(window);
+            if (characters.Length > 0)
+            {
+                ArrayPool<char>.Shared.Return(characters);
+            }
+        }
+    }
+
+    /// <summary>
+    /// The address of bytes in a pages file; null where they only happen to lie side by side in the file,
+    /// or where a newer image has other bytes for these pages.
+    /// </summary>
+    private static ulong? AddressOf(PageStack stack, int level, long offset, int length)
+    {
+        PageMap map = stack.Levels[level].Map;
+        int index = map.RunOfFileOffset(offset);
+        if (index < 0)
+        {
+            return null;
+        }
+
+        PageRun run = map.Runs[index];
+        ulong address = run.Address + ((ulong)offset - (run.FilePage * (ulong)map.PageSize));
+        var stretches = new List<MemoryStretch>();
+        stack.Map(address, address + (ulong)length, PageOrigin.Unmapped, stretches);
+        foreach (MemoryStretch stretch in stretches)
+        {
+            if (stretch.Origin != PageOrigin.Pages || stretch.Level != level || stretch.FileOffset != offset)
+            {
+                return null;
+            }
+
+            offset += (long)stretch.Length;
+        }
+
+        return stretches.Count > 0 ? address : null;
+    }
+
+    /// <summary>Looks across the places where memory goes on but the pages file does not.</summary>
+    private IEnumerable<(ulong Address, int Length)> SearchSeams(PageStack stack)
+    {
+        var stretches = new List<MemoryStretch>();
+        stack.Map(0, ulong.MaxValue, PageOrigin.Unmapped, stretches);
+        for (int i = 1; i < stretches.Count; i++)
+        {
+            MemoryStretch before = stretches[i - 1];
+            MemoryStretch behind = stretches[i];
+            bool isSeam = before.Origin == PageOrigin.Pages && behind.Origin == PageOrigin.Pages
+                && (before.Level != behind.Level || before.FileOffset + (long)before.Length != behind.FileOffset);
+            if (isSeam && FindAcross(stack, before, behind) is { } match)
+            {
+                yield return match;
+            }
+        }
+    }
+
+    private (ulong Address, int Length)? FindAcross(PageStack stack, MemoryStretch before, MemoryStretch behind)
+    {
+        int left = (int)Math.Min((ulong)_pattern.Overlap, before.Length);
+        int right = (int)Math.Min((ulong)_pattern.Overlap, behind.Length);
+        byte[] window = new byte[left + right];
+        using (ImageFile pages = stack.OpenPages(before.Level))
+        {
+            pages.ReadExactlyAt(before.FileOffset + (long)before.Length - left, window.AsSpan(0, left));
+        }
+
+        using (ImageFile pages = stack.OpenPages(behind.Level))
+        {
+            pages.ReadExactlyAt(behind.FileOffset, window.AsSpan(left));
+        }
+
+        char[] characters = _pattern.NeedsCharacters ? Encoding.Latin1.GetChars(window) : [];
+        for (int from = 0; from < left;)
+        {
+            (int start, int length) = _pattern.Find(window, characters, from, left);
+            if (start < 0)
+            {
+                break;
+            }
+
+            if (start + length > left)
+            {
+                return (before.End - (ulong)(left - start), length);
+            }
+
+            from = start + 1;
+        }
+
+        return null;
+    }
+
+    private CracMemoryMatch Describe(CracImageProcess process, ulong address, int length)
+    {
+        ProcessMemory memory = process.AddressedMemory!;
+        int index = memory.Space.IndexOf(address);
+        ulong first = index < 0 ? address : Math.Max(memory.Space.Areas[index].Start, address - Math.Min(address, (ulong)_context));
+        byte[] context = new byte[(int)(address - first) + length + _context];
+        int read = memory.Read(first, context).Read;
+        if (read < (int)(address - first) + length)
+        {
+            // What is before the match is not in the image.
+            first = address;
+            context = new byte[length + _context];
+            read = memory.Read(first, context).Read;
+        }
+
+        if (read < length)
+        {
+            // No area covers the match: the pages say less than the pagemap.
+            context = new byte[length];
+            read = length;
+        }
+
+        CracImageMemoryArea? area = index < 0 ? null : process.MemoryAreas[index];
+        return new CracMemoryMatch(process, area, address, length, context[..read], (int)(address - first));
+    }
+}

@@ -1,0 +1,196 @@
+using System.IO.Compression;
+using Microsoft.Win32.SafeHandles;
+
+namespace PSCrac.Images.Storage;
+
+/// <summary>How an archive is compressed.</summary>
+internal enum ArchiveCompression
+{
+    None = 0,
+    Gzip,
+    Zstandard,
+}
+
+/// <summary>
+/// An image inside a checkpoint archive, as Podman, CRI-O and the kubelet write it, or a plain tar of an image. Nothing is
+/// unpacked to disk. Of a plain tar, files are read where they lie. Of a compressed one, small files are kept in memory,
+/// and pages are unpacked as they are read.
+/// </summary>
+internal sealed class ArchiveImageSource : ImageSource
+{
+    /// <summary>The longest file of a compressed archive that is kept in memory, in bytes.</summary>
+    internal const int LargestKept = 16 << 20;
+
+    private const long MostKept = 256 << 20;
+    private readonly ArchiveCompression _compression;
+    private readonly Dictionary<string, TarMember> _members = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, byte[]> _kept = new(StringComparer.Ordinal);
+    private readonly DateTimeOffset _written;
+    private readonly UnpackedContent _unpacked;
+    private string _prefix = "";
+    private ImageFileInfo[]? _files;
+
+    internal ArchiveImageSource(string path)
+        : base(path)
+    {
+        _written = File.GetLastWriteTimeUtc(path);
+        _compression = Detect();
+        _unpacked = new UnpackedContent(OpenContent);
+        Index();
+        foreach (string name in _members.Keys)
+        {
+            if (name == "inventory.img" || name.EndsWith("/inventory.img", StringComparison.Ordinal))
+            {
+                _prefix = name[..^"inventory.img".Length];
+            }
+        }
+    }
+
+    internal override ImageSource? Parent => null;
+
+    /// <summary>The content of a compressed archive.</summary>
+    internal UnpackedContent Unpacked => _unpacked;
+
+    internal override IReadOnlyList<ImageFileInfo> Files => _files ??= List();
+
+    internal override bool Contains(string name) => Find(name) is not null;
+
+    internal override DateTimeOffset LastWrite(string name) => _written;
+
+    internal override ImageFile? TryOpen(string name) => Find(name) is { } member ? Open(name, member) : null;
+
+    /// <summary>Opens a file of the archive itself, beside the image; null where there is none of that name.</summary>
+    internal ImageFile? TryOpenOutside(string name) => _members.TryGetValue(name, out TarMember member) ? Open(name, member) : null;
+
+    /// <summary>Opens the archive's content from its beginning.</summary>
+    internal Stream OpenContent()
+    {
+        try
+        {
+            var file = new FileStream(Path, FileMode.Open, FileAccess.Read, FileShare.Read, _compression == ArchiveCompression.None ? 4096 : 1 << 16);
+            return _compression switch
+            {
+                ArchiveCompression.Gzip => new GZipStream(file, CompressionMode.Decompress),
+                ArchiveCompression.Zstandard => new ZstandardStream(file),
+                _ => file,
+            };
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw ImageFault.Unreadable(Path, System.IO.Path.GetFileName(Path), e);
+        }
+    }
+
+    private TarMember? Find(string name)
+    {
+        if (_members.TryGetValue(_prefix + name, out TarMember member))
+        {
+            return member;
+        }
+
+        // Podman and CRI-O put criu's statistics beside the image.
+        return name == "stats-dump" && _members.TryGetValue(name, out member) ? member : null;
+    }
+
+    private ImageFile Open(string name, TarMember member)
+    {
+        if (_compression == ArchiveCompression.None)
+        {
+            SafeFileHandle handle = File.OpenHandle(Path);
+            return new DiskImageFile(Path, name, handle, member.Offset, member.Length, ownsHandle: true);
+        }
+
+        return _kept.TryGetValue(member.Name, out byte[]? bytes)
+            ? new MemoryImageFile(Path, name, bytes)
+            : new CompressedImageFile(this, name, member);
+    }
+
+    private ArchiveCompression Detect()
+    {
+        try
+        {
+            if (new FileInfo(Path).Length < 512)
+            {
+                throw ImageFault.NotAnImage(Path, "it is a file, and too short for a checkpoint archive");
+            }
+
+            using SafeFileHandle handle = File.OpenHandle(Path);
+            Span<byte> head = stackalloc byte[512];
+            head = head[..RandomAccess.Read(handle, head, 0)];
+            return head switch
+            {
+                [0x1f, 0x8b, ..] => ArchiveCompression.Gzip,
+                [0x28, 0xb5, 0x2f, 0xfd, ..] => ArchiveCompression.Zstandard,
+                _ when head.Length == 512 && head.Slice(257, 5).SequenceEqual("ustar"u8) => ArchiveCompression.None,
+                _ => throw ImageFault.NotAnImage(Path, "it is a file, but no checkpoint archive (tar, plain or compressed with gzip or zstd)"),
+            };
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw ImageFault.Unreadable(Path, System.IO.Path.GetFileName(Path), e);
+        }
+    }
+
+    private void Index()
+    {
+        using Stream content = OpenContent();
+        var scanner = new TarScanner(content, Path, System.IO.Path.GetFileName(Path));
+        long kept = 0;
+        while (scanner.Next() is { } member)
+        {
+            _members[member.Name] = member;
+            bool isKept = _compression != ArchiveCompression.None
+                && member.Length <= LargestKept
+                && kept + member.Length <= MostKept
+                && !ImageFileName.IsPages(System.IO.Path.GetFileName(member.Name));
+            if (isKept)
+            {
+                _kept[member.Name] = scanner.Read(member);
+                kept += member.Length;
+            }
+        }
+    }
+
+    private ImageFileInfo[] List()
+    {
+        var files = new List<ImageFileInfo>();
+        foreach (TarMember member in _members.Values)
+        {
+            if (member.Name.StartsWith(_prefix, StringComparison.Ordinal) && !member.Name.AsSpan(_prefix.Length).Contains('/'))
+            {
+                files.Add(new ImageFileInfo(member.Name[_prefix.Length..], member.Length));
+            }
+        }
+
+        if (_prefix.Length > 0 && _members.TryGetValue("stats-dump", out TarMember statistics))
+        {
+            files.Add(new ImageFileInfo(statistics.Name, statistics.Length));
+        }
+
+        files.Sort(static (a, b) => string.CompareOrdinal(a.Name, b.Name));
+        return [.. files];
+    }
+}
+
+/// <summary>A file of a compressed archive that is too long to keep, or pages.</summary>
+internal sealed class CompressedImageFile(ArchiveImageSource archive, string name, TarMember member)
+    : ImageFile(archive.Path, name, member.Length)
+{
+    internal override int ReadAt(long offset, Span<byte> buffer)
+    {
+        if (offset < 0 || offset >= Length)
+        {
+            return 0;
+        }
+
+        try
+        {
+            return archive.Unpacked.ReadAt(member.Offset + offset, buffer[..(int)Math.Min(buffer.Length, Length - offset)]);
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException)
+        {
+            ImageFault.Corrupt(this, offset, e.Message.TrimEnd('.'));
+            return 0;
+        }
+    }
+}

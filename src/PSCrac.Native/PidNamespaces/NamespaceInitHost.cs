@@ -1,0 +1,108 @@
+using System.Runtime.InteropServices;
+
+namespace PSCrac.PidNamespaces;
+
+/// <summary>
+/// How the init of a pid namespace is started: by a dotnet where one with a fitting runtime is found, else by the
+/// program that runs this session. A pwsh of a package brings its runtime along and has no dotnet beside it; it runs the
+/// init as a startup hook, before anything of PowerShell.
+/// </summary>
+/// <param name="Program">The program to start.</param>
+/// <param name="Arguments">Its arguments, its name first.</param>
+/// <param name="Environment">What it needs in its environment, NAME=VALUE each.</param>
+internal sealed record NamespaceInitHost(string Program, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment)
+{
+    private const string FileName = "PSCrac.Init.dll";
+    private const string Framework = "Microsoft.NETCore.App";
+    private const int OldestRuntime = 10;
+
+    // Where packages and Microsoft's script put it; a file of this name tells of another place (dotnet's install location).
+    private static readonly string[] UsualFolders = ["/usr/share/dotnet", "/usr/lib/dotnet", "/usr/lib64/dotnet", "/opt/dotnet"];
+    private static readonly string[] LocationFiles = [$"/etc/dotnet/install_location_{ArchitectureName()}", "/etc/dotnet/install_location"];
+
+    private static NamespaceInitHost? s_found;
+
+    /// <summary>Finds it, once a process.</summary>
+    /// <exception cref="CracException">The module's own file is missing.</exception>
+    internal static NamespaceInitHost Locate() => s_found ??= Find(DotnetFolders(), System.Environment.ProcessPath);
+
+    /// <summary>Chooses between the folders a dotnet may be in and the running program.</summary>
+    internal static NamespaceInitHost Find(IEnumerable<string> dotnetFolders, string? running)
+    {
+        string assembly = Path.Combine(Path.GetDirectoryName(typeof(NamespaceInitHost).Assembly.Location) ?? string.Empty, FileName);
+        if (!File.Exists(assembly))
+        {
+            throw new CracException(
+                CracReason.NamespaceUnsupported,
+                $"{assembly}, the first process of a new pid namespace, is missing.",
+                "Install the module again, with all of its files.");
+        }
+
+        foreach (string folder in dotnetFolders)
+        {
+            if (HasRuntime(folder))
+            {
+                return new NamespaceInitHost(Path.Combine(folder, "dotnet"), ["dotnet", assembly], [$"DOTNET_ROOT={folder}"]);
+            }
+        }
+
+        string program = running ?? throw new CracException(
+            CracReason.NamespaceUnsupported, "No .NET runtime was found for the first process of a new pid namespace.", "Set DOTNET_ROOT to the folder that dotnet is in.");
+        return new NamespaceInitHost(program, [program], [$"DOTNET_STARTUP_HOOKS={assembly}", .. RuntimeRoot() is { } root ? [$"DOTNET_ROOT={root}"] : (string[])[]]);
+    }
+
+    private static IEnumerable<string> DotnetFolders()
+    {
+        // The runtime that this process runs on is the one that is surely there.
+        if (RuntimeRoot() is { } own)
+        {
+            yield return own;
+        }
+
+        if (System.Environment.GetEnvironmentVariable("DOTNET_ROOT") is { Length: > 0 } named)
+        {
+            yield return named;
+        }
+
+        foreach (string folder in (System.Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var dotnet = new FileInfo(Path.Combine(folder, "dotnet"));
+            if (dotnet.Exists && (dotnet.ResolveLinkTarget(returnFinalTarget: true) ?? dotnet) is { } target)
+            {
+                yield return Path.GetDirectoryName(target.FullName)!;
+            }
+        }
+
+        foreach (string file in LocationFiles)
+        {
+            if (File.Exists(file))
+            {
+                yield return File.ReadAllText(file).Trim();
+            }
+        }
+
+        foreach (string folder in UsualFolders)
+        {
+            yield return folder;
+        }
+    }
+
+    // ROOT/shared/Microsoft.NETCore.App/10.0.1/ is where a shared runtime lies; one brought along lies beside its program.
+    private static string? RuntimeRoot()
+    {
+        string? version = Path.GetDirectoryName(RuntimeEnvironment.GetRuntimeDirectory());
+        string? name = Path.GetDirectoryName(version);
+        string? shared = Path.GetDirectoryName(name);
+        return Path.GetFileName(name) == Framework && Path.GetFileName(shared) == "shared" ? Path.GetDirectoryName(shared) : null;
+    }
+
+    private static bool HasRuntime(string folder)
+    {
+        string versions = Path.Combine(folder, "shared", Framework);
+        return File.Exists(Path.Combine(folder, "dotnet")) && Directory.Exists(versions)
+            && Directory.EnumerateDirectories(versions).Any(static each =>
+                int.TryParse(Path.GetFileName(each).Split('.')[0], out int major) && major >= OldestRuntime);
+    }
+
+    private static string ArchitectureName() => RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant();
+}

@@ -1,0 +1,301 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
+
+namespace PSCrac.PidNamespaces;
+
+/// <summary>
+/// A new pid namespace by its first process, PSCrac.Init, which is started here and stays for as long as the root runs,
+/// which is restored there or started by it. Until <see cref="Keep"/> the namespace is ours to end, and ends with us.
+/// </summary>
+internal sealed class NamespaceInit : IDisposable
+{
+    private const int ControlDescriptor = 3;
+    private const int ProgramDescriptor = 4;
+    private const int LowestSource = 200;
+    private const int Slice = 50;
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(30);
+
+    // Those that PSCrac.Init passes on (its SignalsToPassOn), and SIGCHLD: blocked from the start, so that it can take
+    // them from a descriptor and none ends it before.
+    private static readonly int[] Blocked = [1, 2, 3, 10, 12, 14, 15, 17, 18, 20, 28, .. Enumerable.Range(35, 30)];
+
+    private readonly SafeFileHandle _pidFd;
+    private readonly SafeFileHandle _control;
+    private readonly SafeFileHandle _output;
+    private readonly TaskCompletionSource<(int Code, bool Exited)?> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _closing = new();
+    private bool _watched;
+    private bool _kept;
+    private bool _reaped;
+
+    private NamespaceInit(int processId, SafeFileHandle pidFd, SafeFileHandle control, SafeFileHandle output)
+    {
+        ProcessId = processId;
+        _pidFd = pidFd;
+        _control = control;
+        _output = output;
+    }
+
+    /// <summary>Its pid, as seen from here.</summary>
+    internal int ProcessId { get; }
+
+    /// <summary>
+    /// Completed once the namespace has ended, after <see cref="Watch"/>: the root's exit code, or the number of the signal
+    /// that ended it, and whether it exited by itself; null where the init itself was ended.
+    /// </summary>
+    internal Task<(int Code, bool Exited)?> Ended => _ended.Task;
+
+    /// <summary>Makes a pid and a mount namespace and starts the init in them.</summary>
+    /// <param name="ids">The image's ids, which must stay free in the namespace.</param>
+    /// <param name="root">Which of them is the root's.</param>
+    /// <param name="cancellation">Ends the wait for it.</param>
+    /// <param name="host">What to start it with; null to look for it.</param>
+    /// <exception cref="CracException">The namespaces cannot be made, or the init did not start.</exception>
+    internal static NamespaceInit Start(IReadOnlyList<int> ids, int root, CancellationToken cancellation, NamespaceInitHost? host = null)
+    {
+        host ??= NamespaceInitHost.Locate();
+        NamespaceInit init = Spawn(host, Settings(host, ids.Min(), IdGap.FindStart(ids), ("ROOT", root)), program: null);
+        try
+        {
+            init.WaitUntilReady(host, cancellation);
+            cancellation.ThrowIfCancellationRequested();
+            return init;
+        }
+        catch
+        {
+            init.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Makes the namespaces and starts the init in them, which starts a program there.</summary>
+    /// <param name="program">The program.</param>
+    /// <param name="minimumId">The lowest id that it gets there.</param>
+    /// <param name="rootId">The program's id there.</param>
+    /// <param name="cancellation">Ends the wait for it.</param>
+    /// <returns>The namespace, whose root is not reaped before <see cref="Watch"/>.</returns>
+    /// <exception cref="CracException">
+    /// The namespaces cannot be made, or the program could not be started there (<see cref="CracReason.ProgramNotStarted"/>).
+    /// </exception>
+    internal static NamespaceInit StartProgram(NamespaceProgram program, int minimumId, out int rootId, CancellationToken cancellation)
+    {
+        NamespaceInitHost host = NamespaceInitHost.Locate();
+        int last = Math.Max(minimumId - 1, IdGap.First);
+        using SafeFileHandle strings = program.Write();
+        NamespaceInit init = Spawn(host, Settings(host, last + 1, last, ("PROGRAM", ProgramDescriptor)), strings);
+        try
+        {
+            rootId = init.WaitUntilStarted(host, program, cancellation);
+            cancellation.ThrowIfCancellationRequested();
+            return init;
+        }
+        catch
+        {
+            init.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Takes hold of the namespaces, to start criu in them.</summary>
+    internal PidNamespace OpenNamespace() =>
+        PidNamespace.TryOpen(ProcessId, out Errno errno) ?? throw CannotMake($"its namespaces could not be opened: {LibC.Message(errno)}");
+
+    /// <summary>Lets the namespace end when its root does, and still with us.</summary>
+    internal void Watch()
+    {
+        _watched = true;
+        LibC.Send(_control, "W"u8);
+
+        // The init is our child, and nobody else would reap it while this process lives.
+        new Thread(AwaitEnd, 64 * 1024) { IsBackground = true, Name = "pid namespace" }.Start();
+    }
+
+    /// <summary>Lets the namespace go on by itself until the root ends.</summary>
+    internal void Keep()
+    {
+        if (!_watched)
+        {
+            Watch();
+        }
+
+        lock (_closing)
+        {
+            // Once: the init reads no second one.
+            if (!_reaped && !_kept)
+            {
+                _kept = true;
+                LibC.Send(_control, "G"u8);
+            }
+        }
+    }
+
+    /// <summary>Ends the namespace, unless it is left to its root.</summary>
+    public void Dispose()
+    {
+        if (_watched)
+        {
+            return;
+        }
+
+        if (!_reaped)
+        {
+            LibC.Signal(_pidFd, LibC.SIGKILL);
+            LibC.Reap(_pidFd, out _, out _);
+            _reaped = true;
+        }
+
+        Close();
+    }
+
+    private static NamespaceInit Spawn(NamespaceInitHost host, List<string> environment, SafeFileHandle? program)
+    {
+        Errno errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
+        SafeFileHandle output = LibC.CreateMemoryFile("init-output", out _);
+        using SafeFileHandle nothing = LibC.Open("/dev/null", LibC.O_RDWR, out _);
+        using SafeFileHandle control = LibC.Duplicate(theirs, LowestSource, out _);
+        using SafeFileHandle input = LibC.Duplicate(nothing, LowestSource, out _);
+        using SafeFileHandle written = LibC.Duplicate(output, LowestSource, out _);
+        using SafeFileHandle? described = program is null ? null : LibC.Duplicate(program, LowestSource, out _);
+        List<(SafeHandle, int)> descriptors = [(input, 0), (written, 1), (written, 2), (control, ControlDescriptor)];
+        if (described is not null)
+        {
+            descriptors.Add((described, ProgramDescriptor));
+        }
+
+        theirs.Dispose();
+        List<int> closed = [.. LibC.OwnDescriptors().Where(static number => number > ProgramDescriptor)];
+        int pid = 0;
+        string step = "the namespaces could not be made";
+        errno = errno != 0 ? errno : NamespaceThread.Run(() =>
+        {
+            Errno failed = LibC.Unshare(LibC.CLONE_NEWNS | LibC.CLONE_NEWPID);
+            failed = failed != 0 ? failed : LibC.DetachMounts();
+            if (failed == 0)
+            {
+                step = $"{host.Program} could not be started";
+                failed = LibC.Spawn(host.Program, host.Arguments, environment, descriptors, Blocked, Blocked, out pid, closed: closed);
+            }
+
+            return failed;
+        });
+        SafeFileHandle? pidFd = errno == 0 ? LibC.OpenPidFd(pid, out errno) : null;
+        if (errno == 0)
+        {
+            return new NamespaceInit(pid, pidFd!, ours, output);
+        }
+
+        ours.Dispose();
+        output.Dispose();
+        throw errno == Errno.EPERM
+            ? new CracException(CracReason.PermissionDenied, $"A new pid namespace cannot be made: {LibC.Message(errno)}.", "Run as root, with CAP_SYS_ADMIN.")
+            : CannotMake($"{step}: {LibC.Message(errno)}");
+    }
+
+    private static List<string> Settings(NamespaceInitHost host, int lowest, int last, (string Name, int Value) own)
+    {
+        // Nothing of this session's environment: a profiler or a startup hook of it would come along.
+        List<string> environment =
+        [
+            .. host.Environment, $"PATH={Environment.GetEnvironmentVariable("PATH")}",
+            "DOTNET_EnableDiagnostics=0", "DOTNET_gcConcurrent=0", "DOTNET_TieredPGO=0",
+        ];
+        void Add(string name, int value) => environment.Add(string.Create(CultureInfo.InvariantCulture, $"PSCRAC_INIT_{name}={value}"));
+        Add("CONTROL", ControlDescriptor);
+        Add("LOWEST", lowest);
+        Add("LAST", last);
+        Add(own.Name, own.Value);
+        return environment;
+    }
+
+    private void WaitUntilReady(NamespaceInitHost host, CancellationToken cancellation)
+    {
+        Span<byte> message = stackalloc byte[8];
+        int length = AwaitMessage(message, cancellation);
+        if (length < 1 || message[0] != (byte)'R')
+        {
+            throw NotReady(host, message[..Math.Max(0, length)]);
+        }
+    }
+
+    private int WaitUntilStarted(NamespaceInitHost host, NamespaceProgram program, CancellationToken cancellation)
+    {
+        const int FailedProgram = 4;
+        Span<byte> message = stackalloc byte[8];
+        int length = AwaitMessage(message, cancellation);
+        if (length >= 5 && message[0] == (byte)'S')
+        {
+            return BinaryPrimitives.ReadInt32LittleEndian(message[1..]);
+        }
+
+        throw length >= 3 && message[0] == (byte)'E' && message[2] == FailedProgram
+            ? NamespaceProgram.NotStarted(program.Name, (Errno)message[1])
+            : NotReady(host, message[..Math.Max(0, length)]);
+    }
+
+    private int AwaitMessage(Span<byte> message, CancellationToken cancellation)
+    {
+        long end = Environment.TickCount64 + (long)StartTimeout.TotalMilliseconds;
+        while (!LibC.WaitReadable(_control, Slice))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (Environment.TickCount64 >= end)
+            {
+                throw CannotMake($"its first process did not get ready within {StartTimeout.TotalSeconds:0} s");
+            }
+        }
+
+        return LibC.Receive(_control, message);
+    }
+
+    private CracException NotReady(NamespaceInitHost host, ReadOnlySpan<byte> message) => CannotMake(
+        message.Length >= 3 && message[0] == (byte)'E'
+            ? $"{DescribeStep(message[2])}: {LibC.Message((Errno)message[1])}"
+            : $"its first process ended while {host.Program} started it. {ReadOutput()}".TrimEnd());
+
+    private void AwaitEnd()
+    {
+        LibC.Reap(_pidFd, out _, out _);
+        Span<byte> message = stackalloc byte[8];
+        int length = LibC.Receive(_control, message);
+
+        // Where it ended without having read our last message, that is told first (ECONNRESET), and once.
+        length = length < 0 ? LibC.Receive(_control, message) : length;
+        bool isTold = length >= 3 && message[0] == (byte)'X';
+        lock (_closing)
+        {
+            _reaped = true;
+            Close();
+        }
+
+        _ended.SetResult(isTold ? (message[2], message[1] != 0) : null);
+    }
+
+    private void Close()
+    {
+        _control.Dispose();
+        _pidFd.Dispose();
+        _output.Dispose();
+    }
+
+    private string ReadOutput()
+    {
+        byte[] buffer = new byte[2048];
+        int read = RandomAccess.Read(_output, buffer, 0);
+        return Encoding.UTF8.GetString(buffer, 0, read).Trim();
+    }
+
+    // The numbers are those of PSCrac.Init's NamespaceInit.
+    private static string DescribeStep(byte step) => step switch
+    {
+        1 => "its proc could not be mounted",
+        2 => "its first process could not set up its signals",
+        _ => "its first process could not start itself again",
+    };
+
+    private static CracException CannotMake(string why) => new(
+        CracReason.NamespaceUnsupported, $"A new pid namespace could not be made: {why}.", "Use -PidNamespace Host, whose ids are those of this session.");
+}

@@ -1,0 +1,49 @@
+using PSCrac.Preflight.Subjects;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>What an epoll descriptor watches has to be open in the process still, under any number (criu's eventpoll.c).</summary>
+internal sealed class EventPollRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            foreach (ProcessDescriptor descriptor in member.Descriptors)
+            {
+                foreach (EventPollTarget target in descriptor.PollTargets)
+                {
+                    if (!IsOpen(member, target))
+                    {
+                        subject.Block(
+                            member.ProcessId,
+                            $"descriptor {descriptor.Number}: epoll that watches a file closed as descriptor {target.Descriptor}",
+                            CracReason.ResourceUnsupported,
+                            "The file is kept alive by another process that shares it, so it is still watched here but open no more.",
+                            "The program would have to remove it from the epoll set (EPOLL_CTL_DEL) before closing it.",
+                            new("closed files that an epoll watches", $"descriptor {target.Descriptor}", $"descriptor {descriptor.Number}")
+                            {
+                                Key = (descriptor, target.Descriptor),
+                                Why = "The files are kept alive by another process that shares them, so they are still watched here but open no more.",
+                                Action = static _ => "The program would have to remove them from the epoll set (EPOLL_CTL_DEL) before closing them.",
+                            });
+                    }
+                }
+            }
+        }
+    }
+
+    private static bool IsOpen(ProcessSnapshot member, EventPollTarget target)
+    {
+        foreach (ProcessDescriptor descriptor in member.Descriptors)
+        {
+            if (descriptor.Status.Inode == target.Inode)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,65 @@
+using PSCrac.Preflight.Subjects;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>Descriptors on things inside the kernel that criu cannot take out and put back (criu's files.c).</summary>
+internal sealed class KernelObjectRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            foreach (ProcessDescriptor descriptor in member.Descriptors)
+            {
+                if (Explain(descriptor) is { } known)
+                {
+                    subject.Block(
+                        member.ProcessId,
+                        $"descriptor {descriptor.Number}: {known.Name}",
+                        CracReason.ResourceUnsupported,
+                        known.Why,
+                        known.Mend,
+                        DescriptorCause.Of($"descriptors of one kind, {known.Name}", descriptor));
+                }
+            }
+        }
+    }
+
+    private static (string Name, string Why, string Mend)? Explain(ProcessDescriptor descriptor) => descriptor.Kind switch
+    {
+        DescriptorKind.IoUring => (
+            "io_uring",
+            "Requests that are under way in the kernel cannot be taken out of it, and CRIU does not know io_uring.",
+            "Let the program use epoll instead: UV_USE_IO_URING=0 for Node.js, DOTNET_SYSTEM_NET_SOCKETS_IO_URING=0 where set, or the program's own switch."),
+        DescriptorKind.BpfMap => (
+            "bpf map",
+            "CRIU can save some kinds of bpf maps only if it was built with libbpf, which distributions leave out.",
+            "The program would have to close it before the checkpoint."),
+        DescriptorKind.BpfObject => (
+            $"bpf object {descriptor.Target}",
+            "Programs loaded into the kernel cannot be taken out of it.",
+            "The program would have to close it before the checkpoint and load it again after the restore."),
+        DescriptorKind.PerfEvent => (
+            "performance counter (perf_event)",
+            "Counters of the processor and the kernel cannot be put back.",
+            "Stop profiling before the checkpoint."),
+        DescriptorKind.UserFault => (
+            "userfaultfd",
+            "The program handles its own page faults, and CRIU cannot take that over.",
+            "The program would have to close it before the checkpoint."),
+        DescriptorKind.VirtualMachine => (
+            "KVM virtual machine",
+            "The state of a virtual machine is in the kernel, where CRIU cannot get it.",
+            "Use the virtual machine monitor's own snapshots."),
+        DescriptorKind.DeviceBuffer => (
+            $"device buffer {descriptor.Target}",
+            "Memory shared with a device cannot be saved without the device's own plugin for CRIU.",
+            "Install the CRIU plugin for the device (amdgpu, cuda), or let the program release the device first."),
+        DescriptorKind.Anonymous or DescriptorKind.Other => (
+            descriptor.Target,
+            "CRIU does not know this kind of descriptor.",
+            "The program would have to close it before the checkpoint."),
+        _ => null,
+    };
+}

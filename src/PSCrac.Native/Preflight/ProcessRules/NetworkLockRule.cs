@@ -1,0 +1,84 @@
+using PSCrac.Criu;
+using PSCrac.Options;
+using PSCrac.Preflight.Subjects;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>
+/// criu keeps packets away from a network namespace that it dumps, and from each connection that it keeps outside of one
+/// (network_lock and lock_connection in its net.c and sk-tcp.c). With iptables, its default, it runs programs for that. With
+/// nftables it runs none, and the image can be unlocked on a machine without them, so that is chosen where criu can do it.
+/// Stands after the rules that find namespaces and connections.
+/// </summary>
+internal sealed class NetworkLockRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        bool ofNamespace = subject.HasOwnNetwork;
+        string what = ofNamespace ? "the lock of its network namespace" : "the lock of its connections";
+
+        // Without root criu locks nothing, and says so before it gets here.
+        if (!subject.Environment.IsPrivileged || (!ofNamespace && !KeepsConnections(subject)))
+        {
+            return;
+        }
+
+        string? missing = CriuPrograms.FindMissing(NetworkLock.IptablesPrograms(ofNamespace), subject.ProgramRoot);
+        string? method = subject.Options.CriuOptions.TryGetValue(NetworkLock.Option, out string? given) ? given : CriuConfigFile.FindInEffect(NetworkLock.Option);
+        if (method is not null)
+        {
+            ExamineGiven(subject, what, method, missing);
+            return;
+        }
+
+        bool? canUseNftables = NetworkLock.CanUseNftables(subject.Environment.CriuPath);
+        if (canUseNftables == false && missing is not null)
+        {
+            subject.Block(
+                null,
+                what,
+                CracReason.ProgramMissing,
+                $"CRIU keeps packets away until the restore. For that it needs nftables, which it says it cannot use here, or iptables, of which {missing} is not there.",
+                CriuPrograms.HowToGet(missing));
+        }
+        else if (subject.Options.ChooseOptions || (missing is not null && canUseNftables == true))
+        {
+            string best = canUseNftables == false || (canUseNftables is null && missing is null) ? NetworkLock.Iptables : NetworkLock.Nftables;
+            string parameter = $"-CriuOption @{{ '{NetworkLock.Option}' = '{best}' }}";
+            subject.Offer(
+                null,
+                what,
+                CracReason.ProgramMissing,
+                best == NetworkLock.Nftables
+                    ? "CRIU keeps packets away until the restore. With nftables it needs no program for that, here or there."
+                    : "CRIU keeps packets away until the restore. It says it cannot use nftables here, so the restore will need iptables as well.",
+                $"Give {parameter}, or install the package iptables.",
+                new OptionOffer(parameter, NetworkLock.Option, best, Given: null, LosesNothing: true));
+        }
+    }
+
+    private static void ExamineGiven(PreflightSubject subject, string what, string method, string? missing)
+    {
+        if (method == NetworkLock.Iptables && missing is not null)
+        {
+            subject.Block(
+                null,
+                what,
+                CracReason.ProgramMissing,
+                $"CRIU is told to keep packets away with iptables, of which {missing} is not there.",
+                $"Leave out {NetworkLock.Option}. Or: {CriuPrograms.HowToGet(missing)}");
+        }
+        else if (method == NetworkLock.Nftables && NetworkLock.CanUseNftables(subject.Environment.CriuPath) == false)
+        {
+            subject.Block(
+                null,
+                what,
+                CracReason.KernelFeatureMissing,
+                "CRIU is told to keep packets away with nftables, which it says it cannot use here: the kernel lacks it (CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET), or this criu was built without it.",
+                missing is null ? $"Leave out {NetworkLock.Option}." : $"Leave out {NetworkLock.Option}. {CriuPrograms.HowToGet(missing)}");
+        }
+    }
+
+    private static bool KeepsConnections(PreflightSubject subject) =>
+        subject.Options.TcpEstablished == true || subject.Findings.Exists(static finding => finding.CriuOption == "tcp-established");
+}

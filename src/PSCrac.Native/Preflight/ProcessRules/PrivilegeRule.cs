@@ -1,0 +1,68 @@
+using PSCrac.Options;
+using PSCrac.Preflight.Subjects;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>What criu needs to be allowed (capabilities(7); criu's crtools.c and parasite-syscall.c).</summary>
+internal sealed class PrivilegeRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        PreflightEnvironment environment = subject.Environment;
+        if (!environment.CanCheckpointOwn)
+        {
+            subject.Warn(
+                null,
+                $"user {environment.UserId} without CAP_CHECKPOINT_RESTORE",
+                CracReason.PermissionDenied,
+                "CRIU needs this capability, or root, to stop a process and take it apart. It may carry the capability itself.",
+                "Run this session as root (sudo pwsh), or give criu itself the capability: sudo setcap cap_checkpoint_restore+eip (Get-Command criu).Source");
+        }
+
+        if (environment.UserId > 0)
+        {
+            // criu starts under no other user than root without it (check_caps() in its util.c).
+            subject.Offer(
+                null,
+                $"user {environment.UserId}, not root",
+                CracReason.PermissionDenied,
+                "CRIU works without root only where it is told to, and can then do less: no namespaces, nothing of other users.",
+                "Give -CriuOption @{ unprivileged = $true }, or run this session as root: sudo pwsh",
+                new OptionOffer("unprivileged", "unprivileged", null, subject.Options.HasCriuOption("unprivileged") ? true : null, LosesNothing: true));
+        }
+
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            ProcessStatus status = member.Status;
+            if (status.UserId < 0 || status.UserId == environment.UserId || status.HasEnded)
+            {
+                continue;
+            }
+
+            if (!environment.IsPrivileged)
+            {
+                subject.Block(
+                    status.ProcessId,
+                    $"a process of user {status.UserId}",
+                    CracReason.PermissionDenied,
+                    "Only root may checkpoint the processes of another user.",
+                    "Run this session as root: sudo pwsh",
+                    new("processes of other users", Place: $"user {status.UserId}"));
+            }
+            else if (!environment.CanReadOthersLimits)
+            {
+                subject.Block(
+                    status.ProcessId,
+                    $"a process of user {status.UserId}, and CAP_SYS_RESOURCE is missing",
+                    CracReason.PermissionDenied,
+                    "CRIU reads the resource limits of what it checkpoints, and of another user's process only with this capability.",
+                    "Run where CAP_SYS_RESOURCE is granted (containers often drop it), or run the program as this user.",
+                    new("processes of other users, and CAP_SYS_RESOURCE is missing", Place: $"user {status.UserId}")
+                    {
+                        Action = static _ => "Run where CAP_SYS_RESOURCE is granted (containers often drop it), or run the programs as this user.",
+                    });
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+using System.Globalization;
+using PSCrac.Criu;
+using PSCrac.Preflight.Subjects;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>
+/// Programs that criu runs to read out namespaces: ip for addresses, routes and rules, iptables-save for rules that are not in
+/// nftables (its net.c), tar and gzip for what is in a tmpfs (its filesystems.c). Without the first and the last it fails;
+/// rules of iptables it then leaves out.
+/// </summary>
+internal sealed class ProgramRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        if (subject.HasOwnNetwork && !subject.Options.HasCriuOption("empty-ns") && !IsExternal(subject))
+        {
+            Require(subject, "its network namespace", "CRIU has ip read out the addresses and routes of a network namespace.", "ip");
+            ExamineTables(subject, isIpv6: false);
+            ExamineTables(subject, isIpv6: true);
+        }
+
+        // The mounts of a namespace that criu enters stay what they are.
+        if (subject.HasOwnMounts && FindTmpfs(subject) is { } tmpfs)
+        {
+            Require(subject, $"the tmpfs at {tmpfs.Point}", "CRIU has tar and gzip put what is in a tmpfs into the image.", "tar", "gzip");
+        }
+    }
+
+    private static void Require(PreflightSubject subject, string what, string why, params string[] programs)
+    {
+        if (CriuPrograms.FindMissing(programs, subject.ProgramRoot) is { } missing)
+        {
+            subject.Block(null, $"{what}: there is no {missing}", CracReason.ProgramMissing, why, CriuPrograms.HowToGet(missing));
+        }
+    }
+
+    private static void ExamineTables(PreflightSubject subject, bool isIpv6)
+    {
+        string family = isIpv6 ? "ip6" : "ip";
+        int root = subject.Tree.Root.ProcessId;
+        if (!NetworkLock.HasLegacy("save", isIpv6, subject.ProgramRoot) && HasTables(root, family))
+        {
+            subject.Warn(
+                root,
+                $"{family}tables rules in its network namespace",
+                CracReason.ProgramMissing,
+                $"Without the program {family}tables-legacy-save CRIU leaves them out of the image, and the restored namespace has none.",
+                CriuPrograms.HowToGet($"{family}tables"));
+        }
+    }
+
+    // The kernel lists the tables that are in use in the namespace, a name a line.
+    private static bool HasTables(int processId, string family)
+    {
+        try
+        {
+            return File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{processId}/net/{family}_tables_names")).Length > 0;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
+    // criu's --external net[INODE]:NAME is a network namespace that someone else makes again.
+    private static bool IsExternal(PreflightSubject subject) =>
+        subject.Options.CriuOptions.TryGetValue("external", out string? value) && value?.Contains("net[", StringComparison.Ordinal) == true;
+
+    private static MountPoint? FindTmpfs(PreflightSubject subject)
+    {
+        MountTable? previous = null;
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            if (member.Mounts is { } table && table != previous)
+            {
+                foreach (MountPoint mount in table.Mounts)
+                {
+                    if (mount.FileSystem == "tmpfs")
+                    {
+                        return mount;
+                    }
+                }
+
+                previous = table;
+            }
+        }
+
+        return null;
+    }
+}

@@ -1,0 +1,136 @@
+using PSCrac.Common;
+using PSCrac.Options;
+using PSCrac.Preflight.Subjects;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>Who leads the sessions and process groups of the tree; a restore has to make them again under the same ids (criu's pstree.c).</summary>
+internal sealed class SessionRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        ProcessStatus root = subject.Tree.Root.Status;
+        if (!root.HasEnded && !root.IsSessionLeader && root.InnermostSessionId != 0)
+        {
+            subject.Offer(
+                root.ProcessId,
+                $"session {root.SessionId}, which began outside the tree",
+                CracReason.TerminalAttached,
+                "It was started from a shell or by another program and shares that one's session. The restored process will join the session of whoever restores it.",
+                "Give -ShellJob, or start the program with setsid.",
+                new OptionOffer("-ShellJob", "shell-job", null, subject.Options.ShellJob, LosesNothing: true));
+        }
+
+        var byId = new Dictionary<int, ProcessSnapshot>();
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            byId[member.ProcessId] = member;
+        }
+
+        var groups = new HashSet<int>();
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            ExamineSession(subject, member.Status, root, byId);
+            if (groups.Add(member.Status.ProcessGroupId))
+            {
+                ExamineGroup(subject, member.Status, root, byId);
+            }
+        }
+    }
+
+    private static void ExamineSession(PreflightSubject subject, ProcessStatus member, ProcessStatus root, Dictionary<int, ProcessSnapshot> byId)
+    {
+        if (member.InnermostSessionId == 0)
+        {
+            subject.Block(
+                member.ProcessId,
+                "a session whose leader is outside its pid namespace",
+                CracReason.NamespaceUnsupported,
+                "The session has no id that could be given back to it.",
+                "Start the program with setsid.",
+                new("processes in a session whose leader is outside their pid namespace"));
+            return;
+        }
+
+        if (member.IsSessionLeader || member.SessionId == root.SessionId)
+        {
+            return;
+        }
+
+        if (byId.ContainsKey(member.SessionId))
+        {
+            if (!IsBornInto(member, root, byId))
+            {
+                subject.Block(
+                    member.ProcessId,
+                    $"session {member.SessionId}, whose leader is no ancestor of it",
+                    CracReason.ResourceUnsupported,
+                    "It was adopted after its parent ended, and CRIU cannot tell how it got into that session: the checkpoint would work, the restore would fail.",
+                    "The program would have to start it from the session's leader or let the root of the tree adopt it.",
+                    new("processes in a session whose leader is no ancestor of theirs", Place: $"session {member.SessionId}")
+                    {
+                        Why = "They were adopted after their parent ended, and CRIU cannot tell how they got into that session: the checkpoint would work, the restore would fail.",
+                        Action = static _ => "The program would have to start them from the session's leader or let the root of the tree adopt them.",
+                    });
+            }
+        }
+        else if (ProcessIdentity.TryRead(member.SessionId) is not null)
+        {
+            subject.Warn(
+                member.ProcessId,
+                $"session {member.SessionId}, led by a process outside the tree",
+                CracReason.PidInUse,
+                "The restore leads that session by a helper with the leader's pid, so the leader must have ended by then.",
+                "Checkpoint the leader's tree, or start the program with setsid.",
+                new("processes in a session led by a process outside the tree", Place: $"session {member.SessionId}"));
+        }
+    }
+
+    /// <summary>Whether the leader is an ancestor, or the parent is in the session too, or the root adopted it: the cases criu can play back.</summary>
+    private static bool IsBornInto(ProcessStatus member, ProcessStatus root, Dictionary<int, ProcessSnapshot> byId)
+    {
+        if (member.ParentProcessId == root.ProcessId)
+        {
+            return true;
+        }
+
+        int parent = member.ParentProcessId;
+        while (byId.TryGetValue(parent, out ProcessSnapshot? ancestor))
+        {
+            if (ancestor.ProcessId == member.SessionId || (parent == member.ParentProcessId && ancestor.Status.SessionId == member.SessionId))
+            {
+                return true;
+            }
+
+            parent = ancestor.Status.ParentProcessId;
+        }
+
+        return false;
+    }
+
+    private static void ExamineGroup(PreflightSubject subject, ProcessStatus member, ProcessStatus root, Dictionary<int, ProcessSnapshot> byId)
+    {
+        int group = member.ProcessGroupId;
+        if (group == 0 || group == member.ProcessId || byId.ContainsKey(group) || group == root.SessionId)
+        {
+            return;
+        }
+
+        if (ProcessStatus.TryRead(group) is { } leader)
+        {
+            subject.Warn(
+                member.ProcessId,
+                $"process group {group}, led by {leader.CommandName} outside the tree",
+                CracReason.PidInUse,
+                "The restore makes the group again with a helper of that pid, so its leader must have ended by then.",
+                $"Restore it with -PidNamespace New; or end process {group} before the restore (Stop-Process -Id {group}).",
+                new("process groups led by processes outside the tree", $"{group}", leader.CommandName)
+                {
+                    Why = "The restore makes the groups again with helpers of these pids, so their leaders must have ended by then.",
+                    Action = static groups => $"Checkpoint the processes {FindingGroups.List(groups)} with them, or restore into a new pid namespace (-PidNamespace New).",
+                    TellsProcess = false,
+                });
+        }
+    }
+}

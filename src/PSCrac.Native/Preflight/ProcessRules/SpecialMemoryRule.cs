@@ -1,0 +1,39 @@
+using PSCrac.Preflight.Subjects;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>Memory that the restoring side has to be able to give: locked pages, huge pages.</summary>
+internal sealed class SpecialMemoryRule : PreflightRule
+{
+    // The usual size; a kernel has a pool for each, and this is the one that the setting is about.
+    private const long HugePage = 2L << 20;
+
+    internal override void Examine(PreflightSubject subject)
+    {
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            ProcessStatus status = member.Status;
+            if (status.LockedBytes > 0)
+            {
+                subject.Note(
+                    status.ProcessId,
+                    $"{status.LockedBytes >> 10} KB of locked memory",
+                    CracReason.ResourceUnsupported,
+                    "It is locked again by the restore, which needs the limit for it (RLIMIT_MEMLOCK) or CAP_IPC_LOCK.",
+                    cause: new("processes with locked memory", Place: $"{status.LockedBytes >> 10} KB"));
+            }
+
+            if (status.HugeBytes > 0)
+            {
+                subject.Warn(
+                    status.ProcessId,
+                    $"{status.HugeBytes >> 20} MB on huge pages",
+                    CracReason.ResourceUnsupported,
+                    "The restore needs as many free huge pages.",
+                    $"Reserve them there, as root; for pages of 2 MB: sysctl vm.nr_hugepages={(status.HugeBytes + HugePage - 1) / HugePage}",
+                    new("processes with memory on huge pages", Place: $"{status.HugeBytes >> 20} MB"));
+            }
+        }
+    }
+}

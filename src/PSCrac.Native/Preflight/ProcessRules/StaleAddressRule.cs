@@ -1,0 +1,39 @@
+using System.Net;
+using PSCrac.Preflight.Subjects;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>Sockets bound to one address of this host rather than to all: the address has to be there at the restore.</summary>
+internal sealed class StaleAddressRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        var seen = new HashSet<ulong>();
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            foreach ((ProcessDescriptor descriptor, SocketEntry socket) in PreflightSubject.SocketsOf(member))
+            {
+                if (socket.Local is not { Port: > 0 } local || (socket.Protocol == SocketProtocol.Tcp && socket.State != SocketState.Listen)
+                    || IPAddress.IsLoopback(local.Address) || local.Address.Equals(IPAddress.Any) || local.Address.Equals(IPAddress.IPv6Any)
+                    || !seen.Add(socket.Inode))
+                {
+                    continue;
+                }
+
+                subject.Warn(
+                    member.ProcessId,
+                    $"descriptor {descriptor.Number}: {socket.Protocol.ToString().ToLowerInvariant()} bound to {local}",
+                    CracReason.AddressUnavailable,
+                    "The restore needs this very address; it fails on a host, or after a new lease, that has another.",
+                    "Let the program bind to 0.0.0.0 or ::, or restore it where the address is.",
+                    new("sockets bound to an address of this host", $"{socket.Protocol.ToString().ToLowerInvariant()} {local}", $"descriptor {descriptor.Number}")
+                    {
+                        Key = socket.Inode,
+                        Why = "The restore needs these very addresses; it fails on a host, or after a new lease, that has others.",
+                        Action = static _ => "Let the program bind to 0.0.0.0 or ::, or restore it where the addresses are.",
+                    });
+            }
+        }
+    }
+}

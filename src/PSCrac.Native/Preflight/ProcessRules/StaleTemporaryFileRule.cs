@@ -1,0 +1,69 @@
+using PSCrac.Preflight.Subjects;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>Files in folders that are cleaned or emptied: by a reboot, by tmpfiles, by the job's end.</summary>
+internal sealed class StaleTemporaryFileRule : PreflightRule
+{
+    private static readonly string[] s_folders = ["/tmp/", "/var/tmp/", "/dev/shm/", "/run/", "/var/run/"];
+
+    internal override void Examine(PreflightSubject subject)
+    {
+        // A child has what its parent has; each path is told once.
+        var told = new HashSet<string>(StringComparer.Ordinal);
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            var paths = new SortedSet<string>(StringComparer.Ordinal);
+            foreach (ProcessDescriptor descriptor in member.Descriptors)
+            {
+                if (descriptor is { IsUnlinked: false, Kind: DescriptorKind.RegularFile or DescriptorKind.Directory or DescriptorKind.Fifo } && IsTemporary(descriptor.Target))
+                {
+                    paths.Add(descriptor.Target);
+                }
+            }
+
+            foreach (MemoryArea area in member.Areas)
+            {
+                if (area is { Kind: MemoryAreaKind.File, IsUnlinked: false } && IsTemporary(area.Path))
+                {
+                    paths.Add(area.Path);
+                }
+            }
+
+            if (member.CommandLine.WorkingDirectory is { } folder && IsTemporary(folder + "/") && !folder.EndsWith(" (deleted)", StringComparison.Ordinal))
+            {
+                paths.Add(folder);
+            }
+
+            paths.ExceptWith(told);
+            told.UnionWith(paths);
+            foreach (string path in paths)
+            {
+                subject.Warn(
+                    member.ProcessId,
+                    $"temporary file {path}",
+                    CracReason.FileMissing,
+                    "It has to be there at the restore, in the same size, and such folders are cleaned by reboots and by age.",
+                    "Restore before that happens, or let the program keep its files elsewhere.",
+                    new("temporary files", path)
+                    {
+                        Why = "They have to be there at the restore, in the same size, and such folders are cleaned by reboots and by age.",
+                    });
+            }
+        }
+    }
+
+    private static bool IsTemporary(string path)
+    {
+        foreach (string folder in s_folders)
+        {
+            if (path.StartsWith(folder, StringComparison.Ordinal))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,125 @@
+using PSCrac.Preflight.Subjects;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>
+/// Environment variables and arguments that hold this host's name or addresses, or a secret: the restored process has them
+/// wherever and whenever it is restored. Values of secrets are never shown.
+/// </summary>
+internal sealed class StaleTextRule : PreflightRule
+{
+    private const int ShortestHostName = 4;
+
+    private static readonly string[] s_secretWords = ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "API_KEY", "APIKEY", "PRIVATE_KEY", "ACCESS_KEY", "CREDENTIAL"];
+
+    internal override void Examine(PreflightSubject subject)
+    {
+        string host = System.Environment.MachineName;
+        IReadOnlyList<string> addresses = LocalAddresses.Read(subject.Tree.Root.ProcessId);
+        // A child inherits its parent's environment; each variable is told once.
+        var told = new HashSet<string>(StringComparer.Ordinal);
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            foreach (string variable in member.Environment)
+            {
+                if (!told.Add(variable))
+                {
+                    continue;
+                }
+
+                int equals = variable.IndexOf('=', StringComparison.Ordinal);
+                if (equals > 0)
+                {
+                    Examine(subject, member.ProcessId, $"environment variable {variable[..equals]}", variable[..equals], variable[(equals + 1)..], host, addresses);
+                }
+            }
+
+            for (int i = 1; i < member.CommandLine.Arguments.Count; i++)
+            {
+                string argument = member.CommandLine.Arguments[i];
+                int equals = argument.IndexOf('=', StringComparison.Ordinal);
+                (string name, string value) = argument.StartsWith('-') && equals > 0
+                    ? (argument[..equals], argument[(equals + 1)..])
+                    : (member.CommandLine.Arguments[i - 1].StartsWith('-') ? member.CommandLine.Arguments[i - 1] : "", argument);
+                Examine(subject, member.ProcessId, $"argument {i}{(name.Length > 0 ? $" ({name})" : "")}", name, value, host, addresses);
+            }
+        }
+    }
+
+    private static void Examine(
+        PreflightSubject subject, int processId, string where, string name, string value, string host, IReadOnlyList<string> addresses)
+    {
+        if (value.Length > 0 && IsSecret(name))
+        {
+            subject.Warn(
+                processId,
+                $"{where}: a secret, by its name",
+                CracReason.ImageNotTrusted,
+                "It is part of the image, readable for whoever can read the image, and the restored process goes on using it after it was changed.",
+                "Let the program read secrets from a file after the restore, and keep the image private.",
+                new("secrets, by their names", where)
+                {
+                    Key = processId,
+                    Why = "They are part of the image, readable for whoever can read the image, and the restored process goes on using them after they were changed.",
+                });
+        }
+        else if (host.Length >= ShortestHostName && HasWord(value, host))
+        {
+            subject.Warn(
+                processId,
+                $"{where}: this host's name, {host}",
+                CracReason.AddressUnavailable,
+                "Restored elsewhere, the process will take itself to be on this host.",
+                "Let the program ask for the host's name after the restore.",
+                new($"places with this host's name, {host}", where) { Key = processId });
+        }
+        else
+        {
+            foreach (string address in addresses)
+            {
+                if (HasWord(value, address))
+                {
+                    subject.Warn(
+                        processId,
+                        $"{where}: this host's address, {address}",
+                        CracReason.AddressUnavailable,
+                        "Restored elsewhere, or here after the address has changed, the process will use the old one.",
+                        "Use a name instead of an address, or let the program read it after the restore.",
+                        new("places with an address of this host", where, address) { Key = processId });
+                    break;
+                }
+            }
+        }
+    }
+
+    private static bool IsSecret(string name)
+    {
+        string plain = name.Replace('-', '_');
+        foreach (string word in s_secretWords)
+        {
+            if (plain.Contains(word, StringComparison.OrdinalIgnoreCase))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Whether a text holds a word that is not part of a longer one.</summary>
+    private static bool HasWord(string text, string word)
+    {
+        for (int at = text.IndexOf(word, StringComparison.OrdinalIgnoreCase); at >= 0; at = text.IndexOf(word, at + 1, StringComparison.OrdinalIgnoreCase))
+        {
+            bool startsThere = at == 0 || !char.IsAsciiLetterOrDigit(text[at - 1]);
+            int end = at + word.Length;
+            if (startsThere && (end == text.Length || !char.IsAsciiLetterOrDigit(text[end])))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

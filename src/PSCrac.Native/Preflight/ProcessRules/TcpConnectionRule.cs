@@ -1,0 +1,112 @@
+using System.Net;
+using PSCrac.Common;
+using PSCrac.Options;
+using PSCrac.Preflight.Subjects;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>
+/// Open TCP connections: criu keeps or closes them only when told to (criu's sk-inet.c). When both ends are in the tree, keeping
+/// loses nothing; when one is elsewhere, someone has to decide.
+/// </summary>
+internal sealed class TcpConnectionRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        HashSet<(IPEndPoint, IPEndPoint)> ends = FindEnds(subject);
+        var seen = new HashSet<ulong>();
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            foreach ((ProcessDescriptor descriptor, SocketEntry socket) in PreflightSubject.SocketsOf(member))
+            {
+                if (socket is { Protocol: SocketProtocol.Tcp, IsConnected: true } && seen.Add(socket.Inode))
+                {
+                    Report(subject, member, descriptor, socket, isInside: ends.Contains((socket.Remote!, socket.Local!)));
+                }
+            }
+        }
+    }
+
+    private static HashSet<(IPEndPoint Local, IPEndPoint Remote)> FindEnds(PreflightSubject subject)
+    {
+        var ends = new HashSet<(IPEndPoint, IPEndPoint)>();
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            foreach ((_, SocketEntry socket) in PreflightSubject.SocketsOf(member))
+            {
+                if (socket is { Protocol: SocketProtocol.Tcp, IsConnected: true, Local: { } local, Remote: { } remote })
+                {
+                    ends.Add((local, remote));
+                }
+            }
+        }
+
+        return ends;
+    }
+
+    private static void Report(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor, SocketEntry socket, bool isInside)
+    {
+        string what = $"descriptor {descriptor.Number}: tcp {socket.Remote} {NameOf(socket.State)}";
+        var cause = new FindingCause(
+            isInside ? "tcp connections inside the tree" : "tcp connections that leave the tree", $"{socket.Remote} {NameOf(socket.State)}", $"descriptor {descriptor.Number}")
+        {
+            Key = socket.Inode,
+        };
+        PreflightOptions options = subject.Options;
+        if (options.TcpClose == true && options.TcpEstablished != true)
+        {
+            subject.Offer(
+                member.ProcessId,
+                what,
+                CracReason.TcpConnectionOpen,
+                "The program will find the connection closed after the restore.",
+                "",
+                new OptionOffer("-TcpClose", "tcp-close", null, Given: true, LosesNothing: false),
+                cause with { Why = "The program will find the connections closed after the restore." });
+            return;
+        }
+
+        var keep = new OptionOffer("-TcpEstablished", "tcp-established", null, options.TcpEstablished, LosesNothing: isInside);
+        if (isInside)
+        {
+            subject.Offer(
+                member.ProcessId,
+                what,
+                CracReason.TcpConnectionOpen,
+                "Both ends of the connection are in the tree, so it is kept with all that is under way in it.",
+                "Give -TcpEstablished.",
+                keep,
+                cause with { Why = "Both ends of the connections are in the tree, so they are kept with all that is under way in them." });
+        }
+        else
+        {
+            subject.Offer(
+                member.ProcessId,
+                what,
+                CracReason.TcpConnectionOpen,
+                "The other end is outside the tree and will not stop and wait. Kept, the connection is blocked by a firewall rule until the restore, and lost if the other end gives up; closed, the program has to connect again.",
+                "Give -TcpEstablished to keep it, or -TcpClose to close it; or let the program close its connections first.",
+                keep,
+                cause with
+                {
+                    Why = "The other ends are outside the tree and will not stop and wait. Kept, the connections are blocked by firewall rules until the restore, and lost if the other end gives up; closed, the program has to connect again.",
+                    Action = static _ => "Give -TcpEstablished to keep them, or -TcpClose to close them; or let the program close its connections first.",
+                });
+        }
+    }
+
+    private static string NameOf(SocketState state) => state switch
+    {
+        SocketState.Established => "ESTABLISHED",
+        SocketState.SynSent => "SYN_SENT",
+        SocketState.SynReceived => "SYN_RECV",
+        SocketState.FinWait1 => "FIN_WAIT1",
+        SocketState.FinWait2 => "FIN_WAIT2",
+        SocketState.CloseWait => "CLOSE_WAIT",
+        SocketState.LastAck => "LAST_ACK",
+        SocketState.Closing => "CLOSING",
+        SocketState.TimeWait => "TIME_WAIT",
+        _ => state.ToString(),
+    };
+}

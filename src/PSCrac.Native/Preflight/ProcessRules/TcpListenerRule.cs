@@ -1,0 +1,38 @@
+using PSCrac.Options;
+using PSCrac.Preflight.Subjects;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>Callers that wait to be accepted have no descriptor yet by which criu could save them (criu's sk-inet.c).</summary>
+internal sealed class TcpListenerRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        var seen = new HashSet<ulong>();
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            foreach ((ProcessDescriptor descriptor, SocketEntry socket) in PreflightSubject.SocketsOf(member))
+            {
+                if (socket is not { Protocol: SocketProtocol.Tcp, State: SocketState.Listen, ReceiveQueue: > 0 } || !seen.Add(socket.Inode))
+                {
+                    continue;
+                }
+
+                subject.Offer(
+                    member.ProcessId,
+                    $"descriptor {descriptor.Number}: tcp {socket.Local} LISTEN, {socket.ReceiveQueue} waiting to be accepted",
+                    CracReason.TcpConnectionOpen,
+                    "Someone has called and was not answered yet; such a call cannot be kept.",
+                    "Try again when the program has accepted them, or give -CriuOption @{ 'skip-in-flight' = $true }, which drops them.",
+                    new OptionOffer(
+                        "-CriuOption skip-in-flight",
+                        "skip-in-flight",
+                        null,
+                        subject.Options.HasCriuOption("skip-in-flight") ? true : null,
+                        LosesNothing: false),
+                    new("listening sockets with callers not accepted", $"tcp {socket.Local}", $"descriptor {descriptor.Number}") { Key = socket.Inode });
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+using PSCrac.Preflight.Subjects;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>A process can have one tracer, and criu has to be it (ptrace(2)).</summary>
+internal sealed class TracerRule : PreflightRule
+{
+    internal override void Examine(PreflightSubject subject)
+    {
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            int tracer = member.Status.TracerProcessId;
+            if (tracer == 0)
+            {
+                continue;
+            }
+
+            string name = ProcessStatus.TryRead(tracer)?.CommandName ?? "a process that has ended meanwhile";
+            subject.Block(
+                member.ProcessId,
+                $"traced by {name} ({tracer})",
+                CracReason.ProcessTraced,
+                "A debugger holds the process, and a process can be held by one at a time.",
+                $"Detach the debugger, or end it: Stop-Process -Id {tracer}",
+                new($"processes traced by {name} ({tracer})") { Why = "A debugger holds them, and a process can be held by one at a time." });
+        }
+    }
+}

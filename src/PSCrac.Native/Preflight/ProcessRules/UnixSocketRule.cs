@@ -1,0 +1,148 @@
+using PSCrac.Common;
+using PSCrac.Options;
+using PSCrac.Preflight.Subjects;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>Unix sockets come in pairs, and both have to be in the tree (criu's sk-unix.c).</summary>
+internal sealed class UnixSocketRule : PreflightRule
+{
+    private const int ShutBoth = 3;
+
+    internal override void Examine(PreflightSubject subject)
+    {
+        var seen = new HashSet<ulong>();
+        HashSet<ulong> waiting = FindWaiting(subject);
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            foreach ((ProcessDescriptor descriptor, SocketEntry socket) in PreflightSubject.SocketsOf(member))
+            {
+                if (socket.Protocol != SocketProtocol.Unix || !seen.Add(socket.Inode))
+                {
+                    continue;
+                }
+
+                if (socket.PeerInode != 0)
+                {
+                    if (!subject.HasSocket(socket.PeerInode))
+                    {
+                        ReportOutside(subject, member, descriptor, socket);
+                    }
+                }
+                else if (socket.State == SocketState.Established && socket.UnixType != UnixSocketType.Datagram)
+                {
+                    ExamineUnanswered(subject, member, descriptor, socket, waiting);
+                }
+                else if (socket.State == SocketState.Listen && HasClosedCaller(socket))
+                {
+                    subject.Block(
+                        member.ProcessId,
+                        $"descriptor {descriptor.Number}: unix socket {NameOf(socket)}, a caller hung up before it was accepted",
+                        CracReason.UnixSocketExternal,
+                        "What the caller may have sent cannot be kept.",
+                        "Try again when the program has accepted what waits.",
+                        new("unix sockets with a caller that hung up before it was accepted", NameOf(socket), $"descriptor {descriptor.Number}") { Key = socket.Inode });
+                }
+            }
+        }
+    }
+
+    /// <summary>The callers that wait to be accepted by a listener of the tree.</summary>
+    private static HashSet<ulong> FindWaiting(PreflightSubject subject)
+    {
+        var waiting = new HashSet<ulong>();
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            foreach ((_, SocketEntry socket) in PreflightSubject.SocketsOf(member))
+            {
+                waiting.UnionWith(socket.WaitingCallers);
+            }
+        }
+
+        return waiting;
+    }
+
+    private static bool HasClosedCaller(SocketEntry socket)
+    {
+        foreach (ulong caller in socket.WaitingCallers)
+        {
+            if (caller == 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static void ReportOutside(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor, SocketEntry socket)
+    {
+        SocketEntry? peer = member.Sockets?.Find(socket.PeerInode);
+        string name = peer?.UnixName ?? socket.UnixName ?? "without a name";
+        string what = $"descriptor {descriptor.Number}: unix socket connected to {name} outside the tree";
+        var cause = new FindingCause("unix sockets connected to others outside the tree", name, $"descriptor {descriptor.Number}") { Key = socket.Inode };
+        if (subject.Options.HasCriuOption("external") || socket.UnixType != UnixSocketType.Datagram || peer?.UnixName is null)
+        {
+            subject.Block(
+                member.ProcessId,
+                what,
+                CracReason.UnixSocketExternal,
+                "The process that holds the other end is not part of the tree, and half a connection cannot be kept.",
+                "Checkpoint a process that both descend from, or let the program close the connection first.",
+                cause with
+                {
+                    Why = "The processes that hold the other ends are not part of the tree, and half a connection cannot be kept.",
+                    Action = static _ => "Checkpoint a process that all descend from, or let the program close the connections first.",
+                });
+            return;
+        }
+
+        subject.Offer(
+            member.ProcessId,
+            what,
+            CracReason.UnixSocketExternal,
+            "It only sends to a named socket, such as the system log's, and is connected to that name again by the restore.",
+            "Give -ExternalUnixSocket.",
+            new OptionOffer("-ExternalUnixSocket", "ext-unix-sk", null, subject.Options.ExternalUnixSocket, LosesNothing: true),
+            cause with { Why = "They only send to named sockets, such as the system log's, and are connected to those names again by the restore." });
+    }
+
+    private static void ExamineUnanswered(
+        PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor, SocketEntry socket, HashSet<ulong> waiting)
+    {
+        if (waiting.Contains(socket.Inode))
+        {
+            if (socket.SendQueue > 0)
+            {
+                subject.Block(
+                    member.ProcessId,
+                    $"descriptor {descriptor.Number}: unix socket not accepted yet, {socket.SendQueue} bytes sent",
+                    CracReason.UnixSocketExternal,
+                    "What was sent into a connection that nobody has accepted yet cannot be kept.",
+                    "Try again when the connection has been accepted.",
+                    DescriptorCause.Of("unix sockets not accepted yet", descriptor, $"{socket.SendQueue} bytes sent") with
+                    {
+                        Why = "What was sent into connections that nobody has accepted yet cannot be kept.",
+                        Action = static _ => "Try again when the connections have been accepted.",
+                    });
+            }
+        }
+        else if (socket.Shutdown != ShutBoth)
+        {
+            subject.Block(
+                member.ProcessId,
+                $"descriptor {descriptor.Number}: unix socket that nobody in the tree has accepted yet",
+                CracReason.UnixSocketExternal,
+                "The process it calls is not part of the tree, and half a connection cannot be kept.",
+                "Checkpoint a process that both descend from, or let the program close the connection first.",
+                DescriptorCause.Of("unix sockets that nobody in the tree has accepted yet", descriptor) with
+                {
+                    Why = "The processes they call are not part of the tree, and half a connection cannot be kept.",
+                    Action = static _ => "Checkpoint a process that all descend from, or let the program close the connections first.",
+                });
+        }
+    }
+
+    private static string NameOf(SocketEntry socket) => socket.UnixName ?? "without a name";
+}

@@ -1,0 +1,157 @@
+using System.Globalization;
+using PSCrac.Common;
+using PSCrac.Options;
+using PSCrac.Preflight.Subjects;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.ProcessRules;
+
+/// <summary>
+/// Files that are in use but have lost the name they were opened by. One with no name left ("ghost") goes into the image, up to a
+/// limit; one with another name needs a helper link beside it (criu's files-reg.c).
+/// </summary>
+internal sealed class UnlinkedFileRule : PreflightRule
+{
+    private const long DefaultGhostLimit = 1L << 20; // DEFAULT_GHOST_LIMIT in criu's cr_options.h
+    private const long LargestGhostLimit = uint.MaxValue; // what libcriu and criu's request can carry
+
+    internal override void Examine(PreflightSubject subject)
+    {
+        var seen = new HashSet<(DeviceNumber, ulong)>();
+        foreach (ProcessSnapshot member in subject.Tree.Members)
+        {
+            foreach (ProcessDescriptor descriptor in member.Descriptors)
+            {
+                if (descriptor.IsUnlinked && descriptor.HasPath && descriptor.Kind is not (DescriptorKind.Terminal or DescriptorKind.TerminalMaster)
+                    && subject.FindMount(descriptor.MountId)?.Mount.FileSystem is not ("proc" or "devpts")
+                    && seen.Add((descriptor.Status.Device, descriptor.Status.Inode)))
+                {
+                    Report(subject, member, $"descriptor {descriptor.Number}", descriptor.Target, descriptor.Status);
+                }
+                else if (IsSillyRenamed(subject, descriptor) && seen.Add((descriptor.Status.Device, descriptor.Status.Inode)))
+                {
+                    ReportLink(subject, member, $"descriptor {descriptor.Number}", descriptor.Target);
+                }
+            }
+
+            foreach (MemoryArea area in member.Areas)
+            {
+                if (area is { IsUnlinked: true, Kind: MemoryAreaKind.File })
+                {
+                    FileStatus status = StatusOf(member, area);
+                    if (seen.Add((status.Device, status.Inode)))
+                    {
+                        Report(subject, member, $"memory at {area.Start:x}", area.Path, status);
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>An NFS client renames what is removed while it is open, and removes it when it is closed.</summary>
+    private static bool IsSillyRenamed(PreflightSubject subject, ProcessDescriptor descriptor) =>
+        descriptor.Kind == DescriptorKind.RegularFile
+        && Path.GetFileName(descriptor.Target).StartsWith(".nfs", StringComparison.Ordinal)
+        && subject.FindMount(descriptor.MountId)?.Mount.FileSystem is "nfs" or "nfs4";
+
+    /// <summary>What a mapped file is like; where that may not be looked at, a file without names as long as the area is taken for it.</summary>
+    private static FileStatus StatusOf(ProcessSnapshot member, MemoryArea area) =>
+        FileStatus.TryRead($"/proc/{member.ProcessId}/map_files/{area.Start:x}-{area.End:x}", flags: 0, out FileStatus status, out _)
+            ? status
+            : new FileStatus(area.Device, area.Inode, (int)FileType.Regular, 0, 0, 0, area.LengthBytes, area.LengthBytes, default, 0);
+
+    private static void Report(PreflightSubject subject, ProcessSnapshot member, string where, string path, in FileStatus status)
+    {
+        if (status.LinkCount > 0)
+        {
+            ReportLink(subject, member, where, path);
+            return;
+        }
+
+        long limit = subject.Options.GhostLimit ?? DefaultGhostLimit;
+        string size = SizeOf(status.AllocatedBytes);
+        if (status.Type != FileType.Regular || status.AllocatedBytes <= limit)
+        {
+            string kind = status.Type == FileType.Directory ? "removed folder" : "unlinked file";
+            subject.Note(
+                member.ProcessId,
+                $"{where}: {kind} {path}",
+                CracReason.FileUnlinked,
+                "It has no name any more, so it goes into the image and is made again by the restore.",
+                cause: new(status.Type == FileType.Directory ? "removed folders" : "unlinked files", path, where)
+                {
+                    Key = (status.Device, status.Inode),
+                    Why = "They have no name any more, so they go into the image and are made again by the restore.",
+                });
+            return;
+        }
+
+        string what = $"{where}: unlinked file {path}, {size}";
+        var cause = new FindingCause("unlinked files", $"{path}, {size}", where) { Key = (status.Device, status.Inode) };
+        if (status.AllocatedBytes > LargestGhostLimit)
+        {
+            subject.Block(
+                member.ProcessId,
+                what,
+                CracReason.FileUnlinked,
+                "A file without a name has to go into the image, and CRIU takes none of 4 GiB or more.",
+                "The program would have to close it, or give it a name again.",
+                cause with { Action = static _ => "The program would have to close them, or give them names again." });
+            return;
+        }
+
+        // Room to grow until the process is stopped.
+        long roomy = Math.Min(status.AllocatedBytes + Math.Max(status.AllocatedBytes / 4, 16L << 20), LargestGhostLimit);
+        subject.Offer(
+            member.ProcessId,
+            what,
+            CracReason.FileUnlinked,
+            $"A file without a name has to go into the image, and CRIU takes none above {SizeOf(limit)} unless it is told to.",
+            AskFor(roomy),
+            new OptionOffer("-GhostLimit", "ghost-limit", roomy.ToString(CultureInfo.InvariantCulture), Given: subject.Options.GhostLimit is null ? null : false, LosesNothing: true),
+            cause with
+            {
+                Argument = roomy.ToString(CultureInfo.InvariantCulture),
+                Action = static limits => AskFor(limits.Max(static each => long.Parse(each, CultureInfo.InvariantCulture))),
+            });
+    }
+
+    private static string AskFor(long limit) => $"Give -GhostLimit {SizeOf(limit).Replace(" ", "", StringComparison.Ordinal)}.";
+
+    private static void ReportLink(PreflightSubject subject, ProcessSnapshot member, string where, string path)
+    {
+        string what = $"{where}: {path}, which was unlinked and has another name";
+        var cause = new FindingCause("files that were unlinked and have other names", path, where);
+        if (subject.Options.LeaveRunning)
+        {
+            const string Why = "CRIU can give the file a helper link, but takes that away again when the process goes on running: the image could never be restored.";
+            if (subject.Options.LinkRemap == true)
+            {
+                subject.Warn(member.ProcessId, what, CracReason.FileUnlinked, Why, "Checkpoint without -LeaveRunning.", cause);
+            }
+            else
+            {
+                subject.Block(member.ProcessId, what, CracReason.FileUnlinked, Why, "Checkpoint without -LeaveRunning, or let the program close the file.", cause);
+            }
+
+            return;
+        }
+
+        subject.Offer(
+            member.ProcessId,
+            what,
+            CracReason.FileUnlinked,
+            "The file needs a helper link in its folder until the restore, which uses it up: the image can be restored once.",
+            "Give -LinkRemap, or let the program close the file.",
+            new OptionOffer("-LinkRemap", "link-remap", null, subject.Options.LinkRemap, LosesNothing: true),
+            cause with
+            {
+                Why = "The files need helper links in their folders until the restore, which uses them up: the image can be restored once.",
+                Action = static _ => "Give -LinkRemap, or let the program close the files.",
+            });
+    }
+
+    private static string SizeOf(long bytes) => bytes >= 1L << 20
+        ? $"{(bytes + (1L << 20) - 1) >> 20} MB"
+        : $"{(bytes + 1023) >> 10} KB";
+}

@@ -1,0 +1,293 @@
+using System.Globalization;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Common;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.Subjects;
+
+/// <summary>
+/// Whether someone else could have written an image. A restore runs what is in it, often as root, so the image, its files and
+/// every folder and link on the way to it must belong to root or to the caller and be writable by nobody else; a sticky folder
+/// such as /tmp may be on the way. Through sudo the caller is the one who called it.
+/// <para>
+/// The way is walked descriptor by descriptor and never resolved by path again: <see cref="Directory"/> is the folder that was
+/// looked at, whatever the path leads to by the time it is used.
+/// </para>
+/// </summary>
+public sealed class ImageTrust : IDisposable
+{
+    private const int GroupOrOthersWrite = 0x12; // 022
+    private const int Sticky = 0x200; // 01000
+    private const int MostLinks = 40; // what the kernel follows, path_resolution(7)
+    private const int MostParents = 100;
+
+    private List<CracFinding> _findings = [];
+    private readonly string _path;
+    private readonly int[] _trusted;
+
+    private ImageTrust(string path, int[] trusted)
+    {
+        _path = path;
+        _trusted = trusted;
+    }
+
+    /// <summary>
+    /// The image's folder, open for reading: what to hand to criu. Invalid when there is no such folder, which is a finding.
+    /// It is this object's, and closed with it.
+    /// </summary>
+    public SafeFileHandle Directory { get; private set; } = new(-1, ownsHandle: false);
+
+    /// <summary>What speaks against the image; empty when nobody else could have written it.</summary>
+    public IReadOnlyList<CracFinding> Findings => _findings;
+
+    /// <summary>Whether nobody else could have written the image.</summary>
+    public bool IsTrusted => _findings.Count == 0;
+
+    /// <summary>Looks at whom an image belongs to.</summary>
+    /// <param name="path">The image's folder.</param>
+    public static ImageTrust Examine(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        return Examine(path, TrustedUsers());
+    }
+
+    internal static ImageTrust Examine(string path, int[] trustedUsers)
+    {
+        var trust = new ImageTrust(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)), trustedUsers);
+        trust.Walk();
+        trust._findings = FindingGroups.Merge(trust._findings);
+        return trust;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Directory.Dispose();
+
+    /// <summary>Root, the caller, and behind sudo the one who called it: sudo(8) tells in SUDO_UID, which only root's word is good for.</summary>
+    private static int[] TrustedUsers()
+    {
+        int own = ProcessStatus.TryRead(Environment.ProcessId)?.EffectiveUserId ?? 0;
+        bool behindSudo = own == 0
+            && int.TryParse(Environment.GetEnvironmentVariable("SUDO_UID"), NumberStyles.None, CultureInfo.InvariantCulture, out int caller)
+            && caller > 0;
+        return behindSudo
+            ? [0, int.Parse(Environment.GetEnvironmentVariable("SUDO_UID")!, CultureInfo.InvariantCulture)]
+            : own == 0 ? [0] : [0, own];
+    }
+
+    private void Walk()
+    {
+        SafeFileHandle? folder = WalkTo(_path, out string reached);
+        if (folder is null)
+        {
+            return;
+        }
+
+        using (folder)
+        {
+            ExamineFolder(folder, reached, depth: 0);
+            Directory = LibC.OpenAt(folder, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
+        }
+    }
+
+    /// <summary>Opens a folder component by component; null when there is none, which is a finding.</summary>
+    private SafeFileHandle? WalkTo(string path, out string reached)
+    {
+        var waiting = new Stack<string>();
+        Push(waiting, path);
+        SafeFileHandle current = OpenRoot();
+        reached = "/";
+        int links = 0;
+        while (waiting.TryPop(out string? name))
+        {
+            SafeFileHandle next = LibC.OpenAt(current, name, LibC.O_PATH | LibC.O_NOFOLLOW, out Errno error);
+            string here = name == ".." ? Path.GetDirectoryName(reached) ?? "/" : Path.Combine(reached, name);
+            if (next.IsInvalid || !FileStatus.TryReadAt(next, "", LibC.AT_EMPTY_PATH, out FileStatus status, out error))
+            {
+                next.Dispose();
+                current.Dispose();
+                Add(here, error == Errno.EACCES ? CracReason.PermissionDenied : CracReason.NotAnImage, "It is not there, or may not be looked at.", "Check the path.");
+                return null;
+            }
+
+            if (status.Type == FileType.SymbolicLink)
+            {
+                string? target = ExamineLink(current, name, here, status, ++links);
+                next.Dispose();
+                if (target is null)
+                {
+                    current.Dispose();
+                    return null;
+                }
+
+                Push(waiting, target);
+                if (target.StartsWith('/'))
+                {
+                    current.Dispose();
+                    current = OpenRoot();
+                    reached = "/";
+                }
+
+                continue;
+            }
+
+            if (status.Type != FileType.Directory)
+            {
+                next.Dispose();
+                current.Dispose();
+                Add(here, CracReason.NotAnImage, "It is no folder.", "Check the path; of a checkpoint archive, unpack it with tar -xf and name its checkpoint folder.");
+                return null;
+            }
+
+            // The image's own folder is looked at with its files.
+            if (waiting.Count > 0)
+            {
+                ExamineOwner(here, status, isFolderOnTheWay: true);
+            }
+
+            current.Dispose();
+            current = next;
+            reached = here;
+        }
+
+        return current;
+    }
+
+    private string? ExamineLink(SafeFileHandle folder, string name, string here, in FileStatus status, int links)
+    {
+        if (links > MostLinks)
+        {
+            Add(here, CracReason.NotAnImage, "Symbolic links lead in a circle.", "Check the path.");
+            return null;
+        }
+
+        // Who owns a link decides where it leads; its mode means nothing.
+        if (!_trusted.Contains((int)status.UserId))
+        {
+            Add(
+                here,
+                CracReason.ImageNotTrusted,
+                $"It is a symbolic link of user {status.UserId}, who decides where it leads.",
+                "Give the path of the image's folder itself.",
+                new($"symbolic links of user {status.UserId}", here)
+                {
+                    Why = "Their owner decides where they lead.",
+                });
+        }
+
+        Span<byte> buffer = stackalloc byte[4096];
+        int length = LibC.ReadLinkAt(folder, name, buffer, out _);
+        return length <= 0 ? null : System.Text.Encoding.UTF8.GetString(buffer[..length]);
+    }
+
+    private void ExamineFolder(SafeFileHandle folder, string path, int depth)
+    {
+        if (FileStatus.TryReadAt(folder, "", LibC.AT_EMPTY_PATH, out FileStatus own, out _))
+        {
+            ExamineOwner(path, own, isFolderOnTheWay: false);
+        }
+
+        using SafeFileHandle readable = LibC.OpenAt(folder, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
+        List<string>? names = ProcessDirectory.ReadNames(readable);
+        if (names is null)
+        {
+            Add(path, CracReason.PermissionDenied, "The folder may not be read.", "Run this session as root (sudo pwsh), or ask its owner.");
+            return;
+        }
+
+        foreach (string name in names)
+        {
+            string here = Path.Combine(path, name);
+            if (!FileStatus.TryReadAt(folder, name, LibC.AT_SYMLINK_NOFOLLOW, out FileStatus status, out _))
+            {
+                continue;
+            }
+
+            if (status.Type == FileType.SymbolicLink && name == "parent")
+            {
+                ExamineParent(folder, here, status, depth);
+            }
+            else if (status.Type is FileType.SymbolicLink && name.EndsWith(".img", StringComparison.Ordinal))
+            {
+                Add(here, CracReason.ImageNotTrusted, "It is a symbolic link, and the files of an image are files.", "Make a new copy of the image with its real files.",
+                    new("symbolic links among the image's files", NameOf(here)) { Why = "The files of an image are files." });
+            }
+            else if (status.Type == FileType.Regular)
+            {
+                ExamineOwner(here, status, isFolderOnTheWay: false);
+            }
+        }
+    }
+
+    /// <summary>An image that was dumped on top of another has a link to it (criu's images dir), and what is there is restored as well.</summary>
+    private void ExamineParent(SafeFileHandle folder, string here, in FileStatus status, int depth)
+    {
+        if (depth >= MostParents || ExamineLink(folder, "parent", here, status, links: 1) is not { } target)
+        {
+            return;
+        }
+
+        string path = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, target));
+        using SafeFileHandle? parent = WalkTo(path, out string reached);
+        if (parent is not null)
+        {
+            ExamineFolder(parent, reached, depth + 1);
+        }
+    }
+
+    private void ExamineOwner(string path, in FileStatus status, bool isFolderOnTheWay)
+    {
+        if (!_trusted.Contains((int)status.UserId))
+        {
+            Add(
+                path,
+                CracReason.ImageNotTrusted,
+                $"It belongs to user {status.UserId}, who could have put anything in the image, and the restore would run it.",
+                $"If you trust where it came from, copy it as your own (cp -a would keep the owner) to a folder that nobody else may write to: cp -r {_path} ~/{Path.GetFileName(_path)}; or give -SkipTrustCheck.",
+                new($"files and folders of user {status.UserId}", NameOf(path))
+                {
+                    Why = $"They belong to user {status.UserId}, who could have put anything in the image, and the restore would run it.",
+                });
+        }
+        else if ((status.Mode & GroupOrOthersWrite) != 0 && !(isFolderOnTheWay && (status.Mode & Sticky) != 0))
+        {
+            Add(
+                path,
+                CracReason.ImageNotTrusted,
+                $"{((status.Mode & 2) != 0 ? "Everyone" : $"Group {status.GroupId}")} may write to it, so someone else could have put anything in the image, and the restore would run it.",
+                $"chmod go-w {path}, if nobody has; or give -SkipTrustCheck.",
+                new($"files and folders that {((status.Mode & 2) != 0 ? "everyone" : $"group {status.GroupId}")} may write to{(isFolderOnTheWay ? ", on the way to the image" : "")}", NameOf(path))
+                {
+                    Why = "Someone else could have put anything in the image, and the restore would run it.",
+                    Argument = path,
+                    Action = paths => $"chmod {(isFolderOnTheWay ? $"go-w {string.Join(' ', paths)}" : $"-R go-w {_path}")}, if nobody has; or give -SkipTrustCheck.",
+                });
+        }
+    }
+
+    private string NameOf(string path) => path.StartsWith(_path + "/", StringComparison.Ordinal) ? path[(_path.Length + 1)..] : path;
+
+    private void Add(string what, CracReason reason, string why, string mend, FindingCause? cause = null) => _findings.Add(new CracFinding
+    {
+        Severity = CracFindingSeverity.Blocker,
+        What = what,
+        Reason = reason,
+        Why = why,
+        RecommendedAction = mend,
+        Cause = cause,
+    });
+
+    private static SafeFileHandle OpenRoot() => LibC.Open("/", LibC.O_PATH | LibC.O_DIRECTORY, out _);
+
+    private static void Push(Stack<string> waiting, string path)
+    {
+        string[] parts = path.Split('/', StringSplitOptions.RemoveEmptyEntries);
+        for (int i = parts.Length - 1; i >= 0; i--)
+        {
+            if (parts[i] != ".")
+            {
+                waiting.Push(parts[i]);
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+using PSCrac.Common;
+using PSCrac.Options;
+using PSCrac.Procfs;
+
+namespace PSCrac.Preflight.Subjects;
+
+/// <summary>What the rules look at, what several of them need to know of it, and where their findings go.</summary>
+internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOptions options, PreflightEnvironment environment)
+{
+    private HashSet<ulong>? _socketInodes;
+
+    internal ProcessTreeSnapshot Tree { get; } = tree;
+
+    internal PreflightOptions Options { get; } = options;
+
+    internal PreflightEnvironment Environment { get; } = environment;
+
+    internal List<CracFinding> Findings { get; } = [];
+
+    /// <summary>Whether the tree has a network namespace of its own, which becomes part of the image.</summary>
+    internal bool HasOwnNetwork => HasOwn(NamespaceKind.Network);
+
+    /// <summary>Whether the tree has a mount namespace of its own that becomes part of the image.</summary>
+    internal bool HasOwnMounts => HasOwn(NamespaceKind.Mount) && !IsEntered;
+
+    /// <summary>Whether criu enters the pid and mount namespaces of the tree: both together, see Checkpointing/Checkpoint.cs.</summary>
+    internal bool IsEntered => Options.EntersPidNamespace && Tree.Root.Status is { NamespaceProcessIds.Count: > 1, InnermostProcessId: not 1 };
+
+    /// <summary>What stands in front of the path of a program that criu runs, seen from here: nothing, unless it enters the tree's mounts.</summary>
+    internal string ProgramRoot => IsEntered ? Tree.RootOf(Tree.Root) : "";
+
+    /// <summary>
+    /// The mount with this number, and the table it is in; null when no process of the tree sees it. criu looks files up in the
+    /// mounts of all members.
+    /// </summary>
+    internal (MountTable Table, MountPoint Mount)? FindMount(int id)
+    {
+        MountTable? previous = null;
+        foreach (ProcessSnapshot member in Tree.Members)
+        {
+            if (member.Mounts is { } table && table != previous)
+            {
+                if (table.Find(id) is { } mount)
+                {
+                    return (table, mount);
+                }
+
+                previous = table;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Whether a socket is open in the tree.</summary>
+    internal bool HasSocket(ulong inode)
+    {
+        if (_socketInodes is null)
+        {
+            _socketInodes = [];
+            foreach (ProcessSnapshot member in Tree.Members)
+            {
+                _socketInodes.UnionWith(member.SocketProtocols.Keys);
+            }
+        }
+
+        return _socketInodes.Contains(inode);
+    }
+
+    /// <summary>The sockets of one member, each once, with the lowest descriptor it is open on.</summary>
+    internal static IEnumerable<(ProcessDescriptor Descriptor, SocketEntry Socket)> SocketsOf(ProcessSnapshot member)
+    {
+        if (member.SocketProtocols.Count == 0)
+        {
+            yield break;
+        }
+
+        var seen = new HashSet<ulong>();
+        foreach (ProcessDescriptor descriptor in member.Descriptors)
+        {
+            if (descriptor.Kind == DescriptorKind.Socket && seen.Add(descriptor.Status.Inode))
+            {
+                yield return (descriptor, member.FindSocket(descriptor)!);
+            }
+        }
+    }
+
+    /// <summary>Adds something that cannot work as it is.</summary>
+    internal void Block(int? processId, string what, CracReason reason, string why, string mend, FindingCause? cause = null) =>
+        Add(CracFindingSeverity.Blocker, processId, what, reason, why, mend, cause);
+
+    /// <summary>Adds something that will not be as it was.</summary>
+    internal void Warn(int? processId, string what, CracReason reason, string why, string? mend, FindingCause? cause = null) =>
+        Add(CracFindingSeverity.Warning, processId, what, reason, why, mend, cause);
+
+    /// <summary>Adds something worth knowing.</summary>
+    internal void Note(int? processId, string what, CracReason reason, string why, string? mend = null, FindingCause? cause = null) =>
+        Add(CracFindingSeverity.Note, processId, what, reason, why, mend, cause);
+
+    /// <summary>
+    /// Adds something that an option takes care of: chosen where it loses nothing and choosing is on, otherwise a blocker that names it.
+    /// </summary>
+    internal void Offer(int? processId, string what, CracReason reason, string why, string mend, OptionOffer offer, FindingCause? cause = null)
+    {
+        bool automatic = offer.Given is null && offer.LosesNothing && Options.ChooseOptions;
+        bool given = offer.Given == true;
+        bool handled = given || automatic;
+        Findings.Add(new CracFinding
+        {
+            Severity = handled ? CracFindingSeverity.Option : CracFindingSeverity.Blocker,
+            ProcessId = processId,
+            What = what,
+            Reason = reason,
+            Why = why,
+            RecommendedAction = automatic ? $"{offer.Parameter} is chosen." : given ? $"{offer.Parameter} is given." : mend,
+            CriuOption = handled ? offer.CriuOption : null,
+            CriuValue = handled ? offer.Value : null,
+            IsAutomatic = automatic,
+            Cause = cause,
+        });
+    }
+
+    private bool HasOwn(NamespaceKind kind) =>
+        Tree is { OwnNamespaces: { } own, Root.Namespaces: { } root } && !root.Shares(kind, own);
+
+    private void Add(CracFindingSeverity severity, int? processId, string what, CracReason reason, string why, string? mend, FindingCause? cause) =>
+        Findings.Add(new CracFinding
+        {
+            Severity = severity,
+            ProcessId = processId,
+            What = what,
+            Reason = reason,
+            Why = why,
+            RecommendedAction = mend,
+            Cause = cause,
+        });
+}

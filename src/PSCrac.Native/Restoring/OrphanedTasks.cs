@@ -1,0 +1,54 @@
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Criu;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Restoring;
+
+/// <summary>
+/// The tasks that a criu which was ended in the middle of a restore leaves behind: they have the image's pids already
+/// and wait for good for a criu that is no more.
+/// </summary>
+internal static class HalfRestored
+{
+    private const int MillisecondsToDie = 5000;
+
+    /// <summary>Ends them, waits until they have ended, and reaps those that are children of this process.</summary>
+    /// <param name="image">The image that was being restored. Its pids were free when criu started.</param>
+    /// <param name="worker">The criu, which has ended.</param>
+    internal static void Kill(CracImage image, CriuWorker worker)
+    {
+        var left = new List<(ProcessIdentity Task, SafeFileHandle PidFd)>();
+        foreach (CracImageProcess process in image.Processes)
+        {
+            SafeFileHandle pidFd = LibC.OpenPidFd(process.ProcessId, out Errno errno);
+            if (errno == 0 && ProcessStatus.TryRead(process.ProcessId) is { } status && IsTaskOf(process, status, worker))
+            {
+                LibC.Signal(pidFd, LibC.SIGKILL);
+                left.Add((status.Identity, pidFd));
+            }
+            else
+            {
+                pidFd.Dispose();
+            }
+        }
+
+        foreach ((ProcessIdentity task, SafeFileHandle pidFd) in left)
+        {
+            using (pidFd)
+            {
+                LibC.WaitReadable(pidFd, MillisecondsToDie);
+                if (ProcessStatus.TryRead(task.ProcessId) is { HasEnded: true } status && status.ParentProcessId == Environment.ProcessId)
+                {
+                    LibC.Reap(pidFd, out _, out _);
+                }
+            }
+        }
+    }
+
+    // Younger than the criu, and named like it or, once its memory is there, like the image's process: another program
+    // that happened to be given one of the pids meanwhile is neither.
+    private static bool IsTaskOf(CracImageProcess process, ProcessStatus status, CriuWorker worker) =>
+        status.StartTimeTicks >= worker.Identity.StartTimeTicks
+        && (status.CommandName == worker.CommandName || status.CommandName == process.Command);
+}

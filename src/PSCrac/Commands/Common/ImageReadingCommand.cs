@@ -1,0 +1,150 @@
+using System.Management.Automation;
+using PSCrac.Images.Operations;
+
+namespace PSCrac.Commands.Common;
+
+/// <summary>How the cmdlets that read images find them: by path with wildcards, by literal path, by name under the image root, or piped.</summary>
+public abstract class ImageReadingCommand : CracCommand
+{
+    private protected const string PathSet = "Path";
+    private protected const string LiteralPathSet = "LiteralPath";
+    private protected const string InputObjectSet = "InputObject";
+
+    /// <summary>
+    /// Whether a wildcard that finds no image is no error. Only where nothing is done to what is found: a user of the others would
+    /// take the silence for success.
+    /// </summary>
+    private protected virtual bool MayFindNothing => false;
+
+    /// <summary>The images at what a user gave as -Path. What is not one is an error of its own, unless a wildcard found it.</summary>
+    private protected IEnumerable<CracImage> OpenPaths(IEnumerable<string> paths)
+    {
+        foreach (string path in paths)
+        {
+            IReadOnlyList<string>? found = null;
+            ForItem(path, () => found = Find(path));
+            foreach (string each in found ?? [])
+            {
+                if (Open(each) is { } image)
+                {
+                    yield return image;
+                }
+            }
+        }
+    }
+
+    /// <summary>The images at what a user gave as -LiteralPath.</summary>
+    private protected IEnumerable<CracImage> OpenLiteralPaths(IEnumerable<string> paths)
+    {
+        foreach (string path in paths)
+        {
+            string? found = null;
+            ForItem(path, () => found = FindImage(path));
+            if (found is not null && Open(found) is { } image)
+            {
+                yield return image;
+            }
+        }
+    }
+
+    /// <summary>Opens one image; null, with the error written, where it cannot be read.</summary>
+    private protected CracImage? Open(string path)
+    {
+        CracImage? image = null;
+        ForItem(path, () => image = CracImage.Open(path));
+        return image;
+    }
+
+    private IReadOnlyList<string> Find(string path)
+    {
+        if (!WildcardPattern.ContainsWildcardCharacters(path))
+        {
+            // A backtick escapes what would be a wildcard, as it does for Get-Item; it may be part of a name, too.
+            string plain = WildcardPattern.Unescape(path);
+            return [plain != path && IsThere(path) && !IsThere(plain) ? FindImage(path) : FindImage(plain)];
+        }
+
+        bool isName = !path.Contains('/', StringComparison.Ordinal);
+        try
+        {
+            List<string> found = FindHere(path, isName);
+            if (found.Count == 0 && isName)
+            {
+                found = FindNames(path);
+            }
+
+            return found.Count > 0 || MayFindNothing ? found : throw NoMatch(path);
+        }
+        catch (WildcardPatternException e)
+        {
+            throw new CracException(
+                CracReason.OptionRefused, $"'{path}' is no valid wildcard: {e.Message}", "Give the path with -LiteralPath, or put a backtick before each bracket that is part of a name.", e);
+        }
+    }
+
+    private List<string> FindHere(string pattern, bool isName)
+    {
+        var found = new List<string>();
+        try
+        {
+            foreach (string each in SessionState.Path.GetResolvedProviderPathFromPSPath(pattern, out ProviderInfo provider))
+            {
+                if (provider.Name == "FileSystem" && CracImage.IsImageDirectory(each))
+                {
+                    found.Add(each);
+                }
+            }
+        }
+        catch (ItemNotFoundException e) when (!isName)
+        {
+            // The folder to look in; of what is in it, a wildcard may match nothing without this.
+            throw new CracException(CracReason.NotAnImage, $"{pattern} leads nowhere: {e.Message}", "Give the path of a folder that is there; Get-CracImage lists the images under the image root.", e);
+        }
+        catch (ItemNotFoundException)
+        {
+            // Names under the image root may match all the same.
+        }
+        catch (SessionStateException)
+        {
+            // No such drive: said in the same words as without a wildcard.
+            ResolveLiteral(pattern);
+        }
+
+        return found;
+    }
+
+    private static List<string> FindNames(string pattern)
+    {
+        var wanted = WildcardPattern.Get(pattern, WildcardOptions.None);
+        var found = new List<string>();
+        foreach (string each in ImageRoot.EnumerateImages())
+        {
+            if (wanted.IsMatch(System.IO.Path.GetFileName(each)))
+            {
+                found.Add(each);
+            }
+        }
+
+        return found;
+    }
+
+    private CracException NoMatch(string path) => new(
+        CracReason.NotAnImage,
+        $"No image matches '{path}'.",
+        IsThere(path) ? "Something has just this name: give it with -LiteralPath, which knows no wildcards." : "Get-CracImage lists the images under the image root, and with a path those of another folder.")
+    {
+        ImagePath = path,
+    };
+
+    private bool IsThere(string path)
+    {
+        try
+        {
+            return Path.Exists(FindImage(path));
+        }
+        catch (CracException)
+        {
+            return false;
+        }
+    }
+}

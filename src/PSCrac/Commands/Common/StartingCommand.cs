@@ -1,0 +1,143 @@
+using System.Collections;
+using System.Globalization;
+using System.Management.Automation;
+using PSCrac.Completion;
+using PSCrac.Starting;
+
+namespace PSCrac.Commands.Common;
+
+/// <summary>What the cmdlets that start a program share: which program, with what around it, and when it is ready.</summary>
+public abstract class StartingCommand : CracCommand
+{
+    private CracStartedProcess? _process;
+
+    /// <summary>The program: a path, or a name on the PATH.</summary>
+    [Parameter(Mandatory = true, Position = 0)]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string FilePath { get; set; } = string.Empty;
+
+    /// <summary>Its arguments, each passed on as it is.</summary>
+    [Parameter(Position = 1)]
+    [Alias("Args")]
+    [AllowEmptyString]
+    [AllowEmptyCollection]
+    public string[] ArgumentList { get; set; } = [];
+
+    /// <summary>Where it starts.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? WorkingDirectory { get; set; }
+
+    /// <summary>What differs from this session's environment; $null takes a variable away.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public Hashtable Environment { get; set; } = [];
+
+    /// <summary>The file it reads as its standard input.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? StandardInputPath { get; set; }
+
+    /// <summary>The file its standard output is appended to.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? StandardOutputPath { get; set; }
+
+    /// <summary>The file its standard error is appended to.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? StandardErrorPath { get; set; }
+
+    /// <summary>The lowest process id it may get; 0 for any.</summary>
+    [Parameter]
+    [ValidateRange(0, 4_194_304)]
+    public int MinimumId { get; set; }
+
+    /// <summary>It is ready when this URI answers with a status below 400.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public Uri? ReadyUri { get; set; }
+
+    /// <summary>It is ready when it listens on this TCP port.</summary>
+    [Parameter]
+    [ValidateRange(1, 65535)]
+    public int ReadyPort { get; set; }
+
+    /// <summary>It is ready when this gives something that PowerShell takes for true.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public ScriptBlock? ReadyScript { get; set; }
+
+    /// <summary>How long it may take until it is ready, in seconds.</summary>
+    [Parameter]
+    [ValidateRange(1, int.MaxValue / 1000)]
+    public int ReadyTimeout { get; set; } = 60;
+
+    /// <summary>Run once it is ready, before the checkpoint.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public ScriptBlock? WarmUp { get; set; }
+
+    /// <summary>Have a JVM collect its garbage after the warm-up.</summary>
+    [Parameter]
+    public SwitchParameter CollectGarbage { get; set; }
+
+    /// <summary>The criu program to use.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? CriuPath { get; set; }
+
+    /// <summary>The program's command line, for messages.</summary>
+    private protected string CommandLine => string.Join(' ', [FilePath, .. ArgumentList]);
+
+    /// <summary>The request that the shared parameters make.</summary>
+    private protected StartRequest Request() => new()
+    {
+        FilePath = FilePath.Contains('/', StringComparison.Ordinal) ? ResolveLiteral(FilePath) : FilePath,
+        Arguments = ArgumentList,
+        WorkingDirectory = WorkingDirectory is null ? SessionState.Path.CurrentFileSystemLocation.ProviderPath : ResolveLiteral(WorkingDirectory),
+        Environment = Variables(),
+        StandardInputPath = Resolve(StandardInputPath),
+        StandardOutputPath = Resolve(StandardOutputPath),
+        StandardErrorPath = Resolve(StandardErrorPath),
+        MinimumId = MyInvocation.BoundParameters.ContainsKey(nameof(MinimumId)) ? MinimumId : null,
+        Ready = [.. ReadyParameters.Conditions(ReadyUri, ReadyPort, ReadyScript is null ? null : AskScript)],
+        ReadyTimeout = TimeSpan.FromSeconds(ReadyTimeout),
+        WarmUp = WarmUp is null ? null : Warm,
+        CollectGarbage = CollectGarbage,
+        CriuPath = Resolve(CriuPath),
+    };
+
+    /// <summary>The full path of an optional parameter's file; null where there is none.</summary>
+    private protected string? Resolve(string? path) => path is null ? null : ResolveLiteral(path);
+
+    /// <summary>Called by a start as soon as there is a process, before it is ready.</summary>
+    private protected virtual void OnStarted(CracStartedProcess process) => _process = process;
+
+    private bool AskScript() => OnPipeline(() => ReadyParameters.Ask(ReadyScript!, _process));
+
+    // What the warm-up writes is not the cmdlet's output; what goes wrong in it is an error like in any script.
+    private void Warm(CracStartedProcess process) => OnPipeline<object?>(() =>
+    {
+        WarmUp!.InvokeWithContext(null, [new PSVariable("_", process)]);
+        return null;
+    });
+
+    private Dictionary<string, string?> Variables()
+    {
+        var variables = new Dictionary<string, string?>(StringComparer.Ordinal);
+        foreach (DictionaryEntry entry in Environment)
+        {
+            variables[Convert.ToString(entry.Key, CultureInfo.InvariantCulture)!] =
+                entry.Value is null ? null : Convert.ToString(entry.Value, CultureInfo.InvariantCulture);
+        }
+
+        return variables;
+    }
+}

@@ -1,0 +1,148 @@
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+using Xunit;
+
+namespace PSCrac.Tests.Architecture;
+
+/// <summary>
+/// The plan of the engine, held: which room uses which. A room may use only rooms that stand before it, so there can be no
+/// circle. A row that is wrong in either direction fails: a use that is not listed, and a listed one that nobody makes.
+/// </summary>
+public class LayeringTests
+{
+    private static readonly (string Room, string Uses)[] s_rooms =
+    [
+        ("Common", ""),
+        ("Interop", ""),
+        ("Procfs", "Common Interop"),
+        ("Processes", "Interop Procfs"),
+        ("Images/Storage", "Common"),
+        ("Images/Format", "Images/Storage"),
+        ("Images/Manifest", "Common Images/Storage"),
+        ("Images/Memory", "Images/Storage Images/Format"),
+        ("Images/Model", "Common Images/Storage Images/Format Images/Manifest Images/Memory"),
+        ("Images/Operations", "Common Images/Storage Images/Format Images/Manifest Images/Memory Images/Model"),
+        ("Options", "Common Processes Images/Model"),
+        ("PidNamespaces", "Common Interop"),
+        ("Criu", "Common Interop Procfs Processes Options PidNamespaces"),
+        ("Staging", "Common Interop Procfs Images/Manifest Images/Model Images/Operations"),
+        ("Preflight/Subjects", "Common Interop Procfs Images/Format Images/Model Options"),
+        ("Preflight/ProcessRules", "Common Interop Procfs Options Criu Preflight/Subjects"),
+        ("Preflight/ImageRules", "Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Images/Operations Options Criu Preflight/Subjects"),
+        ("Preflight", "Common Procfs Images/Model Options Preflight/Subjects Preflight/ProcessRules Preflight/ImageRules"),
+        ("Checkpointing", "Common Interop Procfs Processes Images/Manifest Images/Model Options PidNamespaces Criu Staging Preflight/Subjects Preflight"),
+        ("Restoring", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Options PidNamespaces Criu Preflight/Subjects Preflight/ImageRules Preflight"),
+        ("Jvm", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Model Images/Operations Options Criu Staging Preflight/Subjects Preflight/ImageRules Checkpointing Restoring"),
+        ("Starting", "Common Interop Procfs Processes Images/Model Images/Operations Options PidNamespaces Criu Staging Checkpointing Restoring Jvm"),
+    ];
+
+    [Fact]
+    public void Every_room_uses_what_is_listed_and_only_what_stands_before_it()
+    {
+        var wrong = new SortedSet<string>(StringComparer.Ordinal);
+        var order = s_rooms.Select(static row => row.Room).ToList();
+        var listed = s_rooms.SelectMany(static row => row.Uses.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(used => (row.Room, used))).ToHashSet();
+        var made = new HashSet<(string, string)>();
+        foreach ((string from, string to, string name) in EngineSources.All.Uses())
+        {
+            (string Room, string Used) use = (EngineSources.RoomOf(from), EngineSources.RoomOf(to));
+            made.Add(use);
+            if (!listed.Contains(use))
+            {
+                wrong.Add($"{use.Room} may not use {use.Used}: {Path.GetFileName(from)} uses {name} of {Path.GetFileName(to)}");
+            }
+        }
+
+        foreach ((string room, string used) in listed)
+        {
+            if (order.IndexOf(used) < 0 || order.IndexOf(used) >= order.IndexOf(room))
+            {
+                wrong.Add($"{used} does not stand before {room}");
+            }
+            else if (!made.Contains((room, used)))
+            {
+                wrong.Add($"{room} does not use {used}: take it out of the list");
+            }
+        }
+
+        Assert.True(wrong.Count == 0, string.Join('\n', wrong.Take(40)));
+    }
+
+    [Fact]
+    public void Folders_are_namespaces()
+    {
+        // What a cmdlet hands out is PSCrac.Something to whoever writes a script, wherever its file is.
+        var wrong = new List<string>();
+        foreach (SyntaxTree tree in EngineSources.All.Trees.Where(static tree => tree.FilePath.StartsWith("src/PSCrac.Native/", StringComparison.Ordinal)))
+        {
+            string name = tree.GetRoot().DescendantNodes().OfType<BaseNamespaceDeclarationSyntax>().Single().Name.ToString();
+            if (name != "PSCrac" && name != "PSCrac." + EngineSources.RoomOf(tree.FilePath).Replace('/', '.'))
+            {
+                wrong.Add($"{tree.FilePath}: {name}");
+            }
+        }
+
+        Assert.True(wrong.Count == 0, string.Join('\n', wrong));
+    }
+
+    [Fact]
+    public void Only_Interop_calls_the_C_library_and_each_function_is_declared_once()
+    {
+        var wrong = new List<string>();
+        var declared = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (SyntaxTree tree in EngineSources.All.Trees)
+        {
+            foreach (MethodDeclarationSyntax method in tree.GetRoot().DescendantNodes().OfType<MethodDeclarationSyntax>())
+            {
+                AttributeSyntax? import = method.AttributeLists.SelectMany(static list => list.Attributes)
+                    .FirstOrDefault(static attribute => attribute.Name.ToString() is "LibraryImport" or "DllImport");
+                if (import is null)
+                {
+                    continue;
+                }
+
+                string entry = method.Identifier.Text;
+                if (!tree.FilePath.StartsWith("src/PSCrac.Native/Interop/", StringComparison.Ordinal))
+                {
+                    wrong.Add($"{tree.FilePath} imports {entry}");
+                }
+
+                if (!declared.TryAdd(entry, tree.FilePath))
+                {
+                    wrong.Add($"{entry} is imported in {declared[entry]} and in {tree.FilePath}");
+                }
+            }
+        }
+
+        Assert.True(wrong.Count == 0, string.Join('\n', wrong));
+        Assert.NotEmpty(declared);
+    }
+
+    [Fact]
+    public void The_engine_knows_no_PowerShell()
+    {
+        Assert.DoesNotContain(
+            typeof(CracException).Assembly.GetReferencedAssemblies(),
+            static name => name.Name is "System.Management.Automation" or "PSCrac");
+    }
+
+    [Fact]
+    public void Files_are_of_a_size_to_be_read()
+    {
+        const int LongestFile = 400;
+        var wrong = new List<string>();
+        foreach (SyntaxTree tree in EngineSources.All.Trees)
+        {
+            if (Lines(tree.GetRoot()) is var lines and > LongestFile)
+            {
+                wrong.Add($"{tree.FilePath} has {lines} lines of code");
+            }
+        }
+
+        Assert.True(wrong.Count == 0, string.Join('\n', wrong));
+    }
+
+    // Lines with code in them: comments and empty lines do not count.
+    private static int Lines(SyntaxNode node) =>
+        node.DescendantTokens().Select(static token => token.GetLocation().GetLineSpan().StartLinePosition.Line).Distinct().Count();
+}
