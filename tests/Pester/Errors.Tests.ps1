@@ -177,7 +177,7 @@ Describe "without privileges$(Get-SkipNote $noSetpriv)" -Skip:([bool] $noSetpriv
 Describe "a process with <What>$(Get-SkipNote $noPython)" -Skip:([bool] $noPython) -ForEach @(
     @{
         What = 'a connection to another process'; Reason = 'TcpConnectionOpen'; Advice = '-TcpEstablished.*-TcpClose'
-        Program = 'import socket, time, os; s = socket.create_server(("127.0.0.1", 0)); c = socket.create_connection(s.getsockname()); a = s.accept()[0]; p = os.fork(); s.close(); (a if p else c).close(); p or os.setsid(); open("{0}", "w").write("ready\n"); time.sleep(1000)'
+        Program = 'import socket, time, os; s = socket.create_server(("127.0.0.1", 0)); c = socket.create_connection(s.getsockname()); a = s.accept()[0]; p = os.fork(); s.close(); (a if p else c).close(); p or os.setsid(); p or open("{0}", "w").write("ready\n"); time.sleep(1000)'
     }
 ) {
     It 'is refused with what to do, and goes on' {

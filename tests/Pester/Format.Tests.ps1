@@ -97,6 +97,13 @@ BeforeAll {
         }
         finally { [cultureinfo]::CurrentCulture = $before }
     }
+
+    # The type's name comes last: set with the type, a property that the type table has too would be set through it.
+    function New-Shown($Type, $Values) {
+        $made = [pscustomobject] $Values
+        $made.PSObject.TypeNames.Insert(0, "PSCrac.$Type")
+        $made
+    }
 }
 
 AfterAll {
@@ -105,7 +112,7 @@ AfterAll {
 
 Describe 'Tables' {
     It 'break no word of <Name>, and have the headers of its properties' -ForEach $tried {
-        $lines = Format-InWidth ([pscustomobject] (@{ PSTypeName = "PSCrac.$Type" } + $Values)) 80 $Culture
+        $lines = Format-InWidth (New-Shown $Type $Values) 80 $Culture
         ($lines | Measure-Object -Property Length -Maximum).Maximum | Should -BeLessOrEqual 80
 
         $head = $lines.Where({ $_ -match '^-|^ +-' }, 'First')
@@ -146,7 +153,7 @@ Describe 'Tables' {
 
     It 'show a list of an image with no word broken' {
         $words = 'word', 'another', 'nineteen-characters', '--configuration=production'
-        $image = [pscustomobject] @{ PSTypeName = 'PSCrac.CracImage'; Name = 'web'; Command = ($words * 12) -join ' '; Options = [Collections.Generic.Dictionary[string, object]]::new() }
+        $image = New-Shown 'CracImage' @{ Name = 'web'; Command = ($words * 12) -join ' '; Options = [Collections.Generic.Dictionary[string, object]]::new() }
         $lines = (Format-InWidth ($image | Format-List) 80)
         ($lines | Measure-Object -Property Length -Maximum).Maximum | Should -BeLessOrEqual 80
         $shown = $lines -join "`n" -split '\s+'
