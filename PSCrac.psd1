@@ -11,9 +11,6 @@
     CompatiblePSEditions = @('Core')
 
     FormatsToProcess     = @('PSCrac.Format.ps1xml')
-    # Types.ps1xml names types of theirs, and is read before the root module is.
-    RequiredAssemblies   = 'PSCrac.Native.dll', 'PSCrac.dll'
-    TypesToProcess       = @('PSCrac.Types.ps1xml')
 
     CmdletsToExport      = @(
         'Compare-CracImage'

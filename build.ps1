@@ -213,6 +213,18 @@ function Export-Help([string] $Folder) {
     }
 }
 
+# Writes a file of formats without the blanks between its elements, and without comments: PowerShell keeps each as a node of its
+# own when it imports the module, which takes it as long as all the rest of the file.
+function Export-Format([string] $Path, [string] $Destination) {
+    $document = [xml]::new()
+    $document.Load($Path)
+    foreach ($comment in $document.SelectNodes('//comment()')) { $null = $comment.ParentNode.RemoveChild($comment) }
+    $settings = [Xml.XmlWriterSettings]::new()
+    $settings.NewLineHandling = 'None'
+    $writer = [Xml.XmlWriter]::Create($Destination, $settings)
+    try { $document.Save($writer) } finally { $writer.Dispose() }
+}
+
 # Compiles the assemblies of a folder ahead (ReadyToRun) into another, and returns why that had to be left out; nothing where
 # this machine or configuration takes them as they are. The framework's code and PowerShell's are called, never taken over, so
 # that what comes out serves with other versions of them.
@@ -270,8 +282,8 @@ function Invoke-Build {
             Join-Path $root 'LICENSE'
             foreach ($name in $assemblies) { Join-Path $built "$name.dll" }
             foreach ($name in 'PSCrac.pdb', 'PSCrac.Native.pdb', 'PSCrac.Init.runtimeconfig.json') { Join-Path $built $name }
-            foreach ($name in @($manifest.FormatsToProcess) + @($manifest.TypesToProcess)) { Join-Path $source $name }
         )
+        foreach ($name in $manifest.FormatsToProcess) { Export-Format (Join-Path $source $name) (Join-Path $stage $name) }
         $leftOut = Export-NativeCode $built $stage
         Export-Help (Join-Path $stage 'en-US')
         $null = Test-ModuleManifest -Path (Join-Path $stage 'PSCrac.psd1')

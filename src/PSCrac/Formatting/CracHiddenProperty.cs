@@ -1,130 +1,139 @@
 using System.Management.Automation;
+using System.Reflection;
 
 namespace PSCrac;
 
 /// <summary>
-/// What PSCrac.Types.ps1xml shows to PowerShell as properties: the engine's extension properties, by the name of type and
-/// property. They are hidden, so that whatever writes out all properties leaves them out; asked for by name they are there.
+/// What PowerShell shows as properties of the engine's objects beside their own: the engine's extension properties, a getter each,
+/// named by type and property with an underscore between them. They are hidden, so that whatever writes out all properties leaves
+/// them out; asked for by name they are there.
 /// </summary>
 public static class CracHiddenProperty
 {
     /// <summary>CracImage.Processes.</summary>
-    public static object? CracImageProcesses(PSObject instance) => ((CracImage)instance.BaseObject).Processes;
+    public static object? CracImage_Processes(PSObject instance) => ((CracImage)instance.BaseObject).Processes;
 
     /// <summary>CracImage.Files.</summary>
-    public static object? CracImageFiles(PSObject instance) => ((CracImage)instance.BaseObject).Files;
+    public static object? CracImage_Files(PSObject instance) => ((CracImage)instance.BaseObject).Files;
 
     /// <summary>CracImage.Sockets.</summary>
-    public static object? CracImageSockets(PSObject instance) => ((CracImage)instance.BaseObject).Sockets;
+    public static object? CracImage_Sockets(PSObject instance) => ((CracImage)instance.BaseObject).Sockets;
 
     /// <summary>CracImage.MemoryAreas.</summary>
-    public static object? CracImageMemoryAreas(PSObject instance) => ((CracImage)instance.BaseObject).MemoryAreas;
+    public static object? CracImage_MemoryAreas(PSObject instance) => ((CracImage)instance.BaseObject).MemoryAreas;
 
     /// <summary>CracImage.Timers.</summary>
-    public static object? CracImageTimers(PSObject instance) => ((CracImage)instance.BaseObject).Timers;
+    public static object? CracImage_Timers(PSObject instance) => ((CracImage)instance.BaseObject).Timers;
 
     /// <summary>CracImage.Mounts.</summary>
-    public static object? CracImageMounts(PSObject instance) => ((CracImage)instance.BaseObject).Mounts;
+    public static object? CracImage_Mounts(PSObject instance) => ((CracImage)instance.BaseObject).Mounts;
 
     /// <summary>CracImage.Namespaces.</summary>
-    public static object? CracImageNamespaces(PSObject instance) => ((CracImage)instance.BaseObject).Namespaces;
+    public static object? CracImage_Namespaces(PSObject instance) => ((CracImage)instance.BaseObject).Namespaces;
 
     /// <summary>CracImage.CommandLine.</summary>
-    public static object? CracImageCommandLine(PSObject instance) => ((CracImage)instance.BaseObject).CommandLine;
+    public static object? CracImage_CommandLine(PSObject instance) => ((CracImage)instance.BaseObject).CommandLine;
 
     /// <summary>CracImage.Environment.</summary>
-    public static object? CracImageEnvironment(PSObject instance) => ((CracImage)instance.BaseObject).Environment;
+    public static object? CracImage_Environment(PSObject instance) => ((CracImage)instance.BaseObject).Environment;
 
     /// <summary>CracImage.CpuFeatures.</summary>
-    public static object? CracImageCpuFeatures(PSObject instance) => ((CracImage)instance.BaseObject).CpuFeatures;
+    public static object? CracImage_CpuFeatures(PSObject instance) => ((CracImage)instance.BaseObject).CpuFeatures;
 
     /// <summary>CracImage.Cpu.</summary>
-    public static object? CracImageCpu(PSObject instance) => ((CracImage)instance.BaseObject).Cpu;
+    public static object? CracImage_Cpu(PSObject instance) => ((CracImage)instance.BaseObject).Cpu;
 
     /// <summary>CracImage.ProcessIds.</summary>
-    public static object? CracImageProcessIds(PSObject instance) => ((CracImage)instance.BaseObject).ProcessIds;
+    public static object? CracImage_ProcessIds(PSObject instance) => ((CracImage)instance.BaseObject).ProcessIds;
 
     /// <summary>CracImage.ThreadIds.</summary>
-    public static object? CracImageThreadIds(PSObject instance) => ((CracImage)instance.BaseObject).ThreadIds;
+    public static object? CracImage_ThreadIds(PSObject instance) => ((CracImage)instance.BaseObject).ThreadIds;
 
     /// <summary>CracImage.Manifest.</summary>
-    public static object? CracImageManifest(PSObject instance) => ((CracImage)instance.BaseObject).Manifest;
+    public static object? CracImage_Manifest(PSObject instance) => ((CracImage)instance.BaseObject).Manifest;
 
     /// <summary>CracImage.Host.</summary>
-    public static object? CracImageHost(PSObject instance) => ((CracImage)instance.BaseObject).Host;
+    public static object? CracImage_Host(PSObject instance) => ((CracImage)instance.BaseObject).Host;
 
     /// <summary>CracImage.Options.</summary>
-    public static object? CracImageOptions(PSObject instance) => ((CracImage)instance.BaseObject).Options;
+    public static object? CracImage_Options(PSObject instance) => ((CracImage)instance.BaseObject).Options;
 
     /// <summary>CracImage.Statistics.</summary>
-    public static object? CracImageStatistics(PSObject instance) => ((CracImage)instance.BaseObject).Statistics;
+    public static object? CracImage_Statistics(PSObject instance) => ((CracImage)instance.BaseObject).Statistics;
 
     /// <summary>CracImage.Container.</summary>
-    public static object? CracImageContainer(PSObject instance) => ((CracImage)instance.BaseObject).Container;
+    public static object? CracImage_Container(PSObject instance) => ((CracImage)instance.BaseObject).Container;
 
     /// <summary>CracImageProcess.ThreadIds.</summary>
-    public static object? CracImageProcessThreadIds(PSObject instance) => ((CracImageProcess)instance.BaseObject).ThreadIds;
+    public static object? CracImageProcess_ThreadIds(PSObject instance) => ((CracImageProcess)instance.BaseObject).ThreadIds;
 
     /// <summary>CracImageProcess.Files.</summary>
-    public static object? CracImageProcessFiles(PSObject instance) => ((CracImageProcess)instance.BaseObject).Files;
+    public static object? CracImageProcess_Files(PSObject instance) => ((CracImageProcess)instance.BaseObject).Files;
 
     /// <summary>CracImageProcess.Sockets.</summary>
-    public static object? CracImageProcessSockets(PSObject instance) => ((CracImageProcess)instance.BaseObject).Sockets;
+    public static object? CracImageProcess_Sockets(PSObject instance) => ((CracImageProcess)instance.BaseObject).Sockets;
 
     /// <summary>CracImageProcess.MemoryAreas.</summary>
-    public static object? CracImageProcessMemoryAreas(PSObject instance) => ((CracImageProcess)instance.BaseObject).MemoryAreas;
+    public static object? CracImageProcess_MemoryAreas(PSObject instance) => ((CracImageProcess)instance.BaseObject).MemoryAreas;
 
     /// <summary>CracImageProcess.Timers.</summary>
-    public static object? CracImageProcessTimers(PSObject instance) => ((CracImageProcess)instance.BaseObject).Timers;
+    public static object? CracImageProcess_Timers(PSObject instance) => ((CracImageProcess)instance.BaseObject).Timers;
 
     /// <summary>CracImageProcess.Credentials.</summary>
-    public static object? CracImageProcessCredentials(PSObject instance) => ((CracImageProcess)instance.BaseObject).Credentials;
+    public static object? CracImageProcess_Credentials(PSObject instance) => ((CracImageProcess)instance.BaseObject).Credentials;
 
     /// <summary>CracImageProcess.CommandLine.</summary>
-    public static object? CracImageProcessCommandLine(PSObject instance) => ((CracImageProcess)instance.BaseObject).CommandLine;
+    public static object? CracImageProcess_CommandLine(PSObject instance) => ((CracImageProcess)instance.BaseObject).CommandLine;
 
     /// <summary>CracImageProcess.Environment.</summary>
-    public static object? CracImageProcessEnvironment(PSObject instance) => ((CracImageProcess)instance.BaseObject).Environment;
+    public static object? CracImageProcess_Environment(PSObject instance) => ((CracImageProcess)instance.BaseObject).Environment;
 
     /// <summary>CracImageProcess.Details.</summary>
-    public static object? CracImageProcessDetails(PSObject instance) => ((CracImageProcess)instance.BaseObject).Details;
+    public static object? CracImageProcess_Details(PSObject instance) => ((CracImageProcess)instance.BaseObject).Details;
 
     /// <summary>CracImageFile.Details.</summary>
-    public static object? CracImageFileDetails(PSObject instance) => ((CracImageFile)instance.BaseObject).Details;
+    public static object? CracImageFile_Details(PSObject instance) => ((CracImageFile)instance.BaseObject).Details;
 
     /// <summary>CracImageSocket.Options.</summary>
-    public static object? CracImageSocketOptions(PSObject instance) => ((CracImageSocket)instance.BaseObject).Options;
+    public static object? CracImageSocket_Options(PSObject instance) => ((CracImageSocket)instance.BaseObject).Options;
 
     /// <summary>CracImageSocket.Details.</summary>
-    public static object? CracImageSocketDetails(PSObject instance) => ((CracImageSocket)instance.BaseObject).Details;
+    public static object? CracImageSocket_Details(PSObject instance) => ((CracImageSocket)instance.BaseObject).Details;
 
     /// <summary>CracImageMount.Details.</summary>
-    public static object? CracImageMountDetails(PSObject instance) => ((CracImageMount)instance.BaseObject).Details;
+    public static object? CracImageMount_Details(PSObject instance) => ((CracImageMount)instance.BaseObject).Details;
 
     /// <summary>CracImageTimer.Details.</summary>
-    public static object? CracImageTimerDetails(PSObject instance) => ((CracImageTimer)instance.BaseObject).Details;
+    public static object? CracImageTimer_Details(PSObject instance) => ((CracImageTimer)instance.BaseObject).Details;
 
     /// <summary>CracImageNamespace.Details.</summary>
-    public static object? CracImageNamespaceDetails(PSObject instance) => ((CracImageNamespace)instance.BaseObject).Details;
+    public static object? CracImageNamespace_Details(PSObject instance) => ((CracImageNamespace)instance.BaseObject).Details;
 
     /// <summary>CracMemoryMatch.Process.</summary>
-    public static object? CracMemoryMatchProcess(PSObject instance) => ((CracMemoryMatch)instance.BaseObject).Process;
+    public static object? CracMemoryMatch_Process(PSObject instance) => ((CracMemoryMatch)instance.BaseObject).Process;
 
     /// <summary>CracMemoryMatch.Bytes.</summary>
-    public static object? CracMemoryMatchBytes(PSObject instance) => ((CracMemoryMatch)instance.BaseObject).Bytes;
+    public static object? CracMemoryMatch_Bytes(PSObject instance) => ((CracMemoryMatch)instance.BaseObject).Bytes;
 
     /// <summary>CracMemoryMatch.ContextBytes.</summary>
-    public static object? CracMemoryMatchContextBytes(PSObject instance) => ((CracMemoryMatch)instance.BaseObject).ContextBytes;
+    public static object? CracMemoryMatch_ContextBytes(PSObject instance) => ((CracMemoryMatch)instance.BaseObject).ContextBytes;
 
     /// <summary>CracRestoredProcess.Findings.</summary>
-    public static object? CracRestoredProcessFindings(PSObject instance) => ((CracRestoredProcess)instance.BaseObject).Findings;
+    public static object? CracRestoredProcess_Findings(PSObject instance) => ((CracRestoredProcess)instance.BaseObject).Findings;
 
     /// <summary>CracStartupMeasurement.Cold.</summary>
-    public static object? CracStartupMeasurementCold(PSObject instance) => ((CracStartupMeasurement)instance.BaseObject).Cold;
+    public static object? CracStartupMeasurement_Cold(PSObject instance) => ((CracStartupMeasurement)instance.BaseObject).Cold;
 
     /// <summary>CracStartupMeasurement.Restored.</summary>
-    public static object? CracStartupMeasurementRestored(PSObject instance) => ((CracStartupMeasurement)instance.BaseObject).Restored;
+    public static object? CracStartupMeasurement_Restored(PSObject instance) => ((CracStartupMeasurement)instance.BaseObject).Restored;
 
     /// <summary>CracStartupMeasurement.Samples.</summary>
-    public static object? CracStartupMeasurementSamples(PSObject instance) => ((CracStartupMeasurement)instance.BaseObject).Samples;
+    public static object? CracStartupMeasurement_Samples(PSObject instance) => ((CracStartupMeasurement)instance.BaseObject).Samples;
+
+    /// <summary>The type and the property that a getter of this class is for.</summary>
+    internal static (Type Type, string Name) Of(MethodInfo getter)
+    {
+        string[] parts = getter.Name.Split('_');
+        return (typeof(CracImage).Assembly.GetType($"PSCrac.{parts[0]}", throwOnError: true)!, parts[1]);
+    }
 }

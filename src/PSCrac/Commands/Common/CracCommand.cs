@@ -12,6 +12,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
     private readonly CancellationTokenSource _stopping = new();
     private BlockingCollection<Action>? _pipelineWork;
     private OperationProgress? _display;
+    private bool _hasWritten;
 
     /// <summary>Cancelled by Ctrl+C.</summary>
     private protected CancellationToken StopToken => _stopping.Token;
@@ -22,6 +23,21 @@ public abstract class CracCommand : PSCmdlet, IDisposable
     /// <summary>A parameter's value; null where it was not given.</summary>
     private protected T? Given<T>(T value, string name)
         where T : struct => MyInvocation.BoundParameters.ContainsKey(name) ? value : null;
+
+    /// <summary>Writes an object, which PowerShell then knows the type of.</summary>
+    private protected new void WriteObject(object? value) => WriteObject(value, enumerateCollection: false);
+
+    /// <summary>Writes an object, or those of a collection, which PowerShell then knows the types of.</summary>
+    private protected new void WriteObject(object? value, bool enumerateCollection)
+    {
+        if (!_hasWritten && value is not bool)
+        {
+            CracTypeData.Load();
+            _hasWritten = true;
+        }
+
+        base.WriteObject(value, enumerateCollection);
+    }
 
     /// <inheritdoc/>
     protected override void StopProcessing() => _stopping.Cancel();
@@ -64,6 +80,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
             CancellationToken.None,
             TaskCreationOptions.LongRunning,
             TaskScheduler.Default);
+        LoadTypesMeanwhile();
         while (!work.IsCompleted)
         {
             bool isWork = work.TryTake(out Action? action, display.MillisecondsUntilShown);
@@ -92,6 +109,19 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
         {
             throw new PipelineStoppedException();
+        }
+    }
+
+    // What is written in the end needs the types, and while an operation runs there is nothing else to do here.
+    private static void LoadTypesMeanwhile()
+    {
+        try
+        {
+            CracTypeData.Load();
+        }
+        catch (Exception e) when (e is RuntimeException or TypeLoadException or IOException)
+        {
+            // Ctrl+C, or a session that takes no types. The operation is to come to its end; who writes meets it again.
         }
     }
 
