@@ -23,6 +23,11 @@ param(
 Set-StrictMode -Version 3
 $ErrorActionPreference = 'Stop'
 
+if (-not (Get-Command -Name python3 -CommandType Application -ErrorAction Ignore)) {
+    'left out: the process is written in Python, and there is no python3 on the PATH'
+    return
+}
+
 Import-Module (Join-Path $PSScriptRoot '../out/PSCrac/PSCrac.psd1'), (Join-Path $PSScriptRoot 'Shell.psm1')
 $rows = Test-CracEnvironment
 $criu = ($rows | Where-Object Name -EQ criu).Detail -replace '^\S+ at (.*) \(from .*\)$', '$1'
