@@ -91,7 +91,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) & 255)
 '@
         Set-Content "$work/terminal.py" $terminal
         $command = "Import-Module '$(Split-Path (Get-Module PSCrac).Path)/PSCrac.psd1'; Invoke-CracCheckpoint $id '$work/to/cr'; Set-Content '$work/went-on' x"
-        $start = [Diagnostics.ProcessStartInfo]::new((Find-Program python3), [string[]] (@("$work/terminal.py", "$work/press") + @(Get-PwshCommand) + @('-NoLogo', '-NoProfile', '-Command', $command)))
+        $start = [Diagnostics.ProcessStartInfo]::new((Find-Program python3), [string[]] (@("$work/terminal.py", "$work/press", 'env', '--default-signal=HUP,INT,QUIT,TERM') + @(Get-PwshCommand) + @('-NoLogo', '-NoProfile', '-Command', $command)))
         $start.RedirectStandardInput = $true
         $terminalProcess = [Diagnostics.Process]::Start($start)
         Wait-Until { (Test-DumpUnderWay "$work/to") -or $terminalProcess.HasExited } 'the dump is under way' -Seconds 60

@@ -29,8 +29,8 @@ while True: signal.pause()
             $base = "$folder/$([guid]::NewGuid().ToString('N'))"
             Set-Content -LiteralPath "$base.ps1" -Value "Set-Content '$base.new' `$PID; Move-Item '$base.new' '$base.id'; Import-Module '$((Get-Module PSCrac).Path)'; $Script"
             bash -c "mkfifo '$base.in'"
-            # What bash starts in the background ignores SIGINT and SIGQUIT.
-            $starter = Start-TestProgram "sh -c 'env --default-signal=INT,QUIT $Pwsh -NoProfile -File $base.ps1 <>$base.in; echo exit code `$?'" -Output "$base.out"
+            # What bash starts in the background ignores SIGINT and SIGQUIT, and what nohup starts SIGHUP.
+            $starter = Start-TestProgram "sh -c 'env --default-signal=HUP,INT,QUIT,TERM $Pwsh -NoProfile -File $base.ps1 <>$base.in; echo exit code `$?'" -Output "$base.out"
             Wait-Until { Test-Path -LiteralPath "$base.id" } 'the session runs'
             [pscustomobject]@{ Id = [int](Get-Content -LiteralPath "$base.id"); Starter = $starter; Output = "$base.out" }
         }

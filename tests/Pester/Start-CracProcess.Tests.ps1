@@ -196,7 +196,7 @@ exit `$service.ExitCode
             $output = "$folder/container-$isRestored-$last.out"
             $before = (Test-Path -LiteralPath $log) ? (Get-Item -LiteralPath $log).Length : 0
             # PowerShell is PID 1 of a new pid and mount namespace. What bash starts in the background ignores SIGINT.
-            $id = Start-TestProgram "sh -c 'unshare --pid --mount --fork --mount-proc --kill-child env --default-signal=INT $pwsh -NoProfile -File $script; echo exit code `$?'" -Output $output
+            $id = Start-TestProgram "sh -c 'unshare --pid --mount --fork --mount-proc --kill-child env --default-signal=HUP,INT,QUIT,TERM $pwsh -NoProfile -File $script; echo exit code `$?'" -Output $output
             Wait-Until { (Test-Path -LiteralPath "$folder/container") -and (Get-Item -LiteralPath $log).Length -gt $before + 20 } 'the service runs' -Seconds 60
             $unshare = (Get-Content "/proc/$id/task/$id/children").Trim()
             $shell = (Get-Content "/proc/$unshare/task/$unshare/children").Trim()

@@ -189,11 +189,18 @@ public sealed class StartCracProcessCommand : StartingCommand
             EndInterrupted(process);
             throw new PipelineStoppedException();
         }
+
+        if (_signals is { WasInterrupted: true })
+        {
+            // The program ended by the signal before PowerShell stopped the pipeline for it, which it does in any case.
+            EndInterrupted(process);
+            throw new PipelineStoppedException();
+        }
     }
 
     private void EndInterrupted(CracStartedProcess process)
     {
-        // PowerShell hears of a SIGINT before we do, who registered later, and may have stopped the pipeline already.
+        // PowerShell and we hear of a SIGINT in no order that is sure: it may have stopped the pipeline already.
         bool isSignalled = SpinWait.SpinUntil(() => _signals is { WasInterrupted: true }, SignalLatency);
 
         // It has reached the program, and may mean something milder to it than being ended does.
