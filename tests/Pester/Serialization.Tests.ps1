@@ -147,3 +147,15 @@ Describe "what is written out$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle)
         }
     }
 }
+
+Describe "an image in another runspace$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
+    It 'has its lists by name once that has imported the module, though it wrote no object' {
+        $image = Invoke-CracCheckpoint (Start-TestProgram 'sleep 1000') "$folder/parallel"
+        $module = (Get-Module PSCrac).Path -replace '\.dll$', '.psd1'
+        $seen = 1 | ForEach-Object -Parallel {
+            Import-Module $using:module
+            ($using:image).Processes.Count
+        }
+        $seen | Should -Be 1
+    }
+}
