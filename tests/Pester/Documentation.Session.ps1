@@ -61,8 +61,10 @@ function Stop-Later([string] $Name, [string] $Path) {
 
 # Lets a batch end once it has been checkpointed, is back, and is waited for.
 function Complete-Later([string] $Name, [string] $Path) {
-    $script = 'runs() { grep -qx "$1" /proc/[0-9]*/comm 2>/dev/null; }
-        until [ -e "$2" ]; do sleep 0.1; done; while runs "$1"; do sleep 0.02; done; until runs "$1"; do sleep 0.1; done; sleep 5; : >done'
+    # The restored one has started later (proc(5): the 20th word behind the name), however short the time without any was.
+    $script = 'started() { for p in /proc/[0-9]*; do if [ "$(cat $p/comm 2>/dev/null)" = "$1" ]; then sed "s/.*) //" $p/stat | cut -d " " -f 20; fi; done; }
+        first=$(started "$1"); until [ -e "$2" ]; do sleep 0.1; done
+        until now=$(started "$1") && [ "$now" ] && [ "$now" != "$first" ]; do sleep 0.1; done; sleep 5; : >done'
     sh -c "($script) </dev/null >/dev/null 2>&1 &" sh $Name $Path
 }
 
