@@ -187,11 +187,12 @@ Describe "the name of a new image$(Get-SkipNote $obstacle)" -Skip:([bool] $obsta
         $id = Start-TestProgram 'sleep 1000'
     }
 
-    # A test's name goes into an XML file, where not every character can stand.
-    It 'is refused before anything is done: <Shown>' -ForEach @(@(
+    # A test's name and its data go into an XML file, where not every character can stand.
+    It 'is refused before anything is done: <_>' -ForEach @(@(
         '.', '..', '~', 'a/b', '/', '../x', 'a\b', '-x', '-', ' x', 'x ', "a`nb", "a$([char] 7)b", "a$([char] 0x2028)b", ('x' * 256), ([string][char] 0xfc * 128)
         '.pscrac-0123.partial', '.pscrac-x.before', ([string][char] 0xd800)
-    ).ForEach({ @{ Name = $_; Shown = [regex]::Replace($_, '[^ -~]', { '\u{0:x4}' -f [int] $args[0].Value[0] }) } })) {
+    ).ForEach({ [regex]::Replace($_, '[^ -\[\]-~]', { '\u{0:x4}' -f [int] $args[0].Value[0] }) })) {
+        $name = [regex]::Unescape($_)
         $failure = { Invoke-CracCheckpoint $id -ImageName $name -ErrorAction Stop } | Should -Throw -ErrorId 'OptionRefused,*' -PassThru
         $failure.CategoryInfo.Category | Should -Be InvalidArgument
         { Start-CracProcess sleep 1000 -ImageName $name } | Should -Throw -ErrorId 'OptionRefused,*'

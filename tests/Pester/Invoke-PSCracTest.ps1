@@ -56,7 +56,8 @@ if ($ResultPath) {
 
 $run = Invoke-Pester -Configuration $configuration
 
-if ($SummaryPath) {
+# Without a run, which Pester has then said why, there is nothing to sum up.
+if ($run -and $SummaryPath) {
     @{
         Passed   = $run.PassedCount
         # A file that cannot be read, or a BeforeAll outside a test, fails without a failed test.
