@@ -67,7 +67,7 @@ Describe "Restore-CracProcess -LazyPages$(Get-SkipNote $obstacle)" -Skip:([bool]
         $restored = $image | Restore-CracProcess -LazyPages -Verbose 4>&1 | Where-Object { $_ -isnot [Management.Automation.VerboseRecord] }
         $restored.LazyPages | Should -BeOfType ([PSCrac.CracLazyPages])
         $restored.LazyPages.WaitForAll([timespan]::FromSeconds(30)) | Should -BeTrue
-        $restored.LazyPages.State | Should -Be AllIn
+        $restored.LazyPages.State | Should -Be Completed
         $restored.LazyPages.TransferTime | Should -BeGreaterThan ([timespan]::Zero)
         Get-Answer $work | Should -Be good
     }

@@ -293,7 +293,7 @@ public sealed class Checkpoint
         Report(CracPhase.WaitingForPids);
         try
         {
-            return PidVacancy.Wait(_isInside ? _tree.ThreadIds : image.ThreadIds, _request.PidTimeout, IsOurs, _cancellation);
+            return PidWaiter.Wait(_isInside ? _tree.ThreadIds : image.ThreadIds, _request.PidTimeout, IsOurs, _cancellation);
         }
         catch (OperationCanceledException)
         {
@@ -302,7 +302,7 @@ public sealed class Checkpoint
         }
 
         // A pid that another process took meanwhile is not the tree's any more; no waiting will free it.
-        static bool IsOurs(int processId) => PidVacancy.IsZombie(processId);
+        static bool IsOurs(int processId) => PidWaiter.IsZombie(processId);
     }
 
     // criu writes its statistics and the end of its log after the image was sealed. An image without them is whole.

@@ -1,7 +1,7 @@
 namespace PSCrac;
 
 /// <summary>Where PSCrac keeps what outlives a command: /var/lib/pscrac for root, else $XDG_STATE_HOME/pscrac.</summary>
-internal static class StateFolder
+internal static class StateDirectory
 {
     internal static string Path
     {

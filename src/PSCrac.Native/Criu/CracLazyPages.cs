@@ -6,13 +6,13 @@ namespace PSCrac;
 public enum CracLazyPagesState
 {
     /// <summary>Some are still in the image; the page daemon brings them.</summary>
-    Coming,
+    InProgress,
 
     /// <summary>All are there, and the image is no longer needed.</summary>
-    AllIn,
+    Completed,
 
     /// <summary>The page daemon ended with some missing, and the tree was ended, since it would have found zeros in their place.</summary>
-    Lost,
+    Failed,
 }
 
 /// <summary>
@@ -50,20 +50,20 @@ public sealed class CracLazyPages
     /// <returns>Whether all are there; <see cref="State"/> tells whether the others are lost.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public bool WaitForAll(TimeSpan timeout, CancellationToken cancellation = default) =>
-        _ended.Wait(timeout, cancellation) && State == CracLazyPagesState.AllIn;
+        _ended.Wait(timeout, cancellation) && State == CracLazyPagesState.Completed;
 
     /// <inheritdoc/>
     public override string ToString() => State switch
     {
-        CracLazyPagesState.Coming => "coming",
-        CracLazyPagesState.AllIn => $"all in after {TransferTime?.TotalMilliseconds:0} ms",
-        _ => "lost",
+        CracLazyPagesState.InProgress => "in progress",
+        CracLazyPagesState.Completed => $"completed after {TransferTime?.TotalMilliseconds:0} ms",
+        _ => "failed",
     };
 
     internal void End(bool isWell)
     {
         TransferTime = isWell ? Stopwatch.GetElapsedTime(_start) : null;
-        State = isWell ? CracLazyPagesState.AllIn : CracLazyPagesState.Lost;
+        State = isWell ? CracLazyPagesState.Completed : CracLazyPagesState.Failed;
         _ended.Set();
         AppDomain.CurrentDomain.ProcessExit -= _sessionEnds;
     }

@@ -126,7 +126,7 @@ internal sealed class CriuWorkDirectory : IDisposable
     }
 
     private static string Root =>
-        Environment.GetEnvironmentVariable(LogRootVariable) is { Length: > 0 } named ? named : Path.Combine(StateFolder.Path, "logs");
+        Environment.GetEnvironmentVariable(LogRootVariable) is { Length: > 0 } named ? named : Path.Combine(StateDirectory.Path, "logs");
 
     private static string RequireRoot()
     {

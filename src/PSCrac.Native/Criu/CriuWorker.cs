@@ -83,23 +83,7 @@ internal sealed class CriuWorker : IDisposable
                 descriptors.Add((High(source), target));
             }
 
-            // A blocked SIGXFSZ lets a write past RLIMIT_FSIZE fail with EFBIG instead of ending criu: see FailWrites. A
-            // blocked SIGTTOU lets criu set up a restored job's terminal from outside its foreground group.
-            int pid = 0;
-            Errno Spawn() => LibC.Spawn(
-                installation.CriuPath,
-                ["criu", "swrk", ServiceDescriptor.ToString(CultureInfo.InvariantCulture)],
-                WorkerEnvironment(),
-                descriptors,
-                [LibC.SIGXFSZ, LibC.SIGTTOU],
-                [LibC.SIGPIPE],
-                out pid);
-            errno = place is null ? Spawn() : place.Run(Spawn);
-            if (errno != 0)
-            {
-                throw place is null ? CannotStart(installation, errno) : CannotStartInside(installation, errno);
-            }
-
+            int pid = Spawn(installation, descriptors, place);
             SafeFileHandle pidFd = LibC.OpenPidFd(pid, out errno);
             return errno == 0 ? new CriuWorker(pid, pidFd, ours, theirs, output) : throw CannotStart(installation, errno);
         }
@@ -114,6 +98,28 @@ internal sealed class CriuWorker : IDisposable
         {
             copies.ForEach(static copy => copy.Dispose());
         }
+    }
+
+    // A blocked SIGXFSZ lets a write past RLIMIT_FSIZE fail with EFBIG instead of ending criu: see FailWrites. A blocked
+    // SIGTTOU lets criu set up a restored job's terminal from outside its foreground group.
+    private static int Spawn(CriuInstallation installation, List<(SafeHandle Source, int Target)> descriptors, PidNamespace? place)
+    {
+        int pid = 0;
+        Errno SpawnHere() => LibC.Spawn(
+            installation.CriuPath,
+            ["criu", "swrk", ServiceDescriptor.ToString(CultureInfo.InvariantCulture)],
+            WorkerEnvironment(),
+            descriptors,
+            [LibC.SIGXFSZ, LibC.SIGTTOU],
+            [LibC.SIGPIPE],
+            out pid);
+        Errno errno = place is null ? SpawnHere() : place.Run(SpawnHere);
+        if (errno != Errno.None)
+        {
+            throw place is null ? CannotStart(installation, errno) : CannotStartInside(installation, errno);
+        }
+
+        return pid;
     }
 
     /// <summary>Makes every further write of criu to a file fail, upon which it rolls back by itself.</summary>

@@ -298,7 +298,7 @@ public sealed class JvmCheckpoint
         try
         {
             IReadOnlyList<int> ids = _jvm.InnerProcessId == _jvm.ProcessId ? image.ThreadIds : _threadIds;
-            return PidVacancy.Wait(ids, _request.PidTimeout, IsOnItsWayOut, _cancellation);
+            return PidWaiter.Wait(ids, _request.PidTimeout, IsOnItsWayOut, _cancellation);
         }
         catch (OperationCanceledException)
         {

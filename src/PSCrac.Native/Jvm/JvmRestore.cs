@@ -47,8 +47,8 @@ public static class JvmRestore
         JvmImage jvm = JvmImage.Read(request.Image);
         JavaRuntime? runtime = request.JavaPath is null ? jvm.Runtime : JavaRuntime.TryFind(request.JavaPath);
         bool isCapable = runtime is { Support: not (CracSupport.None or CracSupport.Simulated) } && File.Exists(request.JavaPath ?? runtime.Executable);
-        List<string> ofJava = JvmRestoreWishes.OfJava(request);
-        List<string> ofCriu = JvmRestoreWishes.OfCriu(request);
+        List<string> ofJava = JvmRestoreSupport.OfJava(request);
+        List<string> ofCriu = JvmRestoreSupport.OfCriu(request);
         bool byJava = request.Engine switch
         {
             CracEngineChoice.Jvm => true,
@@ -58,18 +58,18 @@ public static class JvmRestore
         if (!byJava)
         {
             return ofJava.Count > 0 ? throw Refuse(
-                request, CracReason.OptionRefused, $"Only java can do what {JvmRestoreWishes.List(ofJava)} asks for: in which form it is passed on is a matter between one build of the JVM and itself.",
-                $"Leave out -Engine Criu, or {JvmRestoreWishes.List(ofJava)}.") : ByCriu(request, jvm, progress, cancellation);
+                request, CracReason.OptionRefused, $"Only java can do what {JvmRestoreSupport.List(ofJava)} asks for: in which form it is passed on is a matter between one build of the JVM and itself.",
+                $"Leave out -Engine Criu, or {JvmRestoreSupport.List(ofJava)}.") : ByCriu(request, jvm, progress, cancellation);
         }
 
         if (ofCriu.Count > 0)
         {
             throw Refuse(
                 request, CracReason.OptionRefused,
-                $"java restores its image itself, and cannot be told of {JvmRestoreWishes.List(ofCriu)}."
-                    + (ofJava.Count > 0 ? $" criu can, but not do what {JvmRestoreWishes.List(ofJava)} asks for." : string.Empty),
-                ofJava.Count > 0 ? $"Leave out {JvmRestoreWishes.List(ofCriu)}, or {JvmRestoreWishes.List(ofJava)}."
-                    : $"Use -Engine Criu, or leave out {JvmRestoreWishes.List(ofCriu)}.");
+                $"java restores its image itself, and cannot be told of {JvmRestoreSupport.List(ofCriu)}."
+                    + (ofJava.Count > 0 ? $" criu can, but not do what {JvmRestoreSupport.List(ofJava)} asks for." : string.Empty),
+                ofJava.Count > 0 ? $"Leave out {JvmRestoreSupport.List(ofCriu)}, or {JvmRestoreSupport.List(ofJava)}."
+                    : $"Use -Engine Criu, or leave out {JvmRestoreSupport.List(ofCriu)}.");
         }
 
         if (!isCapable)
@@ -151,8 +151,8 @@ public static class JvmRestore
     private static void RequirePids(JvmRestoreRequest request, bool mayGoByCriu, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         progress?.Report(new CracProgress(CracPhase.WaitingForPids, 0, 0));
-        List<int> taken = PidVacancy.Wait(
-            [.. PidRule.Needed(request.Image).Select(static needed => needed.Id)], request.PidTimeout, PidVacancy.IsZombie, cancellation);
+        List<int> taken = PidWaiter.Wait(
+            [.. PidRule.Needed(request.Image).Select(static needed => needed.Id)], request.PidTimeout, PidWaiter.IsZombie, cancellation);
         if (taken.Count > 0)
         {
             (string who, string? mend) = RestorePlacement.Describe(taken[0]);

@@ -6,7 +6,7 @@ namespace PSCrac.Jvm;
 /// What a caller wants of a JVM's restore that only one of the two ways can do, by the names of the cmdlets' parameters.
 /// What is asked for is done or refused, and never passed over.
 /// </summary>
-internal static class JvmRestoreWishes
+internal static class JvmRestoreSupport
 {
     /// <summary>What only java can do.</summary>
     internal static List<string> OfJava(JvmRestoreRequest request) => Given(

@@ -11,7 +11,7 @@ namespace PSCrac.PidNamespaces;
 /// A new pid namespace by its first process, PSCrac.Init, which is started here and stays for as long as the root runs,
 /// which is restored there or started by it. Until <see cref="Keep"/> the namespace is ours to end, and ends with us.
 /// </summary>
-internal sealed class NamespaceInit : IDisposable
+internal sealed class NamespaceInitProcess : IDisposable
 {
     private const int ControlDescriptor = 3;
     private const int ProgramDescriptor = 4;
@@ -32,7 +32,7 @@ internal sealed class NamespaceInit : IDisposable
     private bool _kept;
     private bool _reaped;
 
-    private NamespaceInit(int processId, SafeFileHandle pidFd, SafeFileHandle control, SafeFileHandle output)
+    private NamespaceInitProcess(int processId, SafeFileHandle pidFd, SafeFileHandle control, SafeFileHandle output)
     {
         ProcessId = processId;
         _pidFd = pidFd;
@@ -55,10 +55,10 @@ internal sealed class NamespaceInit : IDisposable
     /// <param name="cancellation">Ends the wait for it.</param>
     /// <param name="host">What to start it with; null to look for it.</param>
     /// <exception cref="CracException">The namespaces cannot be made, or the init did not start.</exception>
-    internal static NamespaceInit Start(IReadOnlyList<int> ids, int root, CancellationToken cancellation, NamespaceInitHost? host = null)
+    internal static NamespaceInitProcess Start(IReadOnlyList<int> ids, int root, CancellationToken cancellation, NamespaceInitHost? host = null)
     {
         host ??= NamespaceInitHost.Locate();
-        NamespaceInit init = Spawn(host, Settings(host, ids.Min(), IdGap.FindStart(ids), ("ROOT", root)), program: null);
+        NamespaceInitProcess init = Spawn(host, Settings(host, ids.Min(), PidGap.FindStart(ids), ("ROOT", root)), program: null);
         try
         {
             init.WaitUntilReady(host, cancellation);
@@ -81,12 +81,12 @@ internal sealed class NamespaceInit : IDisposable
     /// <exception cref="CracException">
     /// The namespaces cannot be made, or the program could not be started there (<see cref="CracReason.ProgramNotStarted"/>).
     /// </exception>
-    internal static NamespaceInit StartProgram(NamespaceProgram program, int minimumId, out int rootId, CancellationToken cancellation)
+    internal static NamespaceInitProcess StartProgram(NamespaceProgram program, int minimumId, out int rootId, CancellationToken cancellation)
     {
         NamespaceInitHost host = NamespaceInitHost.Locate();
-        int last = Math.Max(minimumId - 1, IdGap.First);
+        int last = Math.Max(minimumId - 1, PidGap.First);
         using SafeFileHandle strings = program.Write();
-        NamespaceInit init = Spawn(host, Settings(host, last + 1, last, ("PROGRAM", ProgramDescriptor)), strings);
+        NamespaceInitProcess init = Spawn(host, Settings(host, last + 1, last, ("PROGRAM", ProgramDescriptor)), strings);
         try
         {
             rootId = init.WaitUntilStarted(host, program, cancellation);
@@ -151,7 +151,7 @@ internal sealed class NamespaceInit : IDisposable
         Close();
     }
 
-    private static NamespaceInit Spawn(NamespaceInitHost host, List<string> environment, SafeFileHandle? program)
+    private static NamespaceInitProcess Spawn(NamespaceInitHost host, List<string> environment, SafeFileHandle? program)
     {
         Errno errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
         SafeFileHandle output = LibC.CreateMemoryFile("init-output", out _);
@@ -185,7 +185,7 @@ internal sealed class NamespaceInit : IDisposable
         SafeFileHandle? pidFd = errno == 0 ? LibC.OpenPidFd(pid, out errno) : null;
         if (errno == 0)
         {
-            return new NamespaceInit(pid, pidFd!, ours, output);
+            return new NamespaceInitProcess(pid, pidFd!, ours, output);
         }
 
         ours.Dispose();

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace PSCrac.PidNamespaces;
 
 /// <summary>Where in a new pid namespace ids can be given out without meeting those of an image.</summary>
-internal static class IdGap
+internal static class PidGap
 {
     // criu starts some dozens of helpers, and asks the kernel about its features by starting more.
     private const int Wanted = 2000;

@@ -7,7 +7,7 @@ namespace PSCrac.Processes;
 /// Waiting for process ids to become free. A zombie keeps its pid until its parent has reaped it, and the number of a process
 /// group stays taken after its first process until the last one has been reaped (__change_pid() in kernel/pid.c).
 /// </summary>
-internal static class PidVacancy
+internal static class PidWaiter
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(50);

@@ -6,15 +6,10 @@ internal static class DescriptorInfo
     /// <summary>The descriptor with what its fdinfo tells.</summary>
     internal static ProcessDescriptor Add(ProcessDescriptor descriptor, ReadOnlySpan<byte> text)
     {
-        int flags = 0, mountId = -1;
-        long position = 0;
-        int? clock = null, terminal = null, process = null;
-        List<FileLock>? locks = null;
-        List<EventPollTarget>? targets = null;
-        List<InotifyWatch>? watches = null;
+        var fields = new Fields();
         if (descriptor.Status is { Type: FileType.CharacterDevice, SpecialDevice.Major: >= 136 and <= 143 } slave)
         {
-            terminal = (int)(((slave.SpecialDevice.Major - 136) << 20) + slave.SpecialDevice.Minor);
+            fields.Terminal = (int)(((slave.SpecialDevice.Major - 136) << 20) + slave.SpecialDevice.Minor);
         }
 
         var lines = new AsciiReader(text);
@@ -22,57 +17,15 @@ internal static class DescriptorInfo
         {
             if (line.StartsWith("inotify "u8))
             {
-                (watches ??= []).Add(ParseWatch(line));
+                (fields.Watches ??= []).Add(ParseWatch(line));
                 continue;
             }
 
             var words = new AsciiReader(line);
-            ReadOnlySpan<byte> key = words.ReadUntil((byte)':');
-            switch (key)
-            {
-                case var _ when key.SequenceEqual("pos"u8):
-                    position = words.ReadInt64();
-                    break;
-                case var _ when key.SequenceEqual("flags"u8):
-                    flags = ParseOctal(words.ReadWord());
-                    break;
-                case var _ when key.SequenceEqual("mnt_id"u8):
-                    mountId = words.ReadInt32();
-                    break;
-                case var _ when key.SequenceEqual("lock"u8):
-                    if (FileLock.Parse(words.Rest) is { } held)
-                    {
-                        (locks ??= []).Add(held);
-                    }
-
-                    break;
-                case var _ when key.SequenceEqual("tfd"u8):
-                    (targets ??= []).Add(ParseTarget(words));
-                    break;
-                case var _ when key.SequenceEqual("clockid"u8):
-                    clock = words.ReadInt32();
-                    break;
-                case var _ when key.SequenceEqual("tty-index"u8):
-                    terminal = words.ReadInt32();
-                    break;
-                case var _ when key.SequenceEqual("Pid"u8):
-                    process = words.ReadInt32();
-                    break;
-            }
+            fields.Take(words.ReadUntil((byte)':'), words);
         }
 
-        return descriptor with
-        {
-            Flags = flags,
-            Position = position,
-            MountId = mountId,
-            ClockId = clock,
-            TerminalIndex = terminal,
-            TargetProcessId = descriptor.Kind == DescriptorKind.ProcessHandle ? process ?? -1 : null,
-            Locks = locks ?? (IReadOnlyList<FileLock>)[],
-            PollTargets = targets ?? (IReadOnlyList<EventPollTarget>)[],
-            Watches = watches ?? (IReadOnlyList<InotifyWatch>)[],
-        };
+        return fields.AddTo(descriptor);
     }
 
     private static EventPollTarget ParseTarget(AsciiReader words)
@@ -127,5 +80,71 @@ internal static class DescriptorInfo
         }
 
         return value;
+    }
+
+    /// <summary>What the lines told that were met.</summary>
+    private struct Fields
+    {
+        internal int? Terminal;
+        internal List<InotifyWatch>? Watches;
+        private int _flags;
+        private int _mountId = -1;
+        private long _position;
+        private int? _clock;
+        private int? _process;
+        private List<FileLock>? _locks;
+        private List<EventPollTarget>? _targets;
+
+        public Fields()
+        {
+        }
+
+        internal void Take(ReadOnlySpan<byte> key, AsciiReader words)
+        {
+            switch (key)
+            {
+                case var _ when key.SequenceEqual("pos"u8):
+                    _position = words.ReadInt64();
+                    break;
+                case var _ when key.SequenceEqual("flags"u8):
+                    _flags = ParseOctal(words.ReadWord());
+                    break;
+                case var _ when key.SequenceEqual("mnt_id"u8):
+                    _mountId = words.ReadInt32();
+                    break;
+                case var _ when key.SequenceEqual("lock"u8):
+                    if (FileLock.Parse(words.Rest) is { } held)
+                    {
+                        (_locks ??= []).Add(held);
+                    }
+
+                    break;
+                case var _ when key.SequenceEqual("tfd"u8):
+                    (_targets ??= []).Add(ParseTarget(words));
+                    break;
+                case var _ when key.SequenceEqual("clockid"u8):
+                    _clock = words.ReadInt32();
+                    break;
+                case var _ when key.SequenceEqual("tty-index"u8):
+                    Terminal = words.ReadInt32();
+                    break;
+                case var _ when key.SequenceEqual("Pid"u8):
+                    _process = words.ReadInt32();
+                    break;
+            }
+        }
+
+        internal readonly ProcessDescriptor AddTo(ProcessDescriptor descriptor) => descriptor with
+        {
+            Flags = _flags,
+            Position = _position,
+            MountId = _mountId,
+            ClockId = _clock,
+            TerminalIndex = Terminal,
+            TargetProcessId = descriptor.Kind == DescriptorKind.ProcessHandle ? _process ?? -1 : null,
+            Locks = _locks ?? (IReadOnlyList<FileLock>)[],
+            PollTargets = _targets ?? (IReadOnlyList<EventPollTarget>)[],
+            Watches = Watches ?? (IReadOnlyList<InotifyWatch>)[],
+        };
     }
 }

@@ -182,80 +182,15 @@ public sealed record ProcessStatus
 
     private static ProcessStatus ParseStatus(ProcessStatus stat, ReadOnlySpan<byte> text)
     {
-        int user = -1, effectiveUser = -1, tracer = 0, seccomp = 0, filters = 0;
-        long resident = 0, anonymous = 0, locked = 0, huge = 0;
-        ulong capabilities = 0;
-        int[] namespaceIds = [], sessionIds = [];
+        var fields = new ProcessStatusFields();
         var lines = new AsciiReader(text);
         while (lines.TryReadLine(out ReadOnlySpan<byte> line))
         {
             var words = new AsciiReader(line);
-            ReadOnlySpan<byte> key = words.ReadUntil((byte)':');
-            switch (key)
-            {
-                case var _ when key.SequenceEqual("Uid"u8):
-                    user = words.ReadInt32();
-                    effectiveUser = words.ReadInt32();
-                    break;
-                case var _ when key.SequenceEqual("TracerPid"u8):
-                    tracer = words.ReadInt32();
-                    break;
-                case var _ when key.SequenceEqual("NSpid"u8):
-                    namespaceIds = ReadNumbers(words);
-                    break;
-                case var _ when key.SequenceEqual("NSsid"u8):
-                    sessionIds = ReadNumbers(words);
-                    break;
-                case var _ when key.SequenceEqual("VmRSS"u8):
-                    resident = words.ReadInt64() * 1024;
-                    break;
-                case var _ when key.SequenceEqual("RssAnon"u8) || key.SequenceEqual("RssShmem"u8) || key.SequenceEqual("VmSwap"u8):
-                    anonymous += words.ReadInt64() * 1024;
-                    break;
-                case var _ when key.SequenceEqual("VmLck"u8):
-                    locked = words.ReadInt64() * 1024;
-                    break;
-                case var _ when key.SequenceEqual("HugetlbPages"u8):
-                    huge = words.ReadInt64() * 1024;
-                    break;
-                case var _ when key.SequenceEqual("CapEff"u8):
-                    capabilities = words.ReadHex();
-                    break;
-                case var _ when key.SequenceEqual("Seccomp"u8):
-                    seccomp = words.ReadInt32();
-                    break;
-                case var _ when key.SequenceEqual("Seccomp_filters"u8):
-                    filters = words.ReadInt32();
-                    break;
-            }
+            fields.Take(words.ReadUntil((byte)':'), words);
         }
 
-        return stat with
-        {
-            UserId = user,
-            EffectiveUserId = effectiveUser,
-            TracerProcessId = tracer,
-            NamespaceProcessIds = namespaceIds,
-            InnermostSessionId = sessionIds.Length > 0 ? sessionIds[^1] : stat.SessionId,
-            ResidentBytes = resident,
-            AnonymousBytes = anonymous,
-            LockedBytes = locked,
-            HugeBytes = huge,
-            EffectiveCapabilities = capabilities,
-            SeccompMode = seccomp,
-            SeccompFilterCount = filters,
-        };
-    }
-
-    private static int[] ReadNumbers(AsciiReader words)
-    {
-        var numbers = new List<int>(2);
-        for (ReadOnlySpan<byte> word = words.ReadWord(); !word.IsEmpty; word = words.ReadWord())
-        {
-            numbers.Add((int)AsciiReader.ParseInt64(word));
-        }
-
-        return [.. numbers];
+        return fields.AddTo(stat);
     }
 
     private static ProcessState StateOf(byte letter) => letter switch

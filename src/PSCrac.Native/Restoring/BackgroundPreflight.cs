@@ -4,14 +4,14 @@ namespace PSCrac.Restoring;
 /// The look at an image and this machine, made while criu reads the same image: criu makes nothing before its notification
 /// pre-restore is answered (restore_root_task in criu's cr-restore.c), and the answer is what this finds.
 /// </summary>
-internal sealed class RestoreLook : IDisposable
+internal sealed class BackgroundPreflight : IDisposable
 {
     private readonly Func<IReadOnlyList<CracFinding>> _look;
     private readonly Task _task;
     private IReadOnlyList<CracFinding> _findings = [];
     private CracException? _blocker;
 
-    private RestoreLook(Func<IReadOnlyList<CracFinding>> look)
+    private BackgroundPreflight(Func<IReadOnlyList<CracFinding>> look)
     {
         _look = look;
         _task = Task.Run(Look);
@@ -42,7 +42,7 @@ internal sealed class RestoreLook : IDisposable
 
     /// <summary>Begins to look, on another thread.</summary>
     /// <param name="look">Gives what is no obstacle, and throws what is one.</param>
-    internal static RestoreLook Start(Func<IReadOnlyList<CracFinding>> look) => new(look);
+    internal static BackgroundPreflight Start(Func<IReadOnlyList<CracFinding>> look) => new(look);
 
     /// <summary>Throws what stands in the way.</summary>
     internal void Require()

@@ -38,11 +38,11 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
         }
     }
 
-    internal CracRestoredProcess(CracImage image, int id, TimeSpan restoreTime, NamespaceInit init)
+    internal CracRestoredProcess(CracImage image, int id, TimeSpan restoreTime, NamespaceInitProcess init)
         : this(image, id, restoreTime, isChild: false)
     {
         // The init ends with the root, and tells how the root ended.
-        NamespaceInit = init;
+        NamespaceInitProcess = init;
         _reaper = init.Ended;
     }
 
@@ -90,7 +90,7 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     /// The first process of the pid namespace that the tree was restored into, which passes signals on to the root and
     /// ends with it; null where it was restored into the caller's namespace.
     /// </summary>
-    public int? NamespaceInitId => NamespaceInit?.ProcessId;
+    public int? NamespaceInitId => NamespaceInitProcess?.ProcessId;
 
     /// <summary>What is not with the tree as it was, and could not be asked about before.</summary>
     public IReadOnlyList<string> Warnings { get; internal init; } = [];
@@ -99,7 +99,7 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     public CracLazyPages? LazyPages { get; internal init; }
 
     /// <summary>The pid namespace that it was restored into; null for the caller's.</summary>
-    internal NamespaceInit? NamespaceInit { get; }
+    internal NamespaceInitProcess? NamespaceInitProcess { get; }
 
     /// <summary>Completed at its end, where that is told; null where it is neither a child nor in a namespace of its own.</summary>
     internal Task<(int Code, bool Exited)?>? End => _reaper;

@@ -9,7 +9,7 @@ namespace PSCrac.Restoring;
 /// The tasks that a criu which was ended in the middle of a restore leaves behind: they have the image's pids already
 /// and wait for good for a criu that is no more.
 /// </summary>
-internal static class HalfRestored
+internal static class OrphanedTasks
 {
     private const int MillisecondsToDie = 5000;
 

@@ -37,7 +37,7 @@ internal static class RestorePlacement
             return true;
         }
 
-        List<int> taken = PidVacancy.Wait([.. PidRule.Needed(image).Select(static needed => needed.Id)], request.PidTimeout, PidVacancy.IsZombie, cancellation);
+        List<int> taken = PidWaiter.Wait([.. PidRule.Needed(image).Select(static needed => needed.Id)], request.PidTimeout, PidWaiter.IsZombie, cancellation);
         return taken.Count > 0 && (place == CracPidNamespace.Auto ? true : throw Taken(image, taken));
     }
 

@@ -18,11 +18,11 @@ internal sealed class ChildProcess
 
     private readonly SafeFileHandle _pidFd;
     private readonly SessionGuard? _guard;
-    private readonly NamespaceInit? _init;
+    private readonly NamespaceInitProcess? _init;
     private readonly ManualResetEvent _ended = new(initialState: false);
     private volatile ExitStatus? _status;
 
-    private ChildProcess(int id, SafeFileHandle pidFd, SessionGuard? guard, NamespaceInit? init)
+    private ChildProcess(int id, SafeFileHandle pidFd, SessionGuard? guard, NamespaceInitProcess? init)
     {
         Id = id;
         _pidFd = pidFd;
@@ -61,7 +61,7 @@ internal sealed class ChildProcess
     /// <summary>Takes charge of the root of a new pid namespace, which this lets be reaped.</summary>
     /// <param name="processId">The root, by its pid here.</param>
     /// <param name="init">The namespace.</param>
-    internal static ChildProcess Adopt(int processId, NamespaceInit init)
+    internal static ChildProcess Adopt(int processId, NamespaceInitProcess init)
     {
         var child = new ChildProcess(processId, Open(processId), guard: null, init);
         init.Watch();
@@ -77,7 +77,7 @@ internal sealed class ChildProcess
         guard?.Watch(restored.Id);
 
         // It may have ended already, and nobody signals it then.
-        var child = new ChildProcess(restored.Id, LibC.OpenPidFd(restored.Id, out _), guard, restored.NamespaceInit);
+        var child = new ChildProcess(restored.Id, LibC.OpenPidFd(restored.Id, out _), guard, restored.NamespaceInitProcess);
         child.FollowEnd(restored.End!);
         return child;
     }

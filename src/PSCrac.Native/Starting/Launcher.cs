@@ -139,7 +139,7 @@ internal sealed class Launcher
         var program = new NamespaceProgram(
             _request.FilePath, path, arguments, environment, directory ?? Environment.CurrentDirectory,
             (FullPath(_request.StandardInputPath), FullPath(_request.StandardOutputPath), FullPath(_request.StandardErrorPath)));
-        var init = NamespaceInit.StartProgram(program, _request.MinimumId ?? DefaultMinimumId, out innerId, _cancellation);
+        var init = NamespaceInitProcess.StartProgram(program, _request.MinimumId ?? DefaultMinimumId, out innerId, _cancellation);
         try
         {
             int id = RestorePlacement.FindByInnerId(init.ProcessId, innerId)

@@ -123,7 +123,7 @@ public sealed class StartupMeasuring
     {
         if (RestorePlacement.Choose(_request.PidNamespace, image) == CracPidNamespace.Host)
         {
-            PidVacancy.Wait(image.ThreadIds, PidLimit, PidVacancy.IsZombie, _cancellation);
+            PidWaiter.Wait(image.ThreadIds, PidLimit, PidWaiter.IsZombie, _cancellation);
         }
     }
 }

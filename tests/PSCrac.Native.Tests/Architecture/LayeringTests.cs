@@ -127,15 +127,24 @@ public class LayeringTests
     }
 
     [Fact]
-    public void Files_are_of_a_size_to_be_read()
+    public void Files_and_methods_are_of_a_size_to_be_read()
     {
         const int LongestFile = 400;
+        const int LongestMethod = 60;
         var wrong = new List<string>();
         foreach (SyntaxTree tree in EngineSources.All.Trees)
         {
             if (Lines(tree.GetRoot()) is var lines and > LongestFile)
             {
                 wrong.Add($"{tree.FilePath} has {lines} lines of code");
+            }
+
+            foreach (BaseMethodDeclarationSyntax method in tree.GetRoot().DescendantNodes().OfType<BaseMethodDeclarationSyntax>())
+            {
+                if (Lines(method) is var length and > LongestMethod)
+                {
+                    wrong.Add($"{tree.FilePath}: a method of {length} lines at line {method.GetLocation().GetLineSpan().StartLinePosition.Line + 1}");
+                }
             }
         }
 

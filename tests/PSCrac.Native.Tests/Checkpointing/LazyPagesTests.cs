@@ -39,7 +39,7 @@ public class LazyPagesTests
         subject.Signal("USR1");
         Wait.Until(() => subject.LastLine() == "good", () => $"it said {subject.LastLine()}; {subject.Program.ReadErrors()}");
         Assert.True(restored.LazyPages.WaitForAll(Wait.Limit));
-        Assert.Equal(CracLazyPagesState.AllIn, restored.LazyPages.State);
+        Assert.Equal(CracLazyPagesState.Completed, restored.LazyPages.State);
         Assert.True(restored.LazyPages.TransferTime > TimeSpan.Zero);
         Assert.Null(ProcessStatus.TryRead(restored.LazyPages.DaemonId));
         Assert.True(ProcessStatus.TryRead(restored.Id)!.ResidentBytes > (long)Megabytes << 20);
@@ -91,12 +91,12 @@ public class LazyPagesTests
 
         using CracRestoredProcess restored = subject.Restore(new() { LazyPages = true });
         LinuxKill(restored.LazyPages!.DaemonId, "STOP");
-        Assert.Equal(CracLazyPagesState.Coming, restored.LazyPages.State);
+        Assert.Equal(CracLazyPagesState.InProgress, restored.LazyPages.State);
         LinuxKill(restored.LazyPages.DaemonId, "KILL");
 
         Assert.True(restored.WaitForExit(Wait.Limit));
         Assert.False(restored.LazyPages.WaitForAll(Wait.Limit));
-        Assert.Equal(CracLazyPagesState.Lost, restored.LazyPages.State);
+        Assert.Equal(CracLazyPagesState.Failed, restored.LazyPages.State);
         Assert.Null(restored.LazyPages.TransferTime);
     }
 
@@ -174,7 +174,7 @@ public class LazyPagesTests
         subject.Signal("KILL");
         LinuxKill(restored.LazyPages.DaemonId, "CONT");
 
-        Wait.Until(() => restored.LazyPages.State != CracLazyPagesState.Coming, () => "the page daemon stays");
+        Wait.Until(() => restored.LazyPages.State != CracLazyPagesState.InProgress, () => "the page daemon stays");
         Assert.Null(ProcessStatus.TryRead(restored.LazyPages.DaemonId));
     }
 

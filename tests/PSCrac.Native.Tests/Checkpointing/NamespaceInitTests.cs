@@ -11,7 +11,7 @@ public class NamespaceInitTests
     public void It_keeps_off_the_ids_of_the_image()
     {
         int[] ids = [2, 3, 4, 5, 400];
-        using NamespaceInit init = NamespaceInit.Start(ids, 2, CancellationToken.None);
+        using NamespaceInitProcess init = NamespaceInitProcess.Start(ids, 2, CancellationToken.None);
 
         Assert.Empty(InnerThreadIds(init).Intersect(ids));
         Assert.Equal(1, ProcessStatus.TryRead(init.ProcessId)!.InnermostProcessId);
@@ -20,7 +20,7 @@ public class NamespaceInitTests
     [CriuFact]
     public void It_ends_with_the_session_that_has_not_let_it_go()
     {
-        NamespaceInit init = NamespaceInit.Start([500], 500, CancellationToken.None);
+        NamespaceInitProcess init = NamespaceInitProcess.Start([500], 500, CancellationToken.None);
         int id = init.ProcessId;
 
         init.Dispose();
@@ -34,7 +34,7 @@ public class NamespaceInitTests
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
 
-        Assert.Throws<OperationCanceledException>(() => NamespaceInit.Start([500], 500, cancelled.Token));
+        Assert.Throws<OperationCanceledException>(() => NamespaceInitProcess.Start([500], 500, cancelled.Token));
     }
 
     [CriuFact]
@@ -44,7 +44,7 @@ public class NamespaceInitTests
         string counter = Path.Combine(AppContext.BaseDirectory, "counter");
         NamespaceInitHost host = NamespaceInitHost.Find([], counter);
 
-        using NamespaceInit init = NamespaceInit.Start([2, 3, 4, 5], 2, CancellationToken.None, host);
+        using NamespaceInitProcess init = NamespaceInitProcess.Start([2, 3, 4, 5], 2, CancellationToken.None, host);
 
         Assert.Equal(counter, host.Program);
         Assert.Empty(InnerThreadIds(init).Intersect([2, 3, 4, 5]));
@@ -71,9 +71,9 @@ public class NamespaceInitTests
     [InlineData(new[] { 400, 2300, 32000 }, 32768, 2300)]
     [InlineData(new[] { 1500, 2500 }, 3000, 300)]
     public void New_ids_begin_where_there_is_room(int[] ids, int maximum, int expected) =>
-        Assert.Equal(expected, IdGap.FindStart(ids, maximum));
+        Assert.Equal(expected, PidGap.FindStart(ids, maximum));
 
-    private static List<int> InnerThreadIds(NamespaceInit init)
+    private static List<int> InnerThreadIds(NamespaceInitProcess init)
     {
         var ids = new List<int>();
         foreach (string thread in Directory.EnumerateDirectories($"/proc/{init.ProcessId}/task"))

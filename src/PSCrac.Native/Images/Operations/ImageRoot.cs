@@ -15,7 +15,7 @@ public static class ImageRoot
         get
         {
             string? named = Environment.GetEnvironmentVariable(Variable);
-            return string.IsNullOrEmpty(named) ? System.IO.Path.Combine(StateFolder.Path, "images") : System.IO.Path.GetFullPath(named);
+            return string.IsNullOrEmpty(named) ? System.IO.Path.Combine(StateDirectory.Path, "images") : System.IO.Path.GetFullPath(named);
         }
     }
 

@@ -65,22 +65,7 @@ internal sealed class FilePresenceRule : ImageRule
         bool isLink = ((uint)own.Number("mode") & FileTypeMask) == SymbolicLink;
         if (!FileStatus.TryRead(path, isLink ? LibC.AT_SYMLINK_NOFOLLOW : 0, out FileStatus status, out Errno error))
         {
-            bool isDenied = error is Errno.EACCES or Errno.EPERM;
-            subject.Block(
-                null,
-                path,
-                isDenied ? CracReason.PermissionDenied : CracReason.FileMissing,
-                isDenied
-                    ? "The process had it open or mapped, and it may not be looked at by this user."
-                    : "The process had it open or mapped, and it is not there.",
-                $"Put it back, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}",
-                new(isDenied ? "files that may not be looked at" : "files that are not there", path)
-                {
-                    Why = isDenied
-                        ? "The process had them open or mapped, and they may not be looked at by this user."
-                        : "The process had them open or mapped, and they are not there.",
-                    Action = s_replace,
-                });
+            BlockMissing(subject, path, isDenied: error is Errno.EACCES or Errno.EPERM);
             return;
         }
 
@@ -127,6 +112,25 @@ internal sealed class FilePresenceRule : ImageRule
                 InstallOne,
                 new("programs and libraries of another build", path) { Why = AllReplaced, Action = static _ => InstallAll });
         }
+    }
+
+    private static void BlockMissing(ImageSubject subject, string path, bool isDenied)
+    {
+        subject.Block(
+            null,
+            path,
+            isDenied ? CracReason.PermissionDenied : CracReason.FileMissing,
+            isDenied
+                ? "The process had it open or mapped, and it may not be looked at by this user."
+                : "The process had it open or mapped, and it is not there.",
+            $"Put it back, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}",
+            new(isDenied ? "files that may not be looked at" : "files that are not there", path)
+            {
+                Why = isDenied
+                    ? "The process had them open or mapped, and they may not be looked at by this user."
+                    : "The process had them open or mapped, and they are not there.",
+                Action = s_replace,
+            });
     }
 
     private static void CompareSize(ImageSubject subject, CracImageRecord own, string path, long size)

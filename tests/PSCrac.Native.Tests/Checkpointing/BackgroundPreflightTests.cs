@@ -3,7 +3,7 @@ using Xunit;
 
 namespace PSCrac.Tests.Checkpointing;
 
-public class RestoreLookTests
+public class BackgroundPreflightTests
 {
     private static readonly CracFinding Finding = new()
     {
@@ -18,7 +18,7 @@ public class RestoreLookTests
     public void A_pid_that_criu_s_own_child_had_is_asked_for_once_more()
     {
         int looks = 0;
-        using var look = RestoreLook.Start(() => ++looks == 1 ? throw new CracException(CracReason.PidInUse, "taken", "Wait.") : [Finding]);
+        using var look = BackgroundPreflight.Start(() => ++looks == 1 ? throw new CracException(CracReason.PidInUse, "taken", "Wait.") : [Finding]);
         Assert.Equal("taken", look.Blocker?.Message);
 
         look.RequireWhileCriuWaits();
@@ -31,7 +31,7 @@ public class RestoreLookTests
     [Fact]
     public void A_pid_that_stays_taken_is_told()
     {
-        using var look = RestoreLook.Start(static () => throw new CracException(CracReason.PidInUse, "taken", "Wait."));
+        using var look = BackgroundPreflight.Start(static () => throw new CracException(CracReason.PidInUse, "taken", "Wait."));
 
         Assert.Equal("taken", Expect.Failure(CracReason.PidInUse, look.RequireWhileCriuWaits).Message);
         Assert.NotNull(look.Blocker);
@@ -41,7 +41,7 @@ public class RestoreLookTests
     public void What_else_stands_in_the_way_is_told_without_a_second_look()
     {
         int looks = 0;
-        using var look = RestoreLook.Start(() =>
+        using var look = BackgroundPreflight.Start(() =>
         {
             looks++;
             throw new CracException(CracReason.FileMissing, "gone", "Put it back.");
