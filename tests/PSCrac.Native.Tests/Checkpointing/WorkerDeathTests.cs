@@ -100,7 +100,7 @@ public class WorkerDeathTests
         using var folder = new TemporaryFolder();
         StartRequest request = ToStart(folder) with { OrRestore = true };
         StartOperation.Run(request).Process.End();
-        var progress = Expect.At(phase, static () => Array.ForEach(Workers.OfThisProcess(), Kill));
+        var progress = Expect.At(phase, static () => Array.ForEach(Workers.Await(), Kill));
 
         StartResult result = StartOperation.Run(request, progress);
 

@@ -1,4 +1,5 @@
 using PSCrac.Procfs;
+using PSCrac.Tests.Support;
 
 namespace PSCrac.Tests.Checkpointing;
 
@@ -6,6 +7,17 @@ namespace PSCrac.Tests.Checkpointing;
 internal static class Workers
 {
     internal static int[] OfThisProcess() => Of(Environment.ProcessId);
+
+    /// <summary>
+    /// Those of this process, where there must be one: waited for, since a process that is just becoming another program has no
+    /// command line.
+    /// </summary>
+    internal static int[] Await()
+    {
+        int[] workers = [];
+        Wait.Until(() => (workers = OfThisProcess()).Length > 0, static () => "there is no worker");
+        return workers;
+    }
 
     internal static int[] Of(int parent) =>
         [.. ProcessTree.Read(parent).Members
