@@ -34,9 +34,6 @@ internal static unsafe partial class LibC
     [LibraryImport(Library, EntryPoint = "fsync", SetLastError = true)]
     private static partial int fsync(SafeHandle descriptor);
 
-    [LibraryImport(Library, EntryPoint = "isatty", SetLastError = true)]
-    private static partial int isatty(SafeHandle descriptor);
-
     /// <summary>_exit(2): ends the process at once.</summary>
     [LibraryImport(Library, EntryPoint = "_exit")]
     internal static partial void Exit(int code);
@@ -128,7 +125,4 @@ internal static unsafe partial class LibC
         while (errno == Errno.EINTR);
         return errno;
     }
-
-    /// <summary>isatty(3).</summary>
-    internal static bool IsTerminal(SafeHandle file) => isatty(file) == 1;
 }
