@@ -44,7 +44,7 @@ try
 }
 catch (Exception e) when (e is CracException or InvalidOperationException or TimeoutException)
 {
-    Console.Error.WriteLine($"The demo failed: {e.Message} {(e as CracException)?.Advice}");
+    Console.Error.WriteLine($"The demo failed: {e.Message} {(e as CracException)?.RecommendedAction}");
     return 1;
 }
 finally

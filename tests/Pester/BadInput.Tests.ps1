@@ -89,7 +89,7 @@ BeforeDiscovery {
         @{ What = 'several processes and one name'; Call = 'Invoke-CracCheckpoint $id, 1 -ImageName x'; Reason = 'OptionRefused' }
         @{ What = 'several processes and one path'; Call = 'Invoke-CracCheckpoint -InputObject $ended, $ended $folder/x'; Reason = 'OptionRefused' }
     )
-    # Parameters that contradict each other, and what the advice says to leave out.
+    # Parameters that contradict each other, and what the error says to leave out.
     $pairs = @(
         @{ Call = 'Invoke-CracCheckpoint $id $folder/x -TcpEstablished -TcpClose'; Leave = '-TcpClose' }
         @{ Call = 'Invoke-CracCheckpoint $id $folder/x -TcpEstablished -TcpClose -NoAutoOption -WhatIf'; Leave = '-TcpClose' }

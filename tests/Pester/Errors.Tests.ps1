@@ -22,22 +22,22 @@ Describe "an error$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         $image = Invoke-CracCheckpoint $id "$folder/running" -LeaveRunning
     }
 
-    It 'has the reason, a category, an advice and the target: <Reason>' -ForEach @(
-        @{ Reason = 'ProcessNotFound'; Category = 'ObjectNotFound'; Advice = 'Get-Process'; Try = { Invoke-CracCheckpoint 2147483647 "$folder/x" } }
-        @{ Reason = 'ProcessNotEligible'; Category = 'InvalidOperation'; Advice = 'session'; Try = { Invoke-CracCheckpoint $PID "$folder/x" } }
-        @{ Reason = 'ProcessNotEligible'; Category = 'InvalidOperation'; Advice = ''; Try = { Invoke-CracCheckpoint 1 "$folder/x" } }
-        @{ Reason = 'ImageExists'; Category = 'ResourceExists'; Advice = '-Force'; Try = { Invoke-CracCheckpoint $id "$folder/running" } }
-        @{ Reason = 'NotAnImage'; Category = 'ObjectNotFound'; Advice = 'Get-CracImage'; Try = { Restore-CracProcess "$folder/none" } }
-        @{ Reason = 'NotAnImage'; Category = 'ObjectNotFound'; Advice = 'file system'; Try = { Invoke-CracCheckpoint $id Env:x } }
-        @{ Reason = 'NotAnImage'; Category = 'ObjectNotFound'; Advice = '-TrackMemory'; Try = { Invoke-CracCheckpoint $id "$folder/x" -ParentImage "$folder/none" } }
-        @{ Reason = 'PidInUse'; Category = 'ResourceBusy'; Advice = 'Stop-Process'; Try = { Restore-CracProcess "$folder/running" } }
-        @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; Advice = '-ImagePath'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ 'images-dir' = '/x' } } }
-        @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; Advice = 'skip-mnt'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ '--skip-mnt' = '/x' } } }
-        @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; Advice = 'character'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ 'skip-mnt' = "/x`nleave-running" } } }
-        @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; Advice = '-CriuOption'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ 'no-such-option' = $true } } }
-        @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; Advice = 'criu --help'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ 'network-lock' = 'bogus' } } }
-        @{ Reason = 'CriuNotFound'; Category = 'NotInstalled'; Advice = '-CriuPath'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuPath "$folder/none" } }
-        @{ Reason = 'CriuNotFound'; Category = 'NotInstalled'; Advice = 'CRAC_CRIU_PATH'; Try = { Restore-CracProcess "$folder/running" -CriuPath /bin/true } }
+    It 'has the reason, a category, a recommended action and the target: <Reason>' -ForEach @(
+        @{ Reason = 'ProcessNotFound'; Category = 'ObjectNotFound'; RecommendedAction = 'Get-Process'; Try = { Invoke-CracCheckpoint 2147483647 "$folder/x" } }
+        @{ Reason = 'ProcessNotEligible'; Category = 'InvalidOperation'; RecommendedAction = 'session'; Try = { Invoke-CracCheckpoint $PID "$folder/x" } }
+        @{ Reason = 'ProcessNotEligible'; Category = 'InvalidOperation'; RecommendedAction = ''; Try = { Invoke-CracCheckpoint 1 "$folder/x" } }
+        @{ Reason = 'ImageExists'; Category = 'ResourceExists'; RecommendedAction = '-Force'; Try = { Invoke-CracCheckpoint $id "$folder/running" } }
+        @{ Reason = 'NotAnImage'; Category = 'ObjectNotFound'; RecommendedAction = 'Get-CracImage'; Try = { Restore-CracProcess "$folder/none" } }
+        @{ Reason = 'NotAnImage'; Category = 'ObjectNotFound'; RecommendedAction = 'file system'; Try = { Invoke-CracCheckpoint $id Env:x } }
+        @{ Reason = 'NotAnImage'; Category = 'ObjectNotFound'; RecommendedAction = '-TrackMemory'; Try = { Invoke-CracCheckpoint $id "$folder/x" -ParentImage "$folder/none" } }
+        @{ Reason = 'PidInUse'; Category = 'ResourceBusy'; RecommendedAction = 'Stop-Process'; Try = { Restore-CracProcess "$folder/running" } }
+        @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; RecommendedAction = '-ImagePath'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ 'images-dir' = '/x' } } }
+        @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; RecommendedAction = 'skip-mnt'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ '--skip-mnt' = '/x' } } }
+        @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; RecommendedAction = 'character'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ 'skip-mnt' = "/x`nleave-running" } } }
+        @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; RecommendedAction = '-CriuOption'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ 'no-such-option' = $true } } }
+        @{ Reason = 'OptionRefused'; Category = 'InvalidArgument'; RecommendedAction = 'criu --help'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuOption @{ 'network-lock' = 'bogus' } } }
+        @{ Reason = 'CriuNotFound'; Category = 'NotInstalled'; RecommendedAction = '-CriuPath'; Try = { Invoke-CracCheckpoint $id "$folder/x" -CriuPath "$folder/none" } }
+        @{ Reason = 'CriuNotFound'; Category = 'NotInstalled'; RecommendedAction = 'CRAC_CRIU_PATH'; Try = { Restore-CracProcess "$folder/running" -CriuPath /bin/true } }
     ) {
         $record = @(& $Try 2>&1)[-1]
         $record | Should -BeOfType Management.Automation.ErrorRecord
@@ -45,7 +45,7 @@ Describe "an error$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         $record.CategoryInfo.Category | Should -Be $Category
         $record.Exception | Should -BeOfType PSCrac.CracException
         $record.Exception.Reason | Should -Be $Reason
-        $record.ErrorDetails.RecommendedAction | Should -Match ([regex]::Escape($Advice))
+        $record.ErrorDetails.RecommendedAction | Should -Match ([regex]::Escape($RecommendedAction))
         $record.ErrorDetails.RecommendedAction | Should -Match '\.$' -Because 'it is a sentence'
         $record.TargetObject | Should -Not -BeNullOrEmpty
         $record.Exception.Message | Should -Match '^\S.*[.!]$' -Because 'it is a sentence'
@@ -83,7 +83,7 @@ Describe "an error$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
 Describe "a machine where something is missing$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
     BeforeAll {
         $id = Start-TestProgram 'sleep 1000'
-        $try = "try { Invoke-CracCheckpoint $id '$folder/x' -ErrorAction Stop } catch [PSCrac.CracException] { `$_.Exception.Reason; `$_.Exception.Message; `$_.Exception.Advice }"
+        $try = "try { Invoke-CracCheckpoint $id '$folder/x' -ErrorAction Stop } catch [PSCrac.CracException] { `$_.Exception.Reason; `$_.Exception.Message; `$_.Exception.RecommendedAction }"
     }
 
     AfterEach {
@@ -159,7 +159,7 @@ Describe "without privileges$(Get-SkipNote $noSetpriv)" -Skip:([bool] $noSetpriv
             return
         }
         $id = Start-TestProgram 'sleep 1000'
-        $said = (Invoke-ChildPwsh "try { Invoke-CracCheckpoint $id '$open/home/x' -ErrorAction Stop } catch [PSCrac.CracException] { `$_.Exception.Reason; `$_.Exception.Message; `$_.Exception.Advice }" @nobody).Output.Split("`n")
+        $said = (Invoke-ChildPwsh "try { Invoke-CracCheckpoint $id '$open/home/x' -ErrorAction Stop } catch [PSCrac.CracException] { `$_.Exception.Reason; `$_.Exception.Message; `$_.Exception.RecommendedAction }" @nobody).Output.Split("`n")
         $said[0] | Should -Be 'PermissionDenied'
         $said[2] | Should -Match 'root|CAP_|sudo'
         Test-Running $id | Should -BeTrue
@@ -176,7 +176,7 @@ Describe "without privileges$(Get-SkipNote $noSetpriv)" -Skip:([bool] $noSetpriv
 
 Describe "a process with <What>$(Get-SkipNote $noPython)" -Skip:([bool] $noPython) -ForEach @(
     @{
-        What = 'a connection to another process'; Reason = 'TcpConnectionOpen'; Advice = '-TcpEstablished.*-TcpClose'
+        What = 'a connection to another process'; Reason = 'TcpConnectionOpen'; RecommendedAction = '-TcpEstablished.*-TcpClose'
         Program = 'import socket, time, os; s = socket.create_server(("127.0.0.1", 0)); c = socket.create_connection(s.getsockname()); a = s.accept()[0]; p = os.fork(); s.close(); (a if p else c).close(); p or os.setsid(); p or open("{0}", "w").write("ready\n"); time.sleep(1000)'
     }
 ) {
@@ -188,7 +188,7 @@ Describe "a process with <What>$(Get-SkipNote $noPython)" -Skip:([bool] $noPytho
         Add-TestProgram $child
         # The child alone: the other end of its connection is outside.
         $failure = { Invoke-CracCheckpoint $child "$folder/x" -ErrorAction Stop } | Should -Throw -ErrorId "$Reason,*" -PassThru
-        $failure.ErrorDetails.RecommendedAction | Should -Match $Advice
+        $failure.ErrorDetails.RecommendedAction | Should -Match $RecommendedAction
         Test-Running $child | Should -BeTrue
         Test-Path "$folder/x" | Should -BeFalse
     }

@@ -6,17 +6,17 @@ public sealed class CracException : Exception
     /// <summary>Creates the exception.</summary>
     /// <param name="reason">Why the operation failed.</param>
     /// <param name="message">One or two sentences a user can read without knowing CRIU.</param>
-    /// <param name="advice">What to do next, naming the parameter or the command; null where nothing can be said.</param>
+    /// <param name="recommendedAction">What to do next, naming the parameter or the command; null where nothing can be said.</param>
     /// <param name="innerException">The cause; null where there is none.</param>
-    public CracException(CracReason reason, string message, string? advice = null, Exception? innerException = null)
+    public CracException(CracReason reason, string message, string? recommendedAction = null, Exception? innerException = null)
         : base(message, innerException)
     {
         Reason = reason;
-        Advice = advice;
+        RecommendedAction = recommendedAction;
     }
 
-    /// <summary>The same failure with another advice.</summary>
-    internal CracException With(string advice) => new(Reason, Message, advice, this)
+    /// <summary>The same failure with another recommended action.</summary>
+    internal CracException With(string recommendedAction) => new(Reason, Message, recommendedAction, this)
     {
         Operation = Operation,
         ProcessId = ProcessId,
@@ -34,7 +34,7 @@ public sealed class CracException : Exception
     public CracReason Reason { get; }
 
     /// <summary>What to do next; null where nothing can be said.</summary>
-    public string? Advice { get; }
+    public string? RecommendedAction { get; }
 
     /// <summary>The operation that failed, such as "checkpoint"; null where it was none of criu's.</summary>
     public string? Operation { get; init; }

@@ -15,7 +15,7 @@ internal interface IReadySubject
     IReadOnlyList<OutputFile> Output { get; }
 
     /// <summary>What to do about one that is not ready and says nothing; null where its output tells.</summary>
-    string? Advice { get; }
+    string? RecommendedAction { get; }
 
     /// <summary>Waits until it has ended.</summary>
     /// <returns>Whether it has.</returns>

@@ -77,7 +77,7 @@ public static class CriuEnvironment
         catch (CracException e)
         {
             string name = e.Reason == CracReason.LibCriuNotFound ? "libcriu" : "criu";
-            rows.Add(new CracCapability(name, false, true, e.Message, All, e.Advice));
+            rows.Add(new CracCapability(name, false, true, e.Message, All, e.RecommendedAction));
             return null;
         }
     }

@@ -16,8 +16,8 @@ internal static partial class KnownFailures
     /// <param name="Pattern">A regular expression for the line that tells it.</param>
     /// <param name="Reason">Why the operation failed.</param>
     /// <param name="Message">The line in words that need no knowledge of criu.</param>
-    /// <param name="Advice">What to do next.</param>
-    internal sealed record Row(string Name, string Pattern, CracReason Reason, string Message, string Advice)
+    /// <param name="RecommendedAction">What to do next.</param>
+    internal sealed record Row(string Name, string Pattern, CracReason Reason, string Message, string RecommendedAction)
     {
         // Most runs end without a failure, and those that do not need a few of these once.
         private readonly Lazy<Regex> _regex = new(() => new Regex(Pattern, RegexOptions.CultureInvariant));
@@ -52,8 +52,8 @@ internal static partial class KnownFailures
                 : $"criu failed the {operation}: {lines[0]}";
         }
 
-        string? advice = row is not null ? Fill(row.Advice, match!) : log is null ? null : $"Read criu's log: {log}";
-        return new CracException(row?.Reason ?? CracReason.Unknown, message, advice)
+        string? recommendedAction = row is not null ? Fill(row.RecommendedAction, match!) : log is null ? null : $"Read criu's log: {log}";
+        return new CracException(row?.Reason ?? CracReason.Unknown, message, recommendedAction)
         {
             Operation = operation,
             ProcessId = processId,

@@ -242,7 +242,7 @@ public sealed class JvmCheckpoint
             throw new CracException(
                 e is CracException known ? known.Reason : CracReason.SealFailed,
                 $"The JVM made its image in {directory.Describe()}, but it could not be put in place at {_request.ImagePath}: {e.Message.TrimEnd('.')}. It can be restored from where it is.",
-                (e as CracException)?.Advice ?? "Move it by hand, or restore it from there.", e)
+                (e as CracException)?.RecommendedAction ?? "Move it by hand, or restore it from there.", e)
             {
                 Operation = Operation,
                 ProcessId = _jvm.ProcessId,
@@ -310,8 +310,8 @@ public sealed class JvmCheckpoint
         static bool IsOnItsWayOut(int id) => ProcessStatus.TryRead(id) is not { HasEnded: false };
     }
 
-    private CracException Refuse(CracReason reason, string message, string? advice) =>
-        new(reason, message, advice) { Operation = Operation, ProcessId = _jvm.ProcessId };
+    private CracException Refuse(CracReason reason, string message, string? recommendedAction) =>
+        new(reason, message, recommendedAction) { Operation = Operation, ProcessId = _jvm.ProcessId };
 
     private void Report(CracPhase phase, long bytes = 0) => _progress?.Report(new CracProgress(phase, bytes, 0));
 }

@@ -168,6 +168,6 @@ public static class JvmRestore
         }
     }
 
-    private static CracException Refuse(JvmRestoreRequest request, CracReason reason, string message, string advice) =>
-        new(reason, message, advice) { Operation = Operation, ImagePath = request.Image.Path };
+    private static CracException Refuse(JvmRestoreRequest request, CracReason reason, string message, string recommendedAction) =>
+        new(reason, message, recommendedAction) { Operation = Operation, ImagePath = request.Image.Path };
 }

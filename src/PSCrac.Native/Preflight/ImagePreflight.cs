@@ -77,7 +77,7 @@ public sealed class ImagePreflight
                 // The part of the image that this rule needs cannot be read, which is a finding itself. It is told once.
                 if ((e.FileName is null || subject.DamagedFiles.Add(e.FileName)) && !subject.Findings.Exists(finding => finding.What == e.Message))
                 {
-                    subject.Block(null, e.Message, e.Reason, "A restore needs it.", e.Advice ?? "Copy the image again, or make a new one.");
+                    subject.Block(null, e.Message, e.Reason, "A restore needs it.", e.RecommendedAction ?? "Copy the image again, or make a new one.");
                 }
             }
         }

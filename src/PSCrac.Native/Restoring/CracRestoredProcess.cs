@@ -106,7 +106,7 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
 
     IReadOnlyList<OutputFile> IReadySubject.Output => [];
 
-    string? IReadySubject.Advice => null;
+    string? IReadySubject.RecommendedAction => null;
 
     private (int Code, bool Exited)? Ended => _reaper is { IsCompletedSuccessfully: true } ? _reaper.Result : null;
 

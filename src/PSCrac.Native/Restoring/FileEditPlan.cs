@@ -224,6 +224,6 @@ internal sealed class FileEditPlan
         }
     }
 
-    private CracException Refused(string message, string advice) =>
-        new(CracReason.OptionRefused, message, advice) { Operation = "restore", ImagePath = _image.Path };
+    private CracException Refused(string message, string recommendedAction) =>
+        new(CracReason.OptionRefused, message, recommendedAction) { Operation = "restore", ImagePath = _image.Path };
 }

@@ -64,10 +64,10 @@ internal static class RestorableImage
         }
     }
 
-    private static CracException Damaged(CracImage image, CracReason reason, string file, string what, string? advice = null) => new(
+    private static CracException Damaged(CracImage image, CracReason reason, string file, string what, string? recommendedAction = null) => new(
         reason,
         $"The image {image.Path} is damaged: its file {file} {what}.",
-        advice ?? "Copy the image again with all of its files, or make a new one with Invoke-CracCheckpoint.")
+        recommendedAction ?? "Copy the image again with all of its files, or make a new one with Invoke-CracCheckpoint.")
     {
         Operation = Operation,
         ImagePath = image.Path,

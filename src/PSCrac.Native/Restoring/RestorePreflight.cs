@@ -53,7 +53,7 @@ public static class RestorePreflight
             What = "criu",
             Reason = noCriu.Reason,
             Why = noCriu.Message,
-            RecommendedAction = noCriu.Advice,
+            RecommendedAction = noCriu.RecommendedAction,
         });
     }
 

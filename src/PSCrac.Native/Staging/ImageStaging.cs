@@ -280,8 +280,8 @@ internal sealed class ImageStaging : IDisposable
         return parent;
     }
 
-    private static CracException Exists(string target, string what, string advice) =>
-        new(CracReason.ImageExists, $"There is {what} at {target} already.", advice) { Operation = "checkpoint", ImagePath = target };
+    private static CracException Exists(string target, string what, string recommendedAction) =>
+        new(CracReason.ImageExists, $"There is {what} at {target} already.", recommendedAction) { Operation = "checkpoint", ImagePath = target };
 
     private static CracException CannotWrite(string target, Errno errno) => new(
         errno is Errno.EACCES or Errno.EPERM or Errno.EROFS ? CracReason.PermissionDenied : errno == Errno.ENOSPC ? CracReason.NoSpace : CracReason.SealFailed,

@@ -67,7 +67,7 @@ public sealed class CracStartedProcess : IReadySubject
 
     IReadOnlyList<OutputFile> IReadySubject.Output => Output;
 
-    string? IReadySubject.Advice => !IsRestored && Output.Count == 0 ? "Give -StandardErrorPath to see what the program says." : null;
+    string? IReadySubject.RecommendedAction => !IsRestored && Output.Count == 0 ? "Give -StandardErrorPath to see what the program says." : null;
 
     /// <summary>Waits until it has ended.</summary>
     /// <param name="timeout">How long; <see cref="Timeout.InfiniteTimeSpan"/> for as long as it takes.</param>

@@ -30,5 +30,5 @@ internal static class ProgramPath
 
     private static bool IsProgram(string path) => File.Exists(path) && (File.GetUnixFileMode(path) & Execute) != 0;
 
-    private static CracException NotFound(string message, string advice) => new(CracReason.ProgramNotStarted, message, advice);
+    private static CracException NotFound(string message, string recommendedAction) => new(CracReason.ProgramNotStarted, message, recommendedAction);
 }

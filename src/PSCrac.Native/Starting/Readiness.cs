@@ -135,7 +135,7 @@ public static class Readiness
         return new CracException(
             CracReason.ProgramEnded,
             $"The program {how} {when}: {process.Command}",
-            process.Advice ?? "Its output tells why.")
+            process.RecommendedAction ?? "Its output tells why.")
         {
             ProcessId = process.Id,
             ExitCode = process.ExitCode,
@@ -146,7 +146,7 @@ public static class Readiness
     private static CracException TimedOut(IReadySubject process, ReadyCondition condition, TimeSpan timeout) => new(
         CracReason.TimedOut,
         $"The program was not ready within {timeout.TotalSeconds:0.###} s; {condition.Description}: {process.Command}",
-        process.Advice ?? "Give it more time with -ReadyTimeout, or another condition.")
+        process.RecommendedAction ?? "Give it more time with -ReadyTimeout, or another condition.")
     {
         ProcessId = process.Id,
         OutputLines = LastLines(process),

@@ -256,18 +256,18 @@ public sealed class StartOperation
         catch (CracException e) when (_request.OrRestore && !process.HasExited)
         {
             // What is asked for is a program that runs; that it starts quickly the next time comes second.
-            string advice = NeedsOption(e) ? $"Its options are given to Invoke-CracCheckpoint -Id {process.Id} -ImagePath {path} -LeaveRunning{(_replace ? " -Force" : "")}. {e.Advice}" : e.Advice ?? "";
-            _warnings.Add($"The program runs, but no checkpoint could be made of it: {e.Message} {advice}".TrimEnd());
+            string recommendedAction = NeedsOption(e) ? $"Its options are given to Invoke-CracCheckpoint -Id {process.Id} -ImagePath {path} -LeaveRunning{(_replace ? " -Force" : "")}. {e.RecommendedAction}" : e.RecommendedAction ?? "";
+            _warnings.Add($"The program runs, but no checkpoint could be made of it: {e.Message} {recommendedAction}".TrimEnd());
         }
         catch (CracException e) when (NeedsOption(e))
         {
-            throw e.With($"The program was ended. Start it without an image, which leaves it running, and give its Id to Invoke-CracCheckpoint -ImagePath {path}, which has the options. {e.Advice}");
+            throw e.With($"The program was ended. Start it without an image, which leaves it running, and give its Id to Invoke-CracCheckpoint -ImagePath {path}, which has the options. {e.RecommendedAction}");
         }
     }
 
     // What takes care of it may be a parameter that only the checkpoint of a process has.
     private static bool NeedsOption(CracException failure) =>
-        failure.Advice is { } advice && Array.Exists(s_onlyOfCheckpoints, parameter => advice.Contains(parameter, StringComparison.Ordinal));
+        failure.RecommendedAction is { } action && Array.Exists(s_onlyOfCheckpoints, parameter => action.Contains(parameter, StringComparison.Ordinal));
 
     private void Report(CracPhase phase) => _progress?.Report(new CracProgress(phase, 0, 0));
 }

@@ -6,7 +6,7 @@ namespace PSCrac.Tests.Checkpointing;
 /// <summary>What tests of failures share.</summary>
 internal static class Expect
 {
-    /// <summary>Runs what must fail for a reason, with a message and an advice, and gives the exception.</summary>
+    /// <summary>Runs what must fail for a reason, with a message and a recommended action, and gives the exception.</summary>
     internal static CracException Failure(CracReason reason, Action action)
     {
         CracException failure = Assert.Throws<CracException>(action);
@@ -14,7 +14,7 @@ internal static class Expect
             failure.Reason == reason,
             $"{failure.Reason} instead of {reason}: {failure.Message}\n{string.Join('\n', failure.CriuLines)}\n{failure.StackTrace}");
         Assert.False(string.IsNullOrWhiteSpace(failure.Message));
-        Assert.False(string.IsNullOrWhiteSpace(failure.Advice));
+        Assert.False(string.IsNullOrWhiteSpace(failure.RecommendedAction));
         return failure;
     }
 

@@ -22,7 +22,7 @@ public class MissingProgramTests
         {
             CracException failure = Expect.Failure(CracReason.ProgramMissing, () => subject.Checkpoint());
             Assert.Contains("there is no ip", failure.Message);
-            Assert.Contains("iproute2", failure.Advice);
+            Assert.Contains("iproute2", failure.RecommendedAction);
             Assert.Null(failure.LogPath);
             subject.AssertUnharmed();
         }
@@ -48,7 +48,7 @@ public class MissingProgramTests
 
         CracException failure = Expect.Failure(CracReason.ProgramMissing, () => subject.Checkpoint());
 
-        Assert.Contains("iproute2", failure.Advice);
+        Assert.Contains("iproute2", failure.RecommendedAction);
     }
 
     [CriuTheory("unshare")]
@@ -115,7 +115,7 @@ public class MissingProgramTests
         CracException failure = run.Dump(new() { NetworkLock = NetworkLock.Nftables })!;
 
         Assert.Equal(CracReason.ProgramMissing, failure.Reason);
-        Assert.Contains("iproute2", failure.Advice);
+        Assert.Contains("iproute2", failure.RecommendedAction);
     }
 
     [CriuFact("python3", "unshare")]
@@ -129,7 +129,7 @@ public class MissingProgramTests
         CracException failure = run.Dump()!;
 
         Assert.Equal(CracReason.ProgramMissing, failure.Reason);
-        Assert.Contains("tar", failure.Advice);
+        Assert.Contains("tar", failure.RecommendedAction);
     }
 
     private static void AssertRefused(Subject subject, string package)
@@ -139,7 +139,7 @@ public class MissingProgramTests
         Assert.Equal(CracReason.ProgramMissing, finding.Reason);
         Assert.Contains(package, finding.RecommendedAction);
         CracException failure = Expect.Failure(CracReason.ProgramMissing, () => subject.Restore());
-        Assert.Equal(finding.RecommendedAction, failure.Advice);
+        Assert.Equal(finding.RecommendedAction, failure.RecommendedAction);
         Assert.Null(failure.LogPath);
     }
 }

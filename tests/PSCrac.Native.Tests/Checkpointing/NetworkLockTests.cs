@@ -88,7 +88,7 @@ public class NetworkLockTests
         CracException failure = Expect.Failure(CracReason.ProgramMissing, () => subject.Checkpoint());
 
         Assert.Contains(ownNetwork ? "network namespace" : "connections", failure.Message);
-        Assert.Equal("Install the package iptables.", failure.Advice);
+        Assert.Equal("Install the package iptables.", failure.RecommendedAction);
         Assert.Null(failure.LogPath);
         subject.AssertUnharmed();
         subject.AssertCountsPast(subject.Count + 3);
@@ -130,7 +130,7 @@ public class NetworkLockTests
 
         CracException failure = Expect.Failure(reason, () => subject.Checkpoint(With(method)));
         Assert.Contains(method, failure.Message);
-        Assert.Contains(NetworkLock.Option, failure.Advice);
+        Assert.Contains(NetworkLock.Option, failure.RecommendedAction);
         subject.AssertUnharmed();
 
         Assert.DoesNotContain(subject.Checkpoint(With("skip")).Choices, static choice => choice.Option == NetworkLock.Option);
@@ -166,7 +166,7 @@ public class NetworkLockTests
 
         CracException failure = Expect.Failure(CracReason.ProgramMissing, () => subject.Checkpoint(new() { TcpEstablished = true }, chooseOptions: false));
 
-        Assert.Contains("-NoAutoOption", failure.Advice);
+        Assert.Contains("-NoAutoOption", failure.RecommendedAction);
         subject.AssertUnharmed();
         subject.AssertCountsPast(subject.Count + 3);
     }
@@ -260,7 +260,7 @@ public class NetworkLockTests
         Assert.StartsWith(what, finding.What);
         CracException failure = Expect.Failure(reason, () => subject.Restore(new() { TcpEstablished = true }));
         Assert.Contains(finding.What, failure.Message);
-        Assert.Equal(finding.RecommendedAction, failure.Advice);
+        Assert.Equal(finding.RecommendedAction, failure.RecommendedAction);
     }
 
     private static ImagePreflight Foretell(Subject subject) =>

@@ -36,7 +36,7 @@ public class PidNamespaceTests
         Assert.Equal(CracReason.PidInUse, e.Reason);
         Assert.Contains($"{subject.ProcessId}", e.Message);
         Assert.Contains("python3", e.Message);
-        Assert.Contains("-PidNamespace Auto", e.Advice);
+        Assert.Contains("-PidNamespace Auto", e.RecommendedAction);
         Assert.False(Subject.HasEnded(subject.ProcessId));
         Assert.NotEqual(subject.ProcessId, beside.Process.Id);
         Assert.Equal(subject.ProcessId, beside.Process.ImageProcessId);

@@ -20,7 +20,7 @@ public class RestoreFailureTests
         CracException failure = Expect.Failure(CracReason.PidInUse, () => subject.Restore());
 
         Assert.Contains("squatter", failure.Message);
-        Assert.Contains($"-Id {subject.ProcessId}", failure.Advice);
+        Assert.Contains($"-Id {subject.ProcessId}", failure.RecommendedAction);
         Assert.Equal(subject.ProcessId, failure.ProcessId);
     }
 
@@ -50,7 +50,7 @@ public class RestoreFailureTests
 
         Assert.True(Stopwatch.GetElapsedTime(start) >= TimeSpan.FromMilliseconds(200));
         Assert.Contains($"{taker.Parent}", failure.Message);
-        Assert.Contains("-PidTimeout", failure.Advice);
+        Assert.Contains("-PidTimeout", failure.RecommendedAction);
     }
 
     [CriuFact("python3")]

@@ -86,7 +86,7 @@ public class RestoreFilesTests
         NewNamespace.Signal(restored.Process.Id, "USR1");
 
         Assert.Equal(CracReason.FileChanged, e.Reason);
-        Assert.Contains("-ReopenGrownFile", e.Advice);
+        Assert.Contains("-ReopenGrownFile", e.RecommendedAction);
         WaitForText(log, "before\nmeanwhile\nafter\n");
     }
 

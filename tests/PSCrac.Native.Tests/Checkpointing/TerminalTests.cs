@@ -19,7 +19,7 @@ public class TerminalTests
 
         CracException refused = Expect.Failure(
             CracReason.TerminalAttached, () => first.CheckpointOther(counter, new CheckpointOptions { ShellJob = false }));
-        Assert.Contains("-ShellJob", refused.Advice);
+        Assert.Contains("-ShellJob", refused.RecommendedAction);
         first.CheckpointOther(counter, new CheckpointOptions { ShellJob = true });
         Wait.Until(() => Subject.HasEnded(first.ProcessId), () => "the terminal's shell goes on without its job");
         int last = first.Count;

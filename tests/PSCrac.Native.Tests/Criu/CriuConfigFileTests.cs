@@ -32,7 +32,7 @@ public class CriuConfigFileTests
     [InlineData("log-file", "-CriuOption")]
     [InlineData("work-dir", "-CriuOption")]
     public void What_PSCrac_sets_itself_is_refused_and_the_parameter_named(string name, string parameter) =>
-        Assert.Contains(parameter, AssertRefused(name, true).Advice);
+        Assert.Contains(parameter, AssertRefused(name, true).RecommendedAction);
 
     [Fact]
     public void A_list_gives_a_line_for_each_and_false_none() => Assert.Equal(
@@ -81,7 +81,7 @@ public class CriuConfigFileTests
     {
         CracException failure = Assert.Throws<CracException>(() => CriuConfigFile.Compose(new Dictionary<string, object?> { [name] = value }));
         Assert.Equal(CracReason.OptionRefused, failure.Reason);
-        Assert.False(string.IsNullOrWhiteSpace(failure.Advice));
+        Assert.False(string.IsNullOrWhiteSpace(failure.RecommendedAction));
         return failure;
     }
 }

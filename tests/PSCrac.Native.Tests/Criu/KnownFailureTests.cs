@@ -28,14 +28,14 @@ public class KnownFailureTests
     }
 
     [Fact]
-    public void Every_row_has_a_name_of_its_own_a_message_and_an_advice()
+    public void Every_row_has_a_name_of_its_own_a_message_and_a_recommended_action()
     {
         Assert.True(KnownFailures.Rows.Count() >= 40);
         Assert.Equal(KnownFailures.Rows.Count(), KnownFailures.Rows.Select(static row => row.Name).Distinct().Count());
         Assert.All(KnownFailures.Rows, static row =>
         {
             Assert.EndsWith(".", row.Message);
-            Assert.EndsWith(".", row.Advice);
+            Assert.EndsWith(".", row.RecommendedAction);
             Assert.NotEqual(CracReason.Unknown, row.Reason);
         });
     }
@@ -47,7 +47,7 @@ public class KnownFailureTests
 
         Assert.Equal(CracReason.Unknown, failure.Reason);
         Assert.Contains("never seen", failure.Message);
-        Assert.Contains("/log", failure.Advice);
+        Assert.Contains("/log", failure.RecommendedAction);
     }
 
     [CriuTheory]
@@ -204,7 +204,7 @@ public class KnownFailureTests
 
         Assert.Equal(1, code);
         Assert.Contains("failed OptionRefused", output);
-        Assert.Contains(KnownFailures.Rows.Single(static row => row.Name == "configuration file").Advice, output);
+        Assert.Contains(KnownFailures.Rows.Single(static row => row.Name == "configuration file").RecommendedAction, output);
     }
 
     [MachineFact(Lacking.SysResource)]
@@ -327,6 +327,6 @@ public class KnownFailureTests
         string operation = KnownFailures.Find("restore", failure.CriuLines).Row?.Name == row ? "restore" : "checkpoint";
         Assert.True(KnownFailures.Find(operation, failure.CriuLines).Row?.Name == row, $"{failure.Message}\n{said}");
         Assert.DoesNotContain("{", failure.Message);
-        Assert.False(string.IsNullOrWhiteSpace(failure.Advice));
+        Assert.False(string.IsNullOrWhiteSpace(failure.RecommendedAction));
     }
 }

@@ -33,7 +33,7 @@ public class JvmHeapTests
     {
         CracException failure = Expect.Failure(CracReason.JvmNotCapable, () => JvmHeap.Collect(Environment.ProcessId));
 
-        Assert.Contains("-CollectGarbage", failure.Advice);
+        Assert.Contains("-CollectGarbage", failure.RecommendedAction);
         Assert.Equal(Environment.ProcessId, failure.ProcessId);
     }
 }

@@ -54,8 +54,8 @@ public class JvmRestoreTests
             CracReason.PidInUse, () => JvmRestore.Run(request with { Engine = CracEngineChoice.Jvm, PidNamespace = CracPidNamespace.Auto }));
         using NewNamespace beside = NewNamespace.Of(JvmRestore.Run(request with { PidNamespace = CracPidNamespace.Auto }));
 
-        Assert.Contains("-PidNamespace Auto", taken.Advice);
-        Assert.DoesNotContain("-PidNamespace", byJava.Advice);
+        Assert.Contains("-PidNamespace Auto", taken.RecommendedAction);
+        Assert.DoesNotContain("-PidNamespace", byJava.RecommendedAction);
         Assert.Equal(fake.ProcessId, beside.Process.ImageProcessId);
     }
 
@@ -126,9 +126,9 @@ public class JvmRestoreTests
             CracReason.OptionRefused, () => JvmRestore.Run(request with { Engine = CracEngineChoice.Auto, MainClass = "Other", Arguments = ["one"] }));
 
         Assert.Contains(wish, refused.Message);
-        Assert.Contains("-Engine Criu", refused.Advice);
+        Assert.Contains("-Engine Criu", refused.RecommendedAction);
         Assert.Contains(wish, both.Message);
-        Assert.Contains("-MainClass and -ArgumentList", both.Advice);
+        Assert.Contains("-MainClass and -ArgumentList", both.RecommendedAction);
         Assert.True(Subject.HasEnded(fake.ProcessId));
     }
 
@@ -141,8 +141,8 @@ public class JvmRestoreTests
         CracException arguments = Expect.Failure(CracReason.OptionRefused, () => JvmRestore.Run(request with { Arguments = ["one"] }));
         CracException java = Expect.Failure(CracReason.OptionRefused, () => JvmRestore.Run(request with { JavaPath = Path.Combine(fake.Home, "bin", "java") }));
 
-        Assert.Contains("-ArgumentList", arguments.Advice);
-        Assert.Contains("-JavaPath", java.Advice);
+        Assert.Contains("-ArgumentList", arguments.RecommendedAction);
+        Assert.Contains("-JavaPath", java.RecommendedAction);
         Assert.True(Subject.HasEnded(fake.ProcessId));
     }
 

@@ -298,7 +298,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
                 Assert.NotNull(blocker.RecommendedAction);
                 CracException refusal = Expect.Failure(reason, () => PSCrac.Restoring.Restore.Run(request));
                 Assert.True(refusal.LogPath is null, "criu was started");
-                messages.Add(name, $"{refusal.Message}\n  Recommendation: {refusal.Advice}");
+                messages.Add(name, $"{refusal.Message}\n  Recommendation: {refusal.RecommendedAction}");
                 if (!situation.IsOurs)
                 {
                     AssertCriuFails(image);

@@ -93,10 +93,10 @@ internal sealed class ShapeRun : IDisposable
         Assert.Equal(blocker.Reason, refusal.Reason);
         Assert.Contains(blocker.What, refusal.Message, StringComparison.OrdinalIgnoreCase);
         Assert.Contains(blocker.Why, refusal.Message, StringComparison.Ordinal);
-        Assert.Equal(blocker.RecommendedAction, refusal.Advice);
+        Assert.Equal(blocker.RecommendedAction, refusal.RecommendedAction);
         Assert.Equal(_processId, refusal.ProcessId);
         Assert.False(Path.Exists(EngineImage));
-        return $"{refusal.Message}\n  Recommendation: {refusal.Advice}";
+        return $"{refusal.Message}\n  Recommendation: {refusal.RecommendedAction}";
     }
 
     /// <summary>Checkpoints and restores with the engine, as the cmdlets do, with nothing said but what needs consent.</summary>

@@ -77,12 +77,12 @@ public class ProcessTreeTests
     [InlineData(0)]
     [InlineData(-5)]
     [InlineData(int.MaxValue)]
-    public void A_pid_of_nobody_is_an_error_with_advice(int processId)
+    public void A_pid_of_nobody_is_an_error_that_recommends_what_to_do(int processId)
     {
         var error = Assert.Throws<CracException>(() => ProcessTree.Read(processId));
         Assert.Equal(CracReason.ProcessNotFound, error.Reason);
         Assert.Equal(processId, error.ProcessId);
-        Assert.NotNull(error.Advice);
+        Assert.NotNull(error.RecommendedAction);
         Assert.Throws<CracException>(() => ProcessCommandLine.Read(processId));
         Assert.Null(ProcessStatus.TryRead(processId));
         Assert.Null(ProcessIdentity.TryRead(processId));

@@ -174,7 +174,7 @@ public sealed class StartTests : IDisposable
     {
         CracException e = Assert.Throws<CracException>(() => Start(new StartRequest { FilePath = path }));
         Assert.Equal(CracReason.ProgramNotStarted, e.Reason);
-        Assert.NotNull(e.Advice);
+        Assert.NotNull(e.RecommendedAction);
     }
 
     [RootFact]

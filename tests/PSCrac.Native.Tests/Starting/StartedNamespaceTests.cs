@@ -132,7 +132,7 @@ public sealed class StartedNamespaceTests : IDisposable
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         CracException e = Assert.Throws<CracException>(() => Start(new StartRequest { FilePath = path, PidNamespace = CracPidNamespace.New }));
         Assert.Equal(CracReason.ProgramNotStarted, e.Reason);
-        Assert.Contains("#!", e.Advice);
+        Assert.Contains("#!", e.RecommendedAction);
         Assert.DoesNotContain(ProcessTree.Read(Environment.ProcessId).Members, static member => member.Status.CommandName == "pscrac-init");
     }
 

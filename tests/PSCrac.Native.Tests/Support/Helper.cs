@@ -120,7 +120,7 @@ internal static class Helper
         {
             Console.WriteLine($"failed {e.Reason}");
             Console.WriteLine(e.Message);
-            Console.WriteLine(e.Advice);
+            Console.WriteLine(e.RecommendedAction);
             foreach (string line in e.CriuLines)
             {
                 Console.WriteLine($"criu: {line}");

@@ -57,8 +57,8 @@ internal static class ImageFault
             FileName = name,
         };
 
-    private static CracException At(CracReason reason, ImageFile file, long offset, string message, string advice) =>
-        new(reason, message, advice)
+    private static CracException At(CracReason reason, ImageFile file, long offset, string message, string recommendedAction) =>
+        new(reason, message, recommendedAction)
         {
             ImagePath = file.ImagePath,
             FileName = file.Name,

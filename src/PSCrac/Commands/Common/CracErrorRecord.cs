@@ -36,10 +36,10 @@ internal static class CracErrorRecord
         _ => null,
     };
 
-    private static CracException From(Exception exception, CracReason reason, string advice) => new(reason, exception.Message, advice, exception);
+    private static CracException From(Exception exception, CracReason reason, string recommendedAction) => new(reason, exception.Message, recommendedAction, exception);
 
     private static string Recommend(CracException exception) =>
-        string.IsNullOrEmpty(exception.Advice) ? $"Get-Help about_PSCrac_Errors tells what {exception.Reason} means." : exception.Advice;
+        string.IsNullOrEmpty(exception.RecommendedAction) ? $"Get-Help about_PSCrac_Errors tells what {exception.Reason} means." : exception.RecommendedAction;
 
     // PowerShell's error view shows the recommended action by itself, but none of the exception's other properties.
     private static string Describe(CracException exception)
@@ -58,7 +58,7 @@ internal static class CracErrorRecord
             text.Append("\n  program: ").Append(line);
         }
 
-        if (exception.LogPath is { } log && exception.Advice?.Contains(log, StringComparison.Ordinal) != true)
+        if (exception.LogPath is { } log && exception.RecommendedAction?.Contains(log, StringComparison.Ordinal) != true)
         {
             text.Append("\ncriu's log: ").Append(log);
         }

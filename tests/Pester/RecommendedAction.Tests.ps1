@@ -13,7 +13,7 @@ BeforeAll {
     $folder = Enter-CracTest
     $python = Find-Program python3
 
-    function Get-Advice([scriptblock] $Try, [string] $Reason) {
+    function Get-Recommendation([scriptblock] $Try, [string] $Reason) {
         $failure = { & $Try } | Should -Throw -ErrorId "$Reason,*" -PassThru
         $failure.ErrorDetails.RecommendedAction
     }
@@ -26,8 +26,8 @@ BeforeAll {
     }
 
     # The command that stands in the text.
-    function Find-Command([string] $Advice, [string] $Pattern) {
-        $Advice -match $Pattern | Should -BeTrue -Because "'$Advice' has it"
+    function Find-Command([string] $Recommended, [string] $Pattern) {
+        $Recommended -match $Pattern | Should -BeTrue -Because "'$Recommended' has it"
         $Matches[0]
     }
 }
@@ -50,7 +50,7 @@ Describe 'What is recommended' {
         $id = Start-TestProgram 'sleep 1000'
         $null = Invoke-CracCheckpoint $id $image
         & chown -R 4321 $image
-        $command = Find-Command (Get-Advice { Restore-CracProcess $image -ErrorAction Stop } ImageNotTrusted) 'cp -r [^;]+'
+        $command = Find-Command (Get-Recommendation { Restore-CracProcess $image -ErrorAction Stop } ImageNotTrusted) 'cp -r [^;]+'
         $ownHome = (New-Item -ItemType Directory "$work/home").FullName
         bash -c "HOME=$ownHome; $command"
         Test-CracImage "$ownHome/image" -Quiet | Should -BeTrue
@@ -60,7 +60,7 @@ Describe 'What is recommended' {
     It "takes away what was added to an image$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         $id = Start-TestProgram 'sleep 1000'
         $null = Invoke-CracCheckpoint $id $image
-        foreach ($from in { (Test-CracImage $image).RecommendedAction }, { Get-Advice { Restore-CracProcess $image -ErrorAction Stop } ImageCorrupt }) {
+        foreach ($from in { (Test-CracImage $image).RecommendedAction }, { Get-Recommendation { Restore-CracProcess $image -ErrorAction Stop } ImageCorrupt }) {
             [IO.File]::WriteAllText("$image/tty-data.img", 'more')
             Invoke-Expression (Find-Command (& $from) 'Remove-Item .+')
             Test-CracImage $image -Quiet | Should -BeTrue
@@ -86,13 +86,13 @@ Describe 'What is recommended' {
         $process = Start-CracProcess $python $server -ReadyPort $port -ImagePath $image
         $other = Start-TestProgram "$python -m http.server --bind 127.0.0.1 $port"
         Wait-Until { -not (Test-CracImage $image -Quiet) } 'the port is taken'
-        $advice = Get-Advice { Restore-CracProcess $image -ErrorAction Stop } AddressUnavailable
+        $recommended = Get-Recommendation { Restore-CracProcess $image -ErrorAction Stop } AddressUnavailable
 
         Set-Content "$work/restore.ps1" "Import-Module '$((Get-Module PSCrac).Path)'; `$p = Restore-CracProcess '$image' -ReadyPort $port; `"restored `$(`$p.Id)`"; `$p | Stop-Process"
-        $command = (Find-Command $advice "unshare --net .+'") -replace 'pwsh', "$(@(Get-PwshCommand) -join ' ') -NoProfile -File $work/restore.ps1"
+        $command = (Find-Command $recommended "unshare --net .+'") -replace 'pwsh', "$(@(Get-PwshCommand) -join ' ') -NoProfile -File $work/restore.ps1"
         bash -c $command | Should -Be "restored $($process.Id)"
 
-        Invoke-Expression (Find-Command $advice 'Stop-Process -Id \d+')
+        Invoke-Expression (Find-Command $recommended 'Stop-Process -Id \d+')
         Wait-Until { -not (Test-Running $other) } 'it ends'
         $restored = Restore-CracProcess $image
         Add-TestProgram $restored.Id
@@ -106,7 +106,7 @@ Describe 'What is recommended' {
             $port = Get-FreePort
             $process = Start-CracProcess $python '-m', 'http.server', '--bind', $address, $port -ReadyUri "http://${address}:$port/" -ImagePath $image
             & ip address del "$address/32" dev lo
-            $command = Find-Command (Get-Advice { Restore-CracProcess $image -ErrorAction Stop } AddressUnavailable) 'ip address add \S+ dev lo'
+            $command = Find-Command (Get-Recommendation { Restore-CracProcess $image -ErrorAction Stop } AddressUnavailable) 'ip address add \S+ dev lo'
             Invoke-Expression $command
             $restored = Restore-CracProcess $image
             Add-TestProgram $restored.Id
@@ -134,8 +134,8 @@ Describe 'What is recommended' {
     }
 
     It 'can be done where the process is the first one' {
-        $advice = @(Invoke-CracCheckpoint 1 $image 2>&1)[-1].ErrorDetails.RecommendedAction
-        $advice | Should -Match 'one of the processes that it has started'
+        $recommended = @(Invoke-CracCheckpoint 1 $image 2>&1)[-1].ErrorDetails.RecommendedAction
+        $recommended | Should -Match 'one of the processes that it has started'
         (Test-CracProcess -Id 1).RecommendedAction -join ' ' | Should -Not -Match 'another terminal'
     }
 }
