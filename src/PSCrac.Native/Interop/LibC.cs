@@ -1,6 +1,9 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
+// Libraries are the loader's to find, or found by their paths (LibCriu); none is looked for beside the assembly.
+[assembly: DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
+
 namespace PSCrac.Interop;
 
 /// <summary>
