@@ -58,7 +58,12 @@ switch (name)
         break;
     case "shop":
         var file = new FileStream("shop.lock", FileMode.OpenOrCreate, FileAccess.ReadWrite);
-        Flock(file.SafeFileHandle.DangerousGetHandle().ToInt32(), 2);
+        if (Flock(file.SafeFileHandle.DangerousGetHandle().ToInt32(), 2) != 0)
+        {
+            Console.Error.WriteLine("shop: cannot lock shop.lock");
+            return 2;
+        }
+
         remembered = [.. remembered, file];
         Await("rush");
         remembered = [.. remembered, File.Create("orders.csv"), new byte[16 << 20]];

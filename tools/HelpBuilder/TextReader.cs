@@ -47,7 +47,7 @@ internal static class TextReader
         _ => throw page.Error(MarkdownPage.LineOf(block), $"help has no form for a {block.GetType().Name}"),
     };
 
-    private static IReadOnlyList<string> Row(MarkdownPage page, Table table, TableRow row)
+    private static List<string> Row(MarkdownPage page, Table table, TableRow row)
     {
         var cells = row.Cast<TableCell>()
             .Select(cell => string.Join(' ', cell.OfType<LeafBlock>().Select(block => Inlines(page, block))))

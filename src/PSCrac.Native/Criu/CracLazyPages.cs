@@ -24,14 +24,14 @@ public sealed class CracLazyPages
     // A daemon that somebody stopped must not keep the session for good.
     private static readonly TimeSpan LongestGoodbye = TimeSpan.FromMinutes(1);
 
-    private readonly ManualResetEventSlim _ended = new();
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly long _start = Stopwatch.GetTimestamp();
     private readonly EventHandler _sessionEnds;
 
     internal CracLazyPages(int daemonId)
     {
         DaemonId = daemonId;
-        _sessionEnds = (_, _) => _ended.Wait(LongestGoodbye);
+        _sessionEnds = (_, _) => _ended.Task.Wait(LongestGoodbye);
         AppDomain.CurrentDomain.ProcessExit += _sessionEnds;
     }
 
@@ -50,7 +50,7 @@ public sealed class CracLazyPages
     /// <returns>Whether all are there; <see cref="State"/> tells whether the others are lost.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public bool WaitForAll(TimeSpan timeout, CancellationToken cancellation = default) =>
-        _ended.Wait(timeout, cancellation) && State == CracLazyPagesState.Completed;
+        _ended.Task.Wait(timeout, cancellation) && State == CracLazyPagesState.Completed;
 
     /// <inheritdoc/>
     public override string ToString() => State switch
@@ -64,7 +64,7 @@ public sealed class CracLazyPages
     {
         TransferTime = isWell ? Stopwatch.GetElapsedTime(_start) : null;
         State = isWell ? CracLazyPagesState.Completed : CracLazyPagesState.Failed;
-        _ended.Set();
+        _ended.SetResult();
         AppDomain.CurrentDomain.ProcessExit -= _sessionEnds;
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections;
 using System.Globalization;
 using System.Text;
@@ -10,6 +11,9 @@ namespace PSCrac.Criu;
 /// </summary>
 internal static class CriuConfigFile
 {
+    // criu's parser splits its lines at blanks, takes '#' anywhere for a comment and miscounts what is quoted.
+    private static readonly SearchValues<char> NotCarried = SearchValues.Create("\n\r\0\"#\\");
+
     // Names with the parameter that stands for them; an empty one means that PSCrac alone decides.
     private static readonly Dictionary<string, string> Refused = new(StringComparer.Ordinal)
     {
@@ -136,9 +140,8 @@ internal static class CriuConfigFile
         if (value is not (null or true))
         {
             string word = Convert.ToString(value, CultureInfo.InvariantCulture) ?? string.Empty;
-            if (word.Length == 0 || word.AsSpan().ContainsAny("\n\r\0\"#\\") || word.Any(char.IsWhiteSpace))
+            if (word.Length == 0 || word.AsSpan().ContainsAny(NotCarried) || word.Any(char.IsWhiteSpace))
             {
-                // criu's parser splits its lines at blanks, takes '#' anywhere for a comment and miscounts what is quoted.
                 throw new CracException(
                     CracReason.OptionRefused,
                     $"The value of criu's option --{name} is empty, or has a blank, a line break, a quote, a backslash or a '#', which criu's configuration file cannot carry.",

@@ -224,7 +224,7 @@ public sealed class CriuInstallation
             return KnownFailures.Explain("check", null, null, null, lines);
         }
 
-        string said = output.Trim().Length > 0 ? output.Trim().Split('\n')[0] : lines.FirstOrDefault() ?? "nothing";
+        string said = output.Trim().Length > 0 ? output.Trim().Split('\n')[0] : lines.Count > 0 ? lines[0] : "nothing";
         return new CracException(
             CracReason.CriuNotFound,
             $"{path} is not criu, or does not run: asked for its version it said '{said}'.",

@@ -9,14 +9,14 @@ internal sealed class CriuOptionsHandle : SafeHandleZeroOrMinusOneIsInvalid
         : base(ownsHandle: true) => SetHandle(options);
 
     /// <summary>Options at their defaults. libcriu must be loaded.</summary>
-    /// <exception cref="OutOfMemoryException">libcriu could not allocate them, its only way to fail here.</exception>
+    /// <exception cref="InsufficientMemoryException">libcriu could not allocate them, its only way to fail here.</exception>
     internal static CriuOptionsHandle Create()
     {
         // libcriu frees what it finds here, so it must find null.
         nint options = 0;
         if (LibCriu.criu_local_init_opts(ref options) != 0)
         {
-            throw new OutOfMemoryException();
+            throw new InsufficientMemoryException();
         }
 
         return new CriuOptionsHandle(options);

@@ -91,31 +91,23 @@ internal static partial class LibC
         byte* file = (byte*)Marshal.StringToCoTaskMemUTF8(path);
         byte** argv = ToVector(arguments);
         byte** envp = ToVector(environment);
-        posix_spawnattr_init(attributes);
-        posix_spawn_file_actions_init(actions);
+        int errno = posix_spawnattr_init(attributes);
+        errno = errno != 0 ? errno : posix_spawn_file_actions_init(actions);
         try
         {
-            // A session's leader also leads a group of its own, and may not be put into another.
-            short grouping = ownSession ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
-            posix_spawnattr_setflags(attributes, (short)(grouping | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK));
-            posix_spawnattr_setpgroup(attributes, 0);
-            posix_spawnattr_setsigmask(attributes, blocked);
-            posix_spawnattr_setsigdefault(attributes, defaulted);
-            int result = AddActions(actions, descriptors, workingDirectory, closed ?? []);
+            errno = errno != 0 ? errno : SetAttributes(attributes, ownSession, blocked, defaulted);
+            errno = errno != 0 ? errno : AddActions(actions, descriptors, workingDirectory, closed ?? []);
             int child = 0;
-            if (result == 0)
-            {
-                result = posix_spawn(&child, file, actions, attributes, argv, envp);
-            }
-
+            errno = errno != 0 ? errno : posix_spawn(&child, file, actions, attributes, argv, envp);
             GC.KeepAlive(descriptors);
             pid = child;
-            return (Errno)result;
+            return (Errno)errno;
         }
         finally
         {
-            posix_spawn_file_actions_destroy(actions);
-            posix_spawnattr_destroy(attributes);
+            // Neither fails in glibc or musl, and what was zero is freed as nothing.
+            _ = posix_spawn_file_actions_destroy(actions);
+            _ = posix_spawnattr_destroy(attributes);
             FreeVector(envp);
             FreeVector(argv);
             Marshal.FreeCoTaskMem((nint)file);
@@ -139,6 +131,16 @@ internal static partial class LibC
         }
 
         return numbers;
+    }
+
+    private static unsafe int SetAttributes(byte* attributes, bool ownSession, byte* blocked, byte* defaulted)
+    {
+        // A session's leader also leads a group of its own, and may not be put into another.
+        short grouping = ownSession ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
+        int errno = posix_spawnattr_setflags(attributes, (short)(grouping | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK));
+        errno = errno != 0 ? errno : posix_spawnattr_setpgroup(attributes, 0);
+        errno = errno != 0 ? errno : posix_spawnattr_setsigmask(attributes, blocked);
+        return errno != 0 ? errno : posix_spawnattr_setsigdefault(attributes, defaulted);
     }
 
     private static unsafe int AddActions(
@@ -165,10 +167,11 @@ internal static partial class LibC
 
     private static unsafe void FillSignalSet(byte* set, ReadOnlySpan<int> signals)
     {
-        sigemptyset(set);
+        // They fail for a number that is no signal's only.
+        _ = sigemptyset(set);
         foreach (int signal in signals)
         {
-            sigaddset(set, signal);
+            _ = sigaddset(set, signal);
         }
     }
 

@@ -75,18 +75,18 @@ public sealed class JvmCheckpoint
     /// <param name="jvm">The JVM, as <see cref="Select"/> gave it.</param>
     /// <param name="request">What is wanted. Options of criu are the JVM's own business: any that is set is refused.</param>
     /// <param name="progress">Told of the phases and of the bytes written; null for nobody.</param>
+    /// <param name="patience">How long the JVM may prepare itself without a sign of its engine; null for <see cref="DefaultPatience"/>.</param>
     /// <param name="cancellation">
     /// Ends the wait while the JVM prepares itself; it may go on to checkpoint all the same. Once its criu works, that is
     /// waited for.
     /// </param>
-    /// <param name="patience">How long the JVM may prepare itself without a sign of its engine; null for <see cref="DefaultPatience"/>.</param>
     /// <returns>The image, at the place asked for.</returns>
     /// <exception cref="CracException">
     /// <see cref="CracReason.JvmRefused"/>, with what stood in the way as its findings; <see cref="CracReason.JvmNotCapable"/>;
     /// <see cref="CracReason.JvmNotAttachable"/>; or criu's own reason, where the JVM's criu failed. The JVM goes on.
     /// </exception>
     public static CheckpointResult Run(
-        JvmProcess jvm, CheckpointRequest request, IProgress<CracProgress>? progress = null, CancellationToken cancellation = default, TimeSpan? patience = null)
+        JvmProcess jvm, CheckpointRequest request, IProgress<CracProgress>? progress = null, TimeSpan? patience = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(jvm);
         ArgumentNullException.ThrowIfNull(request);

@@ -36,7 +36,7 @@ internal static partial class JvmRefusal
             string type = match.Groups["type"].Value;
             if (!type.EndsWith(".CheckpointException", StringComparison.Ordinal))
             {
-                findings.Add(Describe(type, match.Groups["message"].Value.Trim(), FindOpener(lines[(i + 1)..end]), jvm));
+                findings.Add(Describe(type, match.Groups["message"].Value.Trim(), FindOpener(lines.AsSpan((i + 1)..end)), jvm));
             }
         }
 

@@ -139,7 +139,7 @@ public sealed class ProcessSnapshot
         return protocols;
     }
 
-    private static IReadOnlyList<string> ReadEnvironment(ProcessDirectory directory)
+    private static List<string> ReadEnvironment(ProcessDirectory directory)
     {
         if (!directory.TryRead("environ", out ProcText text))
         {

@@ -11,7 +11,7 @@ public static class ProcessorFeatures
     /// <summary>The flags of the first processor (flags on x86, Features on arm64; every processor has the same); empty where it has no such line.</summary>
     public static IReadOnlyList<string> Read() => s_features.Value;
 
-    private static IReadOnlyList<string> ReadOnce()
+    private static string[] ReadOnce()
     {
         // The file has a part for each processor and takes long to write where there are many: its beginning is enough.
         const int FirstPart = 16 << 10;

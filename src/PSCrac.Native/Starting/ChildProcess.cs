@@ -19,7 +19,7 @@ internal sealed class ChildProcess
     private readonly SafeFileHandle _pidFd;
     private readonly SessionGuard? _guard;
     private readonly NamespaceInitProcess? _init;
-    private readonly ManualResetEvent _ended = new(initialState: false);
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile ExitStatus? _status;
 
     private ChildProcess(int id, SafeFileHandle pidFd, SessionGuard? guard, NamespaceInitProcess? init)
@@ -43,9 +43,6 @@ internal sealed class ChildProcess
 
     /// <summary>The signal that ended it; null where none did.</summary>
     internal int? ExitSignal => _status?.Signal;
-
-    /// <summary>Set once it has ended and was reaped.</summary>
-    internal WaitHandle Ended => _ended;
 
     /// <summary>Takes charge of a child that nobody else reaps.</summary>
     /// <param name="processId">The child.</param>
@@ -95,23 +92,14 @@ internal sealed class ChildProcess
     /// <summary>Waits until it has ended.</summary>
     /// <returns>Whether it has.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    internal bool WaitForExit(TimeSpan timeout, CancellationToken cancellation)
-    {
-        int ended = WaitHandle.WaitAny([_ended, cancellation.WaitHandle], timeout);
-        if (ended == 1)
-        {
-            cancellation.ThrowIfCancellationRequested();
-        }
-
-        return ended == 0;
-    }
+    internal bool WaitForExit(TimeSpan timeout, CancellationToken cancellation) => _ended.Task.Wait(timeout, cancellation);
 
     /// <summary>Ends it with all its descendants: SIGTERM to each and, to what is left after the grace time, SIGKILL.</summary>
     internal void End()
     {
         List<ProcessIdentity> tree = ReadTree();
         SignalAll(tree, LibC.SIGTERM);
-        if (!_ended.WaitOne(EndGrace))
+        if (!_ended.Task.Wait(EndGrace))
         {
             // What the program has started since belongs to it too.
             tree.AddRange(ReadTree());
@@ -119,7 +107,7 @@ internal sealed class ChildProcess
 
         SignalAll(tree, LibC.SIGKILL);
         Signal(LibC.SIGKILL);
-        _ended.WaitOne(EndGrace);
+        _ended.Task.Wait(EndGrace);
     }
 
     private static void SignalAll(List<ProcessIdentity> tree, int signal)
@@ -175,7 +163,7 @@ internal sealed class ChildProcess
     private void SetEnded((int Code, bool Exited)? end)
     {
         _status = end is var (code, exited) ? exited ? new ExitStatus(code, null) : new ExitStatus(128 + code, code) : new ExitStatus(null, null);
-        _ended.Set();
+        _ended.SetResult();
 
         // Its pid may soon be another's.
         _guard?.Dispose();

@@ -29,7 +29,7 @@ public sealed class StartOperation
     private bool _replace;
 
     private StartOperation(
-        StartRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation, Action<CracStartedProcess>? started)
+        StartRequest request, IProgress<CracProgress>? progress, Action<CracStartedProcess>? started, CancellationToken cancellation)
     {
         _started = started;
         _request = request;
@@ -41,20 +41,20 @@ public sealed class StartOperation
     /// <summary>Starts a program.</summary>
     /// <param name="request">What and how.</param>
     /// <param name="progress">Told of the phases; null for nobody.</param>
-    /// <param name="cancellation">Cancelling ends the program, as far as it was started, and rolls back its checkpoint.</param>
     /// <param name="started">Told of each process as soon as it is there, before it is ready; null for nobody.</param>
+    /// <param name="cancellation">Cancelling ends the program, as far as it was started, and rolls back its checkpoint.</param>
     /// <returns>The program: running, or ended by its checkpoint.</returns>
     /// <exception cref="CracException">It failed, and the program was ended.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled, with the same outcome.</exception>
     public static StartResult Run(
         StartRequest request,
         IProgress<CracProgress>? progress = null,
-        CancellationToken cancellation = default,
-        Action<CracStartedProcess>? started = null)
+        Action<CracStartedProcess>? started = null,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(request);
         cancellation.ThrowIfCancellationRequested();
-        return new StartOperation(request, progress, cancellation, started).Run();
+        return new StartOperation(request, progress, started, cancellation).Run();
     }
 
     private StartResult Run()
@@ -241,7 +241,7 @@ public sealed class StartOperation
             JvmProcess? jvm = JvmCheckpoint.Select(_request.Engine, process.Id);
             CheckpointResult result = jvm is null
                 ? Checkpoint.Run(request, _progress, _cancellation)
-                : JvmCheckpoint.Run(jvm, request, _progress, _cancellation);
+                : JvmCheckpoint.Run(jvm, request, _progress, cancellation: _cancellation);
             process.Image = result.Image;
             if (!request.Options.LeaveRunning)
             {

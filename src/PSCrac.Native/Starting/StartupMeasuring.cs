@@ -67,7 +67,7 @@ public sealed class StartupMeasuring
         try
         {
             StartRequest making = _request with { ImagePath = Path.Combine(folder, "image"), LeaveRunning = false, OrRestore = false };
-            return Run(StartOperation.Run(making, progress: null, _cancellation, _started).Process.Image!, count);
+            return Run(StartOperation.Run(making, progress: null, _started, _cancellation).Process.Image!, count);
         }
         finally
         {

@@ -238,7 +238,7 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
                     JvmHeap.Collect(id, stopping);
                 }
 
-                return jvm is null ? Checkpoint.Run(request, progress, stopping) : JvmCheckpoint.Run(jvm, request, progress, stopping);
+                return jvm is null ? Checkpoint.Run(request, progress, stopping) : JvmCheckpoint.Run(jvm, request, progress, cancellation: stopping);
             });
         _made[result.Image.Path] = id;
         Tell(result);

@@ -51,7 +51,9 @@ public sealed class SearchCracImageCommand : ImageInputCommand
     [Parameter(Mandatory = true, Position = 0, ParameterSetName = LiteralPathSet)]
     [Parameter(Mandatory = true, Position = 0, ParameterSetName = InputObjectSet)]
     [ValidateNotNullOrEmpty]
+#pragma warning disable CA1720 // The parameter is -String.
     public string? String { get; set; }
+#pragma warning restore CA1720
 
     /// <summary>Look for the text as UTF-16 too, as .NET and JavaScript keep many strings.</summary>
     [Parameter(ParameterSetName = PathSet)]

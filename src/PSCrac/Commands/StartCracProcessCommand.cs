@@ -100,7 +100,7 @@ public sealed class StartCracProcessCommand : StartingCommand
         Debugger? debugger = Wait ? FindHostDebugger() : null;
         using var signals = new SignalForwarding(keepsThisProcess: Wait) { Quitting = () => debugger?.SetDebuggerStepMode(false) };
         _signals = signals;
-        StartResult result = RunOperation($"Starting {FilePath}", (progress, stopping) => StartOperation.Run(request, progress, stopping, OnStarted));
+        StartResult result = RunOperation($"Starting {FilePath}", (progress, stopping) => StartOperation.Run(request, progress, OnStarted, stopping));
         Tell(result, target);
         if (Wait)
         {

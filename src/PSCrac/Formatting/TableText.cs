@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Management.Automation.Host;
 using System.Text;
@@ -14,6 +15,7 @@ public static class TableText
     private const int WidestProse = 120;
     private const int Narrowest = 10;
     private const int UsualWidth = 80;
+    private static readonly SearchValues<char> Separators = SearchValues.Create(":,;-_.=\\");
 
     /// <summary>Breaks a text into lines of a width, in characters. Line ends in the text stay.</summary>
     public static string Wrap(string? text, int width)
@@ -138,7 +140,7 @@ public static class TableText
             return slash;
         }
 
-        int separator = word.LastIndexOfAny(":,;-_.=\\") + 1;
+        int separator = word.LastIndexOfAny(Separators) + 1;
         return separator > word.Length / 3 ? separator : word.Length;
     }
 }

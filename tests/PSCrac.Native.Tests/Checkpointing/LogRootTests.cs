@@ -16,7 +16,7 @@ public sealed class LogRootTests : IDisposable
     public LogRootTests() => _watched = Directory.CreateDirectory(_folder.At("watched")).FullName;
 
     // No other test runs meanwhile (OneAtATime).
-    private string Root
+    private static string Root
     {
         get => Environment.GetEnvironmentVariable(CriuWorkDirectory.LogRootVariable)!;
         set => Environment.SetEnvironmentVariable(CriuWorkDirectory.LogRootVariable, value);

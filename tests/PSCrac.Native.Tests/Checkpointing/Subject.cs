@@ -88,9 +88,9 @@ internal sealed class Subject : IDisposable
     internal CheckpointResult Checkpoint(
         CheckpointOptions? options = null,
         bool force = false,
-        CancellationToken cancellation = default,
         IProgress<CracProgress>? progress = null,
-        bool chooseOptions = true) =>
+        bool chooseOptions = true,
+        CancellationToken cancellation = default) =>
         PSCrac.Checkpointing.Checkpoint.Run(
             new CheckpointRequest
             {
@@ -113,8 +113,8 @@ internal sealed class Subject : IDisposable
         RestoreOptions? options = null,
         bool asChild = false,
         TimeSpan? pidTimeout = null,
-        CancellationToken cancellation = default,
-        bool skipPreflight = false)
+        bool skipPreflight = false,
+        CancellationToken cancellation = default)
     {
         CracRestoredProcess restored = PSCrac.Restoring.Restore.Run(
             new RestoreRequest

@@ -125,7 +125,7 @@ public class WorkerDeathTests
         using var folder = new TemporaryFolder();
         CracStartedProcess? process = null;
         var progress = Expect.AtFirstPages(static () => Array.ForEach(Workers.OfThisProcess(), Kill));
-        StartResult Start() => StartOperation.Run(ToStart(folder) with { OrRestore = orRestore }, progress, default, started => process = started);
+        StartResult Start() => StartOperation.Run(ToStart(folder) with { OrRestore = orRestore }, progress, started => process = started);
         try
         {
             if (orRestore)

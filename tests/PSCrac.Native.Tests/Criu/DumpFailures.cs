@@ -17,8 +17,8 @@ internal static class DumpFailures
     private static readonly CheckpointOptions Job = new() { ShellJob = true };
 
     // A child that holds one end of a pair whose other end its parent, outside the tree, holds.
-    private const string Pair = """
-        a, b = socket.socketpair(socket.AF_UNIX, socket.{0})
+    private static string Pair(string type) => $"""
+        a, b = socket.socketpair(socket.AF_UNIX, socket.{type})
         if os.fork(): a.close()
         else: b.close()
         """;
@@ -46,9 +46,9 @@ internal static class DumpFailures
                 try: s = socket.socket(family, kind); break
                 except OSError: pass
             """),
-        new("unix peer outside", string.Format(Pair, "SOCK_STREAM")) { Target = 1, Options = Job },
-        new("unix stream peer outside", string.Format(Pair, "SOCK_STREAM")) { Target = 1, Options = Job with { ExternalUnixSocket = true } },
-        new("nameless unix peer outside", string.Format(Pair, "SOCK_DGRAM")) { Target = 1, Options = Job with { ExternalUnixSocket = true } },
+        new("unix peer outside", Pair("SOCK_STREAM")) { Target = 1, Options = Job },
+        new("unix stream peer outside", Pair("SOCK_STREAM")) { Target = 1, Options = Job with { ExternalUnixSocket = true } },
+        new("nameless unix peer outside", Pair("SOCK_DGRAM")) { Target = 1, Options = Job with { ExternalUnixSocket = true } },
         new("message with credentials", """
             a, b = socket.socketpair()
             b.setsockopt(socket.SOL_SOCKET, 16, 1)

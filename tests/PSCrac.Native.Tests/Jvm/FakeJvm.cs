@@ -82,7 +82,7 @@ internal sealed class FakeJvm : IDisposable
 
     internal CheckpointResult Checkpoint(string? path = null, bool force = false, TimeSpan? patience = null, CancellationToken cancellation = default) =>
         JvmCheckpoint.Run(
-            Jvm, new CheckpointRequest { ProcessId = ProcessId, ImagePath = path ?? ImagePath, Force = force, NoSync = true }, null, cancellation, patience);
+            Jvm, new CheckpointRequest { ProcessId = ProcessId, ImagePath = path ?? ImagePath, Force = force, NoSync = true }, null, patience, cancellation);
 
     internal CracRestoredProcess Restore(JvmRestoreRequest request)
     {

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using PSCrac.Preflight.Subjects;
+using Xunit;
 
 namespace PSCrac.Tests.Preflight;
 
@@ -34,7 +35,7 @@ internal static partial class ProcessShapes
             return $"the kernel makes no such socket ({family}, {type}, {protocol})";
         }
 
-        SocketProbe.Close(descriptor);
+        Assert.Equal(0, SocketProbe.Close(descriptor));
         return null;
     }
 

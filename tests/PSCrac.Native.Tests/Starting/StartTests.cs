@@ -158,11 +158,11 @@ public sealed class StartTests : IDisposable
         using var cancelling = new CancellationTokenSource();
         CracStartedProcess? process = null;
         StartRequest request = Shell("exec sleep 1000") with { Ready = [new ReadyPort(1)] };
-        Assert.Throws<OperationCanceledException>(() => StartOperation.Run(request, null, cancelling.Token, started =>
+        Assert.Throws<OperationCanceledException>(() => StartOperation.Run(request, null, started =>
         {
             process = started;
             cancelling.CancelAfter(TimeSpan.FromMilliseconds(100));
-        }));
+        }, cancelling.Token));
         Assert.True(process!.HasExited);
     }
 

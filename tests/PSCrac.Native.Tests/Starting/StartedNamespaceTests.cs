@@ -142,11 +142,11 @@ public sealed class StartedNamespaceTests : IDisposable
         using var cancelling = new CancellationTokenSource();
         CracStartedProcess? process = null;
         var request = new StartRequest { FilePath = "sleep", Arguments = ["1000"], PidNamespace = CracPidNamespace.New, Ready = [new ReadyPort(1)] };
-        Assert.Throws<OperationCanceledException>(() => StartOperation.Run(request, null, cancelling.Token, started =>
+        Assert.Throws<OperationCanceledException>(() => StartOperation.Run(request, null, started =>
         {
             process = started;
             cancelling.Cancel();
-        }));
+        }, cancelling.Token));
         Assert.True(process!.HasExited);
         Assert.Null(ProcessStatus.TryRead(process.NamespaceInitId!.Value));
     }

@@ -99,7 +99,6 @@ internal static class Helper
                             Ready = [new ReadyTest(() => File.Exists(condition), "a file is missing")],
                         },
                         new Announcer(),
-                        CancellationToken.None,
                         static process => Console.WriteLine($"started {process.Id}"));
                     Console.WriteLine($"handed over {start.Process.Id}");
                     start.Process.WaitForExit(Timeout.InfiniteTimeSpan);

@@ -10,7 +10,9 @@ namespace PSCrac;
 /// in base 64), another record, or an object array of those. A field that criu 4.2 does not know is named
 /// <c>unknown_</c> and its number.
 /// </summary>
+#pragma warning disable CA1710 // criu's documents say record; a dictionary is how PowerShell reads one.
 public class CracImageRecord : IReadOnlyDictionary<string, object>, IDictionary
+#pragma warning restore CA1710
 {
     private readonly string[] _names;
     private readonly object[] _values;

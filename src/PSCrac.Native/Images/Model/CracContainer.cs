@@ -94,7 +94,7 @@ public sealed class CracContainer
         }
     }
 
-    private IReadOnlyList<string> ReadChanges()
+    private List<string> ReadChanges()
     {
         using ImageFile? file = _archive.TryOpenOutside("rootfs-diff.tar");
         if (file is null)
@@ -113,7 +113,7 @@ public sealed class CracContainer
         return paths;
     }
 
-    private IReadOnlyList<string> ReadDeleted()
+    private List<string> ReadDeleted()
     {
         using JsonDocument? list = ReadJson(_archive, "deleted.files");
         var paths = new List<string>();

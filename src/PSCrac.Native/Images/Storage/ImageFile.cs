@@ -74,6 +74,8 @@ internal sealed class DiskImageFile(string imagePath, string name, SafeFileHandl
         {
             handle.Dispose();
         }
+
+        base.Dispose();
     }
 }
 

@@ -55,7 +55,7 @@ public abstract class ImageReadingCommand : CracCommand
         return image;
     }
 
-    private IReadOnlyList<string> Find(string path)
+    private List<string> Find(string path)
     {
         if (!WildcardPattern.ContainsWildcardCharacters(path))
         {
