@@ -24,7 +24,20 @@ Describe "Measure-CracStartup$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle)
             $kind.Median | Should -BeLessOrEqual $kind.Percentile95
             $kind.Memory | Should -BeGreaterThan 1MB
         }
-        ([xml](Get-Content -LiteralPath "$folder/plot.svg" -Raw)).svg.circle.Count | Should -Be 4
+
+        $plot = ([xml](Get-Content -LiteralPath "$folder/plot.svg" -Raw)).svg
+        $width = [double] ($plot.viewBox -split ' ')[2]
+        $plot.circle.Count | Should -Be 4
+        foreach ($dot in $plot.circle) {
+            [double] $dot.cx | Should -BeGreaterThan 0
+            [double] $dot.cx | Should -BeLessThan $width
+        }
+        $said = $plot.text.'#text'
+        $said[0] | Should -BeLike "*$($python.Split('/')[-1]) -m http.server*"
+        $said | Should -Contain 'cold start'
+        $said | Should -Contain 'restored'
+        @($said -match '^[\d,]+ ms$').Count | Should -Be 2 -Because 'both medians are written beside their dots'
+
         ($measured | Out-String -Width 80).Split("`n").Where({ $_.Length -gt 80 }) | Should -BeNullOrEmpty
     }
 

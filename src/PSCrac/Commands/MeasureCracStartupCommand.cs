@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using PSCrac.Commands.Common;
 using PSCrac.Completion;
+using PSCrac.Formatting;
 using PSCrac.Images.Operations;
 using PSCrac.Starting;
 

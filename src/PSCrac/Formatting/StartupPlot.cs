@@ -2,13 +2,13 @@ using System.Globalization;
 using System.Text;
 using System.Xml;
 
-namespace PSCrac.Starting;
+namespace PSCrac.Formatting;
 
 /// <summary>
 /// A picture of a measurement as SVG: a row for the starts and one for the restores, a dot for each sample along an axis
 /// of time, and a bar at the median.
 /// </summary>
-public sealed class StartupPlot
+internal sealed class StartupPlot
 {
     private const string Namespace = "http://www.w3.org/2000/svg";
     private const int Width = 720;
@@ -38,9 +38,8 @@ public sealed class StartupPlot
     /// <summary>The picture of a measurement.</summary>
     /// <param name="measurement">The measurement.</param>
     /// <returns>An SVG document.</returns>
-    public static string Draw(CracStartupMeasurement measurement)
+    internal static string Draw(CracStartupMeasurement measurement)
     {
-        ArgumentNullException.ThrowIfNull(measurement);
         var text = new StringBuilder();
         using (var svg = XmlWriter.Create(text, new XmlWriterSettings { Indent = true, OmitXmlDeclaration = true }))
         {
