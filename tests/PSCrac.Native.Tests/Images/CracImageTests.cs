@@ -93,6 +93,27 @@ public class CracImageTests
     }
 
     [CriuFact]
+    public void What_is_absent_is_looked_for_once_and_what_could_not_be_read_again()
+    {
+        using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000");
+        string path = Path.Combine(dumped.Path, "stats-dump");
+        byte[] statistics = File.ReadAllBytes(path);
+        File.WriteAllBytes(path, statistics[..^3]);
+        CracImage damaged = CracImage.Open(dumped.Path);
+        Assert.Throws<CracException>(() => damaged.Statistics);
+        CracException again = Assert.Throws<CracException>(() => damaged.Statistics);
+        Assert.Equal((CracReason.ImageIncomplete, "stats-dump"), (again.Reason, again.FileName));
+
+        File.Delete(path);
+        CracImage without = CracImage.Open(dumped.Path);
+        Assert.Null(without.Statistics);
+
+        File.WriteAllBytes(path, statistics);
+        Assert.NotNull(damaged.Statistics);
+        Assert.Null(without.Statistics);
+    }
+
+    [CriuFact]
     public void A_dump_without_inventory_is_incomplete()
     {
         using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000");

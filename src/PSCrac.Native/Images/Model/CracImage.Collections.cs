@@ -1,5 +1,6 @@
 using PSCrac.Images.Format;
 using PSCrac.Images.Model;
+using PSCrac.Images.Storage;
 
 namespace PSCrac;
 
@@ -13,8 +14,6 @@ public sealed partial class CracImage
     private IReadOnlyList<CracImageMount>? _mounts;
     private IReadOnlyList<CracImageNamespace>? _namespaces;
     private IReadOnlyList<string>? _commandLine;
-    private CracImageRecord? _cpu;
-    private bool _cpuKnown;
 
     /// <summary>The open files of all processes.</summary>
     internal IReadOnlyList<CracImageFile> Files => _files ??= Collect(static process => process.Files);
@@ -45,23 +44,7 @@ public sealed partial class CracImage
     internal IReadOnlyList<string> CpuFeatures => Manifest?.Host.CpuFeatures ?? [];
 
     /// <summary>What criu noted of the CPU; null unless it was told to (criu's option cpu-cap).</summary>
-    internal CracImageRecord? Cpu
-    {
-        get
-        {
-            if (!_cpuKnown)
-            {
-                foreach (CracImageRecord cpu in _source.ReadRecords("cpuinfo.img", ImageType.Cpuinfo))
-                {
-                    _cpu = cpu;
-                }
-
-                _cpuKnown = true;
-            }
-
-            return _cpu;
-        }
-    }
+    internal CracImageRecord? Cpu => _cpu.Value;
 
     internal OpenFileTable OpenFiles => _openFiles ??= new OpenFileTable(_source);
 
@@ -88,6 +71,17 @@ public sealed partial class CracImage
     {
         int id = processId ?? RootProcessId;
         return FindProcess(id) ?? throw NoProcess(id);
+    }
+
+    private static CracImageRecord? ReadCpu(ImageSource source)
+    {
+        CracImageRecord? last = null;
+        foreach (CracImageRecord cpu in source.ReadRecords("cpuinfo.img", ImageType.Cpuinfo))
+        {
+            last = cpu;
+        }
+
+        return last;
     }
 
     private T[] Collect<T>(Func<CracImageProcess, IReadOnlyList<T>> of)

@@ -17,11 +17,12 @@ public sealed partial class CracImage
     private IReadOnlyList<CracImageProcess>? _processes;
     private IReadOnlyList<int>? _processIds;
     private IReadOnlyList<int>? _threadIds;
-    private CracImageStatistics? _statistics;
-    private bool _statisticsKnown;
-    private string? _criuVersion;
-    private CracContainer? _container;
-    private bool _containerKnown;
+
+    // What may be absent. Of threads that ask at once each may read; a failure is not kept, but met again by the next that asks.
+    private readonly Lazy<CracImageStatistics?> _statistics;
+    private readonly Lazy<string?> _criuVersion;
+    private readonly Lazy<CracContainer?> _container;
+    private readonly Lazy<CracImageRecord?> _cpu;
     private long _size = -1;
     private long _memory = -1;
 
@@ -29,6 +30,10 @@ public sealed partial class CracImage
     {
         _source = source;
         Manifest = manifest;
+        _statistics = new(() => CracImageStatistics.Read(source), LazyThreadSafetyMode.PublicationOnly);
+        _criuVersion = new(() => manifest?.CriuVersion ?? DumpLog.FindVersion(source), LazyThreadSafetyMode.PublicationOnly);
+        _container = new(() => source is ArchiveImageSource archive ? CracContainer.Read(archive) : null, LazyThreadSafetyMode.PublicationOnly);
+        _cpu = new(() => ReadCpu(source), LazyThreadSafetyMode.PublicationOnly);
         Name = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(source.Path));
     }
 
@@ -70,11 +75,7 @@ public sealed partial class CracImage
             : Manifest.Engine.Equals("jvm", StringComparison.OrdinalIgnoreCase) ? CracEngine.Jvm : CracEngine.Criu;
 
     /// <summary>The version of criu that took the checkpoint: from the manifest, else from its log; null where neither tells.</summary>
-    public string? CriuVersion => Manifest?.CriuVersion ?? (_criuVersion ??= DumpLog.FindVersion(_source) ?? "") switch
-    {
-        "" => null,
-        string version => version,
-    };
+    public string? CriuVersion => _criuVersion.Value;
 
     /// <summary>The machine the checkpoint was taken on; null without a manifest.</summary>
     internal ImageManifestHost? Host => Manifest?.Host;
@@ -86,19 +87,7 @@ public sealed partial class CracImage
     public bool IsOneShot => Manifest?.OneShot ?? false;
 
     /// <summary>What criu measured while it took the checkpoint; null where there is no stats-dump.</summary>
-    internal CracImageStatistics? Statistics
-    {
-        get
-        {
-            if (!_statisticsKnown)
-            {
-                _statistics = CracImageStatistics.Read(_source);
-                _statisticsKnown = true;
-            }
-
-            return _statistics;
-        }
-    }
+    internal CracImageStatistics? Statistics => _statistics.Value;
 
     /// <summary>The processes, parents before their children; the first is the root.</summary>
     internal IReadOnlyList<CracImageProcess> Processes => _processes ??= CracImageProcess.ReadAll(this);
@@ -144,19 +133,7 @@ public sealed partial class CracImage
     }
 
     /// <summary>The container, where the image is in a checkpoint archive of one; null where it is not.</summary>
-    internal CracContainer? Container
-    {
-        get
-        {
-            if (!_containerKnown)
-            {
-                _container = _source is ArchiveImageSource archive ? CracContainer.Read(archive) : null;
-                _containerKnown = true;
-            }
-
-            return _container;
-        }
-    }
+    internal CracContainer? Container => _container.Value;
 
     /// <summary>Whether the image is in an archive: it has to be imported before it can be restored.</summary>
     public bool IsArchive => _source is ArchiveImageSource;

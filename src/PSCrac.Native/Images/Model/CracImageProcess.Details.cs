@@ -10,8 +10,6 @@ public sealed partial class CracImageProcess
     // The kernel itself allows no longer command line; what a damaged image claims must not cost more.
     private const int LongestStrings = 8 << 20;
 
-    private AddressSpace? _space;
-    private bool _spaceKnown;
     private ProcessMemory? _memory;
     private CracImageCredentials? _credentials;
     private CracImageRecord? _coreRecord;
@@ -58,19 +56,7 @@ public sealed partial class CracImageProcess
     /// <summary>The process's core entry, decoded: registers, signals, limits and all else that criu noted of it.</summary>
     internal CracImageRecord Details => CoreRecord;
 
-    internal AddressSpace? AddressSpace
-    {
-        get
-        {
-            if (!_spaceKnown)
-            {
-                _space = AddressSpace.Read(_source, ProcessId);
-                _spaceKnown = true;
-            }
-
-            return _space;
-        }
-    }
+    internal AddressSpace? AddressSpace => _space.Value;
 
     /// <summary>The process's memory; null for a process that had ended.</summary>
     internal ProcessMemory? AddressedMemory =>

@@ -10,9 +10,11 @@ public sealed partial class CracImageProcess
 {
     private readonly CracImage _image;
     private readonly ImageSource _source;
+
+    // null for a process that had ended. As with the image's own, a failure to read is not kept.
+    private readonly Lazy<PageMap?> _pages;
+    private readonly Lazy<AddressSpace?> _space;
     private ProcessCore? _core;
-    private PageMap? _pages;
-    private bool _pagesKnown;
     private int _descriptorCount = -1;
 
     private CracImageProcess(CracImage image, int processId, int parentProcessId, int processGroupId, int sessionId, int[] threadIds)
@@ -24,6 +26,8 @@ public sealed partial class CracImageProcess
         ProcessGroupId = processGroupId;
         SessionId = sessionId;
         ThreadIds = threadIds;
+        _pages = new(() => PageMap.Read(_source, PageMap.NameFor(ProcessId)), LazyThreadSafetyMode.PublicationOnly);
+        _space = new(() => AddressSpace.Read(_source, ProcessId), LazyThreadSafetyMode.PublicationOnly);
     }
 
     /// <summary>The image it is in.</summary>
@@ -76,19 +80,7 @@ public sealed partial class CracImageProcess
 
     internal ProcessCore Core => _core ??= ProcessCore.Read(_source, ProcessId);
 
-    internal PageMap? Pages
-    {
-        get
-        {
-            if (!_pagesKnown)
-            {
-                _pages = PageMap.Read(_source, PageMap.NameFor(ProcessId));
-                _pagesKnown = true;
-            }
-
-            return _pages;
-        }
-    }
+    internal PageMap? Pages => _pages.Value;
 
     /// <inheritdoc/>
     public override string ToString() => $"{Command} ({ProcessId})";

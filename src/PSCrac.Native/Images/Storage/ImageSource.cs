@@ -39,29 +39,18 @@ internal abstract class ImageSource(string path)
 }
 
 /// <summary>An image as criu writes it: a directory.</summary>
-internal sealed class DirectoryImageSource(string path) : ImageSource(path)
+internal sealed class DirectoryImageSource : ImageSource
 {
     private const string ParentLink = "parent";
+    private readonly Lazy<ImageSource?> _parent;
     private ImageFileInfo[]? _files;
-    private ImageSource? _parent;
-    private bool _parentKnown;
+
+    internal DirectoryImageSource(string path)
+        : base(path) => _parent = new(FindParent, LazyThreadSafetyMode.PublicationOnly);
 
     internal override IReadOnlyList<ImageFileInfo> Files => _files ??= List();
 
-    internal override ImageSource? Parent
-    {
-        get
-        {
-            if (!_parentKnown)
-            {
-                string link = System.IO.Path.Combine(Path, ParentLink);
-                _parent = Directory.Exists(link) ? new DirectoryImageSource(ResolveLink(link)) : null;
-                _parentKnown = true;
-            }
-
-            return _parent;
-        }
-    }
+    internal override ImageSource? Parent => _parent.Value;
 
     internal override bool Contains(string name) => File.Exists(System.IO.Path.Combine(Path, name));
 
@@ -102,8 +91,11 @@ internal sealed class DirectoryImageSource(string path) : ImageSource(path)
         }
     }
 
-    private static string ResolveLink(string link) =>
-        Directory.ResolveLinkTarget(link, returnFinalTarget: true)?.FullName ?? link;
+    private DirectoryImageSource? FindParent()
+    {
+        string link = System.IO.Path.Combine(Path, ParentLink);
+        return Directory.Exists(link) ? new DirectoryImageSource(Directory.ResolveLinkTarget(link, returnFinalTarget: true)?.FullName ?? link) : null;
+    }
 
     private ImageFileInfo[] List()
     {
