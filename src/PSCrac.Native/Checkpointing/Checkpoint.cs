@@ -194,43 +194,21 @@ public sealed class Checkpoint
     private void Seal(ImageStaging staging, ImageManifest manifest)
     {
         Report(CracPhase.Sealing);
-        staging.Seal(manifest, sync: !_request.NoSync);
-        if (!_isPastReturn)
-        {
-            // The last moment at which a cancellation can be heeded.
-            _cancellation.ThrowIfCancellationRequested();
-        }
 
-        staging.Commit(sync: !_request.NoSync);
+        // Once the tree is dead there is nothing left to cancel.
+        ImageSeal.Commit(staging, manifest, sync: !_request.NoSync, _isPastReturn ? CancellationToken.None : _cancellation);
         _sealed = true;
     }
 
-    private ImageManifest DescribeImage()
+    private ImageManifest DescribeImage() => ImageManifestFactory.Describe(_tree, _isInside) with
     {
-        ProcessCommandLine command = ProcessCommandLine.Read(_request.ProcessId);
-        return new ImageManifest
-        {
-            Created = DateTimeOffset.UtcNow,
-            Host = HostDescription.Read(),
-            Process = new ImageManifestProcess
-            {
-                RootPid = _innerId,
-                HostPid = _isInside ? _request.ProcessId : null,
-                Command = command.Arguments.Count > 0 ? command.Arguments : [command.CommandName],
-                Executable = command.ExecutablePath,
-                WorkingDirectory = command.WorkingDirectory,
-                ProcessCount = _tree.Members.Count,
-                ThreadCount = _tree.ThreadIds.Count,
-                Memory = _tree.ResidentBytes,
-            },
-            CriuVersion = _installation.GetVersion().ToString(),
-            LeaveRunning = _plan.Options.LeaveRunning,
-            OneShot = _plan.Options.LinkRemap == true,
-            Automatic = _plan.Choices,
-            Options = _plan.Options.ToNames(),
-            ConfigurationFiles = _configurationFiles,
-        };
-    }
+        CriuVersion = _installation.GetVersion().ToString(),
+        LeaveRunning = _plan.Options.LeaveRunning,
+        OneShot = _plan.Options.LinkRemap == true,
+        Automatic = _plan.Choices,
+        Options = _plan.Options.ToNames(),
+        ConfigurationFiles = _configurationFiles,
+    };
 
     private void RequireParentImage()
     {

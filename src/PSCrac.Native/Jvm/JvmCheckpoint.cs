@@ -183,23 +183,9 @@ public sealed class JvmCheckpoint
     {
         ProcessTree tree = ProcessTree.Read(_jvm.ProcessId);
         _threadIds = tree.ThreadIds;
-        ProcessCommandLine command = ProcessCommandLine.Read(_jvm.ProcessId);
-        return new ImageManifest
+        return ImageManifestFactory.Describe(tree, isInside: tree.Root.Status.NamespaceProcessIds.Count > 1) with
         {
-            Created = DateTimeOffset.UtcNow,
-            Host = HostDescription.Read(),
             Engine = "jvm",
-            Process = new ImageManifestProcess
-            {
-                RootPid = _jvm.InnerProcessId,
-                HostPid = tree.Root.Status.NamespaceProcessIds.Count > 1 ? _jvm.ProcessId : null,
-                Command = command.Arguments,
-                Executable = command.ExecutablePath,
-                WorkingDirectory = command.WorkingDirectory,
-                ProcessCount = tree.Members.Count,
-                ThreadCount = tree.ThreadIds.Count,
-                Memory = tree.ResidentBytes,
-            },
 
             // What the engine passes to criu, and a restore without the engine has to repeat.
             Options = new Dictionary<string, object>(StringComparer.Ordinal) { ["shell-job"] = true },
@@ -214,7 +200,7 @@ public sealed class JvmCheckpoint
         {
             if (staging is null)
             {
-                SealInPlace(made, manifest);
+                ImageSeal.InPlace(made, manifest, sync: !_request.NoSync);
                 _isPlaced = true;
                 return directory.Describe();
             }
@@ -230,8 +216,7 @@ public sealed class JvmCheckpoint
                 }
             }
 
-            staging.Seal(manifest, sync: !_request.NoSync);
-            staging.Commit(sync: !_request.NoSync);
+            ImageSeal.Commit(staging, manifest, sync: !_request.NoSync);
             _isPlaced = true;
             staging.Finish();
             directory.Empty(names);
@@ -249,42 +234,6 @@ public sealed class JvmCheckpoint
                 ImagePath = directory.Describe(),
             };
         }
-    }
-
-    private void SealInPlace(string path, ImageManifest manifest)
-    {
-        const uint PrivateFile = 0x180; // 0600
-        IReadOnlyList<ImageManifestFile> files = ImageManifest.Describe(path);
-        using SafeFileHandle file = LibC.Open(
-            Path.Combine(path, ImageManifest.FileName), LibC.O_WRONLY | LibC.O_CREAT | LibC.O_NOFOLLOW, out Errno errno, PrivateFile);
-        if (errno != 0)
-        {
-            throw new IOException(LibC.Message(errno));
-        }
-
-        using SafeFileHandle directory = LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
-        foreach (ImageManifestFile each in files)
-        {
-            // A criu with the set-user-id bit makes them root's: then they stay as they are.
-            LibC.ChangeMode(directory, each.Name, PrivateFile);
-        }
-
-        (manifest with { Files = files }).Write(file);
-        if (_request.NoSync)
-        {
-            return;
-        }
-
-        foreach (string name in files.Select(static each => each.Name).Append(ImageManifest.FileName))
-        {
-            using SafeFileHandle each = LibC.OpenAt(directory, name, LibC.O_RDONLY | LibC.O_NOFOLLOW, out errno);
-            if (errno != 0 || (errno = LibC.Sync(each)) != 0)
-            {
-                throw new IOException($"{name}: {LibC.Message(errno)}");
-            }
-        }
-
-        LibC.Sync(directory);
     }
 
     private List<int> WaitForPids(CracImage image)

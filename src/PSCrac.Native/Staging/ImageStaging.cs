@@ -1,6 +1,5 @@
 using System.IO.Enumeration;
 using Microsoft.Win32.SafeHandles;
-using PSCrac.Images.Manifest;
 using PSCrac.Images.Operations;
 using PSCrac.Interop;
 using PSCrac.Procfs;
@@ -14,8 +13,6 @@ namespace PSCrac.Staging;
 /// </summary>
 internal sealed class ImageStaging : IDisposable
 {
-    private const uint PrivateFile = 0x180; // 0600
-
     private readonly SafeFileHandle _parent;
     private readonly string _parentPath;
     private readonly string _targetName;
@@ -94,44 +91,6 @@ internal sealed class ImageStaging : IDisposable
         }
 
         return sum;
-    }
-
-    /// <summary>Writes the manifest, whose list of files is made here, and makes sure that all is on the disk.</summary>
-    /// <exception cref="CracException">It could not be written (<see cref="CracReason.NoSpace"/>, <see cref="CracReason.SealFailed"/>).</exception>
-    internal void Seal(ImageManifest manifest, bool sync)
-    {
-        try
-        {
-            IReadOnlyList<ImageManifestFile> files = ImageManifest.Describe(CurrentPath);
-            using SafeFileHandle file = LibC.OpenAt(
-                Handle, ImageManifest.FileName, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL | LibC.O_NOFOLLOW, out Errno errno, PrivateFile);
-            RequireWritten(errno);
-
-            // criu makes its files readable by all and trusts the directory to keep others out; a copy would not.
-            foreach (ImageManifestFile each in files)
-            {
-                RequireWritten(LibC.ChangeMode(Handle, each.Name, PrivateFile));
-            }
-
-            (manifest with { Files = files }).Write(file);
-            if (!sync)
-            {
-                return;
-            }
-
-            RequireWritten(LibC.Sync(file));
-            foreach (ImageManifestFile each in files)
-            {
-                using SafeFileHandle image = LibC.OpenAt(Handle, each.Name, LibC.O_RDONLY | LibC.O_NOFOLLOW, out errno);
-                RequireWritten(errno != 0 ? errno : LibC.Sync(image));
-            }
-
-            RequireWritten(LibC.Sync(Handle));
-        }
-        catch (IOException e)
-        {
-            throw SealFailed(e.Message, e);
-        }
     }
 
     /// <summary>Gives the image its name.</summary>
@@ -291,7 +250,9 @@ internal sealed class ImageStaging : IDisposable
         ImagePath = target,
     };
 
-    private void RequireWritten(Errno errno)
+    /// <summary>Fails where the kernel refused to write.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.NoSpace"/>, <see cref="CracReason.SealFailed"/>.</exception>
+    internal void RequireWritten(Errno errno)
     {
         if (errno != 0)
         {
@@ -299,7 +260,8 @@ internal sealed class ImageStaging : IDisposable
         }
     }
 
-    private CracException SealFailed(string why, Exception? inner)
+    /// <summary>What a failure to write becomes: the image is not put in place.</summary>
+    internal CracException SealFailed(string why, Exception? inner)
     {
         // HResult of a .NET IOException on Unix is the errno.
         bool full = (Errno?)inner?.HResult is Errno.ENOSPC or Errno.EDQUOT || why.Contains("No space left", StringComparison.OrdinalIgnoreCase);
