@@ -10,7 +10,8 @@ Describe "Initialize-CracEnvironment$(Get-SkipNote $obstacle)" -Skip:([bool] $ob
         $had = (Test-CracEnvironment | Where-Object Name -EQ 'feature cache').IsAvailable
     }
     AfterAll {
-        if (-not $had) { $null = [PSCrac.Criu.CriuFeatureCache]::Remove() }
+        $link = Get-Item /run/criu.kdat -ErrorAction Ignore
+        if (-not $had -and $link.LinkTarget) { Remove-Item -LiteralPath $link.LinkTarget, $link.FullName }
         Exit-CracTest
     }
 

@@ -6,7 +6,7 @@ using PSCrac.Procfs;
 namespace PSCrac.Criu;
 
 /// <summary>What this machine, its kernel, its criu and this process's privileges allow.</summary>
-public static class CriuEnvironment
+internal static class CriuEnvironment
 {
     private const string All = "every checkpoint and restore";
 
@@ -47,7 +47,7 @@ public static class CriuEnvironment
     /// <summary>Looks at everything there is to look at. Takes some tenths of a second: criu is asked about each feature.</summary>
     /// <param name="criuPath">The criu to ask; null to look for it.</param>
     /// <param name="cancellation">Ends the look.</param>
-    public static IReadOnlyList<CracCapability> Examine(string? criuPath = null, CancellationToken cancellation = default)
+    internal static IReadOnlyList<CracCapability> Examine(string? criuPath = null, CancellationToken cancellation = default)
     {
         var rows = new List<CracCapability>();
         CriuInstallation? criu = AddInstallation(rows, criuPath);
@@ -152,7 +152,7 @@ public static class CriuEnvironment
     }
 
     /// <summary>Whether criu finds its feature cache at its next start.</summary>
-    public static CracCapability DescribeCache()
+    internal static CracCapability DescribeCache()
     {
         bool isThere = CriuFeatureCache.IsAvailable(out string detail);
         return new CracCapability("feature cache", isThere, false, detail, "quick starts of criu", isThere ? null : "Initialize-CracEnvironment makes it, for as long as this boot lasts.");

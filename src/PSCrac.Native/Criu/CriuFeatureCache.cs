@@ -12,7 +12,7 @@ namespace PSCrac.Criu;
 /// tmpfs that /dev is, and makes /run/criu.kdat a link to it: after a boot the link leads nowhere, also for a criu that
 /// PSCrac has no part in, and criu takes it away itself.
 /// </summary>
-public static class CriuFeatureCache
+internal static class CriuFeatureCache
 {
     private const string RunFolder = "/run";
     private const string CacheName = "criu.kdat";
@@ -23,7 +23,7 @@ public static class CriuFeatureCache
 
     /// <summary>Whether criu finds a cache at its next start, or makes one there, and where; for a reader.</summary>
     /// <param name="detail">What was found.</param>
-    public static bool IsAvailable(out string detail)
+    internal static bool IsAvailable(out string detail)
     {
         if (IsTmpfs(RunFolder))
         {
@@ -56,7 +56,7 @@ public static class CriuFeatureCache
     /// <param name="cancellation">Ends criu.</param>
     /// <returns>Whether it was made; false where criu keeps it by itself.</returns>
     /// <exception cref="CracException">It could not be made, or there is no place for it.</exception>
-    public static bool Create(string? criuPath = null, CancellationToken cancellation = default)
+    internal static bool Create(string? criuPath = null, CancellationToken cancellation = default)
     {
         if (IsTmpfs(RunFolder))
         {
@@ -87,7 +87,7 @@ public static class CriuFeatureCache
 
     /// <summary>Takes the link and what it leads to away again. What criu itself has put at its place stays.</summary>
     /// <returns>Whether there was one.</returns>
-    public static bool Remove()
+    internal static bool Remove()
     {
         bool isOurs = LinkTarget() is not null;
         if (isOurs)

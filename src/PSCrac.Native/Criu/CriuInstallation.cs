@@ -11,13 +11,13 @@ namespace PSCrac.Criu;
 /// names, CRAC_CRIU_PATH and CRAC_LIBCRIU_PATH, the private copy of a source checkout (.tools/criu), then PATH and
 /// the loader.
 /// </summary>
-public sealed class CriuInstallation
+internal sealed class CriuInstallation
 {
     /// <summary>The environment variable that names the criu program. CRaC JDKs use the same.</summary>
-    public const string CriuPathVariable = "CRAC_CRIU_PATH";
+    internal const string CriuPathVariable = "CRAC_CRIU_PATH";
 
     /// <summary>The environment variable that names libcriu.</summary>
-    public const string LibCriuPathVariable = "CRAC_LIBCRIU_PATH";
+    internal const string LibCriuPathVariable = "CRAC_LIBCRIU_PATH";
 
     private const string LibraryName = "libcriu.so.2";
     private static readonly Version UsableSinceKernel613 = new(4, 2);
@@ -33,20 +33,20 @@ public sealed class CriuInstallation
     }
 
     /// <summary>The criu program.</summary>
-    public string CriuPath { get; }
+    internal string CriuPath { get; }
 
     /// <summary>What led to <see cref="CriuPath"/>: a parameter, an environment variable, a checkout's .tools, or PATH.</summary>
-    public string CriuSource { get; }
+    internal string CriuSource { get; }
 
     /// <summary>libcriu: a file, or the bare name that the loader resolves.</summary>
-    public string LibCriuPath { get; }
+    internal string LibCriuPath { get; }
 
     /// <summary>What led to <see cref="LibCriuPath"/>.</summary>
-    public string LibCriuSource { get; }
+    internal string LibCriuSource { get; }
 
     /// <summary>The oldest criu that works on a kernel: 4.2 from 6.13 on, whose vDSO older ones do not know, else 3.17.</summary>
     /// <param name="kernel">The kernel's version.</param>
-    public static Version MinimumVersion(Version kernel) => kernel >= new Version(6, 13) ? UsableSinceKernel613 : UsableBefore;
+    internal static Version MinimumVersion(Version kernel) => kernel >= new Version(6, 13) ? UsableSinceKernel613 : UsableBefore;
 
     /// <summary>Finds criu and libcriu, loads libcriu, and checks that criu is new enough for this kernel.</summary>
     /// <param name="criuPath">The criu program to use; null to look for it.</param>
@@ -54,7 +54,7 @@ public sealed class CriuInstallation
     /// <exception cref="CracException">
     /// <see cref="CracReason.CriuNotFound"/>, <see cref="CracReason.LibCriuNotFound"/>, <see cref="CracReason.CriuTooOld"/>.
     /// </exception>
-    public static CriuInstallation Locate(string? criuPath = null, string? libCriuPath = null)
+    internal static CriuInstallation Locate(string? criuPath = null, string? libCriuPath = null)
     {
         CriuInstallation found = Find(criuPath, libCriuPath);
         if (!LibCriu.TryLoad(found.LibCriuPath, out string? error))
@@ -77,7 +77,7 @@ public sealed class CriuInstallation
 
     /// <summary>The version of the program, asked of it once for each file and change of it.</summary>
     /// <exception cref="CracException"><see cref="CracReason.CriuNotFound"/>: it does not run, or does not say.</exception>
-    public Version GetVersion()
+    internal Version GetVersion()
     {
         var key = (CriuPath, File.GetLastWriteTimeUtc(CriuPath));
         if (!Versions.TryGetValue(key, out Version? version))
@@ -90,7 +90,7 @@ public sealed class CriuInstallation
     }
 
     /// <summary>The running kernel's version, without what a distribution adds to it.</summary>
-    public static Version KernelVersion()
+    internal static Version KernelVersion()
     {
         Version version = Environment.OSVersion.Version;
         return new Version(version.Major, version.Minor, Math.Max(0, version.Build));

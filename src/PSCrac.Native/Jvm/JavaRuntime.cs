@@ -3,7 +3,7 @@ using System.Text;
 namespace PSCrac;
 
 /// <summary>An installed Java runtime: where it is, which version, and whether it knows CRaC. Nothing of it is started to find out.</summary>
-public sealed record JavaRuntime
+internal sealed record JavaRuntime
 {
     private const int LongestReleaseFile = 64 * 1024;
 

@@ -4,7 +4,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Jvm;
 
-public sealed partial class JvmAttachment
+internal sealed partial class JvmAttachment
 {
     // A JVM binds its socket to a name of its own and then renames the file, so one that criu has restored listens under
     // the first name, and the file under the second is a dead one.

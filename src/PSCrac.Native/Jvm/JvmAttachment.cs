@@ -13,7 +13,7 @@ namespace PSCrac.Jvm;
 /// .attach_pidN is in its working directory or in /tmp. A connection takes one command
 /// (OpenJDK's src/hotspot/share/services/attachListener.hpp and src/hotspot/os/posix/attachListener_posix.cpp).
 /// </summary>
-public sealed partial class JvmAttachment
+internal sealed partial class JvmAttachment
 {
     // Limits of version 1 of the protocol, which every HotSpot since JDK 6 speaks.
     private const int MostArguments = 3;

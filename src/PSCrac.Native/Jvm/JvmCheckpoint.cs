@@ -14,7 +14,7 @@ namespace PSCrac.Jvm;
 /// Nothing of the JVM's choices (directory, criu, options) can be changed from outside; what is asked for otherwise is
 /// refused, and the finished image is moved to where it was wanted.
 /// </summary>
-public sealed class JvmCheckpoint
+internal sealed class JvmCheckpoint
 {
     private const string Operation = "checkpoint";
     private const string TargetFlag = "CRaCCheckpointTo";

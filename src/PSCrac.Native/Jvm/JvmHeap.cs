@@ -3,7 +3,7 @@ using PSCrac.Procfs;
 namespace PSCrac.Jvm;
 
 /// <summary>What a JVM can do about its heap before criu freezes it.</summary>
-public static class JvmHeap
+internal static class JvmHeap
 {
     // A collection takes about a second for each GiB that is in use.
     private static readonly TimeSpan MostTime = TimeSpan.FromMinutes(10);

@@ -7,7 +7,7 @@ namespace PSCrac;
 /// A process in which a HotSpot JVM runs: libjvm.so is mapped. Read from proc and from the runtime's files alone; the JVM
 /// itself is not asked, and notices nothing.
 /// </summary>
-public sealed record JvmProcess
+internal sealed record JvmProcess
 {
     private const string Library = "/libjvm.so";
 

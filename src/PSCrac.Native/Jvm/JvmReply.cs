@@ -3,7 +3,7 @@ namespace PSCrac.Jvm;
 /// <summary>A JVM's answer to a command.</summary>
 /// <param name="Status">0 for a command that was carried out; what else it may be is the command's own.</param>
 /// <param name="Text">What the command had to say.</param>
-public sealed record JvmReply(int Status, string Text)
+internal sealed record JvmReply(int Status, string Text)
 {
     /// <summary>Whether the command was carried out.</summary>
     public bool IsSuccess => Status == 0;

@@ -13,7 +13,7 @@ namespace PSCrac.Jvm;
 /// Brings back a JVM that checkpointed itself. It sleeps in its image until a signal with a number tells it to go on
 /// (openjdk/crac: libcriuengine/criuengine.cpp); a restore that leaves the signal out leaves it asleep.
 /// </summary>
-public static class JvmRestore
+internal static class JvmRestore
 {
     private const string Operation = "restore";
 

@@ -6,7 +6,7 @@ namespace PSCrac.Options;
 /// The options that a checkpoint needs by what was found, and that lose nothing. Never among them: what to do with a connection
 /// that leaves the tree, and link-remap when the process goes on running (criu then deletes the helper links at once).
 /// </summary>
-public sealed record AutomaticOptions
+internal sealed record AutomaticOptions
 {
     /// <summary>criu's shell-job.</summary>
     public bool ShellJob { get; init; }

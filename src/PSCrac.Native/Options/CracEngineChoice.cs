@@ -1,7 +1,7 @@
 namespace PSCrac;
 
 /// <summary>What a Java runtime can do of CRaC (Coordinated Restore at Checkpoint).</summary>
-public enum CracSupport
+internal enum CracSupport
 {
     /// <summary>The runtime's files could not be looked at.</summary>
     Unknown = 0,

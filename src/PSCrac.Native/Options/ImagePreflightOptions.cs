@@ -1,7 +1,7 @@
 namespace PSCrac.Options;
 
 /// <summary>What the caller has decided about a restore, as far as it changes what stands in its way.</summary>
-public sealed record ImagePreflightOptions
+internal sealed record ImagePreflightOptions
 {
     /// <summary>Nothing given: the host's pid namespace, and trust is looked at.</summary>
     public static ImagePreflightOptions Default { get; } = new();

@@ -3,7 +3,7 @@ using PSCrac.Processes;
 namespace PSCrac.Options;
 
 /// <summary>What to restore of a JVM that checkpointed itself, and how.</summary>
-public sealed record JvmRestoreRequest
+internal sealed record JvmRestoreRequest
 {
     /// <summary>The image.</summary>
     public required CracImage Image { get; init; }

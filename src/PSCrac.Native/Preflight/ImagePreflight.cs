@@ -7,7 +7,7 @@ namespace PSCrac.Preflight;
 
 /// <summary>
 /// Compares an image with this machine and says, before anything is started, whether its restore will work here and now.
-/// It only reads.
+/// It only reads. <see cref="Restoring.RestorePreflight"/> asks for it.
 /// </summary>
 public sealed class ImagePreflight
 {
@@ -50,7 +50,7 @@ public sealed class ImagePreflight
     /// <param name="image">The image. Of a damaged one, what can be read is looked at.</param>
     /// <param name="options">What the caller has decided; null for nothing.</param>
     /// <param name="environment">The side that will restore; null to look now.</param>
-    public static ImagePreflight Examine(CracImage image, ImagePreflightOptions? options = null, PreflightEnvironment? environment = null)
+    internal static ImagePreflight Examine(CracImage image, ImagePreflightOptions? options = null, PreflightEnvironment? environment = null)
     {
         ArgumentNullException.ThrowIfNull(image);
         return Examine(image, options, environment, [.. s_imageRules, .. s_machineRules]);

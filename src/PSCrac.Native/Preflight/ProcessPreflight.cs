@@ -73,7 +73,7 @@ public sealed class ProcessPreflight
     }
 
     /// <summary>The tree as it was read.</summary>
-    public ProcessTreeSnapshot Tree { get; }
+    internal ProcessTreeSnapshot Tree { get; }
 
     /// <summary>What was found, blockers first.</summary>
     public IReadOnlyList<CracFinding> Findings { get; }
@@ -82,17 +82,21 @@ public sealed class ProcessPreflight
     public bool CanCheckpoint { get; }
 
     /// <summary>The options to use besides those the caller gave.</summary>
-    public AutomaticOptions Options { get; }
+    internal AutomaticOptions Options { get; }
 
     /// <summary>Looks at a process and its descendants.</summary>
     /// <param name="processId">The root's pid.</param>
     /// <param name="options">What the caller has decided; null for nothing.</param>
-    /// <param name="environment">The side that will make the checkpoint; null to look now.</param>
     /// <exception cref="CracException">No process has this pid (<see cref="CracReason.ProcessNotFound"/>).</exception>
-    public static ProcessPreflight Examine(int processId, PreflightOptions? options = null, PreflightEnvironment? environment = null)
+    public static ProcessPreflight Examine(int processId, PreflightOptions? options = null) => Examine(processId, options, PreflightEnvironment.Read());
+
+    /// <summary>The same, on behalf of another side.</summary>
+    /// <param name="processId">The root's pid.</param>
+    /// <param name="options">What the caller has decided; null for nothing.</param>
+    /// <param name="environment">The side that will make the checkpoint.</param>
+    internal static ProcessPreflight Examine(int processId, PreflightOptions? options, PreflightEnvironment environment)
     {
         options ??= PreflightOptions.Default;
-        environment ??= PreflightEnvironment.Read();
         ProcessPreflight look = Look(processId, options, environment);
         for (int looks = 1; looks < MostLooks && !look.CanCheckpoint; looks++)
         {

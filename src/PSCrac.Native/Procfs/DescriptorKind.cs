@@ -1,7 +1,7 @@
 namespace PSCrac.Procfs;
 
 /// <summary>What a descriptor is open on.</summary>
-public enum DescriptorKind
+internal enum DescriptorKind
 {
     /// <summary>Something this version does not know; <see cref="ProcessDescriptor.Target"/> says what the kernel calls it.</summary>
     Other = 0,

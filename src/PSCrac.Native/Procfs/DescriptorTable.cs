@@ -3,7 +3,7 @@ using PSCrac.Interop;
 namespace PSCrac.Procfs;
 
 /// <summary>Reads the open descriptors of a process. Needs to be its owner or root: ptrace(2) access, though nothing is traced.</summary>
-public static class DescriptorTable
+internal static class DescriptorTable
 {
     private const string UnlinkedMark = " (deleted)";
 
@@ -11,7 +11,7 @@ public static class DescriptorTable
     /// <exception cref="CracException">
     /// No process has this pid (<see cref="CracReason.ProcessNotFound"/>), or it may not be looked into (<see cref="CracReason.PermissionDenied"/>).
     /// </exception>
-    public static IReadOnlyList<ProcessDescriptor> Read(int processId)
+    internal static IReadOnlyList<ProcessDescriptor> Read(int processId)
     {
         using ProcessDirectory directory = ProcessDirectory.TryOpen(processId) ?? throw ProcessTree.NotFound(processId);
         return TryRead(directory) ?? throw new CracException(

@@ -1,7 +1,7 @@
 namespace PSCrac.Procfs;
 
 /// <summary>How a lock is held.</summary>
-public enum FileLockKind
+internal enum FileLockKind
 {
     /// <summary>A record lock of a process: fcntl(2) F_SETLK.</summary>
     Posix,
@@ -26,7 +26,7 @@ public enum FileLockKind
 /// <param name="OwnerProcessId">The pid that took it; -1 for locks of an open file, 0 when that process is outside our pid namespace or gone.</param>
 /// <param name="Start">The first byte.</param>
 /// <param name="End">The last byte; null to the file's end, however far it grows.</param>
-public sealed record FileLock(FileLockKind Kind, bool IsExclusive, bool IsBreaking, int OwnerProcessId, long Start, long? End)
+internal sealed record FileLock(FileLockKind Kind, bool IsExclusive, bool IsBreaking, int OwnerProcessId, long Start, long? End)
 {
     /// <summary>Parses what follows "lock:"; null when there is nothing, which older kernels write for locks of other pid namespaces.</summary>
     internal static FileLock? Parse(ReadOnlySpan<byte> line)

@@ -6,7 +6,7 @@ namespace PSCrac.Procfs;
 /// <summary>A device's number.</summary>
 /// <param name="Major">The driver's part.</param>
 /// <param name="Minor">The driver's own count.</param>
-public readonly record struct DeviceNumber(uint Major, uint Minor)
+internal readonly record struct DeviceNumber(uint Major, uint Minor)
 {
     /// <summary>Both parts in decimal, as ls(1) and criu's log write them.</summary>
     public override string ToString() => $"{Major}:{Minor}";
@@ -16,7 +16,7 @@ public readonly record struct DeviceNumber(uint Major, uint Minor)
 }
 
 /// <summary>What kind of file an inode is: the type bits of st_mode, inode(7).</summary>
-public enum FileType
+internal enum FileType
 {
     /// <summary>None of those below: an anonymous inode of the kernel.</summary>
     None = 0,
@@ -54,7 +54,7 @@ public enum FileType
 /// <param name="AllocatedBytes">The room it takes, bytes; less than the length where there are holes.</param>
 /// <param name="SpecialDevice">The device that the file stands for, where it is a device.</param>
 /// <param name="MountId">The mount it was reached through, <see cref="MountPoint.Id"/>; 0 on kernels before 5.8.</param>
-public readonly record struct FileStatus(
+internal readonly record struct FileStatus(
     DeviceNumber Device,
     ulong Inode,
     int Mode,
@@ -67,7 +67,7 @@ public readonly record struct FileStatus(
     int MountId)
 {
     /// <summary>The type bits of <see cref="Mode"/>.</summary>
-    public FileType Type => (FileType)(Mode & 0xf000);
+    internal FileType Type => (FileType)(Mode & 0xf000);
 
     /// <summary>Asks for a file's status (statx(2)), without waking a file server for it.</summary>
     /// <returns>False on failure, and <paramref name="errno"/> tells why.</returns>

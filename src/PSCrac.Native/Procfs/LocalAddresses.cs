@@ -7,10 +7,10 @@ namespace PSCrac.Procfs;
 /// The IP addresses of a process's network namespace: /proc/PID/net/fib_trie and if_inet6, which tell them for any namespace
 /// without entering it.
 /// </summary>
-public static class LocalAddresses
+internal static class LocalAddresses
 {
     /// <summary>The addresses that are not loopback or link-local ones, as text; empty when the process is gone.</summary>
-    public static IReadOnlyList<string> Read(int processId)
+    internal static IReadOnlyList<string> Read(int processId)
     {
         using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
         var addresses = new List<string>();

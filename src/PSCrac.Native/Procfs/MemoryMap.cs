@@ -1,7 +1,7 @@
 namespace PSCrac.Procfs;
 
 /// <summary>What stands behind an area of memory.</summary>
-public enum MemoryAreaKind
+internal enum MemoryAreaKind
 {
     /// <summary>Nothing but memory: heaps, stacks and what a program allocates.</summary>
     Anonymous = 0,
@@ -51,15 +51,15 @@ public enum MemoryAreaKind
 /// <param name="Inode">The file's inode; a SysV segment's id; 0 without a file.</param>
 /// <param name="Path">The file's path, or the kernel's name in brackets, without the mark for unlinked files; empty without one.</param>
 /// <param name="IsUnlinked">Whether the path is gone.</param>
-public sealed record MemoryArea(
+internal sealed record MemoryArea(
     ulong Start, ulong End, bool IsShared, bool IsWritable, bool IsExecutable, MemoryAreaKind Kind, DeviceNumber Device, ulong Inode, string Path, bool IsUnlinked)
 {
     /// <summary>The area's size, bytes.</summary>
-    public long LengthBytes => (long)(End - Start);
+    internal long LengthBytes => (long)(End - Start);
 }
 
 /// <summary>Reads what a process has mapped. Page tables are not walked (as reading smaps would), so it takes no longer for a big process.</summary>
-public static class MemoryMap
+internal static class MemoryMap
 {
     private static ReadOnlySpan<byte> UnlinkedMark => " (deleted)"u8;
 
@@ -67,7 +67,7 @@ public static class MemoryMap
     /// <exception cref="CracException">
     /// No process has this pid (<see cref="CracReason.ProcessNotFound"/>), or it may not be looked into (<see cref="CracReason.PermissionDenied"/>).
     /// </exception>
-    public static IReadOnlyList<MemoryArea> Read(int processId)
+    internal static IReadOnlyList<MemoryArea> Read(int processId)
     {
         using ProcessDirectory directory = ProcessDirectory.TryOpen(processId) ?? throw ProcessTree.NotFound(processId);
         return TryRead(directory, namedOnly: false) ?? throw new CracException(

@@ -11,11 +11,11 @@ namespace PSCrac.Procfs;
 /// <param name="FileSystem">The filesystem's type, such as ext4.</param>
 /// <param name="Source">What was mounted, as the filesystem tells it; often a device.</param>
 /// <param name="IsReadOnly">Whether this mount is read-only.</param>
-public sealed record MountPoint(
+internal sealed record MountPoint(
     int Id, int ParentId, DeviceNumber Device, string Root, string Point, string FileSystem, string Source, bool IsReadOnly);
 
 /// <summary>The mounts that a process sees.</summary>
-public sealed class MountTable
+internal sealed class MountTable
 {
     private readonly FrozenDictionary<int, MountPoint> _byId;
 
@@ -26,13 +26,13 @@ public sealed class MountTable
     }
 
     /// <summary>All mounts, in the kernel's order.</summary>
-    public IReadOnlyList<MountPoint> Mounts { get; }
+    internal IReadOnlyList<MountPoint> Mounts { get; }
 
     /// <summary>The mount with this number; null when the process cannot see it.</summary>
-    public MountPoint? Find(int id) => _byId.GetValueOrDefault(id);
+    internal MountPoint? Find(int id) => _byId.GetValueOrDefault(id);
 
     /// <summary>The mount a path lies on: the one latest mounted at the longest part of the path.</summary>
-    public MountPoint? FindByPath(string path)
+    internal MountPoint? FindByPath(string path)
     {
         MountPoint? best = null;
         foreach (MountPoint mount in Mounts)
@@ -47,7 +47,7 @@ public sealed class MountTable
     }
 
     /// <summary>Whether another mount lies exactly on this one, so that nothing in it has a path any more.</summary>
-    public bool IsCovered(MountPoint mount)
+    internal bool IsCovered(MountPoint mount)
     {
         foreach (MountPoint other in Mounts)
         {

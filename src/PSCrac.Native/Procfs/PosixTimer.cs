@@ -3,7 +3,7 @@ namespace PSCrac.Procfs;
 /// <summary>A timer of timer_create(2), a paragraph of /proc/PID/timers (proc(5)).</summary>
 /// <param name="Id">The timer's number in its process.</param>
 /// <param name="ClockId">The clock, as clock_gettime(2) numbers them.</param>
-public sealed record PosixTimer(int Id, int ClockId)
+internal sealed record PosixTimer(int Id, int ClockId)
 {
     /// <summary>Reads the timers of an opened process; null when it is gone, may not be looked into, or the kernel does not tell.</summary>
     internal static List<PosixTimer>? TryRead(ProcessDirectory directory)

@@ -3,34 +3,34 @@ using System.Text;
 namespace PSCrac.Procfs;
 
 /// <summary>What a process runs and where: /proc/PID/cmdline, exe and cwd (proc(5)).</summary>
-public sealed record ProcessCommandLine
+internal sealed record ProcessCommandLine
 {
     /// <summary>The pid.</summary>
-    public required int ProcessId { get; init; }
+    internal required int ProcessId { get; init; }
 
     /// <summary>
     /// The arguments, the program's own name first. A process may overwrite them. Empty for kernel threads and zombies.
     /// </summary>
-    public required IReadOnlyList<string> Arguments { get; init; }
+    internal required IReadOnlyList<string> Arguments { get; init; }
 
     /// <summary>
     /// The path of the program file, with " (deleted)" added by the kernel when it was unlinked. Null for kernel threads
     /// and zombies, and for another user's process without the privilege to trace it (ptrace(2)).
     /// </summary>
-    public string? ExecutablePath { get; init; }
+    internal string? ExecutablePath { get; init; }
 
     /// <summary>The working directory; null in the same cases as <see cref="ExecutablePath"/>.</summary>
-    public string? WorkingDirectory { get; init; }
+    internal string? WorkingDirectory { get; init; }
 
     /// <summary>The name in /proc/PID/stat, at most 15 bytes.</summary>
-    public required string CommandName { get; init; }
+    internal required string CommandName { get; init; }
 
     /// <summary>The command line as one line to show: arguments parted by blanks, or [name] where there are none, as ps(1) does.</summary>
-    public string Display => Arguments.Count > 0 ? string.Join(' ', Arguments) : $"[{CommandName}]";
+    internal string Display => Arguments.Count > 0 ? string.Join(' ', Arguments) : $"[{CommandName}]";
 
     /// <summary>Reads what a process runs.</summary>
     /// <exception cref="CracException">No process has this pid (<see cref="CracReason.ProcessNotFound"/>).</exception>
-    public static ProcessCommandLine Read(int processId)
+    internal static ProcessCommandLine Read(int processId)
     {
         using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
         return (directory is null ? null : TryRead(directory)) ?? throw ProcessTree.NotFound(processId);

@@ -6,20 +6,20 @@ namespace PSCrac.Procfs;
 /// </summary>
 /// <param name="ProcessId">The pid, as this proc shows it.</param>
 /// <param name="StartTimeTicks">When the process started, in clock ticks (normally 1/100 s) since the machine did: field 22 of /proc/PID/stat, proc(5).</param>
-public readonly record struct ProcessIdentity(int ProcessId, ulong StartTimeTicks)
+internal readonly record struct ProcessIdentity(int ProcessId, ulong StartTimeTicks)
 {
     /// <summary>The identity of the process that has the pid now; null when none has.</summary>
-    public static ProcessIdentity? TryRead(int processId)
+    internal static ProcessIdentity? TryRead(int processId)
     {
         using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
         return directory is not null && ProcessStatus.TryReadStat(directory) is { } status ? status.Identity : null;
     }
 
     /// <summary>Whether the pid still belongs to this process. A zombie still holds its pid and counts.</summary>
-    public bool HoldsItsPid() => TryRead(ProcessId) == this;
+    internal bool HoldsItsPid() => TryRead(ProcessId) == this;
 
     /// <summary>Whether the process still runs: it holds its pid and is not a zombie.</summary>
-    public bool IsRunning()
+    internal bool IsRunning()
     {
         using ProcessDirectory? directory = ProcessDirectory.TryOpen(ProcessId);
         return directory is not null

@@ -1,7 +1,7 @@
 namespace PSCrac.Procfs;
 
 /// <summary>The kinds of namespaces, namespaces(7).</summary>
-public enum NamespaceKind
+internal enum NamespaceKind
 {
     /// <summary>Control groups.</summary>
     Cgroup,
@@ -35,7 +35,7 @@ public enum NamespaceKind
 }
 
 /// <summary>Which namespaces a process is in: the links of /proc/PID/ns.</summary>
-public sealed class ProcessNamespaces
+internal sealed class ProcessNamespaces
 {
     private static readonly string[] s_links =
     [
@@ -47,10 +47,10 @@ public sealed class ProcessNamespaces
     private ProcessNamespaces(ulong[] inodes) => _inodes = inodes;
 
     /// <summary>The namespace's number; 0 where the kernel has no such kind, or no longer tells (a zombie's).</summary>
-    public ulong this[NamespaceKind kind] => _inodes[(int)kind];
+    internal ulong this[NamespaceKind kind] => _inodes[(int)kind];
 
     /// <summary>Whether both are in the same namespace of this kind. True where either is not known.</summary>
-    public bool Shares(NamespaceKind kind, ProcessNamespaces other) =>
+    internal bool Shares(NamespaceKind kind, ProcessNamespaces other) =>
         this[kind] == 0 || other[kind] == 0 || this[kind] == other[kind];
 
     /// <summary>Reads the namespaces of an opened process; null when it is gone or may not be looked into.</summary>

@@ -6,7 +6,7 @@ namespace PSCrac.Procfs;
 /// What there is to know about one process without stopping it. The parts are read one after the other while the process runs,
 /// so they may not fit together to the last detail.
 /// </summary>
-public sealed class ProcessSnapshot
+internal sealed class ProcessSnapshot
 {
     private SharedTables.NetworkNamespace? _network;
 
@@ -17,55 +17,55 @@ public sealed class ProcessSnapshot
     }
 
     /// <summary>The process as its tree lists it.</summary>
-    public ProcessTreeMember Member { get; }
+    internal ProcessTreeMember Member { get; }
 
     /// <summary>The pid.</summary>
-    public int ProcessId => Member.ProcessId;
+    internal int ProcessId => Member.ProcessId;
 
     /// <summary>The status.</summary>
-    public ProcessStatus Status => Member.Status;
+    internal ProcessStatus Status => Member.Status;
 
     /// <summary>What it runs.</summary>
-    public ProcessCommandLine CommandLine { get; }
+    internal ProcessCommandLine CommandLine { get; }
 
     /// <summary>Whether what follows could be read. False for a zombie, which has none of it, and for a process of someone else.</summary>
-    public bool IsReadable { get; private init; }
+    internal bool IsReadable { get; private init; }
 
     /// <summary>The open descriptors.</summary>
-    public IReadOnlyList<ProcessDescriptor> Descriptors { get; private init; } = [];
+    internal IReadOnlyList<ProcessDescriptor> Descriptors { get; private init; } = [];
 
     /// <summary>What is mapped, apart from plain memory; of areas in a row that map the same file, the first.</summary>
-    public IReadOnlyList<MemoryArea> Areas { get; private init; } = [];
+    internal IReadOnlyList<MemoryArea> Areas { get; private init; } = [];
 
     /// <summary>The namespaces; null when they could not be read.</summary>
-    public ProcessNamespaces? Namespaces { get; private init; }
+    internal ProcessNamespaces? Namespaces { get; private init; }
 
     /// <summary>The mounts it sees; null when they could not be read. Processes in one mount namespace share one table.</summary>
-    public MountTable? Mounts { get; private init; }
+    internal MountTable? Mounts { get; private init; }
 
     /// <summary>The sockets of its network namespace that it has open, and all unix sockets; null when it has no socket.</summary>
-    public SocketTable? Sockets => _network?.Table;
+    internal SocketTable? Sockets => _network?.Table;
 
     /// <summary>The kernel's names of the protocols of its socket descriptors, by inode.</summary>
-    public IReadOnlyDictionary<ulong, string?> SocketProtocols { get; private init; } = new Dictionary<ulong, string?>();
+    internal IReadOnlyDictionary<ulong, string?> SocketProtocols { get; private init; } = new Dictionary<ulong, string?>();
 
     /// <summary>The control groups.</summary>
-    public IReadOnlyList<ProcessCgroup> Cgroups { get; private init; } = [];
+    internal IReadOnlyList<ProcessCgroup> Cgroups { get; private init; } = [];
 
     /// <summary>The timers of timer_create(2).</summary>
-    public IReadOnlyList<PosixTimer> Timers { get; private init; } = [];
+    internal IReadOnlyList<PosixTimer> Timers { get; private init; } = [];
 
     /// <summary>The environment the process was started with, NAME=value each; what it changed since is not seen.</summary>
-    public IReadOnlyList<string> Environment { get; private init; } = [];
+    internal IReadOnlyList<string> Environment { get; private init; } = [];
 
     /// <summary>The status of the program file; null when it could not be read.</summary>
-    public FileStatus? ExecutableStatus { get; private init; }
+    internal FileStatus? ExecutableStatus { get; private init; }
 
     /// <summary>Whether the program is a 32-bit one.</summary>
-    public bool Is32Bit { get; private init; }
+    internal bool Is32Bit { get; private init; }
 
     /// <summary>The socket behind a descriptor, at least with its protocol's name; null when the descriptor is no socket.</summary>
-    public SocketEntry? FindSocket(ProcessDescriptor descriptor)
+    internal SocketEntry? FindSocket(ProcessDescriptor descriptor)
     {
         if (descriptor.Kind != DescriptorKind.Socket)
         {

@@ -1,7 +1,7 @@
 namespace PSCrac.Procfs;
 
 /// <summary>What a process is doing, by the letter in /proc/PID/stat (proc(5)).</summary>
-public enum ProcessState
+internal enum ProcessState
 {
     /// <summary>A letter this version does not know.</summary>
     Unknown = 0,

@@ -6,96 +6,96 @@ namespace PSCrac.Procfs;
 /// What the kernel tells about a process as a whole: /proc/PID/stat and /proc/PID/status, both described in proc(5),
 /// at the moment they were read. Ids are as the reader's own proc shows them, except <see cref="NamespaceProcessIds"/>.
 /// </summary>
-public sealed record ProcessStatus
+internal sealed record ProcessStatus
 {
     private const uint KernelThreadFlag = 0x0020_0000; // PF_KTHREAD in the kernel's include/linux/sched.h
 
     /// <summary>The pid.</summary>
-    public required int ProcessId { get; init; }
+    internal required int ProcessId { get; init; }
 
     /// <summary>The parent's pid; 0 for the first process of a pid namespace, and for a parent outside it.</summary>
-    public required int ParentProcessId { get; init; }
+    internal required int ParentProcessId { get; init; }
 
     /// <summary>The process group.</summary>
-    public required int ProcessGroupId { get; init; }
+    internal required int ProcessGroupId { get; init; }
 
     /// <summary>The session: the pid of the process that leads it, or led it. 0 where that lies outside our pid namespace.</summary>
-    public required int SessionId { get; init; }
+    internal required int SessionId { get; init; }
 
     /// <summary>The session as the process sees it: 0 where its leader lies outside the process's own pid namespace.</summary>
-    public int InnermostSessionId { get; init; }
+    internal int InnermostSessionId { get; init; }
 
     /// <summary>The device number of the controlling terminal as field 7 of stat encodes it; 0 without one.</summary>
-    public required int TerminalDevice { get; init; }
+    internal required int TerminalDevice { get; init; }
 
     /// <summary>The terminal's foreground process group; -1 without a terminal.</summary>
-    public required int TerminalForegroundGroupId { get; init; }
+    internal required int TerminalForegroundGroupId { get; init; }
 
     /// <summary>What the process's first thread is doing.</summary>
-    public required ProcessState State { get; init; }
+    internal required ProcessState State { get; init; }
 
     /// <summary>When the process started, in clock ticks (normally 1/100 s) since the machine did.</summary>
-    public required ulong StartTimeTicks { get; init; }
+    internal required ulong StartTimeTicks { get; init; }
 
     /// <summary>The first 15 bytes of the program's name, or whatever the process set instead.</summary>
-    public required string CommandName { get; init; }
+    internal required string CommandName { get; init; }
 
     /// <summary>The count of threads, at least 1; a zombie's is 1, or what its threads that still run make.</summary>
-    public required int ThreadCount { get; init; }
+    internal required int ThreadCount { get; init; }
 
     /// <summary>Whether this is a thread of the kernel, which has no memory or files of its own.</summary>
-    public required bool IsKernelThread { get; init; }
+    internal required bool IsKernelThread { get; init; }
 
     /// <summary>The status the process ended with, as wait(2) encodes it; 0 while it runs or where the kernel does not tell.</summary>
-    public int ExitStatus { get; init; }
+    internal int ExitStatus { get; init; }
 
     /// <summary>The real user id; -1 when not known.</summary>
-    public int UserId { get; init; } = -1;
+    internal int UserId { get; init; } = -1;
 
     /// <summary>The effective user id; -1 when not known.</summary>
-    public int EffectiveUserId { get; init; } = -1;
+    internal int EffectiveUserId { get; init; } = -1;
 
     /// <summary>The pid of the debugger; 0 without one.</summary>
-    public int TracerProcessId { get; init; }
+    internal int TracerProcessId { get; init; }
 
     /// <summary>The pid in each pid namespace the process is in, from the reader's to its own. One number when both are the same.</summary>
-    public IReadOnlyList<int> NamespaceProcessIds { get; init; } = [];
+    internal IReadOnlyList<int> NamespaceProcessIds { get; init; } = [];
 
     /// <summary>The pid the process sees itself under.</summary>
-    public int InnermostProcessId => NamespaceProcessIds.Count > 0 ? NamespaceProcessIds[^1] : ProcessId;
+    internal int InnermostProcessId => NamespaceProcessIds.Count > 0 ? NamespaceProcessIds[^1] : ProcessId;
 
     /// <summary>Memory that is in RAM, bytes, files' pages included (VmRSS); 0 for kernel threads and zombies. Exact to some pages a thread.</summary>
-    public long ResidentBytes { get; init; }
+    internal long ResidentBytes { get; init; }
 
     /// <summary>Memory that no file backs, bytes: RssAnon, RssShmem and VmSwap together. Roughly what a dump writes.</summary>
-    public long AnonymousBytes { get; init; }
+    internal long AnonymousBytes { get; init; }
 
     /// <summary>Memory locked by mlock(2), bytes.</summary>
-    public long LockedBytes { get; init; }
+    internal long LockedBytes { get; init; }
 
     /// <summary>Memory on huge pages of hugetlbfs, bytes.</summary>
-    public long HugeBytes { get; init; }
+    internal long HugeBytes { get; init; }
 
     /// <summary>0 no seccomp, 1 strict, 2 filters.</summary>
-    public int SeccompMode { get; init; }
+    internal int SeccompMode { get; init; }
 
     /// <summary>The count of seccomp filters; 0 without any, and on kernels before 5.9.</summary>
-    public int SeccompFilterCount { get; init; }
+    internal int SeccompFilterCount { get; init; }
 
     /// <summary>The effective capabilities, one bit each (capabilities(7)).</summary>
-    public ulong EffectiveCapabilities { get; init; }
+    internal ulong EffectiveCapabilities { get; init; }
 
     /// <summary>The pid with the start time: tells this process from a later one with the same pid.</summary>
-    public ProcessIdentity Identity => new(ProcessId, StartTimeTicks);
+    internal ProcessIdentity Identity => new(ProcessId, StartTimeTicks);
 
     /// <summary>Whether the process has ended and only its pid is left (zombie).</summary>
-    public bool HasEnded => State is ProcessState.Zombie or ProcessState.Dead;
+    internal bool HasEnded => State is ProcessState.Zombie or ProcessState.Dead;
 
     /// <summary>Whether the process leads its session.</summary>
-    public bool IsSessionLeader => SessionId == ProcessId;
+    internal bool IsSessionLeader => SessionId == ProcessId;
 
     /// <summary>Reads a process's status; null when no process has this pid, or proc hides it.</summary>
-    public static ProcessStatus? TryRead(int processId)
+    internal static ProcessStatus? TryRead(int processId)
     {
         using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
         return directory is null ? null : TryRead(directory);

@@ -3,17 +3,17 @@ namespace PSCrac.Procfs;
 /// <summary>One process of a <see cref="ProcessTree"/>.</summary>
 /// <param name="Status">The process's status when the tree was read.</param>
 /// <param name="ThreadIds">The ids of its threads, the first of which is the process's own.</param>
-public sealed record ProcessTreeMember(ProcessStatus Status, IReadOnlyList<int> ThreadIds)
+internal sealed record ProcessTreeMember(ProcessStatus Status, IReadOnlyList<int> ThreadIds)
 {
     /// <summary>The pid.</summary>
-    public int ProcessId => Status.ProcessId;
+    internal int ProcessId => Status.ProcessId;
 }
 
 /// <summary>
 /// A process and all that descend from it: what criu dumps as one. Read without stopping anything, so processes that
 /// start or end meanwhile may be missing or extra; none is listed twice, and a parent always comes before its children.
 /// </summary>
-public sealed class ProcessTree
+internal sealed class ProcessTree
 {
     private ProcessTree(IReadOnlyList<ProcessTreeMember> members)
     {
@@ -25,27 +25,27 @@ public sealed class ProcessTree
     }
 
     /// <summary>The processes, the root first, parents before children. Zombies are members.</summary>
-    public IReadOnlyList<ProcessTreeMember> Members { get; }
+    internal IReadOnlyList<ProcessTreeMember> Members { get; }
 
     /// <summary>The process the tree was read from.</summary>
-    public ProcessTreeMember Root => Members[0];
+    internal ProcessTreeMember Root => Members[0];
 
     /// <summary>The pids, in the order of <see cref="Members"/>.</summary>
-    public IReadOnlyList<int> ProcessIds { get; }
+    internal IReadOnlyList<int> ProcessIds { get; }
 
     /// <summary>The ids of all threads of all members; each process's own pid is the id of its first thread.</summary>
-    public IReadOnlyList<int> ThreadIds { get; }
+    internal IReadOnlyList<int> ThreadIds { get; }
 
     /// <summary>Memory in RAM, bytes, over all members; what they share is counted for each.</summary>
-    public long ResidentBytes { get; }
+    internal long ResidentBytes { get; }
 
     /// <summary>Memory that no file backs, bytes, over all members; what they share is counted for each. About what a dump writes.</summary>
-    public long AnonymousBytes { get; }
+    internal long AnonymousBytes { get; }
 
     /// <summary>Reads a process and its descendants.</summary>
     /// <param name="rootProcessId">The pid of the root.</param>
     /// <exception cref="CracException">No process has this pid (<see cref="CracReason.ProcessNotFound"/>).</exception>
-    public static ProcessTree Read(int rootProcessId)
+    internal static ProcessTree Read(int rootProcessId)
     {
         ProcessTreeMember root = ReadMember(rootProcessId, expectedParent: null, out List<int>? children)
             ?? throw NotFound(rootProcessId);
@@ -78,7 +78,7 @@ public sealed class ProcessTree
     }
 
     /// <summary>Whether a pid is one of the tree's.</summary>
-    public bool Contains(int processId)
+    internal bool Contains(int processId)
     {
         foreach (int id in ProcessIds)
         {

@@ -1,7 +1,7 @@
 namespace PSCrac.Procfs;
 
 /// <summary>A tree with all that is known of its members, read without stopping any of them.</summary>
-public sealed class ProcessTreeSnapshot
+internal sealed class ProcessTreeSnapshot
 {
     private readonly HashSet<int> _processIds;
 
@@ -14,16 +14,16 @@ public sealed class ProcessTreeSnapshot
     }
 
     /// <summary>The tree.</summary>
-    public ProcessTree Tree { get; }
+    internal ProcessTree Tree { get; }
 
     /// <summary>The members, the root first. One that ended while the tree was read is left out.</summary>
-    public IReadOnlyList<ProcessSnapshot> Members { get; }
+    internal IReadOnlyList<ProcessSnapshot> Members { get; }
 
     /// <summary>The process the tree was read from.</summary>
-    public ProcessSnapshot Root => Members[0];
+    internal ProcessSnapshot Root => Members[0];
 
     /// <summary>The namespaces of the process that reads; null when they could not be read.</summary>
-    public ProcessNamespaces? OwnNamespaces { get; }
+    internal ProcessNamespaces? OwnNamespaces { get; }
 
     /// <summary>
     /// Where a member's paths begin, seen from here: nowhere in front of them when it shares our mounts (proc then writes paths
@@ -35,11 +35,11 @@ public sealed class ProcessTreeSnapshot
             : $"/proc/{member.ProcessId}/root";
 
     /// <summary>Whether a pid is one of the tree's.</summary>
-    public bool Contains(int processId) => _processIds.Contains(processId);
+    internal bool Contains(int processId) => _processIds.Contains(processId);
 
     /// <summary>Reads a process and its descendants.</summary>
     /// <exception cref="CracException">No process has this pid (<see cref="CracReason.ProcessNotFound"/>).</exception>
-    public static ProcessTreeSnapshot Read(int rootProcessId)
+    internal static ProcessTreeSnapshot Read(int rootProcessId)
     {
         ProcessTree tree = ProcessTree.Read(rootProcessId);
         using ProcessDirectory? own = ProcessDirectory.TryOpen(Environment.ProcessId);

@@ -4,12 +4,12 @@ using PSCrac.Interop;
 namespace PSCrac.Procfs;
 
 /// <summary>What the processor can do, by the names of /proc/cpuinfo.</summary>
-public static class ProcessorFeatures
+internal static class ProcessorFeatures
 {
     private static readonly Lazy<IReadOnlyList<string>> s_features = new(ReadOnce);
 
     /// <summary>The flags of the first processor (flags on x86, Features on arm64; every processor has the same); empty where it has no such line.</summary>
-    public static IReadOnlyList<string> Read() => s_features.Value;
+    internal static IReadOnlyList<string> Read() => s_features.Value;
 
     private static string[] ReadOnce()
     {

@@ -3,7 +3,7 @@ using System.Net;
 namespace PSCrac.Procfs;
 
 /// <summary>The protocol of a socket.</summary>
-public enum SocketProtocol
+internal enum SocketProtocol
 {
     /// <summary>One that criu does not know either; <see cref="SocketEntry.ProtocolName"/> has the kernel's name.</summary>
     Other = 0,
@@ -37,7 +37,7 @@ public enum SocketProtocol
 }
 
 /// <summary>The states of a socket as the kernel numbers them for TCP (include/net/tcp_states.h). Unix sockets are Established, Listen or Close.</summary>
-public enum SocketState
+internal enum SocketState
 {
     /// <summary>Not known.</summary>
     Unknown = 0,
@@ -77,7 +77,7 @@ public enum SocketState
 }
 
 /// <summary>How a unix socket carries data, as socket(2) numbers it.</summary>
-public enum UnixSocketType
+internal enum UnixSocketType
 {
     /// <summary>Not a unix socket, or not known.</summary>
     None = 0,
@@ -93,58 +93,58 @@ public enum UnixSocketType
 }
 
 /// <summary>One socket of a network namespace.</summary>
-public sealed record SocketEntry
+internal sealed record SocketEntry
 {
     /// <summary>The socket's inode: the number in socket:[1234].</summary>
-    public required ulong Inode { get; init; }
+    internal required ulong Inode { get; init; }
 
     /// <summary>The protocol.</summary>
-    public required SocketProtocol Protocol { get; init; }
+    internal required SocketProtocol Protocol { get; init; }
 
     /// <summary>The kernel's name of the protocol, such as TCPv6 or VSOCK; null where not asked for.</summary>
-    public string? ProtocolName { get; init; }
+    internal string? ProtocolName { get; init; }
 
     /// <summary>The state.</summary>
-    public SocketState State { get; init; }
+    internal SocketState State { get; init; }
 
     /// <summary>The address it is bound to; null for what has no IP address.</summary>
-    public IPEndPoint? Local { get; init; }
+    internal IPEndPoint? Local { get; init; }
 
     /// <summary>The other side's address, all zero when not connected; null for what has no IP address.</summary>
-    public IPEndPoint? Remote { get; init; }
+    internal IPEndPoint? Remote { get; init; }
 
     /// <summary>Bytes sent and not yet taken, or, for a listening unix socket, the length of its queue.</summary>
-    public long SendQueue { get; init; }
+    internal long SendQueue { get; init; }
 
     /// <summary>Bytes come and not yet read, or, for a listening socket, the count of callers not yet accepted.</summary>
-    public long ReceiveQueue { get; init; }
+    internal long ReceiveQueue { get; init; }
 
     /// <summary>How a unix socket carries data.</summary>
-    public UnixSocketType UnixType { get; init; }
+    internal UnixSocketType UnixType { get; init; }
 
     /// <summary>The name a unix socket is bound to: a path, or an abstract name after an @. Null without one.</summary>
-    public string? UnixName { get; init; }
+    internal string? UnixName { get; init; }
 
     /// <summary>The inode of a unix socket's other end; 0 without one, or where the kernel does not tell.</summary>
-    public ulong PeerInode { get; init; }
+    internal ulong PeerInode { get; init; }
 
     /// <summary>The inodes of callers that wait to be accepted by a listening unix socket; 0 for one that has hung up.</summary>
-    public IReadOnlyList<ulong> WaitingCallers { get; init; } = [];
+    internal IReadOnlyList<ulong> WaitingCallers { get; init; } = [];
 
     /// <summary>Which directions of a unix socket are shut: 1 reading, 2 writing, 3 both.</summary>
-    public int Shutdown { get; init; }
+    internal int Shutdown { get; init; }
 
     /// <summary>The port id of a netlink socket; 0 when not bound.</summary>
-    public uint NetlinkPort { get; init; }
+    internal uint NetlinkPort { get; init; }
 
     /// <summary>The multicast groups of a netlink socket.</summary>
-    public uint NetlinkGroups { get; init; }
+    internal uint NetlinkGroups { get; init; }
 
     /// <summary>The family of a netlink socket, such as 0 for routing.</summary>
-    public int NetlinkFamily { get; init; }
+    internal int NetlinkFamily { get; init; }
 
     /// <summary>Whether it has another side to talk to.</summary>
-    public bool IsConnected => Protocol switch
+    internal bool IsConnected => Protocol switch
     {
         SocketProtocol.Tcp => State is not (SocketState.Close or SocketState.Listen or SocketState.Unknown),
         SocketProtocol.Unix => PeerInode != 0,

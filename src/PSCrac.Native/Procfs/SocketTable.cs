@@ -9,7 +9,7 @@ namespace PSCrac.Procfs;
 /// The sockets of one network namespace, as far as asked for: by sock_diag(7), and where that does not list them by
 /// /proc/PID/net/tcp and its like (proc(5)). Sockets that were made and neither bound nor connected appear in none of them.
 /// </summary>
-public sealed class SocketTable
+internal sealed class SocketTable
 {
     private static readonly (SocketProtocol Protocol, string File)[] s_internetTables =
     [
@@ -25,10 +25,10 @@ public sealed class SocketTable
     private SocketTable(Dictionary<ulong, SocketEntry> byInode) => _byInode = byInode;
 
     /// <summary>The socket with this inode; null when it is not listed, or was not asked for.</summary>
-    public SocketEntry? Find(ulong inode) => _byInode.GetValueOrDefault(inode);
+    internal SocketEntry? Find(ulong inode) => _byInode.GetValueOrDefault(inode);
 
     /// <summary>The sockets.</summary>
-    public IReadOnlyCollection<SocketEntry> Sockets => _byInode.Values;
+    internal IReadOnlyCollection<SocketEntry> Sockets => _byInode.Values;
 
     /// <summary>Which protocol the kernel means by a name from sockfs, such as TCPv6.</summary>
     internal static SocketProtocol ProtocolOf(string? kernelName) => kernelName switch

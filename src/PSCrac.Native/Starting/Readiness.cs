@@ -6,7 +6,7 @@ using PSCrac.Restoring;
 namespace PSCrac.Starting;
 
 /// <summary>Waiting until a program is ready.</summary>
-public static class Readiness
+internal static class Readiness
 {
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(20);
@@ -23,7 +23,7 @@ public static class Readiness
     /// Either carries the last lines that the program wrote. The program is not ended.
     /// </exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public static TimeSpan Wait(
+    internal static TimeSpan Wait(
         CracStartedProcess process, IReadOnlyList<ReadyCondition> conditions, long start, TimeSpan timeout, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(process);
@@ -39,7 +39,7 @@ public static class Readiness
     /// <param name="cancellation">Ends the restore, or the wait; the restored process then goes on.</param>
     /// <exception cref="CracException">The restore failed, or the process, which goes on, was not ready in time.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public static CracRestoredProcess Restore(
+    internal static CracRestoredProcess Restore(
         RestoreRequest request,
         IReadOnlyList<ReadyCondition> conditions,
         TimeSpan timeout,
@@ -55,7 +55,7 @@ public static class Readiness
     /// <param name="cancellation">Ends the restore, or the wait; the restored process then goes on.</param>
     /// <exception cref="CracException">The restore failed, or the process, which goes on, was not ready in time.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public static CracRestoredProcess Restore(
+    internal static CracRestoredProcess Restore(
         Func<IProgress<CracProgress>?, CancellationToken, CracRestoredProcess> restore,
         IReadOnlyList<ReadyCondition> conditions,
         TimeSpan timeout,

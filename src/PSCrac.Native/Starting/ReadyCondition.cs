@@ -1,13 +1,13 @@
 namespace PSCrac.Starting;
 
 /// <summary>Something that holds once a program is ready.</summary>
-public abstract class ReadyCondition
+internal abstract class ReadyCondition
 {
     /// <summary>The condition as the end of a sentence that begins with "not ready:".</summary>
-    public abstract string Description { get; }
+    internal abstract string Description { get; }
 
     /// <summary>Whether a program that was restored can fulfil it too. It does not repeat what it has done before.</summary>
-    public virtual bool HoldsAfterRestore => true;
+    internal virtual bool HoldsAfterRestore => true;
 
     /// <summary>Takes note of how things are before the program is started, so that what an earlier one left does not count.</summary>
     /// <exception cref="CracException">Something that is there already would make the condition say nothing.</exception>
@@ -34,7 +34,7 @@ public abstract class ReadyCondition
 }
 
 /// <summary>A URI answers with a status below 400.</summary>
-public sealed class ReadyUri : ReadyCondition
+internal sealed class ReadyUri : ReadyCondition
 {
     // A first request may itself take its time; a program that hangs is asked again.
     private static readonly TimeSpan LongestRequest = TimeSpan.FromSeconds(10);
@@ -45,7 +45,7 @@ public sealed class ReadyUri : ReadyCondition
     /// <summary>Creates the condition.</summary>
     /// <param name="uri">An absolute http or https URI. Its certificate is not checked: nothing is sent that is secret.</param>
     /// <exception cref="ArgumentException">It is no such URI.</exception>
-    public ReadyUri(Uri uri)
+    internal ReadyUri(Uri uri)
     {
         ArgumentNullException.ThrowIfNull(uri);
         if (!uri.IsAbsoluteUri || uri.Scheme is not ("http" or "https"))
@@ -57,7 +57,7 @@ public sealed class ReadyUri : ReadyCondition
     }
 
     /// <inheritdoc/>
-    public override string Description => $"{_uri}: {_last}";
+    internal override string Description => $"{_uri}: {_last}";
 
     internal override void Prepare(CancellationToken cancellation)
     {
@@ -91,10 +91,10 @@ public sealed class ReadyUri : ReadyCondition
 
 /// <summary>The program listens on a TCP port. It is not called, but looked up, so that no connection is left in it.</summary>
 /// <param name="port">The port.</param>
-public sealed class ReadyPort(int port) : ReadyCondition
+internal sealed class ReadyPort(int port) : ReadyCondition
 {
     /// <inheritdoc/>
-    public override string Description => $"it does not listen on port {port}";
+    internal override string Description => $"it does not listen on port {port}";
 
     internal override bool IsMet(int processId, TimeSpan limit, CancellationToken cancellation) =>
         TreeSockets.ListensOn(processId, port);
@@ -102,15 +102,15 @@ public sealed class ReadyPort(int port) : ReadyCondition
 
 /// <summary>A file was made, or changed, since the program was started.</summary>
 /// <param name="path">The file's full path.</param>
-public sealed class ReadyFile(string path) : ReadyCondition
+internal sealed class ReadyFile(string path) : ReadyCondition
 {
     private (DateTime Written, long Length)? _before;
 
     /// <inheritdoc/>
-    public override string Description => $"{path} was not written";
+    internal override string Description => $"{path} was not written";
 
     /// <inheritdoc/>
-    public override bool HoldsAfterRestore => false;
+    internal override bool HoldsAfterRestore => false;
 
     internal override void Prepare(CancellationToken cancellation) => _before = Look();
 
@@ -127,10 +127,10 @@ public sealed class ReadyFile(string path) : ReadyCondition
 /// <summary>Something that the caller finds out.</summary>
 /// <param name="test">Asked again and again.</param>
 /// <param name="description">The end of a sentence that begins with "not ready:".</param>
-public sealed class ReadyTest(Func<bool> test, string description) : ReadyCondition
+internal sealed class ReadyTest(Func<bool> test, string description) : ReadyCondition
 {
     /// <inheritdoc/>
-    public override string Description => description;
+    internal override string Description => description;
 
     internal override bool IsMet(int processId, TimeSpan limit, CancellationToken cancellation) => test();
 }

@@ -4,7 +4,7 @@ using PSCrac.Common;
 namespace PSCrac.Starting;
 
 /// <summary>A line that matches a pattern appeared in the program's output.</summary>
-public sealed class ReadyPattern : ReadyCondition
+internal sealed class ReadyPattern : ReadyCondition
 {
     private readonly Regex _pattern;
     private readonly List<OutputFile> _files;
@@ -13,7 +13,7 @@ public sealed class ReadyPattern : ReadyCondition
     /// <param name="pattern">A regular expression, tried on each line by itself, also on one that is not finished.</param>
     /// <param name="paths">The files that the program's output goes to.</param>
     /// <exception cref="ArgumentException">The pattern is none, or there is no file.</exception>
-    public ReadyPattern(string pattern, IReadOnlyList<string> paths)
+    internal ReadyPattern(string pattern, IReadOnlyList<string> paths)
     {
         ArgumentNullException.ThrowIfNull(paths);
         ArgumentOutOfRangeException.ThrowIfZero(paths.Count, nameof(paths));
@@ -22,10 +22,10 @@ public sealed class ReadyPattern : ReadyCondition
     }
 
     /// <inheritdoc/>
-    public override string Description => $"no line of its output matches '{_pattern}'";
+    internal override string Description => $"no line of its output matches '{_pattern}'";
 
     /// <inheritdoc/>
-    public override bool HoldsAfterRestore => false;
+    internal override bool HoldsAfterRestore => false;
 
     internal override void Prepare(CancellationToken cancellation) => _files.ForEach(static file => file.SkipToEnd());
 

@@ -7,7 +7,7 @@ namespace PSCrac.Starting;
 /// stands in front of it, as a service's main process or as PID 1 of a container does. A signal that comes before
 /// there is a program acts on this process alone.
 /// </summary>
-public sealed class SignalForwarding : IDisposable
+internal sealed class SignalForwarding : IDisposable
 {
     // SIGUSR1 and SIGUSR2 have no names here.
     private static readonly int[] Signals = [(int)PosixSignal.SIGTERM, (int)PosixSignal.SIGHUP, 10, 12];
@@ -26,7 +26,7 @@ public sealed class SignalForwarding : IDisposable
 
     /// <summary>Begins to listen.</summary>
     /// <param name="keepsThisProcess">Whether a signal that was passed on no longer acts on this process, which waits for the program instead.</param>
-    public SignalForwarding(bool keepsThisProcess)
+    internal SignalForwarding(bool keepsThisProcess)
     {
         _keepsThisProcess = keepsThisProcess;
         foreach (int signal in keepsThisProcess ? [.. Signals, (int)PosixSignal.SIGINT] : Signals)
@@ -41,17 +41,17 @@ public sealed class SignalForwarding : IDisposable
     /// Whether Ctrl+C (SIGINT) was passed on. PowerShell stops the pipeline for it as well, but it is the program's to end.
     /// Only heeded where this process waits for the program; else it stops the pipeline and nothing more.
     /// </summary>
-    public bool WasInterrupted => _wasInterrupted;
+    internal bool WasInterrupted => _wasInterrupted;
 
     /// <summary>
     /// Called on another thread before SIGQUIT is passed on, and after whoever else has asked the console for it was told; null
     /// for nobody.
     /// </summary>
-    public Action? Quitting { get; init; }
+    internal Action? Quitting { get; init; }
 
     /// <summary>Names the program to pass signals on to.</summary>
     /// <param name="process">The program.</param>
-    public void Forward(CracStartedProcess process)
+    internal void Forward(CracStartedProcess process)
     {
         ArgumentNullException.ThrowIfNull(process);
         _child = process.Child;

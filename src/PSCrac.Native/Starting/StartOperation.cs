@@ -11,7 +11,7 @@ using PSCrac.Staging;
 namespace PSCrac.Starting;
 
 /// <summary>A start: restore where there is an image, else launch, wait until ready, warm up, checkpoint.</summary>
-public sealed class StartOperation
+internal sealed class StartOperation
 {
     private static readonly string[] s_onlyOfCheckpoints =
     [
@@ -46,7 +46,7 @@ public sealed class StartOperation
     /// <returns>The program: running, or ended by its checkpoint.</returns>
     /// <exception cref="CracException">It failed, and the program was ended.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled, with the same outcome.</exception>
-    public static StartResult Run(
+    internal static StartResult Run(
         StartRequest request,
         IProgress<CracProgress>? progress = null,
         Action<CracStartedProcess>? started = null,

@@ -1,88 +1,88 @@
 namespace PSCrac.Starting;
 
 /// <summary>What to start, and how.</summary>
-public sealed record StartRequest
+internal sealed record StartRequest
 {
     /// <summary>The program: a path, or a name to look for on the PATH. A relative path starts at this process's own directory.</summary>
-    public required string FilePath { get; init; }
+    internal required string FilePath { get; init; }
 
     /// <summary>Its arguments, without its name.</summary>
-    public IReadOnlyList<string> Arguments { get; init; } = [];
+    internal IReadOnlyList<string> Arguments { get; init; } = [];
 
     /// <summary>Where it starts; null for this process's own directory.</summary>
-    public string? WorkingDirectory { get; init; }
+    internal string? WorkingDirectory { get; init; }
 
     /// <summary>What differs from this process's environment; a null value takes a variable away.</summary>
-    public IReadOnlyDictionary<string, string?> Environment { get; init; } = new Dictionary<string, string?>();
+    internal IReadOnlyDictionary<string, string?> Environment { get; init; } = new Dictionary<string, string?>();
 
     /// <summary>The file that it reads as its standard input; null for the null device.</summary>
-    public string? StandardInputPath { get; init; }
+    internal string? StandardInputPath { get; init; }
 
     /// <summary>The file that its standard output is appended to; null for the null device.</summary>
-    public string? StandardOutputPath { get; init; }
+    internal string? StandardOutputPath { get; init; }
 
     /// <summary>The file that its standard error is appended to, which may be the same; null for the null device.</summary>
-    public string? StandardErrorPath { get; init; }
+    internal string? StandardErrorPath { get; init; }
 
     /// <summary>
     /// The lowest pid that it may get, or 0 for any. Null for 10,000 where this process's own pid is below 1,000 or the
     /// program gets a pid namespace of its own, and else for any. In a fresh container pids repeat from run to run, and the
     /// next run's shell would have the image's.
     /// </summary>
-    public int? MinimumId { get; init; }
+    internal int? MinimumId { get; init; }
 
     /// <summary>
     /// Whose process ids it gets. <see cref="CracPidNamespace.New"/>: those of a new pid namespace, where they are never
     /// another's. <see cref="CracPidNamespace.Auto"/> makes a difference to a restore only. Null: those of the caller's, and of an
     /// image as <see cref="Options.RestoreRequest.PidNamespace"/> has it.
     /// </summary>
-    public CracPidNamespace? PidNamespace { get; init; }
+    internal CracPidNamespace? PidNamespace { get; init; }
 
     /// <summary>
     /// Whether it ends, if it still runs, when this process does, until <see cref="CracStartedProcess.HandOver"/> is called.
     /// Otherwise only until it is ready, warmed up and checkpointed.
     /// </summary>
-    public bool EndWithCaller { get; init; }
+    internal bool EndWithCaller { get; init; }
 
     /// <summary>What must hold, all of it, for the program to be ready. Empty: it is, as soon as it runs.</summary>
-    public IReadOnlyList<ReadyCondition> Ready { get; init; } = [];
+    internal IReadOnlyList<ReadyCondition> Ready { get; init; } = [];
 
     /// <summary>How long it may take until it is ready.</summary>
-    public TimeSpan ReadyTimeout { get; init; } = TimeSpan.FromSeconds(60);
+    internal TimeSpan ReadyTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>What is done with the program once it is ready, before the checkpoint; null for nothing. Not done after a restore.</summary>
-    public Action<CracStartedProcess>? WarmUp { get; init; }
+    internal Action<CracStartedProcess>? WarmUp { get; init; }
 
     /// <summary>Whether the program, a JVM, collects its garbage after the warm-up. Not done after a restore.</summary>
-    public bool CollectGarbage { get; init; }
+    internal bool CollectGarbage { get; init; }
 
     /// <summary>Where a checkpoint is made once it is ready; null for none.</summary>
-    public string? ImagePath { get; init; }
+    internal string? ImagePath { get; init; }
 
     /// <summary>Whether the program goes on after the checkpoint.</summary>
-    public bool LeaveRunning { get; init; }
+    internal bool LeaveRunning { get; init; }
 
     /// <summary>Whether an image that stands at <see cref="ImagePath"/> is replaced.</summary>
-    public bool Force { get; init; }
+    internal bool Force { get; init; }
 
     /// <summary>
     /// Whether the program is restored where there is an image already. It then runs in the end in any case: started
     /// where the image cannot be restored, which is then replaced, and left running by the checkpoint.
     /// </summary>
-    public bool OrRestore { get; init; }
+    internal bool OrRestore { get; init; }
 
     /// <summary>
     /// Which way the checkpoint and the restore of a JVM that knows CRaC go. <see cref="CracEngineChoice.Criu"/>: the
     /// program is started as it is, and criu freezes it. Otherwise it is told where to checkpoint to.
     /// </summary>
-    public CracEngineChoice Engine { get; init; }
+    internal CracEngineChoice Engine { get; init; }
 
     /// <summary>The criu to use; null to look for it.</summary>
-    public string? CriuPath { get; init; }
+    internal string? CriuPath { get; init; }
 }
 
 /// <summary>A finished start.</summary>
 /// <param name="Process">The process.</param>
 /// <param name="Warnings">What did not go as asked, although the program runs.</param>
 /// <param name="Decisions">What was decided, for who wants to know.</param>
-public sealed record StartResult(CracStartedProcess Process, IReadOnlyList<string> Warnings, IReadOnlyList<string> Decisions);
+internal sealed record StartResult(CracStartedProcess Process, IReadOnlyList<string> Warnings, IReadOnlyList<string> Decisions);

@@ -6,7 +6,7 @@ using PSCrac.Restoring;
 namespace PSCrac.Starting;
 
 /// <summary>Starts a program and restores it, in turn, and measures how long each takes until it is ready.</summary>
-public sealed class StartupMeasuring
+internal sealed class StartupMeasuring
 {
     private static readonly TimeSpan PidLimit = TimeSpan.FromSeconds(10);
 
@@ -38,7 +38,7 @@ public sealed class StartupMeasuring
     /// <param name="cancellation">Cancelling ends what is running.</param>
     /// <exception cref="CracException">A start, the checkpoint or a restore failed, or no condition says when the program is ready.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public static CracStartupMeasurement Run(
+    internal static CracStartupMeasurement Run(
         StartRequest request,
         int count,
         Action<int>? round = null,

@@ -6,7 +6,7 @@ using PSCrac.Images.Operations;
 namespace PSCrac.Completion;
 
 /// <summary>Completes names of images under the image root and, where a path may be given, paths.</summary>
-public sealed class ImageCompleter : IArgumentCompleter
+internal sealed class ImageCompleter : IArgumentCompleter
 {
     /// <inheritdoc/>
     public IEnumerable<CompletionResult> CompleteArgument(

@@ -7,7 +7,7 @@ using PSCrac.Images.Operations;
 namespace PSCrac.Completion;
 
 /// <summary>Completes the pids of the processes of the image that is named before on the command line.</summary>
-public sealed class ImageProcessCompleter : IArgumentCompleter
+internal sealed class ImageProcessCompleter : IArgumentCompleter
 {
     /// <inheritdoc/>
     public IEnumerable<CompletionResult> CompleteArgument(

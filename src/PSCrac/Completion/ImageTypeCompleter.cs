@@ -6,7 +6,7 @@ using PSCrac.Images.Operations;
 namespace PSCrac.Completion;
 
 /// <summary>Completes types of image files, in the lower case that crit's users know them by.</summary>
-public sealed class ImageTypeCompleter : IArgumentCompleter
+internal sealed class ImageTypeCompleter : IArgumentCompleter
 {
     /// <inheritdoc/>
     public IEnumerable<CompletionResult> CompleteArgument(

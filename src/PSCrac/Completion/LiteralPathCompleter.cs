@@ -5,7 +5,7 @@ using System.Management.Automation.Language;
 namespace PSCrac.Completion;
 
 /// <summary>Completes paths for parameters that take them as they are, without wildcards.</summary>
-public sealed class LiteralPathCompleter : IArgumentCompleter
+internal sealed class LiteralPathCompleter : IArgumentCompleter
 {
     /// <inheritdoc/>
     public IEnumerable<CompletionResult> CompleteArgument(

@@ -8,7 +8,7 @@ using PSCrac.Procfs;
 namespace PSCrac.Completion;
 
 /// <summary>Completes process ids: by the id's first digits, or by the first letters of the process's name.</summary>
-public sealed class ProcessIdCompleter : IArgumentCompleter
+internal sealed class ProcessIdCompleter : IArgumentCompleter
 {
     /// <inheritdoc/>
     public IEnumerable<CompletionResult> CompleteArgument(

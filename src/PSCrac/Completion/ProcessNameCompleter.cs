@@ -6,7 +6,7 @@ using PSCrac.Commands.Common;
 namespace PSCrac.Completion;
 
 /// <summary>Completes the names of processes, as Get-Process shows them.</summary>
-public sealed class ProcessNameCompleter : IArgumentCompleter
+internal sealed class ProcessNameCompleter : IArgumentCompleter
 {
     /// <inheritdoc/>
     public IEnumerable<CompletionResult> CompleteArgument(

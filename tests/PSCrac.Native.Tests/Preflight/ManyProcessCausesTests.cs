@@ -209,7 +209,7 @@ public sealed class ManyProcessCausesTests
         // Some programs are half of themselves: what is looked at is the child, whose pid they tell.
         string told = File.ReadAllText(program.OutputPath).Trim();
         int root = told.Length > 0 ? int.Parse(told, System.Globalization.CultureInfo.InvariantCulture) : program.ProcessId;
-        ProcessPreflight preflight = ProcessPreflight.Examine(root, many.Options, many.Environment);
+        ProcessPreflight preflight = ProcessPreflight.Examine(root, many.Options, many.Environment ?? PreflightEnvironment.Read());
 
         string all = string.Join('\n', preflight.Findings);
         CracFinding[] found = [.. preflight.Findings.Where(finding => finding.What.StartsWith(many.Says, StringComparison.Ordinal))];

@@ -20,7 +20,7 @@ internal enum ImageFindingKind
 /// <param name="FileOffset">The offset in the file, in bytes; null where it is not known.</param>
 /// <param name="ProcessId">The process that is concerned; null where none is.</param>
 /// <param name="Message">What is wrong, as a sentence.</param>
-public sealed record CracImageFinding(CracReason Reason, string? FileName, long? FileOffset, int? ProcessId, string Message)
+internal sealed record CracImageFinding(CracReason Reason, string? FileName, long? FileOffset, int? ProcessId, string Message)
 {
     /// <summary>What of the file is concerned, such as a descriptor of a process; null for the file.</summary>
     internal string? Entry { get; init; }

@@ -11,7 +11,7 @@ namespace PSCrac.Images.Operations;
 /// Tests an image whole: every file's magic, framing and messages; that what refers to each other is there; that pagemaps
 /// add up to their pages files; that the files are those of the manifest.
 /// </summary>
-public sealed class ImageCheck
+internal sealed class ImageCheck
 {
     private readonly CracImage _image;
     private readonly Dictionary<string, long> _files = new(StringComparer.Ordinal);
@@ -28,7 +28,7 @@ public sealed class ImageCheck
     /// <summary>Tests an image; reads all of its files but the pages.</summary>
     /// <param name="image">The image.</param>
     /// <returns>What is wrong, as it is found; nothing for an image that is sound.</returns>
-    public static IEnumerable<CracImageFinding> Run(CracImage image)
+    internal static IEnumerable<CracImageFinding> Run(CracImage image)
     {
         ArgumentNullException.ThrowIfNull(image);
         var check = new ImageCheck(image);

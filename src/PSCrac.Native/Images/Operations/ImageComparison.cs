@@ -7,7 +7,7 @@ namespace PSCrac.Images.Operations;
 /// Compares two images of, most often, one program: processes by their ids, descriptors by their numbers, areas by
 /// where they begin, memory page by page.
 /// </summary>
-public static class ImageComparison
+internal static class ImageComparison
 {
     private const int PageSize = 4096;
     private const int BufferSize = 64 * PageSize;
@@ -19,7 +19,7 @@ public static class ImageComparison
     /// <param name="cancellation">Ends the comparison.</param>
     /// <returns>The differences, as they are found: processes first, then the others, a process after the other, at last what changed of all memory.</returns>
     /// <exception cref="CracException">One of the images is damaged.</exception>
-    public static IEnumerable<CracImageDifference> Compare(
+    internal static IEnumerable<CracImageDifference> Compare(
         CracImage before, CracImage after, bool withPages = true, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(before);

@@ -7,7 +7,7 @@ namespace PSCrac.Images.Operations;
 /// Decodes the files of an image, whatever criu 4.2 writes, entry by entry. An unknown magic, an unknown field and the
 /// bytes of formats that are not criu's own are all given, as what they are.
 /// </summary>
-public sealed class ImageContentReader
+internal sealed class ImageContentReader
 {
     internal const string UnknownType = "UNKNOWN";
     private readonly ImageSource _source;
@@ -20,7 +20,7 @@ public sealed class ImageContentReader
     /// The longest payload, in bytes, that an entry's <c>extra</c> is to hold; 0 for none at all, as <c>crit --nopl</c>.
     /// A longer one is left out there and read through <see cref="CracImageEntry.OpenPayload"/>.
     /// </param>
-    public ImageContentReader(CracImage image, int payloadLimit = 64 << 20)
+    internal ImageContentReader(CracImage image, int payloadLimit = 64 << 20)
     {
         ArgumentNullException.ThrowIfNull(image);
         _source = image.Source;
@@ -28,10 +28,10 @@ public sealed class ImageContentReader
     }
 
     /// <summary>The names of all types of image file, for completion.</summary>
-    public static IReadOnlyList<string> TypeNames { get; } = [.. ImageType.TypeNames.Order(StringComparer.Ordinal)];
+    internal static IReadOnlyList<string> TypeNames { get; } = [.. ImageType.TypeNames.Order(StringComparer.Ordinal)];
 
     /// <summary>Lists the image's files, with their types; reads no more of each than its magic. A file without a readable magic is "UNKNOWN".</summary>
-    public IEnumerable<(string File, string Type)> ListFiles()
+    internal IEnumerable<(string File, string Type)> ListFiles()
     {
         foreach (ImageFileInfo info in _source.Files)
         {
@@ -51,7 +51,7 @@ public sealed class ImageContentReader
     /// <exception cref="CracException">
     /// A file is damaged, or, once all others have been given, the image has no file of a name (FileMissing), or a type is none (OptionRefused).
     /// </exception>
-    public IEnumerable<CracImageEntry> Read(params IReadOnlyList<string> types)
+    internal IEnumerable<CracImageEntry> Read(params IReadOnlyList<string> types)
     {
         var met = new bool[types.Count];
         foreach (ImageFileInfo info in _source.Files)
@@ -74,7 +74,7 @@ public sealed class ImageContentReader
     /// <param name="name">The file's name in the image.</param>
     /// <returns>The entries, read as they are enumerated.</returns>
     /// <exception cref="CracException">The file is not there (ImageIncomplete) or is damaged (ImageCorrupt, ImageIncomplete).</exception>
-    public IEnumerable<CracImageEntry> ReadFile(string name)
+    internal IEnumerable<CracImageEntry> ReadFile(string name)
     {
         ImageFile file = _source.Open(name);
         if (ImageType.OfRawFile(name) is { } raw)

@@ -4,7 +4,7 @@ using System.Text;
 namespace PSCrac.Images.Operations;
 
 /// <summary>What a new image may be called. Images that are there are found under any name.</summary>
-public static class ImageName
+internal static class ImageName
 {
     /// <summary>How the names begin that PSCrac gives to what it moves aside or has not finished.</summary>
     internal const string StagingPrefix = ".pscrac-";
@@ -14,7 +14,7 @@ public static class ImageName
 
     /// <summary>Why an image cannot be called so, as the end of a sentence; null where it can.</summary>
     /// <param name="name">The name.</param>
-    public static string? FindFault(string name)
+    internal static string? FindFault(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
         return name.Length == 0 || name.AsSpan().Trim().Length != name.Length ? "it is empty, or begins or ends with a blank"
@@ -30,7 +30,7 @@ public static class ImageName
     /// <summary>The name of a process's image where nobody gave one: the command's and the pid. It is always a good one.</summary>
     /// <param name="command">The command's name.</param>
     /// <param name="processId">The process's pid.</param>
-    public static string ForProcess(string command, int processId)
+    internal static string ForProcess(string command, int processId)
     {
         ArgumentNullException.ThrowIfNull(command);
         var name = new StringBuilder();

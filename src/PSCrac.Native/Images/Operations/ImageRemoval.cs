@@ -3,7 +3,7 @@ using PSCrac.Images.Manifest;
 namespace PSCrac.Images.Operations;
 
 /// <summary>Removing an image: what belongs to it, and nothing else.</summary>
-public static class ImageRemoval
+internal static class ImageRemoval
 {
     private const string ParentLink = "parent";
 
@@ -19,7 +19,7 @@ public static class ImageRemoval
     /// </summary>
     /// <param name="image">The image.</param>
     /// <returns>Their paths.</returns>
-    public static IReadOnlyList<string> FindChildren(CracImage image)
+    internal static IReadOnlyList<string> FindChildren(CracImage image)
     {
         ArgumentNullException.ThrowIfNull(image);
         var children = new List<string>();
@@ -51,7 +51,7 @@ public static class ImageRemoval
     /// Other images build on it (<see cref="CracReason.ImageInUse"/>), a file could not be removed (<see cref="CracReason.PermissionDenied"/>),
     /// or the image is in an archive, which may hold anything else (<see cref="CracReason.NotAnImage"/>).
     /// </exception>
-    public static IReadOnlyList<string> Remove(CracImage image, bool force)
+    internal static IReadOnlyList<string> Remove(CracImage image, bool force)
     {
         ArgumentNullException.ThrowIfNull(image);
         if (image.IsArchive)

@@ -1,16 +1,16 @@
 namespace PSCrac.Images.Operations;
 
 /// <summary>The folder in which an image is found by its name alone.</summary>
-public static class ImageRoot
+internal static class ImageRoot
 {
     /// <summary>The environment variable that names the folder.</summary>
-    public const string Variable = "PSCRAC_IMAGE_ROOT";
+    internal const string Variable = "PSCRAC_IMAGE_ROOT";
 
     /// <summary>
     /// The folder: what <see cref="Variable"/> names, else /var/lib/pscrac/images for root, else
     /// $XDG_STATE_HOME/pscrac/images. It need not exist.
     /// </summary>
-    public static string Path
+    internal static string Path
     {
         get
         {
@@ -22,7 +22,7 @@ public static class ImageRoot
     /// <summary>The path of the image that is to get a name.</summary>
     /// <param name="name">One file name, no path.</param>
     /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>: no image can be called so (<see cref="ImageName.FindFault"/>).</exception>
-    public static string PathOf(string name) =>
+    internal static string PathOf(string name) =>
         ImageName.FindFault(name) is not { } fault
             ? System.IO.Path.Combine(Path, name)
             : throw new CracException(
@@ -30,7 +30,7 @@ public static class ImageRoot
 
     /// <summary>The folder with a name that is there; null where none is. Its name need not be one that a new image could get.</summary>
     /// <param name="name">One file name, no path.</param>
-    public static string? Find(string name)
+    internal static string? Find(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
         if (name.Length == 0 || name is "." or ".." || name.AsSpan().ContainsAny('/', '\0'))
@@ -44,7 +44,7 @@ public static class ImageRoot
 
     /// <summary>The paths of the images, in the order of their names; empty where there is no such folder.</summary>
     /// <exception cref="CracException"><see cref="CracReason.PermissionDenied"/>, <see cref="CracReason.FileMissing"/>: the folder cannot be read.</exception>
-    public static IReadOnlyList<string> EnumerateImages()
+    internal static IReadOnlyList<string> EnumerateImages()
     {
         string root = Path;
         var images = new List<string>();

@@ -5,10 +5,10 @@ using System.Text.RegularExpressions;
 namespace PSCrac.Images.Operations;
 
 /// <summary>What to search memory for: texts or bytes, or a regular expression.</summary>
-public sealed class MemoryPattern
+internal sealed class MemoryPattern
 {
     /// <summary>The longest match of a regular expression, in bytes; longer ones are cut there or missed.</summary>
-    public const int LongestExpressionMatch = 4096;
+    internal const int LongestExpressionMatch = 4096;
 
     private readonly byte[][] _needles;
     private readonly Regex? _expression;
@@ -31,7 +31,7 @@ public sealed class MemoryPattern
     /// <summary>Searches for bytes.</summary>
     /// <param name="bytes">At least one, at most 65,536.</param>
     /// <exception cref="ArgumentException">There are none, or too many.</exception>
-    public static MemoryPattern FromBytes(params ReadOnlySpan<byte> bytes)
+    internal static MemoryPattern FromBytes(params ReadOnlySpan<byte> bytes)
     {
         if (bytes.Length is 0 or > 65536)
         {
@@ -45,7 +45,7 @@ public sealed class MemoryPattern
     /// <param name="text">Not empty.</param>
     /// <param name="alsoUtf16">Whether to look for UTF-16 (little endian) too.</param>
     /// <exception cref="ArgumentException">The text is empty, or longer than 16,384 characters.</exception>
-    public static MemoryPattern FromString(string text, bool alsoUtf16 = false)
+    internal static MemoryPattern FromString(string text, bool alsoUtf16 = false)
     {
         if (text.Length is 0 or > 16384)
         {
@@ -64,7 +64,7 @@ public sealed class MemoryPattern
     /// One that matches at least one character. Memory holds anything: an expression that may backtrack for long should have
     /// a timeout, or RegexOptions.NonBacktracking.
     /// </param>
-    public static MemoryPattern FromExpression(Regex expression) => new([], expression);
+    internal static MemoryPattern FromExpression(Regex expression) => new([], expression);
 
     /// <summary>Finds the first match at or behind a place in a window; a match that begins behind the limit is not wanted.</summary>
     internal (int Start, int Length) Find(ReadOnlySpan<byte> window, ReadOnlySpan<char> characters, int from, int limit)

@@ -4,7 +4,7 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Operations;
 
-public sealed partial class MemorySearch
+internal sealed partial class MemorySearch
 {
     private const string SegmentStart = "pagemap-shmem-";
 

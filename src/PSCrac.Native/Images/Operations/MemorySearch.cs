@@ -10,7 +10,7 @@ namespace PSCrac.Images.Operations;
 /// processor's cache. What a match means, a process and an address, is worked out only where there is one.
 /// Pages that are all zero, pages left with the process (lazy pages) and mapped files are not searched: their bytes are not in the image.
 /// </summary>
-public sealed partial class MemorySearch
+internal sealed partial class MemorySearch
 {
     private const int WindowSize = 512 << 10;
     private readonly CracImage _image;
@@ -23,7 +23,7 @@ public sealed partial class MemorySearch
     /// <param name="pattern">What to look for.</param>
     /// <param name="processIds">Whose memory to look in; null for all processes'.</param>
     /// <param name="context">How many bytes before and behind a match to give with it, 0 to 4,096.</param>
-    public MemorySearch(CracImage image, MemoryPattern pattern, IEnumerable<int>? processIds = null, int context = 32)
+    internal MemorySearch(CracImage image, MemoryPattern pattern, IEnumerable<int>? processIds = null, int context = 32)
     {
         ArgumentNullException.ThrowIfNull(image);
         ArgumentNullException.ThrowIfNull(pattern);
@@ -34,7 +34,7 @@ public sealed partial class MemorySearch
     }
 
     /// <summary>Bytes searched so far, of all pages files; for progress.</summary>
-    public long BytesSearched { get; private set; }
+    internal long BytesSearched { get; private set; }
 
     /// <summary>
     /// Searches. Matches of a process come in the order of their addresses, private memory first; a match in shared memory
@@ -43,7 +43,7 @@ public sealed partial class MemorySearch
     /// <param name="cancellation">Ends the search between two windows.</param>
     /// <exception cref="CracException">A pages file is missing or cut short, a pagemap is damaged, or the image has no process of an id (ProcessNotFound).</exception>
     /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
-    public IEnumerable<CracMemoryMatch> Run(CancellationToken cancellation = default)
+    internal IEnumerable<CracMemoryMatch> Run(CancellationToken cancellation = default)
     {
         RequireProcesses();
         foreach (CracImageProcess process in Searched())

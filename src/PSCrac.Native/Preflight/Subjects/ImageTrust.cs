@@ -15,7 +15,7 @@ namespace PSCrac.Preflight.Subjects;
 /// looked at, whatever the path leads to by the time it is used.
 /// </para>
 /// </summary>
-public sealed class ImageTrust : IDisposable
+internal sealed class ImageTrust : IDisposable
 {
     private const int GroupOrOthersWrite = 0x12; // 022
     private const int Sticky = 0x200; // 01000
@@ -36,17 +36,17 @@ public sealed class ImageTrust : IDisposable
     /// The image's folder, open for reading: what to hand to criu. Invalid when there is no such folder, which is a finding.
     /// It is this object's, and closed with it.
     /// </summary>
-    public SafeFileHandle Directory { get; private set; } = new(-1, ownsHandle: false);
+    internal SafeFileHandle Directory { get; private set; } = new(-1, ownsHandle: false);
 
     /// <summary>What speaks against the image; empty when nobody else could have written it.</summary>
-    public IReadOnlyList<CracFinding> Findings => _findings;
+    internal IReadOnlyList<CracFinding> Findings => _findings;
 
     /// <summary>Whether nobody else could have written the image.</summary>
-    public bool IsTrusted => _findings.Count == 0;
+    internal bool IsTrusted => _findings.Count == 0;
 
     /// <summary>Looks at whom an image belongs to.</summary>
     /// <param name="path">The image's folder.</param>
-    public static ImageTrust Examine(string path)
+    internal static ImageTrust Examine(string path)
     {
         ArgumentNullException.ThrowIfNull(path);
         return Examine(path, TrustedUsers());

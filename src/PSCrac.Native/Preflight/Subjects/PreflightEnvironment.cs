@@ -5,42 +5,42 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.Subjects;
 
 /// <summary>What is known of the side that makes the checkpoint or the restore: privileges, and what criu can make use of.</summary>
-public sealed record PreflightEnvironment
+internal sealed record PreflightEnvironment
 {
     private const int CapSysAdmin = 21;
     private const int CapSysResource = 24;
     private const int CapCheckpointRestore = 40;
 
     /// <summary>The pid of the process that will start criu; no tree that holds it can be checkpointed.</summary>
-    public required int ProcessId { get; init; }
+    internal required int ProcessId { get; init; }
 
     /// <summary>The effective user.</summary>
-    public required int UserId { get; init; }
+    internal required int UserId { get; init; }
 
     /// <summary>The effective capabilities, one bit each (capabilities(7)).</summary>
-    public required ulong Capabilities { get; init; }
+    internal required ulong Capabilities { get; init; }
 
     /// <summary>The names of criu's plugins that are installed, such as amdgpu_plugin; empty when there are none or it is not known.</summary>
-    public IReadOnlySet<string> Plugins { get; init; } = new HashSet<string>();
+    internal IReadOnlySet<string> Plugins { get; init; } = new HashSet<string>();
 
     /// <summary>The criu that will work, for what only it can tell; null to look for it.</summary>
-    public string? CriuPath { get; init; }
+    internal string? CriuPath { get; init; }
 
     /// <summary>Whether there is a terminal to give to a restored process.</summary>
-    public bool HasTerminal { get; init; }
+    internal bool HasTerminal { get; init; }
 
     /// <summary>Whether the caller may do anything (CAP_SYS_ADMIN).</summary>
-    public bool IsPrivileged => HasCapability(CapSysAdmin);
+    internal bool IsPrivileged => HasCapability(CapSysAdmin);
 
     /// <summary>Whether the caller has the one capability that criu's unprivileged mode needs.</summary>
-    public bool CanCheckpointOwn => IsPrivileged || HasCapability(CapCheckpointRestore);
+    internal bool CanCheckpointOwn => IsPrivileged || HasCapability(CapCheckpointRestore);
 
     /// <summary>Whether limits of processes of other users may be read (CAP_SYS_RESOURCE).</summary>
-    public bool CanReadOthersLimits => HasCapability(CapSysResource);
+    internal bool CanReadOthersLimits => HasCapability(CapSysResource);
 
     /// <summary>Reads the privileges of the running process and looks for what criu uses.</summary>
     /// <param name="pluginFolder">Where criu looks for plugins; null for its usual places.</param>
-    public static PreflightEnvironment Read(string? pluginFolder = null)
+    internal static PreflightEnvironment Read(string? pluginFolder = null)
     {
         ProcessStatus? own = ProcessStatus.TryRead(Environment.ProcessId);
         return new PreflightEnvironment
