@@ -11,7 +11,7 @@ internal static class CriuEnvironment
     private const string All = "every checkpoint and restore";
 
     // criu's own names for kernel features (criu/cr-check.c), with what in PSCrac needs them.
-    private static readonly (string Feature, string NeededFor, string Mend)[] Features =
+    private static readonly (string Feature, string NeededFor, string RecommendedAction)[] Features =
     [
         ("mem_dirty_track", "-TrackMemory, -ParentImage", "A kernel built with CONFIG_MEM_SOFT_DIRTY."),
         ("uffd-noncoop", "-LazyPages", "A kernel built with CONFIG_USERFAULTFD, 4.11 or later."),
@@ -99,10 +99,10 @@ internal static class CriuEnvironment
         var answers = new ConcurrentDictionary<string, (int Code, string Output)>(StringComparer.Ordinal);
         var options = new ParallelOptions { CancellationToken = cancellation, MaxDegreeOfParallelism = Environment.ProcessorCount };
         Parallel.ForEach(Features, options, feature => answers[feature.Feature] = Ask(criu, ["--feature", feature.Feature]));
-        foreach ((string feature, string neededFor, string mend) in Features)
+        foreach ((string feature, string neededFor, string recommendedAction) in Features)
         {
             (int code, string output) = answers[feature];
-            rows.Add(new CracCapability(feature, code == 0, false, Summarize(output), neededFor, code == 0 ? null : mend));
+            rows.Add(new CracCapability(feature, code == 0, false, Summarize(output), neededFor, code == 0 ? null : recommendedAction));
         }
     }
 

@@ -37,10 +37,8 @@ internal readonly record struct JvmTask
         using (text)
         {
             var lines = new AsciiReader(text.Bytes);
-            while (lines.TryReadLine(out ReadOnlySpan<byte> line))
+            while (lines.TryReadField(out ReadOnlySpan<byte> key, out AsciiReader words))
             {
-                var words = new AsciiReader(line);
-                ReadOnlySpan<byte> key = words.ReadUntil((byte)':');
                 if (key.SequenceEqual("Uid"u8))
                 {
                     words.Skip(1);

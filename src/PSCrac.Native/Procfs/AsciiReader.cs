@@ -35,6 +35,15 @@ internal ref struct AsciiReader(ReadOnlySpan<byte> text)
         return true;
     }
 
+    /// <summary>Takes the next line of the kind "key: value"; false where there is none. Of a line without a colon all is the key.</summary>
+    internal bool TryReadField(out ReadOnlySpan<byte> key, out AsciiReader value)
+    {
+        bool isThere = TryReadLine(out ReadOnlySpan<byte> line);
+        value = new AsciiReader(line);
+        key = value.ReadUntil((byte)':');
+        return isThere;
+    }
+
     /// <summary>Takes the next word (blanks, tabs and line ends part words); empty at the end.</summary>
     internal ReadOnlySpan<byte> ReadWord()
     {

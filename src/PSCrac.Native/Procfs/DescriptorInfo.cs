@@ -13,16 +13,9 @@ internal static class DescriptorInfo
         }
 
         var lines = new AsciiReader(text);
-        while (lines.TryReadLine(out ReadOnlySpan<byte> line))
+        while (lines.TryReadField(out ReadOnlySpan<byte> key, out AsciiReader value))
         {
-            if (line.StartsWith("inotify "u8))
-            {
-                (fields.Watches ??= []).Add(ParseWatch(line));
-                continue;
-            }
-
-            var words = new AsciiReader(line);
-            fields.Take(words.ReadUntil((byte)':'), words);
+            fields.Take(key, value);
         }
 
         return fields.AddTo(descriptor);
@@ -44,10 +37,9 @@ internal static class DescriptorInfo
         return new EventPollTarget(number, inode);
     }
 
-    private static InotifyWatch ParseWatch(ReadOnlySpan<byte> line)
+    private static InotifyWatch ParseWatch(AsciiReader words)
     {
         // inotify wd:1 ino:2 sdev:800001 mask:800afce ignored_mask:0 fhandle-bytes:8 fhandle-type:1 f_handle:…
-        var words = new AsciiReader(line);
         ulong inode = 0;
         uint device = 0;
         bool handle = false;
@@ -86,7 +78,6 @@ internal static class DescriptorInfo
     private struct Fields
     {
         internal int? Terminal;
-        internal List<InotifyWatch>? Watches;
         private int _flags;
         private int _mountId = -1;
         private long _position;
@@ -94,6 +85,7 @@ internal static class DescriptorInfo
         private int? _process;
         private List<FileLock>? _locks;
         private List<EventPollTarget>? _targets;
+        private List<InotifyWatch>? _watches;
 
         public Fields()
         {
@@ -122,6 +114,9 @@ internal static class DescriptorInfo
                 case var _ when key.SequenceEqual("tfd"u8):
                     (_targets ??= []).Add(ParseTarget(words));
                     break;
+                case var _ when key.SequenceEqual("inotify wd"u8):
+                    (_watches ??= []).Add(ParseWatch(words));
+                    break;
                 case var _ when key.SequenceEqual("clockid"u8):
                     _clock = words.ReadInt32();
                     break;
@@ -144,7 +139,7 @@ internal static class DescriptorInfo
             TargetProcessId = descriptor.Kind == DescriptorKind.ProcessHandle ? _process ?? -1 : null,
             Locks = _locks ?? (IReadOnlyList<FileLock>)[],
             PollTargets = _targets ?? (IReadOnlyList<EventPollTarget>)[],
-            Watches = Watches ?? (IReadOnlyList<InotifyWatch>)[],
+            Watches = _watches ?? (IReadOnlyList<InotifyWatch>)[],
         };
     }
 }

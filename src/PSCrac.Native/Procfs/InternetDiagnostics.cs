@@ -60,7 +60,7 @@ internal static class InternetDiagnostics
         {
             Inode = inode,
             Protocol = protocol,
-            State = (SocketState)message[1],
+            State = (CracSocketState)message[1],
             Local = EndPointOf(message.Slice(8, addressLength), message[4..]),
             Remote = EndPointOf(message.Slice(24, addressLength), message[6..]),
             ReceiveQueue = MemoryMarshal.Read<uint>(message[56..]),

@@ -18,17 +18,15 @@ internal sealed record PosixTimer(int Id, int ClockId)
             var timers = new List<PosixTimer>();
             int id = 0;
             var lines = new AsciiReader(text.Bytes);
-            while (lines.TryReadLine(out ReadOnlySpan<byte> line))
+            while (lines.TryReadField(out ReadOnlySpan<byte> key, out AsciiReader value))
             {
-                var words = new AsciiReader(line);
-                ReadOnlySpan<byte> key = words.ReadUntil((byte)':');
                 if (key.SequenceEqual("ID"u8))
                 {
-                    id = words.ReadInt32();
+                    id = value.ReadInt32();
                 }
                 else if (key.SequenceEqual("ClockID"u8))
                 {
-                    timers.Add(new PosixTimer(id, words.ReadInt32()));
+                    timers.Add(new PosixTimer(id, value.ReadInt32()));
                 }
             }
 

@@ -81,7 +81,7 @@ internal sealed class ProcessSnapshot
                 Inode = descriptor.Status.Inode,
                 Protocol = SocketTable.ProtocolOf(name),
                 ProtocolName = name,
-                State = SocketState.Close,
+                State = CracSocketState.Closed,
             };
     }
 

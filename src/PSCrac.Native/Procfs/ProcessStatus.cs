@@ -184,10 +184,9 @@ internal sealed record ProcessStatus
     {
         var fields = new ProcessStatusFields();
         var lines = new AsciiReader(text);
-        while (lines.TryReadLine(out ReadOnlySpan<byte> line))
+        while (lines.TryReadField(out ReadOnlySpan<byte> key, out AsciiReader value))
         {
-            var words = new AsciiReader(line);
-            fields.Take(words.ReadUntil((byte)':'), words);
+            fields.Take(key, value);
         }
 
         return fields.AddTo(stat);

@@ -36,46 +36,6 @@ internal enum SocketProtocol
     MultipathTcp,
 }
 
-/// <summary>The states of a socket as the kernel numbers them for TCP (include/net/tcp_states.h). Unix sockets are Established, Listen or Close.</summary>
-internal enum SocketState
-{
-    /// <summary>Not known.</summary>
-    Unknown = 0,
-
-    /// <summary>ESTABLISHED: connected.</summary>
-    Established = 1,
-
-    /// <summary>SYN_SENT: calling.</summary>
-    SynSent = 2,
-
-    /// <summary>SYN_RECV: being called.</summary>
-    SynReceived = 3,
-
-    /// <summary>FIN_WAIT1: closed by us, not yet confirmed.</summary>
-    FinWait1 = 4,
-
-    /// <summary>FIN_WAIT2: closed by us.</summary>
-    FinWait2 = 5,
-
-    /// <summary>TIME_WAIT: closed by both, kept for stragglers.</summary>
-    TimeWait = 6,
-
-    /// <summary>CLOSE: not connected.</summary>
-    Close = 7,
-
-    /// <summary>CLOSE_WAIT: closed by the other side.</summary>
-    CloseWait = 8,
-
-    /// <summary>LAST_ACK: closed by both, not yet confirmed.</summary>
-    LastAck = 9,
-
-    /// <summary>LISTEN: waiting for callers.</summary>
-    Listen = 10,
-
-    /// <summary>CLOSING: closed by both at once.</summary>
-    Closing = 11,
-}
-
 /// <summary>How a unix socket carries data, as socket(2) numbers it.</summary>
 internal enum UnixSocketType
 {
@@ -105,7 +65,7 @@ internal sealed record SocketEntry
     internal string? ProtocolName { get; init; }
 
     /// <summary>The state.</summary>
-    internal SocketState State { get; init; }
+    internal CracSocketState State { get; init; }
 
     /// <summary>The address it is bound to; null for what has no IP address.</summary>
     internal IPEndPoint? Local { get; init; }
@@ -146,7 +106,7 @@ internal sealed record SocketEntry
     /// <summary>Whether it has another side to talk to.</summary>
     internal bool IsConnected => Protocol switch
     {
-        SocketProtocol.Tcp => State is not (SocketState.Close or SocketState.Listen or SocketState.Unknown),
+        SocketProtocol.Tcp => State is not (CracSocketState.Closed or CracSocketState.Listening or CracSocketState.Unknown),
         SocketProtocol.Unix => PeerInode != 0,
         _ => Remote is { Port: > 0 },
     };

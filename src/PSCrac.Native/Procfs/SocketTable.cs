@@ -147,7 +147,7 @@ internal sealed class SocketTable
             {
                 Inode = inode,
                 Protocol = protocol,
-                State = (SocketState)AsciiReader.ParseHex(state),
+                State = (CracSocketState)AsciiReader.ParseHex(state),
                 Local = ParseEndPoint(local),
                 Remote = ParseEndPoint(remote),
                 SendQueue = colon < 0 ? 0 : (long)AsciiReader.ParseHex(queues[..colon]),
@@ -180,7 +180,7 @@ internal sealed class SocketTable
             {
                 Inode = inode,
                 Protocol = SocketProtocol.Netlink,
-                State = SocketState.Close,
+                State = CracSocketState.Closed,
                 NetlinkFamily = family,
                 NetlinkPort = port,
                 NetlinkGroups = groups,

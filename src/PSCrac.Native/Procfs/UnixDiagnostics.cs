@@ -92,7 +92,7 @@ internal static class UnixDiagnostics
         {
             Inode = inode,
             Protocol = SocketProtocol.Unix,
-            State = (SocketState)state,
+            State = (CracSocketState)state,
             UnixType = (UnixSocketType)type,
             UnixName = name,
             PeerInode = peer,

@@ -13,7 +13,7 @@ internal static class TreeSockets
     {
         // The kernel's table is one read; the tree's descriptors are looked through only when it has such a port.
         HashSet<ulong> listening = [.. ReadTable(rootProcessId)
-            .Where(socket => socket.State == SocketState.Listen && socket.Local?.Port == port)
+            .Where(socket => socket.State == CracSocketState.Listening && socket.Local?.Port == port)
             .Select(static socket => socket.Inode)];
         return listening.Count > 0 && ReadInodes(rootProcessId).Any(listening.Contains);
     }
@@ -47,7 +47,7 @@ internal static class TreeSockets
     }
 
     private static bool IsClosing(SocketEntry socket) =>
-        socket.State is SocketState.CloseWait or SocketState.LastAck or SocketState.FinWait1 or SocketState.FinWait2 or SocketState.Closing;
+        socket.State is CracSocketState.CloseWait or CracSocketState.LastAck or CracSocketState.FinWait1 or CracSocketState.FinWait2 or CracSocketState.Closing;
 
     private static IReadOnlyCollection<SocketEntry> ReadTable(int processId)
     {

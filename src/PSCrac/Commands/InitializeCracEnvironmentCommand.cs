@@ -10,7 +10,7 @@ namespace PSCrac.Commands;
 [OutputType(typeof(CracCapability))]
 public sealed class InitializeCracEnvironmentCommand : CracCommand
 {
-    /// <summary>The criu program to mend it for.</summary>
+    /// <summary>The criu program whose feature cache is made.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(LiteralPathCompleter))]

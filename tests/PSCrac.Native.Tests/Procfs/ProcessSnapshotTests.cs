@@ -87,9 +87,9 @@ public class ProcessSnapshotTests
             Assert.Equal(Of(51).Inode, Of(50).PeerInode);
             Assert.Equal(UnixSocketType.Stream, Of(50).UnixType);
             Assert.True(Of(52) is { Protocol: SocketProtocol.Udp, Local.Port: 5353, IsConnected: false }, $"{wrapper}: {Of(52)}");
-            Assert.True(Of(53) is { Protocol: SocketProtocol.Tcp, State: SocketState.Listen, Local.Port: > 0 });
+            Assert.True(Of(53) is { Protocol: SocketProtocol.Tcp, State: CracSocketState.Listening, Local.Port: > 0 });
             Assert.True(Of(54) is { Protocol: SocketProtocol.Netlink, NetlinkGroups: 1, NetlinkPort: > 0 });
-            Assert.True(Of(55) is { Protocol: SocketProtocol.Tcp, State: SocketState.Close, ProtocolName: "TCP" });
+            Assert.True(Of(55) is { Protocol: SocketProtocol.Tcp, State: CracSocketState.Closed, ProtocolName: "TCP" });
         }
     }
 

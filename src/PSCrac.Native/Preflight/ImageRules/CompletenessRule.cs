@@ -9,7 +9,7 @@ namespace PSCrac.Preflight.ImageRules;
 /// <summary>Whether the image's files are all there, and hold what they held when it was sealed.</summary>
 internal sealed class CompletenessRule : ImageRule
 {
-    private const string Mend = "Copy the image again with all of its files, or make a new one with Invoke-CracCheckpoint.";
+    private const string RecommendedAction = "Copy the image again with all of its files, or make a new one with Invoke-CracCheckpoint.";
 
     internal override void Examine(ImageSubject subject)
     {
@@ -38,7 +38,7 @@ internal sealed class CompletenessRule : ImageRule
                 finding.FileName is null ? "the image" : $"image file {finding.FileName}",
                 finding.Reason,
                 finding.Message,
-                Mend,
+                RecommendedAction,
                 CauseOf(finding));
         }
     }
@@ -93,7 +93,7 @@ internal sealed class CompletenessRule : ImageRule
                     : new("image files that are missing", sealedFile.Name) { Why = "They are not there." };
                 string why = lengths.ContainsKey(sealedFile.Name) ? $"It has {length} bytes, where {sealedFile.Size} were written." : "It is not there.";
                 subject.DamagedFiles.Add(sealedFile.Name);
-                subject.Block(null, $"image file {sealedFile.Name}", CracReason.ImageIncomplete, why, Mend, cause);
+                subject.Block(null, $"image file {sealedFile.Name}", CracReason.ImageIncomplete, why, RecommendedAction, cause);
             }
         }
 
@@ -104,7 +104,7 @@ internal sealed class CompletenessRule : ImageRule
             string why = lengths.TryGetValue(missing, out long length)
                 ? $"It has {length} bytes, where its pagemap counts {CountPages(subject.Image, missing)}."
                 : "It is not there, and a restore needs it.";
-            subject.Block(null, $"image file {missing}", CracReason.ImageIncomplete, why, Mend);
+            subject.Block(null, $"image file {missing}", CracReason.ImageIncomplete, why, RecommendedAction);
         }
     }
 

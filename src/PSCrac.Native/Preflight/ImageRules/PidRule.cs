@@ -147,7 +147,7 @@ internal sealed class PidRule : ImageRule
         };
         if (isAwaited)
         {
-            subject.Note(processId, what, CracReason.PidInUse, why, mend: null, cause);
+            subject.Note(processId, what, CracReason.PidInUse, why, recommendedAction: null, cause);
         }
         else
         {
@@ -181,11 +181,11 @@ internal sealed class PidRule : ImageRule
         using (text)
         {
             var lines = new AsciiReader(text.Bytes);
-            while (lines.TryReadLine(out ReadOnlySpan<byte> line))
+            while (lines.TryReadField(out ReadOnlySpan<byte> key, out AsciiReader value))
             {
-                if (line.StartsWith("Tgid:"u8))
+                if (key.SequenceEqual("Tgid"u8))
                 {
-                    owner = (int)AsciiReader.ParseInt64(new AsciiReader(line[5..]).ReadWord());
+                    owner = value.ReadInt32();
                     break;
                 }
             }

@@ -150,7 +150,7 @@ internal sealed class SocketAddressRule : ImageRule
         {
             bool same = protocol switch
             {
-                "tcp" => other is { Protocol: SocketProtocol.Tcp, State: SocketState.Listen },
+                "tcp" => other is { Protocol: SocketProtocol.Tcp, State: CracSocketState.Listening },
                 "udp" => other is { Protocol: SocketProtocol.Udp, Remote.Port: 0 },
                 "udplite" => other is { Protocol: SocketProtocol.UdpLite, Remote.Port: 0 },
                 _ => false,

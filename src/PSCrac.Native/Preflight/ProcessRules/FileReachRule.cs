@@ -147,12 +147,12 @@ internal sealed class FileReachRule : PreflightRule
         return kind is not null;
     }
 
-    private static void ReportUnseen(PreflightSubject subject, ProcessSnapshot member, string what, string mend, ProcessDescriptor? descriptor) => subject.Block(
+    private static void ReportUnseen(PreflightSubject subject, ProcessSnapshot member, string what, string recommendedAction, ProcessDescriptor? descriptor) => subject.Block(
         member.ProcessId,
         what,
         CracReason.NamespaceUnsupported,
         "It was opened through a mount that no process of the tree sees: before a namespace was entered, or one that was unmounted lazily.",
-        mend,
+        recommendedAction,
         new(descriptor is null ? "programs and libraries from a mount that no process of the tree sees" : "files from a mount that no process of the tree sees",
             descriptor?.Target ?? member.CommandLine.ExecutablePath, descriptor is null ? null : $"descriptor {descriptor.Number}")
         {

@@ -19,14 +19,14 @@ internal sealed class KernelObjectRule : PreflightRule
                         $"descriptor {descriptor.Number}: {known.Name}",
                         CracReason.ResourceUnsupported,
                         known.Why,
-                        known.Mend,
+                        known.RecommendedAction,
                         DescriptorCause.Of($"descriptors of one kind, {known.Name}", descriptor));
                 }
             }
         }
     }
 
-    private static (string Name, string Why, string Mend)? Explain(ProcessDescriptor descriptor) => descriptor.Kind switch
+    private static (string Name, string Why, string RecommendedAction)? Explain(ProcessDescriptor descriptor) => descriptor.Kind switch
     {
         DescriptorKind.IoUring => (
             "io_uring",

@@ -14,7 +14,7 @@ internal sealed class StaleAddressRule : PreflightRule
         {
             foreach ((ProcessDescriptor descriptor, SocketEntry socket) in PreflightSubject.SocketsOf(member))
             {
-                if (socket.Local is not { Port: > 0 } local || (socket.Protocol == SocketProtocol.Tcp && socket.State != SocketState.Listen)
+                if (socket.Local is not { Port: > 0 } local || (socket.Protocol == SocketProtocol.Tcp && socket.State != CracSocketState.Listening)
                     || IPAddress.IsLoopback(local.Address) || local.Address.Equals(IPAddress.Any) || local.Address.Equals(IPAddress.IPv6Any)
                     || !seen.Add(socket.Inode))
                 {

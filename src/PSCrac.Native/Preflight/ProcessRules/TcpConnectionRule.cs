@@ -96,17 +96,17 @@ internal sealed class TcpConnectionRule : PreflightRule
         }
     }
 
-    private static string NameOf(SocketState state) => state switch
+    private static string NameOf(CracSocketState state) => state switch
     {
-        SocketState.Established => "ESTABLISHED",
-        SocketState.SynSent => "SYN_SENT",
-        SocketState.SynReceived => "SYN_RECV",
-        SocketState.FinWait1 => "FIN_WAIT1",
-        SocketState.FinWait2 => "FIN_WAIT2",
-        SocketState.CloseWait => "CLOSE_WAIT",
-        SocketState.LastAck => "LAST_ACK",
-        SocketState.Closing => "CLOSING",
-        SocketState.TimeWait => "TIME_WAIT",
+        CracSocketState.Established => "ESTABLISHED",
+        CracSocketState.SynSent => "SYN_SENT",
+        CracSocketState.SynReceived => "SYN_RECV",
+        CracSocketState.FinWait1 => "FIN_WAIT1",
+        CracSocketState.FinWait2 => "FIN_WAIT2",
+        CracSocketState.CloseWait => "CLOSE_WAIT",
+        CracSocketState.LastAck => "LAST_ACK",
+        CracSocketState.Closing => "CLOSING",
+        CracSocketState.TimeWait => "TIME_WAIT",
         _ => state.ToString(),
     };
 }

@@ -14,7 +14,7 @@ internal sealed class TcpListenerRule : PreflightRule
         {
             foreach ((ProcessDescriptor descriptor, SocketEntry socket) in PreflightSubject.SocketsOf(member))
             {
-                if (socket is not { Protocol: SocketProtocol.Tcp, State: SocketState.Listen, ReceiveQueue: > 0 } || !seen.Add(socket.Inode))
+                if (socket is not { Protocol: SocketProtocol.Tcp, State: CracSocketState.Listening, ReceiveQueue: > 0 } || !seen.Add(socket.Inode))
                 {
                     continue;
                 }

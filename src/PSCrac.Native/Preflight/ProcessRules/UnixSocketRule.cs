@@ -30,11 +30,11 @@ internal sealed class UnixSocketRule : PreflightRule
                         ReportOutside(subject, member, descriptor, socket);
                     }
                 }
-                else if (socket.State == SocketState.Established && socket.UnixType != UnixSocketType.Datagram)
+                else if (socket.State == CracSocketState.Established && socket.UnixType != UnixSocketType.Datagram)
                 {
                     ExamineUnanswered(subject, member, descriptor, socket, waiting);
                 }
-                else if (socket.State == SocketState.Listen && HasClosedCaller(socket))
+                else if (socket.State == CracSocketState.Listening && HasClosedCaller(socket))
                 {
                     subject.Block(
                         member.ProcessId,

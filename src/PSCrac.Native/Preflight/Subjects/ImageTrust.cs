@@ -267,13 +267,13 @@ internal sealed class ImageTrust : IDisposable
 
     private string NameOf(string path) => path.StartsWith(_path + "/", StringComparison.Ordinal) ? path[(_path.Length + 1)..] : path;
 
-    private void Add(string what, CracReason reason, string why, string mend, FindingCause? cause = null) => _findings.Add(new CracFinding
+    private void Add(string what, CracReason reason, string why, string recommendedAction, FindingCause? cause = null) => _findings.Add(new CracFinding
     {
         Severity = CracFindingSeverity.Blocker,
         What = what,
         Reason = reason,
         Why = why,
-        RecommendedAction = mend,
+        RecommendedAction = recommendedAction,
         Cause = cause,
     });
 

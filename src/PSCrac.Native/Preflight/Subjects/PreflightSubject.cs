@@ -4,18 +4,15 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.Subjects;
 
-/// <summary>What the rules look at, what several of them need to know of it, and where their findings go.</summary>
+/// <summary>What the rules for a process tree look at, and what several of them need to know of it.</summary>
 internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOptions options, PreflightEnvironment environment)
+    : RuleSubject(environment)
 {
     private HashSet<ulong>? _socketInodes;
 
     internal ProcessTreeSnapshot Tree { get; } = tree;
 
     internal PreflightOptions Options { get; } = options;
-
-    internal PreflightEnvironment Environment { get; } = environment;
-
-    internal List<CracFinding> Findings { get; } = [];
 
     /// <summary>Whether the tree has a network namespace of its own, which becomes part of the image.</summary>
     internal bool HasOwnNetwork => HasOwn(NamespaceKind.Network);
@@ -85,22 +82,10 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
         }
     }
 
-    /// <summary>Adds something that cannot work as it is.</summary>
-    internal void Block(int? processId, string what, CracReason reason, string why, string mend, FindingCause? cause = null) =>
-        Add(CracFindingSeverity.Blocker, processId, what, reason, why, mend, cause);
-
-    /// <summary>Adds something that will not be as it was.</summary>
-    internal void Warn(int? processId, string what, CracReason reason, string why, string? mend, FindingCause? cause = null) =>
-        Add(CracFindingSeverity.Warning, processId, what, reason, why, mend, cause);
-
-    /// <summary>Adds something worth knowing.</summary>
-    internal void Note(int? processId, string what, CracReason reason, string why, string? mend = null, FindingCause? cause = null) =>
-        Add(CracFindingSeverity.Note, processId, what, reason, why, mend, cause);
-
     /// <summary>
     /// Adds something that an option takes care of: chosen where it loses nothing and choosing is on, otherwise a blocker that names it.
     /// </summary>
-    internal void Offer(int? processId, string what, CracReason reason, string why, string mend, OptionOffer offer, FindingCause? cause = null)
+    internal void Offer(int? processId, string what, CracReason reason, string why, string recommendedAction, OptionOffer offer, FindingCause? cause = null)
     {
         bool automatic = offer.Given is null && offer.LosesNothing && Options.ChooseOptions;
         bool given = offer.Given == true;
@@ -112,7 +97,7 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
             What = what,
             Reason = reason,
             Why = why,
-            RecommendedAction = automatic ? $"{offer.Parameter} is chosen." : given ? $"{offer.Parameter} is given." : mend,
+            RecommendedAction = automatic ? $"{offer.Parameter} is chosen." : given ? $"{offer.Parameter} is given." : recommendedAction,
             CriuOption = handled ? offer.CriuOption : null,
             CriuValue = handled ? offer.Value : null,
             IsAutomatic = automatic,
@@ -122,16 +107,4 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
 
     private bool HasOwn(NamespaceKind kind) =>
         Tree is { OwnNamespaces: { } own, Root.Namespaces: { } root } && !root.Shares(kind, own);
-
-    private void Add(CracFindingSeverity severity, int? processId, string what, CracReason reason, string why, string? mend, FindingCause? cause) =>
-        Findings.Add(new CracFinding
-        {
-            Severity = severity,
-            ProcessId = processId,
-            What = what,
-            Reason = reason,
-            Why = why,
-            RecommendedAction = mend,
-            Cause = cause,
-        });
 }
