@@ -50,7 +50,11 @@ Describe 'completion' {
         (Complete "$_ ").CompletionText | Should -Not -Contain 2 -Because 'that is a thread of the kernel'
     }
 
-    It 'offers no value for -CriuOption, which takes criu''s own words' {
-        Complete 'Invoke-CracCheckpoint 1 -CriuOption ' | Where-Object ResultType -EQ ParameterValue | Should -BeNullOrEmpty
+    It 'offers the options of criu that -CriuOption is the way to give, ready to be filled in' {
+        $offered = Complete 'Invoke-CracCheckpoint 1 -CriuOption '
+        $offered.ListItemText | Should -Contain 'skip-mnt'
+        $offered.ListItemText | Should -Not -Contain 'shell-job' -Because 'that is a parameter'
+        $offered.ListItemText | Should -Not -Contain 'images-dir' -Because 'that is not the caller''s to set'
+        (Complete 'Restore-CracProcess x -CriuOption skip-f').CompletionText | Should -Be "@{ 'skip-file-rwx-check' = `$true }"
     }
 }

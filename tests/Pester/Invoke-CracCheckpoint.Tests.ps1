@@ -55,6 +55,16 @@ Describe "Invoke-CracCheckpoint$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacl
         (Invoke-CracCheckpoint -Id $id -ImagePath "$work/a/b/c").Path | Should -Be "$work/a/b/c"
     }
 
+    It 'drops callers that were not accepted yet with -SkipInFlight, and names it without' {
+        $code = 'import socket, time; s = socket.create_server(("127.0.0.1", 0)); c = socket.create_connection(s.getsockname()); open("{0}", "w").close(); time.sleep(1000)' -f "$work/waiting"
+        Set-Content -LiteralPath "$work/calls.py" -Value $code
+        $id = Start-TestProgram "python3 $work/calls.py"
+        Wait-Until { Test-Path "$work/waiting" } 'a caller waits'
+        { Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -TcpClose -ErrorAction Stop } | Should -Throw -ErrorId 'TcpConnectionOpen,*'
+        $image = Invoke-CracCheckpoint -Id $id -ImagePath "$work/cr" -TcpClose -SkipInFlight
+        $image.Options['skip-in-flight'] | Should -BeTrue
+    }
+
     It 'takes an id that is text, as pgrep gives it' {
         $id = Start-TestProgram 'sleep 1000'
         (Invoke-CracCheckpoint "$id" "$work/cr").RootProcessId | Should -Be $id

@@ -82,7 +82,7 @@ public sealed class Checkpoint
     private CheckpointResult Run()
     {
         Report(CracPhase.Preparing);
-        string? config = CriuConfigFile.Compose(_plan.Options.CriuOption);
+        string? config = CriuConfigFile.Compose(_plan.Options);
         config = _isInside ? config + CriuPlace.Configuration : config;
         using ImageStaging staging = ImageStaging.Create(_request.ImagePath, _request.Force, _plan.Watched);
         string? replaced;
@@ -111,7 +111,7 @@ public sealed class Checkpoint
             ? CriuSession.Start(_installation, work, _worker!)
             : CriuSession.Start(_installation, work, new CriuPlace(inside, staging.Handle));
         session.Apply(_plan.Options, staging.Handle);
-        session.ApplyDump(_innerId, _plan.Options);
+        session.SetRoot(_innerId);
         session.Notified = (action, _) => OnNotification(action, session, staging, manifest);
         if (_progress is not null)
         {

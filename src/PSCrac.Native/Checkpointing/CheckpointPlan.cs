@@ -1,5 +1,3 @@
-using System.Collections;
-using System.Globalization;
 using PSCrac.Criu;
 using PSCrac.Images.Manifest;
 using PSCrac.Options;
@@ -38,81 +36,21 @@ internal sealed class CheckpointPlan
         }
 
         ProcessPreflight preflight = ProcessPreflight.Examine(
-            request.ProcessId, ToPreflight(request.Options), PreflightEnvironment.Read() with { CriuPath = request.CriuPath });
+            request.ProcessId, new PreflightOptions { Checkpoint = request.Options }, PreflightEnvironment.Read() with { CriuPath = request.CriuPath });
         if (!preflight.CanCheckpoint)
         {
             throw Blocked(preflight.Tree, preflight.Findings);
         }
 
         AutomaticOptions chosen = preflight.Options;
-        CheckpointOptions given = request.Options;
-        CheckpointOptions options = given with
-        {
-            ShellJob = given.ShellJob ?? Chosen(chosen.ShellJob),
-            FileLocks = given.FileLocks ?? Chosen(chosen.FileLocks),
-            TcpEstablished = given.TcpEstablished ?? Chosen(chosen.TcpEstablished),
-            LinkRemap = given.LinkRemap ?? Chosen(chosen.LinkRemap),
-            ExternalUnixSocket = given.ExternalUnixSocket ?? Chosen(chosen.ExternalUnixSocket),
-            GhostLimit = given.GhostLimit ?? chosen.GhostLimit,
-            NetworkLock = given.NetworkLock ?? chosen.NetworkLock,
-            CriuOption = WithChosen(given.CriuOption, chosen),
-        };
         var choices = new List<ImageManifestChoice>();
         foreach (CracFinding finding in chosen.Reasons)
         {
             choices.Add(new ImageManifestChoice(finding.CriuOption!, finding.CriuValue, finding.What));
         }
 
-        return new CheckpointPlan(options, choices, preflight.Findings) { Watched = WatchedFolders.Of(preflight.Tree) };
+        return new CheckpointPlan(chosen.AddTo(request.Options), choices, preflight.Findings) { Watched = WatchedFolders.Of(preflight.Tree) };
     }
-
-    /// <summary>The caller's options as the preflight takes them.</summary>
-    internal static PreflightOptions ToPreflight(CheckpointOptions options)
-    {
-        var words = new Dictionary<string, string?>(StringComparer.Ordinal);
-        foreach ((string name, object? value) in options.CriuOption)
-        {
-            words[name] = value is null or true ? null
-                : value is IEnumerable list and not string ? string.Join(',', list.Cast<object?>())
-                : Convert.ToString(value, CultureInfo.InvariantCulture);
-        }
-
-        if (options.NetworkLock is { } method)
-        {
-            words.TryAdd(NetworkLock.Option, method);
-        }
-
-        return new PreflightOptions
-        {
-            LeaveRunning = options.LeaveRunning,
-            ShellJob = options.ShellJob,
-            TcpEstablished = options.TcpEstablished,
-            TcpClose = options.TcpClose,
-            FileLocks = options.FileLocks,
-            LinkRemap = options.LinkRemap,
-            GhostLimit = options.GhostLimit,
-            ExternalUnixSocket = options.ExternalUnixSocket,
-            CriuOptions = words,
-        };
-    }
-
-    private static Dictionary<string, object?> WithChosen(IReadOnlyDictionary<string, object?> given, AutomaticOptions chosen)
-    {
-        var options = new Dictionary<string, object?>(given, StringComparer.Ordinal);
-        if (chosen.Root is { } root)
-        {
-            options["root"] = root;
-        }
-
-        if (chosen.Unprivileged)
-        {
-            options["unprivileged"] = true;
-        }
-
-        return options;
-    }
-
-    private static bool? Chosen(bool chosen) => chosen ? true : null;
 
     private static CracException Blocked(ProcessTreeSnapshot tree, IReadOnlyList<CracFinding> findings)
     {

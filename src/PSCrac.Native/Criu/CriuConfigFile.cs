@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections;
 using System.Globalization;
 using System.Text;
+using PSCrac.Options;
 
 namespace PSCrac.Criu;
 
@@ -14,62 +15,18 @@ internal static class CriuConfigFile
     // criu's parser splits its lines at blanks, takes '#' anywhere for a comment and miscounts what is quoted.
     private static readonly SearchValues<char> NotCarried = SearchValues.Create("\n\r\0\"#\\");
 
-    // Names with the parameter that stands for them; an empty one means that PSCrac alone decides.
-    private static readonly Dictionary<string, string> Refused = new(StringComparer.Ordinal)
-    {
-        ["tree"] = "-Id",
-        ["images-dir"] = "-ImagePath",
-        ["leave-running"] = "-LeaveRunning",
-        ["shell-job"] = "-ShellJob",
-        ["tcp-established"] = "-TcpEstablished",
-        ["tcp-close"] = "-TcpClose",
-        ["file-locks"] = "-FileLocks",
-        ["link-remap"] = "-LinkRemap",
-        ["ghost-limit"] = "-GhostLimit",
-        ["ext-unix-sk"] = "-ExternalUnixSocket",
-        ["track-mem"] = "-TrackMemory",
-        ["prev-images-dir"] = "-ParentImage",
-        ["timeout"] = "-FreezeTimeout",
-        ["lazy-pages"] = "-LazyPages",
-        ["work-dir"] = "",
-        ["log-file"] = "",
-        ["verbosity"] = "",
-        ["log-pid"] = "",
-        ["leave-stopped"] = "",
-        ["restore-detached"] = "",
-        ["restore-sibling"] = "-Wait",
-        ["daemon"] = "",
-        ["config"] = "",
-        ["no-default-config"] = "",
-        ["help"] = "",
-        ["version"] = "",
-        ["pidfile"] = "",
-        ["status-fd"] = "",
-        ["ps-socket"] = "",
-        ["inherit-fd"] = "",
-        ["exec-cmd"] = "",
-        ["stream"] = "",
-        ["feature"] = "",
-        ["all"] = "",
-        ["extra"] = "",
-        ["experimental"] = "",
-        ["close"] = "",
-        ["page-server"] = "",
-    };
-
     /// <summary>The file's text for the options; null where there is nothing to put into it.</summary>
-    /// <param name="options">Options by long name.</param>
-    /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>: PSCrac sets it, or the file cannot carry its value.</exception>
-    internal static string? Compose(IReadOnlyDictionary<string, object?> options)
+    /// <param name="options">The options of an operation.</param>
+    /// <exception cref="CracException">
+    /// <see cref="CracReason.OptionRefused"/>: -CriuOption names what PSCrac sets, or the file cannot carry a value.
+    /// </exception>
+    internal static string? Compose(CriuOptions options)
     {
         var text = new StringBuilder();
-        foreach ((string name, object? value) in options)
+        foreach ((string name, object? value) in options.InConfigurationFile())
         {
-            RequireName(name);
-            foreach (object? each in value is IEnumerable list and not string ? list.Cast<object?>() : [value])
-            {
-                Append(text, name, each);
-            }
+            RequireName(name, options.Scope);
+            Append(text, name, value);
         }
 
         return text.Length == 0 ? null : text.ToString();
@@ -110,7 +67,7 @@ internal static class CriuConfigFile
         return found;
     }
 
-    private static void RequireName(string name)
+    private static void RequireName(string name, OptionScope scope)
     {
         if (name.Length == 0 || !name.All(static c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-') || name[0] == '-')
         {
@@ -120,16 +77,31 @@ internal static class CriuConfigFile
                 "Give criu's long option name without the leading dashes, such as 'skip-mnt'.");
         }
 
-        if (Refused.TryGetValue(name, out string? parameter))
+        if (OptionTable.Find(name) is { IsReserved: true } row)
         {
             throw new CracException(
                 CracReason.OptionRefused,
                 $"criu's option --{name} is set by PSCrac itself.",
-                parameter.Length == 0 ? $"Leave '{name}' out of -CriuOption." : $"Use the parameter {parameter} instead.");
+                row.Refusal(scope));
         }
     }
 
     private static void Append(StringBuilder text, string name, object? value)
+    {
+        if (value is IEnumerable list and not string)
+        {
+            foreach (object? each in list)
+            {
+                AppendLine(text, name, each);
+            }
+        }
+        else
+        {
+            AppendLine(text, name, value);
+        }
+    }
+
+    private static void AppendLine(StringBuilder text, string name, object? value)
     {
         if (value is false)
         {

@@ -172,44 +172,18 @@ internal sealed class CriuSession : IDisposable
     /// <summary>Sets how much criu writes to its log: <see cref="Debug"/> where nothing is said.</summary>
     internal void SetLogLevel(int level) => LibCriu.criu_local_set_log_level(_options, level);
 
-    /// <summary>Sets the options that a checkpoint and a restore share.</summary>
+    /// <summary>Sets the options of the operation.</summary>
+    /// <param name="options">The caller's, with what was chosen.</param>
+    /// <param name="imagesDirectory">The folder of the image.</param>
     internal void Apply(CriuOptions options, SafeHandle imagesDirectory)
     {
         LibCriu.criu_local_set_images_dir_fd(_options, Number(imagesDirectory));
-        LibCriu.criu_local_set_shell_job(_options, options.ShellJob == true);
-        LibCriu.criu_local_set_tcp_established(_options, options.TcpEstablished == true);
-        LibCriu.criu_local_set_tcp_close(_options, options.TcpClose == true);
-        LibCriu.criu_local_set_file_locks(_options, options.FileLocks == true);
-        LibCriu.criu_local_set_link_remap(_options, options.LinkRemap == true);
-        LibCriu.criu_local_set_ext_unix_sk(_options, options.ExternalUnixSocket == true);
+        options.SetIn(_options);
     }
 
-    /// <summary>Sets the options that only a checkpoint has.</summary>
-    internal void ApplyDump(int processId, CheckpointOptions options)
-    {
-        LibCriu.criu_local_set_pid(_options, processId);
-        LibCriu.criu_local_set_leave_running(_options, options.LeaveRunning);
-        LibCriu.criu_local_set_track_mem(_options, options.TrackMemory);
-        if (options.GhostLimit is { } limit)
-        {
-            LibCriu.criu_local_set_ghost_limit(_options, (uint)Math.Min(limit, uint.MaxValue));
-        }
-
-        if (options.FreezeTimeout is { } timeout)
-        {
-            LibCriu.criu_local_set_timeout(_options, (uint)Math.Ceiling(timeout.TotalSeconds));
-        }
-
-        if (options.NetworkLock is { } method)
-        {
-            LibCriu.criu_local_set_network_lock(_options, NetworkLock.NumberOf(method));
-        }
-
-        if (options.ParentImage is { } parent)
-        {
-            LibCriu.criu_local_set_parent_images(_options, parent);
-        }
-    }
+    /// <summary>Sets which tree is dumped.</summary>
+    /// <param name="processId">The root's pid where the worker runs.</param>
+    internal void SetRoot(int processId) => LibCriu.criu_local_set_pid(_options, processId);
 
     /// <summary>Runs the request and waits for criu's answer and its end.</summary>
     /// <returns>What libcriu returned: 0, or for a restore the pid of the tree's root. Negative on failure.</returns>

@@ -19,14 +19,8 @@ internal static class NetworkLock
     internal const string Feature = "network_lock_nftables";
     private const string Ipv6 = "/proc/sys/net/ipv6";
 
-    // enum criu_network_lock_method of criu.h.
-    private static readonly Dictionary<string, int> s_methods = new(StringComparer.Ordinal) { [Iptables] = 1, [Nftables] = 2, ["skip"] = 3 };
-
     // What was there stays there while the same criu runs on the same kernel; what was missing may come.
     private static readonly ConcurrentDictionary<(string Path, DateTime Written), bool> s_able = new();
-
-    /// <summary>libcriu's number of a method.</summary>
-    internal static int NumberOf(string method) => s_methods[method];
 
     /// <summary>Asks criu whether it can lock with nftables here, which takes its own start; null where there is no criu to ask.</summary>
     /// <param name="criuPath">The criu; null to look for it.</param>

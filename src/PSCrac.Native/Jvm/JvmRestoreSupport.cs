@@ -19,27 +19,34 @@ internal static class JvmRestoreSupport
     ]);
 
     /// <summary>What only criu can do. The engine of a JVM passes --shell-job to its criu, and nothing that a caller could choose.</summary>
-    internal static List<string> OfCriu(JvmRestoreRequest request) => Given(
+    internal static List<string> OfCriu(JvmRestoreRequest request) =>
+    [.. Given(
     [
         ("-PidNamespace New", request.PidNamespace == CracPidNamespace.New),
-        ("-LazyPages", request.Options.LazyPages),
         ("-StandardInputPath", request.Files.StandardInputPath is not null),
         ("-StandardOutputPath", request.Files.StandardOutputPath is not null),
         ("-StandardErrorPath", request.Files.StandardErrorPath is not null),
         ("-ReplaceFile", request.Files.Replace.Count > 0),
         ("-ReopenGrownFile", request.Files.ReopenGrown),
-        ("-ShellJob:$false", request.Options.ShellJob == false),
-        ("-TcpEstablished", request.Options.TcpEstablished == true),
-        ("-TcpClose", request.Options.TcpClose == true),
-        ("-FileLocks", request.Options.FileLocks == true),
-        ("-ExternalUnixSocket", request.Options.ExternalUnixSocket == true),
-        ("link-remap", request.Options.LinkRemap == true),
         ("-CriuOption", request.Options.CriuOption.Count > 0),
-    ]);
+    ]), .. OptionsOfCriu(request.Options)];
 
     /// <summary>Their names in a sentence.</summary>
     internal static string List(List<string> names) =>
         names.Count == 1 ? names[0] : $"{string.Join(", ", names[..^1])} and {names[^1]}";
+
+    private static IEnumerable<string> OptionsOfCriu(RestoreOptions options)
+    {
+        foreach (OptionRow row in OptionTable.Rows)
+        {
+            bool isGiven = options.Get(row) is { } value && (row.IsPassedByJava ? value is false : value is not false);
+            if (isGiven)
+            {
+                string name = row.ParameterScope.HasFlag(OptionScope.Restore) ? $"-{row.Parameter}" : row.Name;
+                yield return row.IsPassedByJava ? $"{name}:$false" : name;
+            }
+        }
+    }
 
     private static List<string> Given(ReadOnlySpan<(string Name, bool IsGiven)> wishes)
     {

@@ -1,53 +1,35 @@
-using System.Globalization;
-
 namespace PSCrac.Options;
 
 /// <summary>
 /// The options that a checkpoint needs by what was found, and that lose nothing. Never among them: what to do with a connection
 /// that leaves the tree, and link-remap when the process goes on running (criu then deletes the helper links at once).
 /// </summary>
-internal sealed record AutomaticOptions
+internal sealed class AutomaticOptions
 {
-    /// <summary>criu's shell-job.</summary>
-    public bool ShellJob { get; init; }
+    private readonly Dictionary<OptionRow, object> _values = [];
+    private readonly List<CracFinding> _reasons = [];
 
-    /// <summary>criu's file-locks.</summary>
-    public bool FileLocks { get; init; }
-
-    /// <summary>criu's tcp-established: chosen only when both ends of every connection are in the tree.</summary>
-    public bool TcpEstablished { get; init; }
-
-    /// <summary>criu's link-remap.</summary>
-    public bool LinkRemap { get; init; }
-
-    /// <summary>criu's ext-unix-sk, for datagram sockets connected to a named socket.</summary>
-    public bool ExternalUnixSocket { get; init; }
-
-    /// <summary>criu's ghost-limit, bytes; null where criu's own suffices.</summary>
-    public long? GhostLimit { get; init; }
-
-    /// <summary>criu's network-lock: how packets are kept away; null where criu's own default serves, or nothing is locked.</summary>
-    public string? NetworkLock { get; init; }
-
-    /// <summary>criu's root, for the restore of a tree that has a mount namespace of its own: /. Null where it has none.</summary>
-    public string? Root { get; init; }
-
-    /// <summary>criu's unprivileged, without which it starts for nobody but root.</summary>
-    public bool Unprivileged { get; init; }
+    private AutomaticOptions()
+    {
+    }
 
     /// <summary>Whether the image can be restored only once: its first restore uses up the helper links.</summary>
-    public bool IsOneShot => LinkRemap;
+    public bool IsOneShot => _values.ContainsKey(OptionTable.LinkRemap);
 
-    /// <summary>The findings the options were chosen for, each of which says why.</summary>
-    public IReadOnlyList<CracFinding> Reasons { get; init; } = [];
+    /// <summary>The findings the options were chosen for, each of which gives the reason.</summary>
+    public IReadOnlyList<CracFinding> Reasons => _reasons;
 
     /// <summary>Whether nothing had to be chosen.</summary>
-    public bool IsEmpty => Reasons.Count == 0;
+    public bool IsEmpty => _reasons.Count == 0;
+
+    /// <summary>Whether an option was chosen.</summary>
+    /// <param name="name">criu's long name.</param>
+    public bool Contains(string name) => OptionTable.Find(name) is { } row && _values.ContainsKey(row);
 
     /// <summary>Gathers what the findings chose. Options that the caller gave are not among them.</summary>
     public static AutomaticOptions From(IReadOnlyList<CracFinding> findings)
     {
-        var reasons = new List<CracFinding>();
+        ArgumentNullException.ThrowIfNull(findings);
         var options = new AutomaticOptions();
         foreach (CracFinding finding in findings)
         {
@@ -56,25 +38,31 @@ internal sealed record AutomaticOptions
                 continue;
             }
 
-            reasons.Add(finding);
-            options = finding.CriuOption switch
-            {
-                "shell-job" => options with { ShellJob = true },
-                "file-locks" => options with { FileLocks = true },
-                "tcp-established" => options with { TcpEstablished = true },
-                "link-remap" => options with { LinkRemap = true },
-                "ext-unix-sk" => options with { ExternalUnixSocket = true },
-                "unprivileged" => options with { Unprivileged = true },
-                "network-lock" => options with { NetworkLock = finding.CriuValue },
-                "root" => options with { Root = finding.CriuValue },
-                "ghost-limit" => options with
-                {
-                    GhostLimit = Math.Max(options.GhostLimit ?? 0, long.Parse(finding.CriuValue!, CultureInfo.InvariantCulture)),
-                },
-                _ => throw new InvalidOperationException($"No rule may choose {finding.CriuOption}."),
-            };
+            OptionRow row = OptionTable.Find(finding.CriuOption!) is { MayBeChosen: true } known
+                ? known
+                : throw new InvalidOperationException($"No rule may choose {finding.CriuOption}.");
+            options._reasons.Add(finding);
+            object value = row.Read(finding.CriuValue);
+
+            // Several findings may each need a limit; the largest suffices for all.
+            options._values[row] = value is long limit && options._values.TryGetValue(row, out object? other) ? Math.Max(limit, (long)other) : value;
         }
 
-        return options with { Reasons = reasons };
+        return options;
+    }
+
+    /// <summary>The caller's options with those that were chosen where nothing was given.</summary>
+    internal CheckpointOptions AddTo(CheckpointOptions given)
+    {
+        CriuOptions options = given;
+        foreach ((OptionRow row, object value) in _values)
+        {
+            if (given.Get(row) is null)
+            {
+                options = options.With(row, value);
+            }
+        }
+
+        return (CheckpointOptions)options;
     }
 }

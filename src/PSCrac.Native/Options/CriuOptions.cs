@@ -1,37 +1,46 @@
+using System.Collections;
+using System.Globalization;
+using PSCrac.Interop;
+
 namespace PSCrac.Options;
 
 /// <summary>
 /// The options that a checkpoint and its restore share. Names are criu's (criu(8)). A null means that the caller has
-/// not said: PSCrac then chooses, or repeats at the restore what was chosen at the checkpoint.
+/// not given the option: PSCrac then chooses, or repeats at the restore what was chosen at the checkpoint.
 /// </summary>
 public abstract record CriuOptions
 {
+    private Dictionary<OptionRow, object> _values = [];
+
     /// <summary>--shell-job: the process belongs to a terminal's session that is not part of the tree.</summary>
-    public bool? ShellJob { get; init; }
+    public bool? ShellJob { get => (bool?)Get(OptionTable.ShellJob); init => Set(OptionTable.ShellJob, value); }
 
     /// <summary>--tcp-established: keep open TCP connections. A killing checkpoint leaves them locked until the restore.</summary>
-    public bool? TcpEstablished { get; init; }
+    public bool? TcpEstablished { get => (bool?)Get(OptionTable.TcpEstablished); init => Set(OptionTable.TcpEstablished, value); }
 
     /// <summary>--tcp-close: leave open TCP connections out; the restored process finds them closed.</summary>
-    public bool? TcpClose { get; init; }
+    public bool? TcpClose { get => (bool?)Get(OptionTable.TcpClose); init => Set(OptionTable.TcpClose, value); }
 
     /// <summary>--file-locks: keep the file locks that are held.</summary>
-    public bool? FileLocks { get; init; }
+    public bool? FileLocks { get => (bool?)Get(OptionTable.FileLocks); init => Set(OptionTable.FileLocks, value); }
 
     /// <summary>--link-remap: give open unlinked files with other names a helper link. The image can then be restored once.</summary>
-    public bool? LinkRemap { get; init; }
+    public bool? LinkRemap { get => (bool?)Get(OptionTable.LinkRemap); init => Set(OptionTable.LinkRemap, value); }
 
     /// <summary>--ext-unix-sk: leave out unix sockets whose other end is outside the tree.</summary>
-    public bool? ExternalUnixSocket { get; init; }
+    public bool? ExternalUnixSocket { get => (bool?)Get(OptionTable.ExternalUnixSocket); init => Set(OptionTable.ExternalUnixSocket, value); }
 
     /// <summary>
-    /// Any other option of criu by its long name without dashes, for its configuration file. True stands for an
-    /// option without a value, false for leaving it out, a list for an option given more than once.
+    /// Any option of criu by its long name without dashes, for its configuration file. True stands for an option without a value,
+    /// false for leaving it out, a list for an option given more than once. What is given here overrides the properties.
     /// </summary>
     public IReadOnlyDictionary<string, object?> CriuOption { get; init; } = new Dictionary<string, object?>();
 
-    /// <summary>The options in use by criu's long names, as the manifest keeps them.</summary>
-    public virtual Dictionary<string, object> ToNames()
+    /// <summary>The operation that these are the options of.</summary>
+    internal abstract OptionScope Scope { get; }
+
+    /// <summary>The options that are on, or have a value, by criu's long names, as the manifest keeps them.</summary>
+    public Dictionary<string, object> ToNames()
     {
         var names = new Dictionary<string, object>(StringComparer.Ordinal);
         foreach ((string name, object? value) in CriuOption)
@@ -39,12 +48,15 @@ public abstract record CriuOptions
             names[name] = value ?? true;
         }
 
-        AddFlag(names, "shell-job", ShellJob);
-        AddFlag(names, "tcp-established", TcpEstablished);
-        AddFlag(names, "tcp-close", TcpClose);
-        AddFlag(names, "file-locks", FileLocks);
-        AddFlag(names, "link-remap", LinkRemap);
-        AddFlag(names, "ext-unix-sk", ExternalUnixSocket);
+        foreach (OptionRow row in OptionTable.Rows)
+        {
+            if (_values.TryGetValue(row, out object? value) && value is not false)
+            {
+                // What is given in criu's own words overrides it.
+                names.TryAdd(row.Name, value);
+            }
+        }
+
         return names;
     }
 
@@ -61,118 +73,64 @@ public abstract record CriuOptions
         }
     }
 
-    private protected static void AddFlag(Dictionary<string, object> names, string name, bool? value)
+    /// <summary>The value of an option; null where it was not given, or is none that criu will take.</summary>
+    internal object? Get(OptionRow row) => CriuOption.TryGetValue(row.Name, out object? named) ? row.TryRead(named) : _values.GetValueOrDefault(row);
+
+    /// <summary>Sets the options that libcriu has setters for, in a request to criu.</summary>
+    internal void SetIn(CriuOptionsHandle request)
     {
-        if (value == true)
+        foreach (OptionRow row in OptionTable.Rows)
         {
-            names[name] = true;
-        }
-    }
-}
-
-/// <summary>The options of a checkpoint.</summary>
-public sealed record CheckpointOptions : CriuOptions
-{
-    /// <summary>--leave-running: let the process go on instead of killing it.</summary>
-    public bool LeaveRunning { get; init; }
-
-    /// <summary>--ghost-limit: the largest unlinked file, in bytes, to keep inside the image; null for criu's 1 MiB.</summary>
-    public long? GhostLimit { get; init; }
-
-    /// <summary>--network-lock: "iptables", "nftables" or "skip"; null for criu's own default, which is iptables.</summary>
-    public string? NetworkLock { get; init; }
-
-    /// <summary>--track-mem: start tracking changed pages, for a later checkpoint on top of this one.</summary>
-    public bool TrackMemory { get; init; }
-
-    /// <summary>--prev-images-dir: the image on top of which only changed pages are written; null for none.</summary>
-    public string? ParentImage { get; init; }
-
-    /// <summary>--timeout: how long the tree may take to freeze, in whole seconds; null for criu's 10.</summary>
-    public TimeSpan? FreezeTimeout { get; init; }
-
-    /// <inheritdoc/>
-    public override void RequireConsistent()
-    {
-        base.RequireConsistent();
-        if (LeaveRunning && LinkRemap == true)
-        {
-            throw new CracException(
-                CracReason.OptionRefused,
-                "-LinkRemap makes links for the restore, and criu takes them away again where the process goes on: such an image can never be restored.",
-                "Leave out -LeaveRunning to have the process killed by its checkpoint, or -LinkRemap.");
-        }
-    }
-
-    /// <inheritdoc/>
-    public override Dictionary<string, object> ToNames()
-    {
-        Dictionary<string, object> names = base.ToNames();
-        AddFlag(names, "leave-running", LeaveRunning);
-        AddFlag(names, "track-mem", TrackMemory);
-        if (GhostLimit is { } limit)
-        {
-            names["ghost-limit"] = limit;
-        }
-
-        if (NetworkLock is { } method)
-        {
-            // What is given in criu's own words overrides it.
-            names.TryAdd("network-lock", method);
-        }
-
-        if (ParentImage is { } parent)
-        {
-            names["prev-images-dir"] = parent;
-        }
-
-        if (FreezeTimeout is { } timeout)
-        {
-            names["timeout"] = (long)Math.Ceiling(timeout.TotalSeconds);
-        }
-
-        return names;
-    }
-}
-
-/// <summary>The options of a restore.</summary>
-public sealed record RestoreOptions : CriuOptions
-{
-    // Options that mean the same at the checkpoint and at the restore, and may have been given through CriuOption.
-    private static readonly string[] Repeatable =
-    [
-        "cgroup-props", "cpu-cap", "enable-external-masters", "enable-external-sharing", "evasive-devices", "file-validation",
-        "manage-cgroups", "mntns-compat-mode", "root", "skip-file-rwx-check", "unprivileged", "weak-sysctls",
-    ];
-
-    /// <summary>--lazy-pages: fetch memory pages from a page daemon as they are touched.</summary>
-    public bool LazyPages { get; init; }
-
-    /// <summary>Fills in what the caller has not said with what the checkpoint was made with.</summary>
-    /// <param name="used">The options in the image's manifest, by criu's long names.</param>
-    public RestoreOptions WithDefaults(IReadOnlyDictionary<string, object> used)
-    {
-        ArgumentNullException.ThrowIfNull(used);
-        bool? Flag(bool? said, string name) => said ?? (used.ContainsKey(name) ? true : null);
-        var others = new Dictionary<string, object?>(CriuOption, StringComparer.Ordinal);
-        foreach (string name in Repeatable)
-        {
-            if (used.TryGetValue(name, out object? value))
+            if (row.HasSetter && row.Scope.HasFlag(Scope))
             {
-                others.TryAdd(name, value);
+                row.Set(request, _values.GetValueOrDefault(row));
             }
         }
+    }
 
-        return this with
+    /// <summary>The options that are given to criu in its configuration file: those by name, and those without a setter.</summary>
+    internal IEnumerable<KeyValuePair<string, object?>> InConfigurationFile() =>
+        CriuOption.Concat(_values.Where(each => !each.Key.HasSetter && !CriuOption.ContainsKey(each.Key.Name))
+            .Select(static each => KeyValuePair.Create(each.Key.Name, (object?)each.Value)));
+
+    /// <summary>Whether an option is given, and not with false.</summary>
+    internal bool Has(string name) => OptionTable.Find(name) is { } row && Get(row) is { } value
+        ? value is not false
+        : CriuOption.TryGetValue(name, out object? given) && given is not false;
+
+    /// <summary>An option's value as text, of several joined by commas; null where it was not given, or has none.</summary>
+    internal string? TextOf(string name)
+    {
+        object? value = CriuOption.TryGetValue(name, out object? given) ? given : OptionTable.Find(name) is { } row ? Get(row) : null;
+        return value switch
         {
-            ShellJob = Flag(ShellJob, "shell-job"),
-            // What is given for the one is said of the other too.
-            TcpEstablished = TcpClose == true ? TcpEstablished : Flag(TcpEstablished, "tcp-established"),
-            TcpClose = TcpEstablished == true ? TcpClose : Flag(TcpClose, "tcp-close"),
-            FileLocks = Flag(FileLocks, "file-locks"),
-            LinkRemap = Flag(LinkRemap, "link-remap"),
-            ExternalUnixSocket = Flag(ExternalUnixSocket, "ext-unix-sk"),
-            CriuOption = others,
+            null or bool => null,
+            IEnumerable list and not string => string.Join(',', list.Cast<object?>()),
+            _ => Convert.ToString(value, CultureInfo.InvariantCulture),
         };
+    }
+
+    /// <summary>The same options with another value of one.</summary>
+    /// <param name="row">Which one.</param>
+    /// <param name="value">Its value as <see cref="OptionRow.Read"/> gives it; null for not given.</param>
+    internal CriuOptions With(OptionRow row, object? value)
+    {
+        CriuOptions changed = this with { };
+        changed.Set(row, value);
+        return changed;
+    }
+
+    // A copy of a record has the values of the one it was made of.
+    private protected void Set(OptionRow row, object? value)
+    {
+        _values = new Dictionary<OptionRow, object>(_values);
+        if (value is null)
+        {
+            _values.Remove(row);
+        }
+        else
+        {
+            _values[row] = value;
+        }
     }
 }

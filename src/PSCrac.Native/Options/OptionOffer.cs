@@ -1,9 +1,13 @@
 namespace PSCrac.Options;
 
 /// <summary>An option that takes care of a finding.</summary>
-/// <param name="Parameter">How it is given, such as <c>-ShellJob</c>.</param>
-/// <param name="CriuOption">criu's name for it, without dashes.</param>
+/// <param name="Option">Which one.</param>
 /// <param name="Value">Its value; null without one.</param>
-/// <param name="Given">Whether the caller has given it: null when nothing was said about it, false when it was refused.</param>
-/// <param name="LosesNothing">Whether it may be chosen without being asked for.</param>
-internal readonly record struct OptionOffer(string Parameter, string CriuOption, string? Value, bool? Given, bool LosesNothing);
+internal readonly record struct OptionOffer(OptionRow Option, string? Value = null)
+{
+    /// <summary>Whether it may be chosen here without being asked for; null for what the table says.</summary>
+    internal bool? LosesNothing { get; init; }
+
+    /// <summary>Whether the caller has given it, with a value that does not suffice.</summary>
+    internal bool IsInsufficient { get; init; }
+}

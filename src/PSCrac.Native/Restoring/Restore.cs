@@ -44,7 +44,7 @@ public static class Restore
     // but not where scripts of the user's would run twice, or helper links are used up.
     private static bool MayBeRepeated(CracException failure, RestoreRequest request) =>
         failure is { Reason: CracReason.Unknown, LogPath: not null } && !request.Image.IsOneShot
-        && !request.Options.WithDefaults(request.Image.Options).CriuOption.ContainsKey("action-script");
+        && !request.Options.WithDefaults(request.Image.Options).Has("action-script");
 
     // From Linux 6.15 on a dead task is out of sight a moment before its pid is given back (release_task in kernel/exit.c),
     // so criu may find a pid taken that nobody has. Its own attempt may leave zombies, which are waited for too.

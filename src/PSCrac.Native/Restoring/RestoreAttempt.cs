@@ -196,7 +196,7 @@ internal sealed class RestoreAttempt : IDisposable
 
     // criu rolls back when it cannot ask us any more, but not while a script keeps it; and the page daemon waits for a criu for ever.
     private bool MayOutliveUs() =>
-        _options.LazyPages || _options.CriuOption.ContainsKey("action-script") || CriuConfigFile.FilesInEffect().Count > 0;
+        _options.LazyPages || _options.Has("action-script") || CriuConfigFile.FilesInEffect().Count > 0;
 
     private CriuWorker StartWorker()
     {
@@ -234,8 +234,7 @@ internal sealed class RestoreAttempt : IDisposable
 
     private string? ComposeConfig()
     {
-        // libcriu has no setters for these two (facts of criu 4.2's lib/c/criu.h).
-        string? config = CriuConfigFile.Compose(_options.CriuOption);
+        string? config = CriuConfigFile.Compose(_options);
         if (_isNew)
         {
             config += CriuPlace.Configuration;
@@ -245,15 +244,10 @@ internal sealed class RestoreAttempt : IDisposable
             config += "restore-sibling\n";
         }
 
-        if (!Environment.IsPrivilegedProcess && !_options.CriuOption.ContainsKey("unprivileged"))
+        if (!Environment.IsPrivilegedProcess && !_options.Has("unprivileged"))
         {
             // criu starts for no other user than root without it.
             config += "unprivileged\n";
-        }
-
-        if (_options.LazyPages)
-        {
-            config += "lazy-pages\n";
         }
 
         return config;

@@ -15,7 +15,9 @@ internal sealed class StartOperation
 {
     private static readonly string[] s_onlyOfCheckpoints =
     [
-        "-ShellJob", "-TcpEstablished", "-TcpClose", "-FileLocks", "-LinkRemap", "-GhostLimit", "-ExternalUnixSocket", "-FreezeTimeout", "-CriuOption",
+        "-CriuOption",
+        .. OptionTable.Rows.Where(static row => row.ParameterScope.HasFlag(OptionScope.Checkpoint) && row != OptionTable.LeaveRunning && !row.IsReserved)
+            .Select(static row => $"-{row.Parameter}"),
     ];
 
     private static readonly TimeSpan SettleLimit = TimeSpan.FromSeconds(5);

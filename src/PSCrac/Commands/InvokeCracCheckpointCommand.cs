@@ -17,7 +17,7 @@ namespace PSCrac.Commands;
 [Cmdlet(VerbsLifecycle.Invoke, "CracCheckpoint", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium, DefaultParameterSetName = InputObjectName)]
 [Alias("Checkpoint-CracProcess")]
 [OutputType(typeof(CracImage))]
-public sealed class InvokeCracCheckpointCommand : CracCommand
+public sealed class InvokeCracCheckpointCommand : CheckpointingCommand
 {
     private const string IdPath = "IdPath";
     private const string IdName = "IdName";
@@ -70,94 +70,10 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
     [ArgumentCompleter(typeof(ImageCompleter))]
     public string? ImageName { get; set; }
 
-    /// <summary>Let the process go on instead of killing it.</summary>
-    [Parameter]
-    public SwitchParameter LeaveRunning { get; set; }
-
-    /// <summary>Replace an image that is there.</summary>
-    [Parameter]
-    public SwitchParameter Force { get; set; }
-
-    /// <summary>The process belongs to a terminal's session.</summary>
-    [Parameter]
-    public SwitchParameter ShellJob { get; set; }
-
-    /// <summary>Keep open TCP connections.</summary>
-    [Parameter]
-    public SwitchParameter TcpEstablished { get; set; }
-
-    /// <summary>Leave open TCP connections out.</summary>
-    [Parameter]
-    public SwitchParameter TcpClose { get; set; }
-
-    /// <summary>Keep file locks.</summary>
-    [Parameter]
-    public SwitchParameter FileLocks { get; set; }
-
-    /// <summary>Give open unlinked files that have other names a helper link.</summary>
-    [Parameter]
-    public SwitchParameter LinkRemap { get; set; }
-
-    /// <summary>The largest unlinked file to keep inside the image, in bytes.</summary>
-    [Parameter]
-    [ValidateRange(0, uint.MaxValue)]
-    public long GhostLimit { get; set; }
-
-    /// <summary>Leave out unix sockets whose other end is outside the tree.</summary>
-    [Parameter]
-    public SwitchParameter ExternalUnixSocket { get; set; }
-
-    /// <summary>Start tracking changed pages.</summary>
-    [Parameter]
-    public SwitchParameter TrackMemory { get; set; }
-
-    /// <summary>The image on top of which only changed pages are written.</summary>
-    [Parameter]
-    [ValidateNotNullOrEmpty]
-    [ArgumentCompleter(typeof(ImageCompleter))]
-    public string? ParentImage { get; set; }
-
-    /// <summary>How long the tree may take to freeze, in seconds.</summary>
-    [Parameter]
-    [ValidateRange(1, int.MaxValue)]
-    public int FreezeTimeout { get; set; }
-
-    /// <summary>How long to wait for the killed tree's pids to become free, in seconds; 0 not to wait.</summary>
-    [Parameter]
-    [ValidateRange(0, int.MaxValue)]
-    public int PidTimeout { get; set; } = 10;
-
-    /// <summary>Leave writing the image through to the disk to the kernel.</summary>
-    [Parameter]
-    public SwitchParameter NoSync { get; set; }
-
-    /// <summary>Which way it goes: the JVM's own or criu's.</summary>
-    [Parameter]
-    public CracEngineChoice Engine { get; set; }
-
-    /// <summary>Look at nothing and choose nothing: only what is given here is used.</summary>
-    [Parameter]
-    public SwitchParameter NoAutoOption { get; set; }
-
-    /// <summary>Have a JVM collect its garbage first.</summary>
-    [Parameter]
-    public SwitchParameter CollectGarbage { get; set; }
-
-    /// <summary>Other options of criu by their long names.</summary>
-    [Parameter]
-    [ValidateNotNull]
-    public Hashtable CriuOption { get; set; } = [];
-
-    /// <summary>The criu program to use.</summary>
-    [Parameter]
-    [ValidateNotNullOrEmpty]
-    [ArgumentCompleter(typeof(LiteralPathCompleter))]
-    public string? CriuPath { get; set; }
-
     /// <inheritdoc/>
     protected override void BeginProcessing() => OrEnd(null, () =>
     {
-        Options().RequireConsistent();
+        GivenOptions().RequireConsistent();
         if (ImageName is not null)
         {
             _ = ImageRoot.PathOf(ImageName);
@@ -217,17 +133,7 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
         }
 
         RequireOwnTarget(id, target);
-        CheckpointRequest request = new()
-        {
-            ProcessId = id,
-            ImagePath = target,
-            Options = Options(),
-            ChooseOptions = !NoAutoOption,
-            Force = Force,
-            NoSync = NoSync,
-            PidTimeout = TimeSpan.FromSeconds(PidTimeout),
-            CriuPath = CriuPath is null ? null : ResolveLiteral(CriuPath),
-        };
+        CheckpointRequest request = Request(id, target);
         JvmProcess? jvm = JvmCheckpoint.Select(Engine, id);
         CheckpointResult result = RunOperation(
             $"Checkpointing {command.CommandName} ({id})",
@@ -241,7 +147,7 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
                 return jvm is null ? Checkpoint.Run(request, progress, stopping) : JvmCheckpoint.Run(jvm, request, progress, cancellation: stopping);
             });
         _made[result.Image.Path] = id;
-        Tell(result);
+        this.WriteSummary(result);
         WriteObject(result.Image);
     }
 
@@ -259,48 +165,6 @@ public sealed class InvokeCracCheckpointCommand : CracCommand
                 ProcessId = id,
                 ImagePath = target,
             };
-        }
-    }
-
-    private CheckpointOptions Options() => new()
-    {
-        LeaveRunning = LeaveRunning,
-        ShellJob = Said(ShellJob, nameof(ShellJob)),
-        TcpEstablished = Said(TcpEstablished, nameof(TcpEstablished)),
-        TcpClose = Said(TcpClose, nameof(TcpClose)),
-        FileLocks = Said(FileLocks, nameof(FileLocks)),
-        LinkRemap = Said(LinkRemap, nameof(LinkRemap)),
-        ExternalUnixSocket = Said(ExternalUnixSocket, nameof(ExternalUnixSocket)),
-        GhostLimit = MyInvocation.BoundParameters.ContainsKey(nameof(GhostLimit)) ? GhostLimit : null,
-        TrackMemory = TrackMemory,
-        ParentImage = ParentImage is null ? null : FindImage(ParentImage),
-        FreezeTimeout = FreezeTimeout > 0 ? TimeSpan.FromSeconds(FreezeTimeout) : null,
-        CriuOption = CriuOptionTable.From(CriuOption),
-    };
-
-    private void Tell(CheckpointResult result)
-    {
-        foreach (ImageManifestChoice choice in result.Choices)
-        {
-            WriteVerbose($"Chose {choice.Option}{(choice.Value is null ? string.Empty : "=" + choice.Value)} for {choice.Reason}.");
-        }
-
-        foreach (string file in result.ConfigurationFiles)
-        {
-            WriteVerbose($"criu also read its configuration file {file}.");
-        }
-
-        if (result.Image.Statistics is { } statistics)
-        {
-            WriteVerbose(string.Create(
-                CultureInfo.CurrentCulture,
-                $"Frozen for {statistics.FrozenTime.TotalMilliseconds:0} ms, {statistics.PagesWritten} pages written, options: {string.Join(", ", result.Image.Options.Keys.DefaultIfEmpty("none"))}."));
-        }
-
-        if (result.LingeringProcessIds.Count > 0)
-        {
-            WriteWarning(
-                $"The checkpoint is made and its processes have ended, but the ids {string.Join(", ", result.LingeringProcessIds)} are not free yet: their parents have not reaped them, or their process groups are still there. A restore waits for them, up to its own -PidTimeout.");
         }
     }
 }

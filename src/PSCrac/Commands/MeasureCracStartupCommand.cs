@@ -49,8 +49,8 @@ public sealed class MeasureCracStartupCommand : StartingCommand
             return;
         }
 
-        StartRequest request = Request() with { ImagePath = ImageName is not null ? ImageRoot.Find(ImageName) ?? ImageRoot.PathOf(ImageName) : Resolve(ImagePath) };
-        string? plot = Resolve(Plot);
+        StartRequest request = Request() with { ImagePath = ImageName is not null ? ImageRoot.Find(ImageName) ?? ImageRoot.PathOf(ImageName) : ResolveOptional(ImagePath) };
+        string? plot = ResolveOptional(Plot);
         CracStartupMeasurement measurement = RunOperation(
             $"Measuring {FilePath}", (_, stopping) => StartupMeasuring.Run(request, Count, ShowRound, OnStarted, stopping));
         if (plot is not null)

@@ -77,7 +77,7 @@ public sealed class StartCracProcessCommand : StartingCommand
 
     private void Start()
     {
-        string? target = ImageName is not null ? ImageRoot.PathOf(ImageName) : Resolve(ImagePath);
+        string? target = ImageName is not null ? ImageRoot.PathOf(ImageName) : ResolveOptional(ImagePath);
         string action = target is null ? "Start"
             : OrRestore ? $"Restore from {target}, or start and checkpoint to it"
             : $"Start, and checkpoint to {target}; the program {(LeaveRunning ? "goes on" : "is killed")}";
@@ -92,7 +92,7 @@ public sealed class StartCracProcessCommand : StartingCommand
             LeaveRunning = LeaveRunning,
             OrRestore = OrRestore,
             Force = Force,
-            PidNamespace = Given(PidNamespace, nameof(PidNamespace)),
+            PidNamespace = GetGiven(PidNamespace, nameof(PidNamespace)),
             Engine = Engine,
             EndWithCaller = Wait,
         };
@@ -101,7 +101,7 @@ public sealed class StartCracProcessCommand : StartingCommand
         using var signals = new SignalForwarding(keepsThisProcess: Wait) { Quitting = () => debugger?.SetDebuggerStepMode(false) };
         _signals = signals;
         StartResult result = RunOperation($"Starting {FilePath}", (progress, stopping) => StartOperation.Run(request, progress, OnStarted, stopping));
-        Tell(result, target);
+        this.WriteSummary(result, hasTarget: target is not null);
         if (Wait)
         {
             WaitForExit(result.Process);
@@ -157,24 +157,6 @@ public sealed class StartCracProcessCommand : StartingCommand
         catch (ArgumentException e)
         {
             throw new CracException(CracReason.OptionRefused, $"-ReadyPattern '{pattern}' is no regular expression: {e.Message}", "Correct it; what is meant as it stands is written as [regex]::Escape('text') gives it.", e);
-        }
-    }
-
-    private void Tell(StartResult result, string? target)
-    {
-        foreach (string decision in result.Decisions)
-        {
-            WriteVerbose(decision);
-        }
-
-        foreach (string warning in result.Warnings)
-        {
-            WriteWarning(warning);
-        }
-
-        if (result.Process is { IsRestored: false, ReadyTime: null } && target is not null)
-        {
-            WriteWarning("The checkpoint was taken as soon as the program ran, since no condition says when it is ready: -ReadyUri, -ReadyPort, -ReadyPattern, -ReadyFile, -ReadyScript.");
         }
     }
 

@@ -56,8 +56,7 @@ public sealed class TestCracProcessCommand : CracCommand
     public SwitchParameter NoAutoOption { get; set; }
 
     /// <inheritdoc/>
-    protected override void BeginProcessing() => OrEnd(null, () =>
-        new CheckpointOptions { TcpEstablished = TcpEstablished ? true : null, TcpClose = TcpClose ? true : null }.RequireConsistent());
+    protected override void BeginProcessing() => OrEnd(null, () => GivenOptions().RequireConsistent());
 
     /// <inheritdoc/>
     protected override void ProcessRecord()
@@ -107,13 +106,7 @@ public sealed class TestCracProcessCommand : CracCommand
 
     private void TestOne(int id)
     {
-        var options = new PreflightOptions
-        {
-            ChooseOptions = !NoAutoOption,
-            LeaveRunning = LeaveRunning,
-            TcpEstablished = TcpEstablished ? true : null,
-            TcpClose = TcpClose ? true : null,
-        };
+        var options = new PreflightOptions { Checkpoint = GivenOptions(), ChooseOptions = !NoAutoOption };
         ProcessPreflight preflight = ProcessPreflight.Examine(id, options);
         if (Quiet)
         {
@@ -124,4 +117,6 @@ public sealed class TestCracProcessCommand : CracCommand
             WriteObject(preflight.Findings, enumerateCollection: true);
         }
     }
+
+    private CheckpointOptions GivenOptions() => OptionParameters.Read(new CheckpointOptions(), MyInvocation.BoundParameters, []);
 }

@@ -22,7 +22,7 @@ public class LayeringTests
         ("Images/Memory", "Images/Storage Images/Format"),
         ("Images/Model", "Common Images/Storage Images/Format Images/Manifest Images/Memory"),
         ("Images/Operations", "Common Images/Storage Images/Format Images/Manifest Images/Memory Images/Model"),
-        ("Options", "Common Processes Images/Model"),
+        ("Options", "Common Interop Processes Images/Model"),
         ("PidNamespaces", "Common Interop"),
         ("Criu", "Common Interop Procfs Processes Options PidNamespaces"),
         ("Staging", "Common Interop Procfs Images/Manifest Images/Model Images/Operations"),

@@ -1,4 +1,5 @@
 using PSCrac.Criu;
+using PSCrac.Options;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -27,8 +28,6 @@ public class CriuConfigFileTests
     [Theory]
     [InlineData("tree", "-Id")]
     [InlineData("images-dir", "-ImagePath")]
-    [InlineData("leave-running", "-LeaveRunning")]
-    [InlineData("tcp-established", "-TcpEstablished")]
     [InlineData("log-file", "-CriuOption")]
     [InlineData("work-dir", "-CriuOption")]
     public void What_PSCrac_sets_itself_is_refused_and_the_parameter_named(string name, string parameter) =>
@@ -37,16 +36,19 @@ public class CriuConfigFileTests
     [Fact]
     public void A_list_gives_a_line_for_each_and_false_none() => Assert.Equal(
         "skip-mnt /a\nskip-mnt /b\nweak-sysctls\nghost 5\n",
-        CriuConfigFile.Compose(new Dictionary<string, object?>
+        CriuConfigFile.Compose(new CheckpointOptions
         {
-            ["skip-mnt"] = new[] { "/a", "/b" },
-            ["weak-sysctls"] = true,
-            ["mntns-compat-mode"] = false,
-            ["ghost"] = 5,
+            CriuOption = new Dictionary<string, object?>
+            {
+                ["skip-mnt"] = new[] { "/a", "/b" },
+                ["weak-sysctls"] = true,
+                ["mntns-compat-mode"] = false,
+                ["ghost"] = 5,
+            },
         }));
 
     [Fact]
-    public void No_options_give_no_file() => Assert.Null(CriuConfigFile.Compose(new Dictionary<string, object?>()));
+    public void No_options_give_no_file() => Assert.Null(CriuConfigFile.Compose(new CheckpointOptions()));
 
     [CriuFact("python3")]
     public void Criu_s_own_configuration_file_takes_effect_and_is_named()
@@ -79,7 +81,7 @@ public class CriuConfigFileTests
 
     private static CracException AssertRefused(string name, object value)
     {
-        CracException failure = Assert.Throws<CracException>(() => CriuConfigFile.Compose(new Dictionary<string, object?> { [name] = value }));
+        CracException failure = Assert.Throws<CracException>(() => CriuConfigFile.Compose(new CheckpointOptions { CriuOption = new Dictionary<string, object?> { [name] = value } }));
         Assert.Equal(CracReason.OptionRefused, failure.Reason);
         Assert.False(string.IsNullOrWhiteSpace(failure.RecommendedAction));
         return failure;

@@ -86,10 +86,10 @@ internal sealed class CriuRun : IDisposable
 
     /// <summary>Dumps any process.</summary>
     internal static CracException? Dump(int processId, string imagePath, CheckpointOptions options) => Run(
-        CriuRequest.Dump, processId, imagePath, CriuConfigFile.Compose(options.CriuOption), (session, images) =>
+        CriuRequest.Dump, processId, imagePath, CriuConfigFile.Compose(options), (session, images) =>
         {
             session.Apply(options, images);
-            session.ApplyDump(processId, options);
+            session.SetRoot(processId);
         });
 
     /// <summary>Restores it. Null when that went well.</summary>
@@ -97,7 +97,7 @@ internal sealed class CriuRun : IDisposable
     {
         options ??= new();
         CracException? failure = Run(
-            CriuRequest.Restore, ProcessId, ImagePath, CriuConfigFile.Compose(options.CriuOption) + config, (session, images) => session.Apply(options, images));
+            CriuRequest.Restore, ProcessId, ImagePath, CriuConfigFile.Compose(options) + config, (session, images) => session.Apply(options, images));
         _program.Remember();
         return failure;
     }

@@ -1,5 +1,4 @@
 using PSCrac.Images.Operations;
-using PSCrac.Options;
 using Xunit;
 
 namespace PSCrac.Tests.Images;
@@ -60,27 +59,5 @@ public class ImageNameTests
     {
         Assert.Equal(expected, ImageName.ForProcess(command, 7));
         Assert.Null(ImageName.FindFault(expected));
-    }
-
-    [Fact]
-    public void What_is_given_at_the_restore_wins_over_what_it_contradicts()
-    {
-        var kept = new Dictionary<string, object> { ["tcp-established"] = true };
-        RestoreOptions closing = new RestoreOptions { TcpClose = true }.WithDefaults(kept);
-        Assert.True(closing.TcpClose);
-        Assert.NotEqual(true, closing.TcpEstablished);
-        RestoreOptions keeping = new RestoreOptions { TcpEstablished = true }.WithDefaults(new Dictionary<string, object> { ["tcp-close"] = true });
-        Assert.True(keeping.TcpEstablished);
-        Assert.NotEqual(true, keeping.TcpClose);
-        Assert.True(new RestoreOptions().WithDefaults(kept).TcpEstablished);
-    }
-
-    [Fact]
-    public void Options_that_contradict_each_other_are_refused()
-    {
-        CracException tcp = Assert.Throws<CracException>(() => new RestoreOptions { TcpEstablished = true, TcpClose = true }.RequireConsistent());
-        Assert.Equal(CracReason.OptionRefused, tcp.Reason);
-        Assert.Throws<CracException>(() => new CheckpointOptions { LinkRemap = true, LeaveRunning = true }.RequireConsistent());
-        new CheckpointOptions { TcpEstablished = true, TcpClose = false, LinkRemap = false, LeaveRunning = true }.RequireConsistent();
     }
 }

@@ -150,7 +150,7 @@ public sealed class ManyProcessCausesTests
             """),
         ["files that are written to"] = new("5 files that are written to: ", 5, """
             held = [open("data%d" % i, "w") for i in range(5)]
-            """) { Options = new PreflightOptions { LeaveRunning = true } },
+            """) { Options = new PreflightOptions { Checkpoint = new() { LeaveRunning = true } } },
         ["files of processes outside"] = new("4 files of processes outside the tree: /proc/1/status (descriptor ", 4, """
             held = [os.open("/proc/1/" + f, os.O_RDONLY) for f in ("status", "stat", "statm", "limits")]
             """),

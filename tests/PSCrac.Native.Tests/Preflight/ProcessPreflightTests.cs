@@ -23,15 +23,15 @@ public class ProcessPreflightTests
 
         ProcessPreflight silent = ProcessPreflight.Examine(program.ProcessId);
         Assert.True(silent.CanCheckpoint);
-        Assert.True(silent.Options.FileLocks);
+        Assert.True(silent.Options.Contains("file-locks"));
         Assert.Contains("-FileLocks", Assert.Single(silent.Options.Reasons).RecommendedAction!, StringComparison.Ordinal);
 
-        ProcessPreflight given = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { FileLocks = true });
+        ProcessPreflight given = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { Checkpoint = new() { FileLocks = true } });
         Assert.True(given.CanCheckpoint);
         Assert.True(given.Options.IsEmpty);
         Assert.Contains(given.Findings, finding => finding is { Severity: CracFindingSeverity.Option, CriuOption: "file-locks", IsAutomatic: false });
 
-        ProcessPreflight refused = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { FileLocks = false });
+        ProcessPreflight refused = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { Checkpoint = new() { FileLocks = false } });
         Assert.False(refused.CanCheckpoint);
 
         ProcessPreflight unchosen = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { ChooseOptions = false });
@@ -57,12 +57,12 @@ public class ProcessPreflightTests
         program.WaitForLine("ready");
 
         ProcessPreflight killed = ProcessPreflight.Examine(program.ProcessId);
-        Assert.True(killed.Options.LinkRemap);
+        Assert.True(killed.Options.Contains("link-remap"));
         Assert.True(killed.Options.IsOneShot);
 
-        ProcessPreflight left = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { LeaveRunning = true });
+        ProcessPreflight left = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { Checkpoint = new() { LeaveRunning = true } });
         Assert.False(left.CanCheckpoint);
-        Assert.False(left.Options.LinkRemap);
+        Assert.False(left.Options.Contains("link-remap"));
         Assert.Contains("-LeaveRunning", left.Findings[0].RecommendedAction!, StringComparison.Ordinal);
     }
 

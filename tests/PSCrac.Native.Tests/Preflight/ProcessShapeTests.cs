@@ -78,7 +78,7 @@ public sealed class ProcessShapeTests(ShapeTable table) : IClassFixture<ShapeTab
             if (shape.Consent is { } consent)
             {
                 table.AddMessage(name, run.ProveRefused(chosen.Findings[0]));
-                chosen = run.Examine(CheckpointPlan.ToPreflight(consent));
+                chosen = run.Examine(new PreflightOptions { Checkpoint = consent });
                 Assert.True(chosen.CanCheckpoint, run.Describe(chosen));
             }
 

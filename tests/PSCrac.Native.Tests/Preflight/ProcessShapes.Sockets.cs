@@ -183,7 +183,7 @@ internal static partial class ProcessShapes
                 time.sleep(60)
                 """,
             Consent = new CheckpointOptions { CriuOption = new Dictionary<string, object?> { ["skip-in-flight"] = true } },
-            Says = "skip-in-flight",
+            Says = "-SkipInFlight",
         },
         new("unix connection that leaves the tree", ShapeNeed.Impossible, """
             until("partner-ready")

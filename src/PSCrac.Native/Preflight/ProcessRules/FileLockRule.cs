@@ -52,7 +52,7 @@ internal sealed class FileLockRule : PreflightRule
             CracReason.FileLocksHeld,
             "The process holds a lock, and the restore has to take it again. It fails if someone else took it meanwhile.",
             "Give -FileLocks, or let the program give the lock up first.",
-            new OptionOffer("-FileLocks", "file-locks", null, subject.Options.FileLocks, LosesNothing: true),
+            new OptionOffer(OptionTable.FileLocks),
             new("locks", item, place)
             {
                 Why = "The restore has to take the locks again. It fails if someone else took one meanwhile.",

@@ -54,8 +54,7 @@ internal sealed class MappingRule : PreflightRule
                             CracReason.ProcessTraced,
                             "Something such as perf or bpftrace watches the program; its breakpoints do not come back by themselves.",
                             "End the tracer, or give -CriuOption @{ 'allow-uprobes' = $true }.",
-                            new OptionOffer(
-                                "-CriuOption allow-uprobes", "allow-uprobes", null, subject.Options.HasCriuOption("allow-uprobes") ? true : null, LosesNothing: false),
+                            new OptionOffer(OptionTable.AllowUprobes),
                             new("processes with breakpoints of a tracer in the kernel (uprobes)", Place: where) { Why = "Something such as perf or bpftrace watches the programs; its breakpoints do not come back by themselves." });
                         break;
                 }

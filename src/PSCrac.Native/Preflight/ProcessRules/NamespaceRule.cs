@@ -57,7 +57,7 @@ internal sealed class NamespaceRule : PreflightRule
                     "Users inside it are other users outside. CRIU makes an image of that, but cannot bring it back from here.",
                     "Checkpoint it from inside that namespace, or start the program without one (no rootless container, no unshare -U).");
                 break;
-            case NamespaceKind.Pid when root.InnermostProcessId != 1 && !subject.Options.EntersPidNamespace:
+            case NamespaceKind.Pid when root.InnermostProcessId != 1 && !subject.EntersPidNamespace:
                 subject.Block(
                     root.ProcessId,
                     $"another pid namespace, in which it is process {root.InnermostProcessId}",
@@ -79,7 +79,7 @@ internal sealed class NamespaceRule : PreflightRule
                     CracReason.NamespaceUnsupported,
                     "Its mounts become part of the image. The restore makes them again on top of a root file system, and has to be told which.",
                     "Give -CriuOption @{ root = '/' } to checkpoint and restore.",
-                    new OptionOffer("-CriuOption @{ root = '/' }", "root", "/", subject.Options.HasCriuOption("root") ? true : null, LosesNothing: true));
+                    new OptionOffer(OptionTable.Root, "/"));
                 break;
             default:
                 subject.Note(

@@ -24,7 +24,7 @@ internal sealed class NetworkLockRule : PreflightRule
         }
 
         string? missing = CriuPrograms.FindMissing(NetworkLock.IptablesPrograms(ofNamespace), subject.ProgramRoot);
-        string? method = subject.Options.CriuOptions.TryGetValue(NetworkLock.Option, out string? given) ? given : CriuConfigFile.FindInEffect(NetworkLock.Option);
+        string? method = subject.Options.TextOf(NetworkLock.Option) ?? CriuConfigFile.FindInEffect(NetworkLock.Option);
         if (method is not null)
         {
             ExamineGiven(subject, what, method, missing);
@@ -41,10 +41,10 @@ internal sealed class NetworkLockRule : PreflightRule
                 $"CRIU keeps packets away until the restore. For that it needs nftables, which it says it cannot use here, or iptables, of which {missing} is not there.",
                 CriuPrograms.HowToGet(missing));
         }
-        else if (subject.Options.ChooseOptions || (missing is not null && canUseNftables == true))
+        else if (subject.ChooseOptions || (missing is not null && canUseNftables == true))
         {
             string best = canUseNftables == false || (canUseNftables is null && missing is null) ? NetworkLock.Iptables : NetworkLock.Nftables;
-            string parameter = $"-CriuOption @{{ '{NetworkLock.Option}' = '{best}' }}";
+            string parameter = OptionTable.NetworkLock.Spelling(best);
             subject.Offer(
                 null,
                 what,
@@ -53,7 +53,7 @@ internal sealed class NetworkLockRule : PreflightRule
                     ? "CRIU keeps packets away until the restore. With nftables it needs no program for that, here or there."
                     : "CRIU keeps packets away until the restore. It says it cannot use nftables here, so the restore will need iptables as well.",
                 $"Give {parameter}, or install the package iptables.",
-                new OptionOffer(parameter, NetworkLock.Option, best, Given: null, LosesNothing: true));
+                new OptionOffer(OptionTable.NetworkLock, best));
         }
     }
 

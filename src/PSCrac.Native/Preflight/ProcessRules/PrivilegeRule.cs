@@ -29,7 +29,7 @@ internal sealed class PrivilegeRule : PreflightRule
                 CracReason.PermissionDenied,
                 "CRIU works without root only where it is told to, and can then do less: no namespaces, nothing of other users.",
                 "Give -CriuOption @{ unprivileged = $true }, or run this session as root: sudo pwsh",
-                new OptionOffer("unprivileged", "unprivileged", null, subject.Options.HasCriuOption("unprivileged") ? true : null, LosesNothing: true));
+                new OptionOffer(OptionTable.Unprivileged));
         }
 
         foreach (ProcessSnapshot member in subject.Tree.Members)

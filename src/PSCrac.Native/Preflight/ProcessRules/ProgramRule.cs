@@ -14,7 +14,7 @@ internal sealed class ProgramRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)
     {
-        if (subject.HasOwnNetwork && !subject.Options.HasCriuOption("empty-ns") && !IsExternal(subject))
+        if (subject.HasOwnNetwork && !subject.Options.Has("empty-ns") && !IsExternal(subject))
         {
             Require(subject, "its network namespace", "CRIU has ip read out the addresses and routes of a network namespace.", "ip");
             ExamineTables(subject, isIpv6: false);
@@ -66,7 +66,7 @@ internal sealed class ProgramRule : PreflightRule
 
     // criu's --external net[INODE]:NAME is a network namespace that someone else makes again.
     private static bool IsExternal(PreflightSubject subject) =>
-        subject.Options.CriuOptions.TryGetValue("external", out string? value) && value?.Contains("net[", StringComparison.Ordinal) == true;
+        subject.Options.TextOf("external")?.Contains("net[", StringComparison.Ordinal) == true;
 
     private static MountPoint? FindTmpfs(PreflightSubject subject)
     {

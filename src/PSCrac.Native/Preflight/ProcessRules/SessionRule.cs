@@ -19,7 +19,7 @@ internal sealed class SessionRule : PreflightRule
                 CracReason.TerminalAttached,
                 "It was started from a shell or by another program and shares that one's session. The restored process will join the session of whoever restores it.",
                 "Give -ShellJob, or start the program with setsid.",
-                new OptionOffer("-ShellJob", "shell-job", null, subject.Options.ShellJob, LosesNothing: true));
+                new OptionOffer(OptionTable.ShellJob));
         }
 
         var byId = new Dictionary<int, ProcessSnapshot>();

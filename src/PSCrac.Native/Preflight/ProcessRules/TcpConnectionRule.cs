@@ -53,7 +53,7 @@ internal sealed class TcpConnectionRule : PreflightRule
         {
             Key = socket.Inode,
         };
-        PreflightOptions options = subject.Options;
+        CheckpointOptions options = subject.Options;
         if (options.TcpClose == true && options.TcpEstablished != true)
         {
             subject.Offer(
@@ -62,12 +62,12 @@ internal sealed class TcpConnectionRule : PreflightRule
                 CracReason.TcpConnectionOpen,
                 "The program will find the connection closed after the restore.",
                 "",
-                new OptionOffer("-TcpClose", "tcp-close", null, Given: true, LosesNothing: false),
+                new OptionOffer(OptionTable.TcpClose),
                 cause with { Why = "The program will find the connections closed after the restore." });
             return;
         }
 
-        var keep = new OptionOffer("-TcpEstablished", "tcp-established", null, options.TcpEstablished, LosesNothing: isInside);
+        var keep = new OptionOffer(OptionTable.TcpEstablished) { LosesNothing = isInside };
         if (isInside)
         {
             subject.Offer(

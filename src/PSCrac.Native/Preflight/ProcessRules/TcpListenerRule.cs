@@ -24,13 +24,8 @@ internal sealed class TcpListenerRule : PreflightRule
                     $"descriptor {descriptor.Number}: tcp {socket.Local} LISTEN, {socket.ReceiveQueue} waiting to be accepted",
                     CracReason.TcpConnectionOpen,
                     "Someone has called and was not answered yet; such a call cannot be kept.",
-                    "Try again when the program has accepted them, or give -CriuOption @{ 'skip-in-flight' = $true }, which drops them.",
-                    new OptionOffer(
-                        "-CriuOption skip-in-flight",
-                        "skip-in-flight",
-                        null,
-                        subject.Options.HasCriuOption("skip-in-flight") ? true : null,
-                        LosesNothing: false),
+                    "Try again when the program has accepted them, or give -SkipInFlight, which drops them.",
+                    new OptionOffer(OptionTable.SkipInFlight),
                     new("listening sockets with callers not accepted", $"tcp {socket.Local}", $"descriptor {descriptor.Number}") { Key = socket.Inode });
             }
         }

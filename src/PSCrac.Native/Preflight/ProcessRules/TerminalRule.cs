@@ -77,7 +77,7 @@ internal sealed class TerminalRule : PreflightRule
                     CracReason.TerminalAttached,
                     "The terminal belongs to a window, a login or a multiplexer outside the tree. The restored process will use the terminal of whoever restores it.",
                     "Give -ShellJob, or start the program with its input and output redirected.",
-                    new OptionOffer("-ShellJob", "shell-job", null, subject.Options.ShellJob, LosesNothing: true));
+                    new OptionOffer(OptionTable.ShellJob));
                 first = false;
             }
             else

@@ -82,7 +82,7 @@ internal sealed class UnixSocketRule : PreflightRule
         string name = peer?.UnixName ?? socket.UnixName ?? "without a name";
         string what = $"descriptor {descriptor.Number}: unix socket connected to {name} outside the tree";
         var cause = new FindingCause("unix sockets connected to others outside the tree", name, $"descriptor {descriptor.Number}") { Key = socket.Inode };
-        if (subject.Options.HasCriuOption("external") || socket.UnixType != UnixSocketType.Datagram || peer?.UnixName is null)
+        if (subject.Options.Has("external") || socket.UnixType != UnixSocketType.Datagram || peer?.UnixName is null)
         {
             subject.Block(
                 member.ProcessId,
@@ -104,7 +104,7 @@ internal sealed class UnixSocketRule : PreflightRule
             CracReason.UnixSocketExternal,
             "It only sends to a named socket, such as the system log's, and is connected to that name again by the restore.",
             "Give -ExternalUnixSocket.",
-            new OptionOffer("-ExternalUnixSocket", "ext-unix-sk", null, subject.Options.ExternalUnixSocket, LosesNothing: true),
+            new OptionOffer(OptionTable.ExternalUnixSocket),
             cause with { Why = "They only send to named sockets, such as the system log's, and are connected to those names again by the restore." });
     }
 

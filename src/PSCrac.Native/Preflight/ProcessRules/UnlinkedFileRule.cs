@@ -108,7 +108,7 @@ internal sealed class UnlinkedFileRule : PreflightRule
             CracReason.FileUnlinked,
             $"A file without a name has to go into the image, and CRIU takes none above {SizeOf(limit)} unless it is told to.",
             AskFor(roomy),
-            new OptionOffer("-GhostLimit", "ghost-limit", roomy.ToString(CultureInfo.InvariantCulture), Given: subject.Options.GhostLimit is null ? null : false, LosesNothing: true),
+            new OptionOffer(OptionTable.GhostLimit, roomy.ToString(CultureInfo.InvariantCulture)) { IsInsufficient = subject.Options.GhostLimit is not null },
             cause with
             {
                 Argument = roomy.ToString(CultureInfo.InvariantCulture),
@@ -143,7 +143,7 @@ internal sealed class UnlinkedFileRule : PreflightRule
             CracReason.FileUnlinked,
             "The file needs a helper link in its folder until the restore, which uses it up: the image can be restored once.",
             "Give -LinkRemap, or let the program close the file.",
-            new OptionOffer("-LinkRemap", "link-remap", null, subject.Options.LinkRemap, LosesNothing: true),
+            new OptionOffer(OptionTable.LinkRemap),
             cause with
             {
                 Why = "The files need helper links in their folders until the restore, which uses them up: the image can be restored once.",

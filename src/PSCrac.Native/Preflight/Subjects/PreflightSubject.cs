@@ -12,7 +12,14 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
 
     internal ProcessTreeSnapshot Tree { get; } = tree;
 
-    internal PreflightOptions Options { get; } = options;
+    /// <summary>The options given: of one, null means that it may be chosen, false that it must not be.</summary>
+    internal CheckpointOptions Options { get; } = options.Checkpoint;
+
+    /// <summary>Whether options that lose nothing are chosen.</summary>
+    internal bool ChooseOptions { get; } = options.ChooseOptions;
+
+    /// <summary>Whether the worker will enter the tree's pid namespace, when that is not ours.</summary>
+    internal bool EntersPidNamespace { get; } = options.EntersPidNamespace;
 
     /// <summary>Whether the tree has a network namespace of its own, which becomes part of the image.</summary>
     internal bool HasOwnNetwork => HasOwn(NamespaceKind.Network);
@@ -21,7 +28,7 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
     internal bool HasOwnMounts => HasOwn(NamespaceKind.Mount) && !IsEntered;
 
     /// <summary>Whether criu enters the pid and mount namespaces of the tree: both together, see Checkpointing/Checkpoint.cs.</summary>
-    internal bool IsEntered => Options.EntersPidNamespace && Tree.Root.Status is { NamespaceProcessIds.Count: > 1, InnermostProcessId: not 1 };
+    internal bool IsEntered => EntersPidNamespace && Tree.Root.Status is { NamespaceProcessIds.Count: > 1, InnermostProcessId: not 1 };
 
     /// <summary>What stands in front of the path of a program that criu runs, seen from here: nothing, unless it enters the tree's mounts.</summary>
     internal string ProgramRoot => IsEntered ? Tree.RootOf(Tree.Root) : "";
@@ -87,8 +94,10 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
     /// </summary>
     internal void Offer(int? processId, string what, CracReason reason, string why, string recommendedAction, OptionOffer offer, FindingCause? cause = null)
     {
-        bool automatic = offer.Given is null && offer.LosesNothing && Options.ChooseOptions;
-        bool given = offer.Given == true;
+        OptionRow option = offer.Option;
+        bool given = !offer.IsInsufficient && Options.Has(option.Name);
+        bool isDecided = offer.IsInsufficient || given || Options.Get(option) is not null;
+        bool automatic = !isDecided && (offer.LosesNothing ?? option.LosesNothing) && ChooseOptions;
         bool handled = given || automatic;
         Findings.Add(new CracFinding
         {
@@ -97,8 +106,8 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
             What = what,
             Reason = reason,
             Why = why,
-            RecommendedAction = automatic ? $"{offer.Parameter} is chosen." : given ? $"{offer.Parameter} is given." : recommendedAction,
-            CriuOption = handled ? offer.CriuOption : null,
+            RecommendedAction = automatic ? $"{option.Spelling(offer.Value)} is chosen." : given ? $"{option.Spelling(offer.Value)} is given." : recommendedAction,
+            CriuOption = handled ? option.Name : null,
             CriuValue = handled ? offer.Value : null,
             IsAutomatic = automatic,
             Cause = cause,

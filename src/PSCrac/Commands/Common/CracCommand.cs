@@ -17,11 +17,8 @@ public abstract class CracCommand : PSCmdlet, IDisposable
     /// <summary>Cancelled by Ctrl+C.</summary>
     private protected CancellationToken StopToken => _stopping.Token;
 
-    /// <summary>What was said with a switch: true, false (-Name:$false), or null where it was not given.</summary>
-    private protected bool? Said(SwitchParameter value, string name) => MyInvocation.BoundParameters.ContainsKey(name) ? value.ToBool() : null;
-
     /// <summary>A parameter's value; null where it was not given.</summary>
-    private protected T? Given<T>(T value, string name)
+    private protected T? GetGiven<T>(T value, string name)
         where T : struct => MyInvocation.BoundParameters.ContainsKey(name) ? value : null;
 
     /// <summary>Writes an object, which PowerShell then knows the type of.</summary>
@@ -261,6 +258,9 @@ public abstract class CracCommand : PSCmdlet, IDisposable
             throw new CracException(CracReason.NotAnImage, $"{path} is no path: {e.Message}", "Get-PSDrive lists the drives; put ./ before a name with a colon.", e);
         }
     }
+
+    /// <summary>The path of an optional parameter's file, as <see cref="ResolveLiteral"/> gives it; null where there is none.</summary>
+    private protected string? ResolveOptional(string? path) => path is null ? null : ResolveLiteral(path);
 
     /// <summary>The full path of an image: for a path what <see cref="ResolveLiteral"/> gives, for a word that is no path here the image of that name.</summary>
     private protected string FindImage(string path)

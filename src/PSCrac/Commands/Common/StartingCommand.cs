@@ -103,19 +103,16 @@ public abstract class StartingCommand : CracCommand
         Arguments = ArgumentList,
         WorkingDirectory = WorkingDirectory is null ? SessionState.Path.CurrentFileSystemLocation.ProviderPath : ResolveLiteral(WorkingDirectory),
         Environment = Variables(),
-        StandardInputPath = Resolve(StandardInputPath),
-        StandardOutputPath = Resolve(StandardOutputPath),
-        StandardErrorPath = Resolve(StandardErrorPath),
+        StandardInputPath = ResolveOptional(StandardInputPath),
+        StandardOutputPath = ResolveOptional(StandardOutputPath),
+        StandardErrorPath = ResolveOptional(StandardErrorPath),
         MinimumId = MyInvocation.BoundParameters.ContainsKey(nameof(MinimumId)) ? MinimumId : null,
         Ready = [.. ReadyParameters.Conditions(ReadyUri, ReadyPort, ReadyScript is null ? null : AskScript)],
         ReadyTimeout = TimeSpan.FromSeconds(ReadyTimeout),
         WarmUp = WarmUp is null ? null : Warm,
         CollectGarbage = CollectGarbage,
-        CriuPath = Resolve(CriuPath),
+        CriuPath = ResolveOptional(CriuPath),
     };
-
-    /// <summary>The full path of an optional parameter's file; null where there is none.</summary>
-    private protected string? Resolve(string? path) => path is null ? null : ResolveLiteral(path);
 
     /// <summary>Called by a start as soon as there is a process, before it is ready.</summary>
     private protected virtual void OnStarted(CracStartedProcess process) => _process = process;

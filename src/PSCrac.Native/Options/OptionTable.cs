@@ -1,0 +1,130 @@
+using PSCrac.Interop;
+
+namespace PSCrac.Options;
+
+/// <summary>
+/// What PSCrac knows of criu's options (criu(8)), a row each: the parameter that stands for it, what sets it, whether it may be
+/// chosen, whether a restore repeats it, whether -CriuOption may name it. An option without a row goes into criu's configuration
+/// file as it is given. docs/options.md is made from this table.
+/// </summary>
+internal static class OptionTable
+{
+    // criu's enum criu_network_lock_method (criu.h).
+    private static readonly Dictionary<string, int> s_networkLocks = new(StringComparer.Ordinal) { ["iptables"] = 1, ["nftables"] = 2, ["skip"] = 3 };
+
+    internal static readonly OptionRow ShellJob = OptionRow.Switch("shell-job", LibCriu.criu_local_set_shell_job) with
+    {
+        Parameter = "ShellJob", MayBeChosen = true, LosesNothing = true, IsRepeated = true, IsPassedByJava = true,
+    };
+
+    internal static readonly OptionRow TcpEstablished = OptionRow.Switch("tcp-established", LibCriu.criu_local_set_tcp_established) with
+    {
+        Parameter = "TcpEstablished", MayBeChosen = true, IsRepeated = true, Excludes = "tcp-close",
+    };
+
+    internal static readonly OptionRow TcpClose = OptionRow.Switch("tcp-close", LibCriu.criu_local_set_tcp_close) with
+    {
+        Parameter = "TcpClose", IsRepeated = true, Excludes = "tcp-established",
+    };
+
+    internal static readonly OptionRow FileLocks = OptionRow.Switch("file-locks", LibCriu.criu_local_set_file_locks) with
+    {
+        Parameter = "FileLocks", MayBeChosen = true, LosesNothing = true, IsRepeated = true,
+    };
+
+    internal static readonly OptionRow LinkRemap = OptionRow.Switch("link-remap", LibCriu.criu_local_set_link_remap) with
+    {
+        Parameter = "LinkRemap", ParameterScope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true, IsRepeated = true,
+    };
+
+    internal static readonly OptionRow ExternalUnixSocket = OptionRow.Switch("ext-unix-sk", LibCriu.criu_local_set_ext_unix_sk) with
+    {
+        Parameter = "ExternalUnixSocket", MayBeChosen = true, LosesNothing = true, IsRepeated = true,
+    };
+
+    internal static readonly OptionRow LeaveRunning = OptionRow.Switch("leave-running", LibCriu.criu_local_set_leave_running) with
+    {
+        Parameter = "LeaveRunning", Scope = OptionScope.Checkpoint,
+    };
+
+    internal static readonly OptionRow TrackMemory = OptionRow.Switch("track-mem", LibCriu.criu_local_set_track_mem) with
+    {
+        Parameter = "TrackMemory", Scope = OptionScope.Checkpoint,
+    };
+
+    internal static readonly OptionRow GhostLimit = OptionRow.Number("ghost-limit", LibCriu.criu_local_set_ghost_limit) with
+    {
+        Parameter = "GhostLimit", Scope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true,
+    };
+
+    internal static readonly OptionRow NetworkLock = OptionRow.Text(
+        "network-lock", static (request, method) => _ = LibCriu.criu_local_set_network_lock(request, s_networkLocks[method])) with
+    {
+        Scope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true,
+    };
+
+    internal static readonly OptionRow ParentImage = OptionRow.Text(
+        "prev-images-dir", static (request, path) => _ = LibCriu.criu_local_set_parent_images(request, path)) with
+    {
+        Parameter = "ParentImage", Scope = OptionScope.Checkpoint,
+    };
+
+    /// <summary>In whole seconds.</summary>
+    internal static readonly OptionRow FreezeTimeout = OptionRow.Number("timeout", LibCriu.criu_local_set_timeout) with
+    {
+        Parameter = "FreezeTimeout", Scope = OptionScope.Checkpoint,
+    };
+
+    internal static readonly OptionRow SkipInFlight = OptionRow.Switch("skip-in-flight") with
+    {
+        Parameter = "SkipInFlight", Scope = OptionScope.Checkpoint,
+    };
+
+    internal static readonly OptionRow LazyPages = OptionRow.Switch("lazy-pages") with
+    {
+        Parameter = "LazyPages", Scope = OptionScope.Restore,
+    };
+
+    internal static readonly OptionRow Root = OptionRow.Any("root") with { MayBeChosen = true, LosesNothing = true, IsRepeated = true };
+
+    internal static readonly OptionRow Unprivileged = OptionRow.Any("unprivileged") with { MayBeChosen = true, LosesNothing = true, IsRepeated = true };
+
+    internal static readonly OptionRow AllowUprobes = OptionRow.Any("allow-uprobes");
+
+    /// <summary>The rows, in the order in which options are set, shown and kept in a manifest.</summary>
+    internal static IReadOnlyList<OptionRow> Rows { get; } =
+    [
+        ShellJob, TcpEstablished, TcpClose, FileLocks, LinkRemap, ExternalUnixSocket, LeaveRunning, TrackMemory, GhostLimit, NetworkLock,
+        ParentImage, FreezeTimeout, SkipInFlight, LazyPages, Root, Unprivileged, AllowUprobes,
+
+        // What means the same at the checkpoint and at the restore.
+        .. Given(OptionScope.Both, isRepeated: true,
+            "cgroup-props", "cpu-cap", "enable-external-masters", "enable-external-sharing", "evasive-devices", "file-validation",
+            "manage-cgroups", "mntns-compat-mode", "skip-file-rwx-check", "weak-sysctls"),
+
+        // What is given at either, or has a meaning of its own there.
+        .. Given(OptionScope.Both, isRepeated: false,
+            "action-script", "cgroup-dump-controller", "cgroup-props-file", "cgroup-root", "cgroup-yard", "empty-ns", "enable-fs", "external",
+            "force-irmap", "freeze-cgroup", "ghost-fiemap", "irmap-scan-path", "join-ns", "libdir", "lsm-mount-context", "lsm-profile",
+            "skip-mnt"),
+
+        OptionRow.Reserved("tree", "Id"),
+        OptionRow.Reserved("images-dir", "ImagePath"),
+        OptionRow.Reserved("restore-sibling", "Wait", OptionScope.Restore),
+        .. Reserved(
+            "work-dir", "log-file", "verbosity", "log-pid", "leave-stopped", "restore-detached", "daemon", "config", "no-default-config",
+            "help", "version", "pidfile", "status-fd", "ps-socket", "inherit-fd", "exec-cmd", "stream", "feature", "all", "extra",
+            "experimental", "close", "page-server"),
+    ];
+
+    private static readonly Dictionary<string, OptionRow> s_byName = Rows.ToDictionary(static row => row.Name, StringComparer.Ordinal);
+
+    /// <summary>The row of an option; null where there is none.</summary>
+    /// <param name="name">criu's long name.</param>
+    internal static OptionRow? Find(string name) => s_byName.GetValueOrDefault(name);
+
+    private static IEnumerable<OptionRow> Given(OptionScope scope, bool isRepeated, params string[] names) =>
+        names.Select(name => OptionRow.Any(name) with { Scope = scope, IsRepeated = isRepeated });
+
+    private static IEnumerable<OptionRow> Reserved(params string[] names) => names.Select(static name => OptionRow.Reserved(name));
+}

@@ -1,0 +1,24 @@
+using System.Collections;
+using System.Management.Automation;
+using System.Management.Automation.Language;
+using PSCrac.Options;
+
+namespace PSCrac.Completion;
+
+/// <summary>Completes -CriuOption with the options that it is the way to give, each as a hashtable to be filled in.</summary>
+public sealed class CriuOptionCompleter : IArgumentCompleter
+{
+    /// <inheritdoc/>
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters)
+    {
+        var wanted = WildcardPattern.Get(wordToComplete + "*", WildcardOptions.IgnoreCase);
+        foreach (OptionRow row in OptionTable.Rows)
+        {
+            if (row is { Parameter: null, IsReserved: false } && wanted.IsMatch(row.Name))
+            {
+                yield return new CompletionResult($"@{{ '{row.Name}' = $true }}", row.Name, CompletionResultType.ParameterValue, $"criu --{row.Name}");
+            }
+        }
+    }
+}
