@@ -16,22 +16,22 @@ namespace PSCrac.Commands;
 [OutputType(typeof(CracRestoredProcess))]
 public sealed class RestoreCracProcessCommand : RestoringCommand
 {
-    /// <summary>It is ready when this URI answers with a status below 400.</summary>
+    /// <summary>The restored process is ready when this URI answers with a status below 400.</summary>
     [Parameter]
     [ValidateNotNull]
     public Uri? ReadyUri { get; set; }
 
-    /// <summary>It is ready when it listens on this TCP port.</summary>
+    /// <summary>The restored process is ready when it listens on this TCP port.</summary>
     [Parameter]
     [ValidateRange(1, 65535)]
     public int ReadyPort { get; set; }
 
-    /// <summary>It is ready when this gives something that PowerShell takes for true.</summary>
+    /// <summary>The restored process is ready when this returns something that converts to true.</summary>
     [Parameter]
     [ValidateNotNull]
     public ScriptBlock? ReadyScript { get; set; }
 
-    /// <summary>How long it may take until it is ready, in seconds.</summary>
+    /// <summary>How long the restored process may take until it is ready, in seconds.</summary>
     [Parameter]
     [ValidateRange(1, int.MaxValue / 1000)]
     public int ReadyTimeout { get; set; } = 60;

@@ -1,9 +1,7 @@
 using System.Management.Automation;
-using System.Management.Automation.Host;
 using PSCrac.Commands.Common;
 using PSCrac.Completion;
 using PSCrac.Images.Operations;
-using PSCrac.Procfs;
 using PSCrac.Starting;
 
 namespace PSCrac.Commands;
@@ -16,9 +14,7 @@ public sealed class StartCracProcessCommand : StartingCommand
     private const string NoImageSet = "NoImage";
     private const string ImagePathSet = "ImagePath";
     private const string ImageNameSet = "ImageName";
-    private static readonly TimeSpan InterruptGrace = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan SignalLatency = TimeSpan.FromMilliseconds(200);
-    private SignalForwarding? _signals;
+    private ForegroundProgram? _foreground;
 
     /// <summary>It is ready when a line of its output matches this.</summary>
     [Parameter]
@@ -96,15 +92,14 @@ public sealed class StartCracProcessCommand : StartingCommand
             Engine = Engine,
             EndWithCaller = Wait,
         };
-        request = request with { Ready = [.. request.Ready, .. OwnConditions(request)] };
-        Debugger? debugger = Wait ? FindHostDebugger() : null;
-        using var signals = new SignalForwarding(keepsThisProcess: Wait) { Quitting = () => debugger?.SetDebuggerStepMode(false) };
-        _signals = signals;
+        request = request with { Ready = [.. request.Ready, .. ReadyParameters.OutputConditions(ReadyPattern, request, ResolveOptional(ReadyFile))] };
+        using var foreground = new ForegroundProgram(Host, isWaitedFor: Wait);
+        _foreground = foreground;
         StartResult result = RunOperation($"Starting {FilePath}", (progress, stopping) => StartOperation.Run(request, progress, OnStarted, stopping));
         this.WriteSummary(result, hasTarget: target is not null);
         if (Wait)
         {
-            WaitForExit(result.Process);
+            foreground.WaitForExit(result.Process, StopToken);
         }
 
         WriteObject(result.Process);
@@ -113,88 +108,6 @@ public sealed class StartCracProcessCommand : StartingCommand
     private protected override void OnStarted(CracStartedProcess process)
     {
         base.OnStarted(process);
-        _signals?.Forward(process);
-    }
-
-    // On SIGQUIT PowerShell's console has the script break into the debugger at its next statement (BreakIntoDebugger in its
-    // ConsoleHost.cs), where a service would wait for commands.
-    private Debugger? FindHostDebugger()
-    {
-        try
-        {
-            return (Host as IHostSupportsInteractiveSession)?.Runspace?.Debugger;
-        }
-        catch (NotImplementedException)
-        {
-            // A host that is no console.
-            return null;
-        }
-    }
-
-    private IEnumerable<ReadyCondition> OwnConditions(StartRequest request)
-    {
-        if (ReadyFile is not null)
-        {
-            yield return new ReadyFile(ResolveLiteral(ReadyFile));
-        }
-
-        if (ReadyPattern is not null)
-        {
-            string[] outputs = [.. new[] { request.StandardOutputPath, request.StandardErrorPath }.OfType<string>()];
-            yield return outputs.Length > 0 ? NewPattern(ReadyPattern, outputs) : throw new CracException(
-                CracReason.OptionRefused,
-                "-ReadyPattern has no output to look at.",
-                "Give -StandardOutputPath, -StandardErrorPath, or both, which may be the same file.");
-        }
-    }
-
-    private static ReadyPattern NewPattern(string pattern, string[] outputs)
-    {
-        try
-        {
-            return new ReadyPattern(pattern, outputs);
-        }
-        catch (ArgumentException e)
-        {
-            throw new CracException(CracReason.OptionRefused, $"-ReadyPattern '{pattern}' is no regular expression: {e.Message}", "Correct it; what is meant as it stands is written as [regex]::Escape('text') gives it.", e);
-        }
-    }
-
-    private void WaitForExit(CracStartedProcess process)
-    {
-        try
-        {
-            process.WaitForExit(Timeout.InfiniteTimeSpan, StopToken);
-        }
-        catch (OperationCanceledException)
-        {
-            EndInterrupted(process);
-            throw new PipelineStoppedException();
-        }
-
-        if (_signals is { WasInterrupted: true })
-        {
-            // The program ended by the signal before PowerShell stopped the pipeline for it, which it does in any case.
-            EndInterrupted(process);
-            throw new PipelineStoppedException();
-        }
-    }
-
-    private void EndInterrupted(CracStartedProcess process)
-    {
-        // PowerShell and we hear of a SIGINT in no order that is sure: it may have stopped the pipeline already.
-        bool isSignalled = SpinWait.SpinUntil(() => _signals is { WasInterrupted: true }, SignalLatency);
-
-        // It has reached the program, and may mean something milder to it than being ended does.
-        if (!isSignalled || !process.WaitForExit(InterruptGrace))
-        {
-            process.End();
-        }
-
-        // Nobody works on at a session without a terminal: this was how a service is ended, and its exit code is the session's.
-        if (isSignalled && process.ExitCode is { } code && ProcessStatus.TryRead(System.Environment.ProcessId) is { TerminalDevice: 0 })
-        {
-            Host.SetShouldExit(code);
-        }
+        _foreground?.ForwardSignals(process);
     }
 }

@@ -31,6 +31,28 @@ internal static class ReadyParameters
         }
     }
 
+    /// <summary>The conditions that look at what a program writes.</summary>
+    /// <param name="pattern">-ReadyPattern; null where it was not given.</param>
+    /// <param name="request">The start, with the files of the program's output.</param>
+    /// <param name="file">The full path of -ReadyFile; null where it was not given.</param>
+    /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>: the pattern is none, or has no output to match.</exception>
+    internal static IEnumerable<ReadyCondition> OutputConditions(string? pattern, StartRequest request, string? file)
+    {
+        if (file is not null)
+        {
+            yield return new ReadyFile(file);
+        }
+
+        if (pattern is not null)
+        {
+            string[] outputs = [.. new[] { request.StandardOutputPath, request.StandardErrorPath }.OfType<string>()];
+            yield return outputs.Length > 0 ? NewPattern(pattern, outputs) : throw new CracException(
+                CracReason.OptionRefused,
+                "-ReadyPattern has no output to look at.",
+                "Give -StandardOutputPath, -StandardErrorPath, or both, which may be the same file.");
+        }
+    }
+
     /// <summary>Runs a -ReadyScript with the process, where there is one already, as $_. What it throws means that it is not ready yet.</summary>
     internal static bool Ask(ScriptBlock script, object? process)
     {
@@ -41,6 +63,18 @@ internal static class ReadyParameters
         catch (RuntimeException e) when (e is not PipelineStoppedException)
         {
             return false;
+        }
+    }
+
+    private static ReadyPattern NewPattern(string pattern, string[] outputs)
+    {
+        try
+        {
+            return new ReadyPattern(pattern, outputs);
+        }
+        catch (ArgumentException e)
+        {
+            throw new CracException(CracReason.OptionRefused, $"-ReadyPattern '{pattern}' is no regular expression: {e.Message}", "Correct it; what is meant as it stands is written as [regex]::Escape('text') gives it.", e);
         }
     }
 }
