@@ -4,8 +4,8 @@ using System.Management.Automation.Runspaces;
 namespace PSCrac;
 
 /// <summary>
-/// Called by PowerShell when the module is imported. A runspace beside the session's first, such as one of ForEach-Object
-/// -Parallel, is given objects that another has written: it is told of their types at once, since it may write none itself.
+/// Called by PowerShell when the module is imported. A runspace other than the session's first, such as one of ForEach-Object
+/// -Parallel, may receive objects that another has written, and write none itself: there the types are loaded at once.
 /// </summary>
 public sealed class CracModule : IModuleAssemblyInitializer
 {

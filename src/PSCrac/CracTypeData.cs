@@ -6,7 +6,7 @@ using System.Runtime.CompilerServices;
 namespace PSCrac;
 
 /// <summary>
-/// What PowerShell is told of the engine's types: the hidden properties (<see cref="CracHiddenProperty"/>), what of an object is
+/// The type data of the engine's types: the hidden properties (<see cref="CracHiddenProperty"/>), what of an object is
 /// serialized, and how a decoded record shows its fields. A file named by the manifest's TypesToProcess would be read at each
 /// import, for longer than the rest of it takes; this is done when the first object is written. The formats cannot come as late:
 /// what a script writes is formatted by views that were there when it wrote its first object.
@@ -15,7 +15,7 @@ internal static class CracTypeData
 {
     private static readonly ConditionalWeakTable<Runspace, object> s_told = [];
 
-    /// <summary>Tells the current runspace, once. Must run on a pipeline's thread.</summary>
+    /// <summary>Loads it into the current runspace, once. Must run on a pipeline's thread.</summary>
     /// <exception cref="PipelineStoppedException">The pipeline was stopped meanwhile.</exception>
     internal static void Load()
     {
@@ -24,7 +24,7 @@ internal static class CracTypeData
             return;
         }
 
-        // The cmdlet's class, and not its name: a session may have the name for something else, or load no modules by itself.
+        // By the cmdlet's class, not its name: a session may use the name for something else, or have module loading turned off.
         Type update = Type.GetType("Microsoft.PowerShell.Commands.UpdateTypeDataCommand, Microsoft.PowerShell.Commands.Utility", throwOnError: true)!;
         using var shell = PowerShell.Create(RunspaceMode.CurrentRunspace);
         shell.AddCommand(new CmdletInfo("Update-TypeData", update))

@@ -1,9 +1,9 @@
 namespace PSCrac.Options;
 
-/// <summary>What the caller has decided about a restore, as far as it changes what stands in its way.</summary>
+/// <summary>What the caller has decided about a restore, as far as the preflight depends on it.</summary>
 internal sealed record ImagePreflightOptions
 {
-    /// <summary>Nothing given: the host's pid namespace, and trust is looked at.</summary>
+    /// <summary>Nothing given: the caller's pid namespace, with the ownership check.</summary>
     public static ImagePreflightOptions Default { get; } = new();
 
     /// <summary>Whether the tree gets a pid namespace of its own, in which all pids are free.</summary>
@@ -15,10 +15,10 @@ internal sealed record ImagePreflightOptions
     /// <summary>Whether all files but the pages are read, instead of only their names and sizes.</summary>
     public bool Full { get; init; }
 
-    /// <summary>Whether whom the image belongs to is left out of account.</summary>
+    /// <summary>Skips the ownership check.</summary>
     public bool SkipTrustCheck { get; init; }
 
-    /// <summary>Whether open files that have grown are opened all the same.</summary>
+    /// <summary>Whether files that have grown since the checkpoint are accepted.</summary>
     public bool ReopenGrownFile { get; init; }
 
     /// <summary>Full paths, as they are in the image, of files that are replaced by others.</summary>
@@ -27,10 +27,10 @@ internal sealed record ImagePreflightOptions
     /// <summary>Open files that the restore does not open, by their ids in the image.</summary>
     internal IReadOnlySet<uint> UnopenedFiles { get; init; } = new HashSet<uint>();
 
-    /// <summary>Whether a page daemon brings the memory while the tree runs.</summary>
+    /// <summary>Whether memory is restored on demand by a page daemon.</summary>
     public bool LazyPages { get; init; }
 
-    /// <summary>Whether the terminal is replaced, or one is there to be given.</summary>
+    /// <summary>Whether the terminal is replaced, or the caller has one to pass on.</summary>
     public bool HasTerminal { get; init; }
 
     /// <summary>criu's options in effect, by their long names; null for those that the image was made with.</summary>

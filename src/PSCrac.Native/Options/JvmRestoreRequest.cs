@@ -37,7 +37,7 @@ internal sealed record JvmRestoreRequest
     /// </summary>
     public RestoreOptions Options { get; init; } = new();
 
-    /// <summary>Which open files of the image are other ones after the restore; only a restore by criu can have any.</summary>
+    /// <summary>Which open files of the image are replaced; only a restore by criu can replace any.</summary>
     public RestoreFiles Files { get; init; } = new();
 
     /// <summary>
@@ -50,13 +50,13 @@ internal sealed record JvmRestoreRequest
     /// <summary>Whether <see cref="CracRestoredProcess.WaitForExit"/> is to give the exit code.</summary>
     public bool AsChild { get; init; }
 
-    /// <summary>Whether the image is restored whoever could have written it. A restore runs what is in it.</summary>
+    /// <summary>Skips the ownership check. A restore runs the code in the image.</summary>
     public bool SkipTrustCheck { get; init; }
 
     /// <summary>For a restore by criu: as <see cref="RestoreRequest.SkipPreflight"/>.</summary>
     public bool SkipPreflight { get; init; }
 
-    /// <summary>How long to wait for pids that are on their way out.</summary>
+    /// <summary>How long to wait for pids of processes that are ending.</summary>
     public TimeSpan PidTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How long java may take until the application runs.</summary>

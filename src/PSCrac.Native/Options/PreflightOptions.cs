@@ -1,6 +1,6 @@
 namespace PSCrac.Options;
 
-/// <summary>What the caller has decided about a checkpoint, as far as it changes what stands in its way.</summary>
+/// <summary>What the caller has decided about a checkpoint, as far as the preflight depends on it.</summary>
 public sealed record PreflightOptions
 {
     /// <summary>Nothing given: the process is killed, and options are chosen.</summary>

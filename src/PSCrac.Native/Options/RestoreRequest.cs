@@ -19,36 +19,36 @@ public sealed record RestoreRequest
     /// </summary>
     public bool AsChild { get; init; }
 
-    /// <summary>Which open files of the image are other ones after the restore.</summary>
+    /// <summary>Which open files of the image are replaced.</summary>
     public RestoreFiles Files { get; init; } = new();
 
     /// <summary>
-    /// Whose process ids the tree gets; null for a new pid namespace's where the tree had ids of another namespace than the
-    /// session that took its checkpoint (<see cref="Images.Manifest.ImageManifestProcess.HostPid"/>), and else for those of the caller's.
+    /// The pid namespace that the tree is restored into. Null: a new one where the tree was in another namespace than the session
+    /// that took its checkpoint (<see cref="Images.Manifest.ImageManifestProcess.HostPid"/>), else the caller's.
     /// </summary>
     public CracPidNamespace? PidNamespace { get; init; }
 
-    /// <summary>Whether the image is restored whoever could have written it. A restore runs what is in it.</summary>
+    /// <summary>Skips the ownership check. A restore runs the code in the image.</summary>
     public bool SkipTrustCheck { get; init; }
 
     /// <summary>
-    /// Whether what <see cref="RestorePreflight"/> would find is left to criu to find out: files, ports, addresses, the processor,
-    /// privileges. Trust, the image's own files and its pids are looked at all the same.
+    /// Skips the preflight of files, ports, addresses, processor and privileges; criu then finds out. The ownership, the image's
+    /// own files and its pids are checked in any case.
     /// </summary>
     public bool SkipPreflight { get; init; }
 
-    /// <summary>How long to wait for pids that are on their way out.</summary>
+    /// <summary>How long to wait for pids of processes that are ending.</summary>
     public TimeSpan PidTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>The criu to use; null to look for it.</summary>
     public string? CriuPath { get; init; }
 
-    /// <summary>Descriptors to put in the place of what the image names, each with criu's key for it; closed by who opened them.</summary>
+    /// <summary>Descriptors that replace files of the image, each with criu's key for the file (--inherit-fd); the caller closes them.</summary>
     internal IReadOnlyList<(SafeHandle Descriptor, string Key)> Inherited { get; init; } = [];
 
     /// <summary>
-    /// Ends with this process what is restored, from the first of its tasks on until the caller lets go of it. Null: a tree
-    /// that runs goes on without this process.
+    /// Ends the restored tree with this process, from its first task on until the caller releases it. Null: the tree continues
+    /// when this process ends.
     /// </summary>
     internal SessionGuard? Guard { get; init; }
 }

@@ -5,7 +5,7 @@ using PSCrac.Images.Operations;
 
 namespace PSCrac.Commands;
 
-/// <summary>Compare-CracImage: what changed between two images.</summary>
+/// <summary>Compare-CracImage: the differences between two images.</summary>
 [Cmdlet(VerbsData.Compare, "CracImage")]
 [OutputType(typeof(CracImageDifference))]
 public sealed class CompareCracImageCommand : ImageReadingCommand

@@ -16,7 +16,7 @@ public sealed class GetCracImageContentCommand : ImageInputCommand
     [ArgumentCompleter(typeof(ImageTypeCompleter))]
     public string[] Type { get; set; } = [];
 
-    /// <summary>Give each entry's protobuf bytes as they are in the file.</summary>
+    /// <summary>Return each entry's protobuf bytes as they are in the file.</summary>
     [Parameter]
     public SwitchParameter Raw { get; set; }
 

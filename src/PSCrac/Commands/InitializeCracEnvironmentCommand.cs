@@ -5,7 +5,7 @@ using PSCrac.Criu;
 
 namespace PSCrac.Commands;
 
-/// <summary>Initialize-CracEnvironment: mends what can be mended safely on this machine.</summary>
+/// <summary>Initialize-CracEnvironment: repairs what can be repaired safely on this machine.</summary>
 [Cmdlet(VerbsData.Initialize, "CracEnvironment", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
 [OutputType(typeof(CracCapability))]
 public sealed class InitializeCracEnvironmentCommand : CracCommand

@@ -26,7 +26,7 @@ public sealed class InvokeCracCheckpointCommand : CheckpointingCommand
     private const string InputObjectPath = "InputObjectPath";
     private const string InputObjectName = "InputObjectName";
 
-    // The images that this command has made, with the process of each.
+    // The images that this command has made, each with its process.
     private readonly Dictionary<string, int> _made = new(StringComparer.Ordinal);
 
     /// <summary>The pids of the trees' roots.</summary>
@@ -37,7 +37,7 @@ public sealed class InvokeCracCheckpointCommand : CheckpointingCommand
     [ArgumentCompleter(typeof(ProcessIdCompleter))]
     public int[] Id { get; set; } = [];
 
-    // A piped process has a property Name, which must not bind.
+    // A piped process has a property Name, which must not bind to this.
 
     /// <summary>The names of the trees' roots, with wildcards.</summary>
     [Parameter(Mandatory = true, ParameterSetName = NamePath)]

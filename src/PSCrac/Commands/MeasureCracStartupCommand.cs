@@ -7,7 +7,7 @@ using PSCrac.Starting;
 
 namespace PSCrac.Commands;
 
-/// <summary>Measure-CracStartup: cold starts and restores of a program, in turn, side by side.</summary>
+/// <summary>Measure-CracStartup: measures cold starts and restores of a program, in turn.</summary>
 [Cmdlet(VerbsDiagnostic.Measure, "CracStartup", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium, DefaultParameterSetName = NewImageSet)]
 [OutputType(typeof(CracStartupMeasurement))]
 public sealed class MeasureCracStartupCommand : StartingCommand
@@ -28,12 +28,12 @@ public sealed class MeasureCracStartupCommand : StartingCommand
     [ArgumentCompleter(typeof(ImageCompleter))]
     public string? ImageName { get; set; }
 
-    /// <summary>How many times each is measured.</summary>
+    /// <summary>How many starts and how many restores are measured.</summary>
     [Parameter]
     [ValidateRange(1, 10_000)]
     public int Count { get; set; } = 5;
 
-    /// <summary>The SVG file that a picture of the samples is written to.</summary>
+    /// <summary>The SVG file to which the samples are plotted.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(LiteralPathCompleter))]

@@ -19,7 +19,7 @@ public sealed class SearchCracImageCommand : ImageInputCommand
     private const string BytesLiteralPathSet = "BytesLiteralPath";
     private const string BytesInputObjectSet = "BytesInputObject";
 
-    // What to look for comes first, as in Select-String; where it is named, the path.
+    // Positions as in Select-String: the pattern first, then the path.
 
     /// <inheritdoc/>
     [Parameter(Mandatory = true, Position = 1, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
@@ -46,7 +46,7 @@ public sealed class SearchCracImageCommand : ImageInputCommand
     [ValidateNotNull]
     public override CracImage[] InputObject { get; set; } = [];
 
-    /// <summary>A text to look for.</summary>
+    /// <summary>The text to find.</summary>
     [Parameter(Mandatory = true, Position = 0, ParameterSetName = PathSet)]
     [Parameter(Mandatory = true, Position = 0, ParameterSetName = LiteralPathSet)]
     [Parameter(Mandatory = true, Position = 0, ParameterSetName = InputObjectSet)]
@@ -55,20 +55,20 @@ public sealed class SearchCracImageCommand : ImageInputCommand
     public string? String { get; set; }
 #pragma warning restore CA1720
 
-    /// <summary>Look for the text as UTF-16 too, as .NET and JavaScript keep many strings.</summary>
+    /// <summary>Search for the text as UTF-16 too, the encoding of many strings of .NET and JavaScript.</summary>
     [Parameter(ParameterSetName = PathSet)]
     [Parameter(ParameterSetName = LiteralPathSet)]
     [Parameter(ParameterSetName = InputObjectSet)]
     public SwitchParameter Utf16 { get; set; }
 
-    /// <summary>A regular expression to look for, each byte being a Latin-1 character.</summary>
+    /// <summary>The regular expression to find; each byte is a Latin-1 character.</summary>
     [Parameter(Mandatory = true, ParameterSetName = PatternPathSet)]
     [Parameter(Mandatory = true, ParameterSetName = PatternLiteralPathSet)]
     [Parameter(Mandatory = true, ParameterSetName = PatternInputObjectSet)]
     [ValidateNotNullOrEmpty]
     public string? Pattern { get; set; }
 
-    /// <summary>Bytes to look for.</summary>
+    /// <summary>The bytes to find.</summary>
     [Parameter(Mandatory = true, ParameterSetName = BytesPathSet)]
     [Parameter(Mandatory = true, ParameterSetName = BytesLiteralPathSet)]
     [Parameter(Mandatory = true, ParameterSetName = BytesInputObjectSet)]
@@ -81,12 +81,12 @@ public sealed class SearchCracImageCommand : ImageInputCommand
     [ArgumentCompleter(typeof(ImageProcessCompleter))]
     public int[]? ProcessId { get; set; }
 
-    /// <summary>How many bytes before and behind a match to show with it.</summary>
+    /// <summary>How many bytes before and after a match are returned with it.</summary>
     [Parameter]
     [ValidateRange(0, 4096)]
     public int Context { get; set; } = 32;
 
-    // Memory holds anything, and between two matches nothing can stop an expression.
+    // Memory can hold any bytes, and an expression cannot be interrupted between two matches.
     private static readonly TimeSpan ExpressionTimeout = TimeSpan.FromSeconds(10);
     private MemoryPattern? _pattern;
 

@@ -54,19 +54,19 @@ public sealed class StartCracProcessCommand : StartingCommand
     [Parameter(ParameterSetName = ImageNameSet)]
     public SwitchParameter Force { get; set; }
 
-    /// <summary>Whose process ids the program gets: the session's, or those of a new pid namespace.</summary>
+    /// <summary>The pid namespace that the program is started in: the session's, or a new one.</summary>
     [Parameter]
     public CracPidNamespace PidNamespace { get; set; }
 
-    /// <summary>Which way a JVM's checkpoint and restore go: the JVM's own or criu's.</summary>
+    /// <summary>Whether the JVM or criu makes a JVM's checkpoint and restore.</summary>
     [Parameter]
     public CracEngineChoice Engine { get; set; }
 
-    /// <summary>Stay until the program has ended, passing signals on to it.</summary>
+    /// <summary>Wait until the program has ended, and pass signals on to it.</summary>
     [Parameter]
     public SwitchParameter Wait { get; set; }
 
-    // There is one program: a unit or a container that starts it must see that it did not.
+    // A failure is a terminating error: the unit or container that starts the program must see it.
 
     /// <inheritdoc/>
     protected override void EndProcessing() => OrEnd(FilePath, Start);

@@ -5,16 +5,16 @@ using PSCrac.Criu;
 
 namespace PSCrac.Commands;
 
-/// <summary>Test-CracEnvironment: what this machine allows, and what to do about the rest.</summary>
+/// <summary>Test-CracEnvironment: what CRIU can do on this machine, and how to enable the rest.</summary>
 [Cmdlet(VerbsDiagnostic.Test, "CracEnvironment")]
 [OutputType(typeof(CracCapability), typeof(bool))]
 public sealed class TestCracEnvironmentCommand : CracCommand
 {
-    /// <summary>Only say whether all that is required is there.</summary>
+    /// <summary>Return only true or false: whether all that is required is available.</summary>
     [Parameter]
     public SwitchParameter Quiet { get; set; }
 
-    /// <summary>The criu program to ask.</summary>
+    /// <summary>The criu program to test.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(LiteralPathCompleter))]

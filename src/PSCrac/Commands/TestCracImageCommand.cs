@@ -12,7 +12,7 @@ namespace PSCrac.Commands;
 [OutputType(typeof(CracFinding), typeof(bool))]
 public sealed class TestCracImageCommand : RestoreTestingCommand
 {
-    /// <summary>Only say whether nothing stands in the way.</summary>
+    /// <summary>Return only true or false: whether there is no blocker.</summary>
     [Parameter]
     public SwitchParameter Quiet { get; set; }
 
@@ -34,7 +34,7 @@ public sealed class TestCracImageCommand : RestoreTestingCommand
         }
     }
 
-    // To a check in a deployment, an image that is not there or cannot be read is one that will not restore.
+    // For a check in a deployment, an image that is missing or unreadable is one that cannot be restored.
 
     /// <inheritdoc/>
     private protected override void OnFailure(CracException failure, object? target)

@@ -35,23 +35,23 @@ public sealed class TestCracProcessCommand : CracCommand
     [ValidateNotNull]
     public Process[] InputObject { get; set; } = [];
 
-    /// <summary>Only say whether nothing stands in the way.</summary>
+    /// <summary>Return only true or false: whether there is no blocker.</summary>
     [Parameter]
     public SwitchParameter Quiet { get; set; }
 
-    /// <summary>The process is to go on running after the checkpoint.</summary>
+    /// <summary>Test for a checkpoint that leaves the process running.</summary>
     [Parameter]
     public SwitchParameter LeaveRunning { get; set; }
 
-    /// <summary>Open TCP connections are to be kept.</summary>
+    /// <summary>Test for a checkpoint that keeps open TCP connections.</summary>
     [Parameter]
     public SwitchParameter TcpEstablished { get; set; }
 
-    /// <summary>Open TCP connections are to be left out.</summary>
+    /// <summary>Test for a checkpoint that leaves open TCP connections out.</summary>
     [Parameter]
     public SwitchParameter TcpClose { get; set; }
 
-    /// <summary>No options are to be chosen.</summary>
+    /// <summary>Test for a checkpoint that chooses no options.</summary>
     [Parameter]
     public SwitchParameter NoAutoOption { get; set; }
 
@@ -89,7 +89,7 @@ public sealed class TestCracProcessCommand : CracCommand
         }
     }
 
-    // To a check in a deployment, a process that is not there is one that cannot be checkpointed.
+    // For a check in a deployment, a process that does not exist is one that cannot be checkpointed.
 
     /// <inheritdoc/>
     private protected override void OnFailure(CracException failure, object? target)

@@ -5,7 +5,7 @@ using PSCrac.Options;
 
 namespace PSCrac.Completion;
 
-/// <summary>Completes -CriuOption with the options that it is the way to give, each as a hashtable to be filled in.</summary>
+/// <summary>Completes -CriuOption with the options that have no parameter of their own, each as a hashtable to fill in.</summary>
 public sealed class CriuOptionCompleter : IArgumentCompleter
 {
     /// <inheritdoc/>

@@ -25,7 +25,7 @@ internal sealed class ImageCompleter : IArgumentCompleter
                 continue;
             }
 
-            // Where a name is also a path here, it would be taken for that.
+            // A name that is also a path here would be resolved as the path.
             string text = here is not null && (name == "~" || Path.Exists(Path.Combine(here, name))) ? path : name;
             text = takesWildcards ? WildcardPattern.Escape(text) : text;
             results.Add(new CompletionResult(PathCompletion.Quote(text), PathCompletion.Show(name), CompletionResultType.ParameterValue, PathCompletion.Show(path)));
@@ -37,7 +37,7 @@ internal sealed class ImageCompleter : IArgumentCompleter
         }
         else if (results.Count == 0 && ImageName.FindFault(word) is null)
         {
-            // A new name. PowerShell would offer paths in place of nothing.
+            // A new name. Without a result PowerShell would offer paths.
             results.Add(new CompletionResult(PathCompletion.Quote(word), word, CompletionResultType.ParameterValue, word));
         }
 
@@ -60,7 +60,7 @@ internal sealed class ImageCompleter : IArgumentCompleter
         }
         catch (CracException)
         {
-            // A closed image root: nothing to offer.
+            // The image root cannot be read: nothing to offer.
         }
 
         return found;

@@ -23,7 +23,7 @@ internal sealed class ImageProcessCompleter : IArgumentCompleter
         }
     }
 
-    // Whatever goes wrong, a completer that throws or writes errors would only be in the way.
+    // A completer must not throw or write errors.
     private static IReadOnlyList<CracImageProcess> Find(IDictionary bound)
     {
         try

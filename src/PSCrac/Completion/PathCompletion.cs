@@ -4,8 +4,8 @@ using System.Management.Automation.Language;
 namespace PSCrac.Completion;
 
 /// <summary>
-/// Paths for completion. PowerShell's own completes every path as one with wildcards, which a parameter that knows none takes for
-/// another name, and gives up a folder in which a name has a backslash.
+/// Completes paths. PowerShell's own completion escapes wildcards, which is wrong for a parameter that takes none, and stops in
+/// a folder that has a name with a backslash.
 /// </summary>
 internal static class PathCompletion
 {
@@ -57,7 +57,7 @@ internal static class PathCompletion
     /// <summary>The full path for one that a user typed; null where it leads nowhere or out of the file system.</summary>
     internal static string? TryResolve(string path)
     {
-        // The session is busy completing: only a nested pipeline may ask it.
+        // The session is busy with the completion: only a nested pipeline can use it.
         using var shell = PowerShell.Create(RunspaceMode.CurrentRunspace);
         shell.AddCommand("Microsoft.PowerShell.Management\\Resolve-Path").AddParameter("LiteralPath", path).AddParameter("ErrorAction", ActionPreference.Ignore);
         foreach (PathInfo found in shell.Invoke<PathInfo>())
@@ -86,7 +86,7 @@ internal static class PathCompletion
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or RuntimeException)
         {
-            // A closed folder: nothing to offer, and an error would only be in the way.
+            // The folder cannot be read: nothing to offer.
         }
 
         entries.Sort(static (left, right) => string.CompareOrdinal(left.Name, right.Name));

@@ -7,7 +7,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Completion;
 
-/// <summary>Completes process ids: by the id's first digits, or by the first letters of the process's name.</summary>
+/// <summary>Completes process ids by the first digits of the id, or the first letters of the process's name.</summary>
 internal sealed class ProcessIdCompleter : IArgumentCompleter
 {
     /// <inheritdoc/>
@@ -19,7 +19,7 @@ internal sealed class ProcessIdCompleter : IArgumentCompleter
         {
             using (process)
             {
-                // A process without arguments is the kernel's, or has ended.
+                // A process without arguments is a kernel thread, or has ended.
                 if (process.Id != Environment.ProcessId && TryRead(process.Id) is { Arguments.Count: > 0 } command)
                 {
                     string id = process.Id.ToString(CultureInfo.InvariantCulture);
@@ -42,7 +42,7 @@ internal sealed class ProcessIdCompleter : IArgumentCompleter
         }
         catch (CracException)
         {
-            // It ended meanwhile.
+            // The process has ended meanwhile.
             return null;
         }
     }

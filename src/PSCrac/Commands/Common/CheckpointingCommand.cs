@@ -6,7 +6,7 @@ using PSCrac.Options;
 
 namespace PSCrac.Commands.Common;
 
-/// <summary>How a checkpoint is made: the parameters that say so, and the request that they make.</summary>
+/// <summary>The parameters of a checkpoint, and the request that they make.</summary>
 public abstract class CheckpointingCommand : CracCommand
 {
     /// <summary>Let the process go on instead of killing it.</summary>
@@ -70,15 +70,15 @@ public abstract class CheckpointingCommand : CracCommand
     [ValidateRange(0, int.MaxValue)]
     public int PidTimeout { get; set; } = 10;
 
-    /// <summary>Leave writing the image through to the disk to the kernel.</summary>
+    /// <summary>Do not sync the image to the disk.</summary>
     [Parameter]
     public SwitchParameter NoSync { get; set; }
 
-    /// <summary>Which way it goes: the JVM's own or criu's.</summary>
+    /// <summary>Whether the JVM or criu makes it.</summary>
     [Parameter]
     public CracEngineChoice Engine { get; set; }
 
-    /// <summary>Look at nothing and choose nothing: only what is given here is used.</summary>
+    /// <summary>Skip the preflight and choose no options: only those given here are used.</summary>
     [Parameter]
     public SwitchParameter NoAutoOption { get; set; }
 

@@ -21,10 +21,10 @@ public abstract class CracCommand : PSCmdlet, IDisposable
     private protected T? GetGiven<T>(T value, string name)
         where T : struct => MyInvocation.BoundParameters.ContainsKey(name) ? value : null;
 
-    /// <summary>Writes an object, which PowerShell then knows the type of.</summary>
+    /// <summary>Writes an object. Its type's formats and properties are loaded first.</summary>
     private protected new void WriteObject(object? value) => WriteObject(value, enumerateCollection: false);
 
-    /// <summary>Writes an object, or those of a collection, which PowerShell then knows the types of.</summary>
+    /// <summary>Writes an object, or those of a collection. Their types' formats and properties are loaded first.</summary>
     private protected new void WriteObject(object? value, bool enumerateCollection)
     {
         if (!_hasWritten && value is not bool)
@@ -46,7 +46,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Lets go of what the cmdlet holds.</summary>
+    /// <summary>Releases what the cmdlet holds.</summary>
     protected virtual void Dispose(bool disposing)
     {
         if (disposing)
@@ -55,7 +55,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         }
     }
 
-    /// <summary>Runs an operation away from the pipeline's thread, which meanwhile shows how far it is.</summary>
+    /// <summary>Runs an operation on another thread, while the pipeline's thread shows its progress.</summary>
     private protected T RunOperation<T>(string activity, Func<IProgress<CracProgress>, CancellationToken, T> operation)
     {
         using var work = new BlockingCollection<Action>();
@@ -94,7 +94,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
             }
             catch (PipelineStoppedException)
             {
-                // Ctrl+C: nothing is shown any more, but the operation is still to clean up after itself.
+                // Ctrl+C: nothing can be shown any more, but the operation still has to clean up.
             }
         }
 
@@ -109,7 +109,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         }
     }
 
-    // What is written in the end needs the types, and while an operation runs there is nothing else to do here.
+    // The types are needed for the output, and this thread is idle while the operation runs.
     private static void LoadTypesMeanwhile()
     {
         try
@@ -118,13 +118,13 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         }
         catch (Exception e) when (e is RuntimeException or TypeLoadException or IOException)
         {
-            // Ctrl+C, or a session that takes no types. The operation is to come to its end; who writes meets it again.
+            // Ctrl+C, or a session that refuses the types. The operation must still end; WriteObject meets the error again.
         }
     }
 
     /// <summary>
-    /// Called by a running operation: has the pipeline's thread, where alone script blocks and the cmdlet's streams work,
-    /// do something, and gives its result or what it threw.
+    /// Called by a running operation: runs a function on the pipeline's thread, the only one on which script blocks and the
+    /// cmdlet's streams work, and returns its result or throws what it threw.
     /// </summary>
     private protected T OnPipeline<T>(Func<T> function)
     {
@@ -133,13 +133,13 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         {
             try
             {
-                // Nothing can be shown while it runs, which may be long.
+                // Nothing can be shown while the function runs, which may take long.
                 _display!.ShowLatest(atOnce: true);
                 done.SetResult(function());
             }
             catch (Exception e)
             {
-                // It is the operation's to handle; thrown here, it would end the pipeline before the operation has cleaned up.
+                // The operation handles it; thrown here, it would end the pipeline before the operation has cleaned up.
                 done.SetException(e);
             }
         });
@@ -147,8 +147,8 @@ public abstract class CracCommand : PSCmdlet, IDisposable
     }
 
     /// <summary>
-    /// Writes what an operation finds as it finds it. The operation runs away from the pipeline's thread, which meanwhile
-    /// shows how far it is and can be stopped.
+    /// Writes what an operation finds as it finds it. The operation runs on another thread, while the pipeline's thread shows
+    /// its progress and can be stopped.
     /// </summary>
     private protected void WriteStream<T>(string activity, Func<CancellationToken, IEnumerable<T>> operation, Func<string> status)
     {
@@ -213,7 +213,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         }
     }
 
-    /// <summary>Does something for one item: what goes wrong with it is its own error, and the next item's turn comes.</summary>
+    /// <summary>Runs an action for one item. A failure is a non-terminating error of that item.</summary>
     private protected void ForItem(object? target, Action action)
     {
         try
@@ -226,7 +226,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         }
     }
 
-    /// <summary>Does something that concerns the whole command: what goes wrong ends it.</summary>
+    /// <summary>Runs an action for the whole command. A failure is a terminating error.</summary>
     private protected void OrEnd(object? target, Action action)
     {
         try
@@ -239,10 +239,10 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         }
     }
 
-    /// <summary>Says that something went wrong with an item.</summary>
+    /// <summary>Writes the error of an item.</summary>
     private protected virtual void OnFailure(CracException failure, object? target) => WriteError(CracErrorRecord.Create(failure, target));
 
-    /// <summary>The file system path for what a user gave, which need not exist. Wildcards mean nothing.</summary>
+    /// <summary>The full file system path for a path as a user gave it. It need not exist; wildcards are not expanded.</summary>
     private protected string ResolveLiteral(string path)
     {
         try
@@ -254,7 +254,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         }
         catch (SessionStateException e)
         {
-            // A drive or provider that is not there: an error of this item, not the end of the pipeline.
+            // A drive or provider that does not exist: an error of this item, not of the command.
             throw new CracException(CracReason.NotAnImage, $"{path} is no path: {e.Message}", "Get-PSDrive lists the drives; put ./ before a name with a colon.", e);
         }
     }
@@ -262,7 +262,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
     /// <summary>The path of an optional parameter's file, as <see cref="ResolveLiteral"/> gives it; null where there is none.</summary>
     private protected string? ResolveOptional(string? path) => path is null ? null : ResolveLiteral(path);
 
-    /// <summary>The full path of an image: for a path what <see cref="ResolveLiteral"/> gives, for a word that is no path here the image of that name.</summary>
+    /// <summary>The full path of an image, given by path or by its name under the image root.</summary>
     private protected string FindImage(string path)
     {
         bool isName = !path.Contains('/', StringComparison.Ordinal) && path is not ("." or "..");
@@ -274,7 +274,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         }
         catch (CracException) when (named is not null)
         {
-            // A name with a colon is no path, but may well be an image's.
+            // A name with a colon is no path, but can be an image's.
             return named;
         }
 

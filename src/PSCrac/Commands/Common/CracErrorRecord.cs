@@ -20,8 +20,8 @@ internal static class CracErrorRecord
     }
 
     /// <summary>
-    /// What a failure of the system or of a conversion is to a user, where nothing nearer to it has said more; null for what is no
-    /// failure of ours, such as a script's.
+    /// The <see cref="CracException"/> for a failure of the system or of a conversion that was not caught closer to its cause;
+    /// null for an exception that is not the engine's, such as a script's.
     /// </summary>
     internal static CracException? Translate(Exception exception) => exception switch
     {

@@ -5,7 +5,7 @@ using PSCrac.Starting;
 
 namespace PSCrac.Commands.Common;
 
-/// <summary>A program that a session stands in front of: signals to the session reach it, and the session waits for its end.</summary>
+/// <summary>A program that a session runs in its foreground: signals to the session are passed on to it, and the session waits for it to end.</summary>
 internal sealed class ForegroundProgram : IDisposable
 {
     private static readonly TimeSpan InterruptGrace = TimeSpan.FromSeconds(5);
@@ -13,7 +13,7 @@ internal sealed class ForegroundProgram : IDisposable
     private readonly PSHost _host;
     private readonly SignalForwarding _signals;
 
-    /// <summary>Begins to listen for signals.</summary>
+    /// <summary>Starts to listen for signals.</summary>
     /// <param name="host">The session's host, whose exit code becomes the program's.</param>
     /// <param name="isWaitedFor">Whether the session waits for the program, so that a signal is the program's alone.</param>
     internal ForegroundProgram(PSHost host, bool isWaitedFor)
@@ -23,7 +23,7 @@ internal sealed class ForegroundProgram : IDisposable
         _signals = new SignalForwarding(keepsThisProcess: isWaitedFor) { Quitting = () => debugger?.SetDebuggerStepMode(false) };
     }
 
-    /// <summary>Passes on to the program what the session was sent, from now on.</summary>
+    /// <summary>Passes signals to the session on to the program from now on.</summary>
     internal void ForwardSignals(CracStartedProcess process) => _signals.Forward(process);
 
     /// <summary>Waits until the program has ended. Stopped by Ctrl+C, it ends the program.</summary>
@@ -50,8 +50,8 @@ internal sealed class ForegroundProgram : IDisposable
 
     public void Dispose() => _signals.Dispose();
 
-    // On SIGQUIT PowerShell's console has the script break into the debugger at its next statement (BreakIntoDebugger in its
-    // ConsoleHost.cs), where a service would wait for commands.
+    // On SIGQUIT PowerShell's console breaks into the debugger at the script's next statement (BreakIntoDebugger in its
+    // ConsoleHost.cs), and a service would wait there for commands.
     private static Debugger? FindDebugger(PSHost host)
     {
         try
@@ -60,23 +60,23 @@ internal sealed class ForegroundProgram : IDisposable
         }
         catch (NotImplementedException)
         {
-            // A host that is no console.
+            // The host is not a console.
             return null;
         }
     }
 
     private void EndInterrupted(CracStartedProcess process)
     {
-        // PowerShell and we hear of a SIGINT in no order that is sure: it may have stopped the pipeline already.
+        // The order in which PowerShell and this handler are told of a SIGINT is not defined: the pipeline may be stopped already.
         bool isSignalled = SpinWait.SpinUntil(() => _signals.WasInterrupted, SignalLatency);
 
-        // It has reached the program, and may mean something milder to it than being ended does.
+        // The signal has reached the program, which may handle it and take time to end.
         if (!isSignalled || !process.WaitForExit(InterruptGrace))
         {
             process.End();
         }
 
-        // Nobody works on at a session without a terminal: this was how a service is ended, and its exit code is the session's.
+        // Without a terminal the session is not interactive: the signal was to end the service, and the session ends with its exit code.
         if (isSignalled && process.ExitCode is { } code && ProcessStatus.TryRead(Environment.ProcessId) is { TerminalDevice: 0 })
         {
             _host.SetShouldExit(code);

@@ -3,7 +3,7 @@ using PSCrac.Completion;
 
 namespace PSCrac.Commands.Common;
 
-/// <summary>A cmdlet that does one thing to each image it is given, by path, by literal path or by value.</summary>
+/// <summary>A cmdlet that processes each image it is given, by path, by literal path or by value.</summary>
 public abstract class ImageInputCommand : ImageReadingCommand
 {
     /// <summary>Paths, with wildcards, or names under the image root.</summary>
@@ -28,7 +28,7 @@ public abstract class ImageInputCommand : ImageReadingCommand
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        // Parameter sets exclude one another in this; what the pipeline bound for the last item is reset for the next one.
+        // Only one of these is set: parameter sets exclude one another, and pipeline binding is reset for each item.
         IEnumerable<CracImage> images = Path.Length > 0 ? OpenPaths(Path)
             : LiteralPath.Length > 0 ? OpenLiteralPaths(LiteralPath)
             : InputObject;
@@ -38,6 +38,6 @@ public abstract class ImageInputCommand : ImageReadingCommand
         }
     }
 
-    /// <summary>Does the cmdlet's work for one image.</summary>
+    /// <summary>Processes one image.</summary>
     private protected abstract void ProcessImage(CracImage image);
 }

@@ -3,7 +3,7 @@ using PSCrac.Images.Operations;
 
 namespace PSCrac.Commands.Common;
 
-/// <summary>How the cmdlets that read images find them: by path with wildcards, by literal path, by name under the image root, or piped.</summary>
+/// <summary>A cmdlet that reads images, given by path with wildcards, by literal path, by name under the image root, or from the pipeline.</summary>
 public abstract class ImageReadingCommand : CracCommand
 {
     private protected const string PathSet = "Path";
@@ -11,12 +11,12 @@ public abstract class ImageReadingCommand : CracCommand
     private protected const string InputObjectSet = "InputObject";
 
     /// <summary>
-    /// Whether a wildcard that finds no image is no error. Only where nothing is done to what is found: a user of the others would
-    /// take the silence for success.
+    /// Whether a wildcard that matches no image is accepted without an error. Only for cmdlets that list: for the others silence
+    /// would look like success.
     /// </summary>
     private protected virtual bool MayFindNothing => false;
 
-    /// <summary>The images at what a user gave as -Path. What is not one is an error of its own, unless a wildcard found it.</summary>
+    /// <summary>The images of -Path. A path that is no image is an error of its own, unless a wildcard matched it.</summary>
     private protected IEnumerable<CracImage> OpenPaths(IEnumerable<string> paths)
     {
         foreach (string path in paths)
@@ -33,7 +33,7 @@ public abstract class ImageReadingCommand : CracCommand
         }
     }
 
-    /// <summary>The images at what a user gave as -LiteralPath.</summary>
+    /// <summary>The images of -LiteralPath.</summary>
     private protected IEnumerable<CracImage> OpenLiteralPaths(IEnumerable<string> paths)
     {
         foreach (string path in paths)
@@ -59,7 +59,7 @@ public abstract class ImageReadingCommand : CracCommand
     {
         if (!WildcardPattern.ContainsWildcardCharacters(path))
         {
-            // A backtick escapes what would be a wildcard, as it does for Get-Item; it may be part of a name, too.
+            // A backtick escapes a wildcard, as for Get-Item; it may also be part of a name.
             string plain = WildcardPattern.Unescape(path);
             return [plain != path && IsThere(path) && !IsThere(plain) ? FindImage(path) : FindImage(plain)];
         }
@@ -97,16 +97,16 @@ public abstract class ImageReadingCommand : CracCommand
         }
         catch (ItemNotFoundException e) when (!isName)
         {
-            // The folder to look in; of what is in it, a wildcard may match nothing without this.
+            // The folder that the wildcard is matched in: without it a match may find nothing.
             throw new CracException(CracReason.NotAnImage, $"{pattern} leads nowhere: {e.Message}", "Give the path of a folder that is there; Get-CracImage lists the images under the image root.", e);
         }
         catch (ItemNotFoundException)
         {
-            // Names under the image root may match all the same.
+            // Names under the image root may still match.
         }
         catch (SessionStateException)
         {
-            // No such drive: said in the same words as without a wildcard.
+            // The drive does not exist: the same error as without a wildcard.
             ResolveLiteral(pattern);
         }
 

@@ -5,7 +5,7 @@ using PSCrac.Common;
 
 namespace PSCrac.Commands.Common;
 
-/// <summary>The progress bar of one operation, which appears when that takes its time.</summary>
+/// <summary>The progress bar of one operation. It appears only where the operation takes long enough.</summary>
 internal sealed class OperationProgress(Cmdlet command, string activity)
 {
     private static readonly TimeSpan BeforeProgressShows = TimeSpan.FromMilliseconds(500);
@@ -13,18 +13,18 @@ internal sealed class OperationProgress(Cmdlet command, string activity)
     private CracProgress? _unshown;
     private ProgressRecord? _record;
 
-    /// <summary>How long to wait for another report before what is known is shown, in milliseconds; -1 when nothing is to be shown.</summary>
+    /// <summary>How long to wait for another report before the latest one is shown, in milliseconds; -1 where there is nothing to show.</summary>
     internal int MillisecondsUntilShown =>
         _unshown is null ? -1 : (int)Math.Max(0, (BeforeProgressShows - Stopwatch.GetElapsedTime(_start)).TotalMilliseconds + 1);
 
-    /// <summary>Shows how far the operation is, as soon as it has taken long enough.</summary>
+    /// <summary>Takes a report, and shows it once the operation has taken long enough.</summary>
     internal void Show(CracProgress report)
     {
         _unshown = report;
         ShowLatest();
     }
 
-    /// <summary>Shows the latest report where the operation has taken long enough, or at once. A phase may last, with nothing more to report in it.</summary>
+    /// <summary>Shows the latest report once the operation has taken long enough, or at once. A long phase may report nothing more.</summary>
     internal void ShowLatest(bool atOnce = false)
     {
         if (_unshown is { } report && (atOnce || Stopwatch.GetElapsedTime(_start) >= BeforeProgressShows))
@@ -35,13 +35,13 @@ internal sealed class OperationProgress(Cmdlet command, string activity)
         }
     }
 
-    /// <summary>Takes the bar away.</summary>
+    /// <summary>Removes the bar.</summary>
     internal void End()
     {
         _unshown = null;
         if (_record is not null)
         {
-            // The one that was shown is in others' hands.
+            // The record that was shown may still be read by the host.
             command.WriteProgress(new ProgressRecord(0, activity, _record.StatusDescription) { RecordType = ProgressRecordType.Completed });
         }
     }

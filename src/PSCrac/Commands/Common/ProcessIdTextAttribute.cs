@@ -4,8 +4,8 @@ using System.Management.Automation;
 namespace PSCrac.Commands.Common;
 
 /// <summary>
-/// Makes a number out of a text that is one, as pgrep(1) and CSV files give it, before PowerShell asks which positional parameter it
-/// fits. It would fit one that takes a text first.
+/// Converts a text that is a number, as from pgrep(1) or a CSV file, to a number before PowerShell binds positional parameters.
+/// PowerShell would otherwise bind it to a parameter that takes a text.
 /// </summary>
 [AttributeUsage(AttributeTargets.Property)]
 internal sealed class ProcessIdTextAttribute : ArgumentTransformationAttribute

@@ -5,7 +5,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Commands.Common;
 
-/// <summary>The processes that a -Name means: by the names that Get-Process shows, with wildcards, in any case, as Stop-Process has it.</summary>
+/// <summary>Finds processes for -Name as Stop-Process does: by the names that Get-Process shows, with wildcards, ignoring case.</summary>
 internal static class ProcessNames
 {
     /// <summary>
@@ -99,7 +99,7 @@ internal static class ProcessNames
         }
         catch (Exception e) when (e is InvalidOperationException or Win32Exception)
         {
-            // It ended meanwhile.
+            // The process has ended meanwhile.
             return null;
         }
     }

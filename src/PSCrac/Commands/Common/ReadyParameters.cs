@@ -3,14 +3,14 @@ using PSCrac.Starting;
 
 namespace PSCrac.Commands.Common;
 
-/// <summary>The -Ready parameters that mean the same after a start and after a restore, as the engine takes them.</summary>
+/// <summary>Makes the engine's conditions of the -Ready parameters.</summary>
 internal static class ReadyParameters
 {
-    /// <summary>The conditions.</summary>
+    /// <summary>The conditions of the parameters that a start and a restore share.</summary>
     /// <param name="uri">-ReadyUri; null where it was not given.</param>
     /// <param name="port">-ReadyPort; 0 where it was not given.</param>
-    /// <param name="script">What asks -ReadyScript; null where it was not given.</param>
-    /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>: the URI is none that can be asked.</exception>
+    /// <param name="script">Runs -ReadyScript; null where it was not given.</param>
+    /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>: the URI is not http or https.</exception>
     internal static IEnumerable<ReadyCondition> Conditions(Uri? uri, int port, Func<bool>? script)
     {
         if (port > 0)
@@ -31,11 +31,11 @@ internal static class ReadyParameters
         }
     }
 
-    /// <summary>The conditions that look at what a program writes.</summary>
+    /// <summary>The conditions on what a program writes.</summary>
     /// <param name="pattern">-ReadyPattern; null where it was not given.</param>
     /// <param name="request">The start, with the files of the program's output.</param>
     /// <param name="file">The full path of -ReadyFile; null where it was not given.</param>
-    /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>: the pattern is none, or has no output to match.</exception>
+    /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>: the pattern is no regular expression, or there is no output to match.</exception>
     internal static IEnumerable<ReadyCondition> OutputConditions(string? pattern, StartRequest request, string? file)
     {
         if (file is not null)
@@ -53,7 +53,7 @@ internal static class ReadyParameters
         }
     }
 
-    /// <summary>Runs a -ReadyScript with the process, where there is one already, as $_. What it throws means that it is not ready yet.</summary>
+    /// <summary>Runs -ReadyScript with the process, if it exists already, as $_. An exception means not ready.</summary>
     internal static bool Ask(ScriptBlock script, object? process)
     {
         try

@@ -4,16 +4,16 @@ using PSCrac.Options;
 
 namespace PSCrac.Commands.Common;
 
-/// <summary>What changes whether an image can be restored: the parameters that the restore and its test share.</summary>
+/// <summary>The parameters that Restore-CracProcess and Test-CracImage share: those that decide whether an image can be restored.</summary>
 public abstract class RestoreTestingCommand : ImageInputCommand
 {
-    /// <summary>Whether memory is brought by criu's page daemon while the tree runs, what is touched first.</summary>
+    /// <summary>Restore memory on demand, by criu's page daemon, while the tree runs.</summary>
     [Parameter]
     public SwitchParameter LazyPages { get; set; }
 
     /// <summary>
-    /// Whose process ids the tree gets: the session's, those of a new pid namespace, or what is possible. Where not given, a new
-    /// namespace's for a tree that was in one of its own at its checkpoint.
+    /// The pid namespace that the tree is restored into: the session's, a new one, or whichever is possible. Where not given, a
+    /// new one for a tree that had one of its own at its checkpoint.
     /// </summary>
     [Parameter]
     public CracPidNamespace PidNamespace { get; set; }
@@ -22,7 +22,7 @@ public abstract class RestoreTestingCommand : ImageInputCommand
     [Parameter]
     public SwitchParameter SkipTrustCheck { get; set; }
 
-    /// <summary>How long a restore waits for process ids that are on their way out, in seconds.</summary>
+    /// <summary>How long a restore waits for process ids of processes that are ending, in seconds.</summary>
     [Parameter]
     [ValidateRange(0, int.MaxValue)]
     public int PidTimeout { get; set; } = 10;

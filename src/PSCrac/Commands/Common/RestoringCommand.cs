@@ -5,7 +5,7 @@ using PSCrac.Options;
 
 namespace PSCrac.Commands.Common;
 
-/// <summary>How a restore is made: the parameters that say so, and the request that they make.</summary>
+/// <summary>The parameters of a restore, and the request that they make.</summary>
 public abstract class RestoringCommand : RestoreTestingCommand
 {
     /// <summary>Give the process this terminal.</summary>
@@ -55,15 +55,15 @@ public abstract class RestoringCommand : RestoreTestingCommand
     [Parameter]
     public SwitchParameter ReopenGrownFile { get; set; }
 
-    /// <summary>Leave it to criu to find out whether files, ports, the processor and privileges are as the image needs them.</summary>
+    /// <summary>Skip the preflight of files, ports, processor and privileges; criu then finds out.</summary>
     [Parameter]
     public SwitchParameter SkipPreflight { get; set; }
 
-    /// <summary>Stay until the restored process has ended, and give its exit code.</summary>
+    /// <summary>Wait until the restored process has ended, and return its exit code.</summary>
     [Parameter]
     public SwitchParameter Wait { get; set; }
 
-    /// <summary>Which way it goes: the JVM's own or criu's.</summary>
+    /// <summary>Whether the JVM or criu makes it.</summary>
     [Parameter]
     public CracEngineChoice Engine { get; set; }
 

@@ -6,7 +6,7 @@ using PSCrac.Starting;
 
 namespace PSCrac.Commands.Common;
 
-/// <summary>What a cmdlet says of an operation beside its output: what was chosen as verbose messages, what the user should know as warnings.</summary>
+/// <summary>What a cmdlet writes about an operation besides its output: choices as verbose messages, and warnings.</summary>
 internal static class ResultSummary
 {
     internal static void WriteSummary(this Cmdlet cmdlet, CheckpointResult result)

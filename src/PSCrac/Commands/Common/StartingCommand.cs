@@ -6,7 +6,7 @@ using PSCrac.Starting;
 
 namespace PSCrac.Commands.Common;
 
-/// <summary>What the cmdlets that start a program share: which program, with what around it, and when it is ready.</summary>
+/// <summary>The parameters that the cmdlets share that start a program: the program, its environment, and when it is ready.</summary>
 public abstract class StartingCommand : CracCommand
 {
     private CracStartedProcess? _process;
@@ -17,20 +17,20 @@ public abstract class StartingCommand : CracCommand
     [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string FilePath { get; set; } = string.Empty;
 
-    /// <summary>Its arguments, each passed on as it is.</summary>
+    /// <summary>Its arguments, each passed unchanged.</summary>
     [Parameter(Position = 1)]
     [Alias("Args")]
     [AllowEmptyString]
     [AllowEmptyCollection]
     public string[] ArgumentList { get; set; } = [];
 
-    /// <summary>Where it starts.</summary>
+    /// <summary>Its working directory.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? WorkingDirectory { get; set; }
 
-    /// <summary>What differs from this session's environment; $null takes a variable away.</summary>
+    /// <summary>Changes to this session's environment; $null removes a variable.</summary>
     [Parameter]
     [ValidateNotNull]
     public Hashtable Environment { get; set; } = [];
@@ -68,7 +68,7 @@ public abstract class StartingCommand : CracCommand
     [ValidateRange(1, 65535)]
     public int ReadyPort { get; set; }
 
-    /// <summary>It is ready when this gives something that PowerShell takes for true.</summary>
+    /// <summary>It is ready when this returns something that converts to true.</summary>
     [Parameter]
     [ValidateNotNull]
     public ScriptBlock? ReadyScript { get; set; }
@@ -114,12 +114,12 @@ public abstract class StartingCommand : CracCommand
         CriuPath = ResolveOptional(CriuPath),
     };
 
-    /// <summary>Called by a start as soon as there is a process, before it is ready.</summary>
+    /// <summary>Called as soon as the process exists, before it is ready.</summary>
     private protected virtual void OnStarted(CracStartedProcess process) => _process = process;
 
     private bool AskScript() => OnPipeline(() => ReadyParameters.Ask(ReadyScript!, _process));
 
-    // What the warm-up writes is not the cmdlet's output; what goes wrong in it is an error like in any script.
+    // The output of the warm-up is not the cmdlet's output; its errors are errors as in any script.
     private void Warm(CracStartedProcess process) => OnPipeline<object?>(() =>
     {
         WarmUp!.InvokeWithContext(null, [new PSVariable("_", process)]);
