@@ -17,11 +17,11 @@ public sealed partial record ImageManifest
     /// <param name="directory">The image's directory.</param>
     /// <returns>The manifest, or null where the directory has none: criu itself, or a JVM, wrote the image.</returns>
     /// <exception cref="CracException">The manifest is damaged, or of a newer format (ImageCorrupt), or cannot be read (PermissionDenied).</exception>
-    public static ImageManifest? Read(string directory) => Read(new DirectoryImageSource(Path.GetFullPath(directory)));
+    internal static ImageManifest? Read(string directory) => Read(new DirectoryImageSource(Path.GetFullPath(directory)));
 
     /// <summary>Writes the manifest as UTF-8 JSON; the same manifest always gives the same bytes.</summary>
     /// <param name="stream">Where to; left open.</param>
-    public void Write(Stream stream)
+    internal void Write(Stream stream)
     {
         using var writer = new Utf8JsonWriter(stream, ImageManifestText.WriterOptions);
         JsonSerializer.Serialize(writer, this, ImageManifestJson.Default.ImageManifest);
@@ -29,7 +29,7 @@ public sealed partial record ImageManifest
 
     /// <summary>Writes the manifest as UTF-8 JSON at the beginning of an open file, and cuts the file there.</summary>
     /// <param name="file">A file open for writing; not synchronised to disk here.</param>
-    public void Write(SafeFileHandle file)
+    internal void Write(SafeFileHandle file)
     {
         var bytes = new ArrayBufferWriter<byte>(16 << 10);
         using (var writer = new Utf8JsonWriter(bytes, ImageManifestText.WriterOptions))
@@ -47,7 +47,7 @@ public sealed partial record ImageManifest
     /// </summary>
     /// <param name="directory">The image's directory.</param>
     /// <returns>The files, ordered by name.</returns>
-    public static IReadOnlyList<ImageManifestFile> Describe(string directory)
+    internal static IReadOnlyList<ImageManifestFile> Describe(string directory)
     {
         var source = new DirectoryImageSource(Path.GetFullPath(directory));
         var described = new List<ImageManifestFile>(source.Files.Count);
