@@ -8,7 +8,8 @@ Every task of a developer of PSCrac. On a fresh machine run build.sh, which fetc
 .DESCRIPTION
 Build    compiles everything and stages an importable module under out/PSCrac
 Test     Build, then the xunit and the Pester tests; the last line is 'N passed, N failed, N skipped'. A test that wants
-         a program which is not installed is skipped; tests/programs.txt lists them, build.sh --with-programs installs them
+         a program which is not installed is skipped; tests/programs.txt lists them, build.sh --with-programs installs them.
+         A run of all tests also says how much of the engine the xunit tests reach (TestResults/coverage.xml)
 Demo     Build, then samples/demo.ps1
 Bench    Build, then everything under bench/
 Analyze  PSScriptAnalyzer, dotnet format and, where it is installed, shellcheck; changes nothing
@@ -52,6 +53,8 @@ $out = Join-Path $root 'out'
 $staged = Join-Path $out 'PSCrac'
 $stampPath = Join-Path $out '.build'
 $results = Join-Path $root 'TestResults'
+$coveragePath = Join-Path $results 'coverage.xml'
+$coveringTests = 'PSCrac.Native.Tests'
 $toolModules = Join-Path $root '.tools' 'Modules'
 $assemblies = 'PSCrac', 'PSCrac.Native', 'PSCrac.Init'
 
@@ -349,15 +352,20 @@ function Get-LastSkipped {
 
 # Runs one xunit project, or some tests of it, and returns its counts, taken from its results file.
 function Invoke-XunitProject([IO.FileInfo] $Project, [string[]] $Test) {
+    # Of some tests alone it would say nothing, and it takes seconds.
+    $isCovered = $Project.BaseName -eq $coveringTests -and -not $Test -and -not $Filter
     $arguments = @(
         'test', $Project.FullName, '--configuration', $Configuration, '--no-build', '--nologo'
         '--results-directory', $results, '--logger', "trx;LogFileName=$($Project.BaseName).trx"
         if ($Test) { '--filter', ($Test.ForEach({ "FullyQualifiedName=$_" }) -join '|') }
         elseif ($Filter) { '--filter', "FullyQualifiedName~$Filter" }
+        if ($isCovered) { '--collect', 'XPlat Code Coverage', '--settings', (Join-Path $root 'tests' 'coverage.runsettings') }
     )
     & dotnet @arguments | Out-Host
     $ended = $LASTEXITCODE -eq 0
     $counts = @{ Name = $Project.BaseName; Passed = 0; Failed = 0; Skipped = 0; Ended = $ended; Failures = @(); SkippedTests = @() }
+    # Each run's is in a folder of its own.
+    if ($isCovered) { Move-Item -Path (Join-Path $results '*' 'coverage.cobertura.xml') -Destination $coveragePath }
     $run = Read-Trx $Project.BaseName
     if ($run) {
         # 'notExecuted' is always 0 there.
@@ -415,6 +423,15 @@ function Show-SkippedTest($Tests) {
     $wanting.Count
 }
 
+# Says how much of each assembly the xunit tests reached, where that was collected.
+function Show-Coverage {
+    if (-not (Test-Path -LiteralPath $coveragePath)) { return }
+    foreach ($assembly in ([xml](Get-Content -LiteralPath $coveragePath -Raw)).coverage.packages.package) {
+        Write-Host ('coverage: {0:p1} of the lines and {1:p1} of the branches of {2}, by the xunit tests' -f @(
+                [double] $assembly.'line-rate', [double] $assembly.'branch-rate', $assembly.name))
+    }
+}
+
 function Invoke-Test {
     if ($OnlySkipped -and $Filter) {
         throw '-OnlySkipped and -Filter are not for the same run'
@@ -461,6 +478,7 @@ function Invoke-Test {
         $sum.Failed += $wanting
         $sum.Skipped -= $wanting
     }
+    Show-Coverage
     Write-Host "$($sum.Passed) passed, $($sum.Failed) failed, $($sum.Skipped) skipped"
     $script:exitCode = $sum.Failed -eq 0 ? 0 : 1
 }
