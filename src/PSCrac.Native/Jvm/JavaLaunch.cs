@@ -22,7 +22,12 @@ internal static class JavaLaunch
     private const int MostOutput = 64 * 1024;
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(5);
 
-    internal static CracRestoredProcess Run(JvmRestoreRequest request, string java, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    /// <summary>Has java restore a JVM.</summary>
+    /// <param name="request">What and how.</param>
+    /// <param name="java">The java program.</param>
+    /// <param name="progress">Told of the phases; null for nobody.</param>
+    /// <param name="cancellation">Ends the restore; nothing of it is left.</param>
+    internal static LaunchedJvm Run(RestoreRequest request, string java, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         progress?.Report(new CracProgress(CracPhase.Restoring, 0, 0));
         long start = Stopwatch.GetTimestamp();
@@ -36,11 +41,10 @@ internal static class JavaLaunch
             if (!request.AsChild)
             {
                 ReapInTime(guard);
-                return new CracRestoredProcess(request.Image, id, Stopwatch.GetElapsedTime(start), isChild: false);
+                return new LaunchedJvm(id, Stopwatch.GetElapsedTime(start), null, guardId);
             }
 
-            // The guard is our child and ends as the JVM does: its exit code is the JVM's.
-            return new CracRestoredProcess(request.Image, id, Stopwatch.GetElapsedTime(start), guard, guardId);
+            return new LaunchedJvm(id, Stopwatch.GetElapsedTime(start), guard, guardId);
         }
         catch
         {
@@ -68,7 +72,7 @@ internal static class JavaLaunch
         }
     }
 
-    private static SafeFileHandle Start(JvmRestoreRequest request, string java, CriuWorkDirectory work, out int pid)
+    private static SafeFileHandle Start(RestoreRequest request, string java, CriuWorkDirectory work, out int pid)
     {
         const uint PrivateFile = 0x180; // 0600
         const int LowestSource = 200; // The sources of dup2 must not be among its targets.
@@ -98,30 +102,30 @@ internal static class JavaLaunch
         };
     }
 
-    private static IEnumerable<string> Arguments(JvmRestoreRequest request)
+    private static IEnumerable<string> Arguments(RestoreRequest request)
     {
         yield return $"-XX:CRaCRestoreFrom={request.Image.Path}";
-        foreach (string option in request.JavaOptions)
+        foreach (string option in request.Jvm.JavaOptions)
         {
             yield return option;
         }
 
-        foreach ((string name, string value) in request.Properties)
+        foreach ((string name, string value) in request.Jvm.Properties)
         {
             yield return $"-D{name}={value}";
         }
 
-        if (request.MainClass is { } main)
+        if (request.Jvm.MainClass is { } main)
         {
             yield return main;
-            foreach (string argument in request.Arguments)
+            foreach (string argument in request.Jvm.Arguments)
             {
                 yield return argument;
             }
         }
     }
 
-    private static List<string> EnvironmentOf(JvmRestoreRequest request)
+    private static List<string> EnvironmentOf(RestoreRequest request)
     {
         var environment = new List<string>();
         foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
@@ -141,7 +145,7 @@ internal static class JavaLaunch
         return environment;
     }
 
-    private static int Await(JvmRestoreRequest request, SafeFileHandle guard, int guardId, CriuWorkDirectory work, long start, CancellationToken cancellation)
+    private static int Await(RestoreRequest request, SafeFileHandle guard, int guardId, CriuWorkDirectory work, long start, CancellationToken cancellation)
     {
         int root = request.Image.RootProcessId;
         while (!LibC.WaitReadable(guard, (int)Slice.TotalMilliseconds))
@@ -161,10 +165,10 @@ internal static class JavaLaunch
                 }
             }
 
-            if (Stopwatch.GetElapsedTime(start) > request.Timeout)
+            if (Stopwatch.GetElapsedTime(start) > request.Jvm.Timeout)
             {
                 throw new CracException(
-                    CracReason.TimedOut, $"java did not restore the image within {request.Timeout.TotalSeconds:0.#} s.", "Restore it with -Engine Criu.")
+                    CracReason.TimedOut, $"java did not restore the image within {request.Jvm.Timeout.TotalSeconds:0.#} s.", "Restore it with -Engine Criu.")
                 {
                     Operation = Operation,
                     ImagePath = request.Image.Path,
@@ -211,3 +215,10 @@ internal static class JavaLaunch
         return reader.ReadToEnd();
     }
 }
+
+/// <summary>A JVM that java has restored.</summary>
+/// <param name="Id">Its pid.</param>
+/// <param name="Time">How long it took.</param>
+/// <param name="Guard">The guard, our child, which ends as the JVM does: its exit code is the JVM's. Null where nobody asked for it.</param>
+/// <param name="GuardId">The guard's pid.</param>
+internal sealed record LaunchedJvm(int Id, TimeSpan Time, SafeFileHandle? Guard, int GuardId);

@@ -1,9 +1,8 @@
 using Microsoft.Win32.SafeHandles;
-using PSCrac.Checkpointing;
 using PSCrac.Common;
 using PSCrac.Images.Manifest;
 using PSCrac.Interop;
-using PSCrac.Processes;
+using PSCrac.Options;
 using PSCrac.Procfs;
 using PSCrac.Staging;
 
@@ -23,7 +22,6 @@ internal sealed class JvmCheckpoint
     private readonly CheckpointRequest _request;
     private readonly IProgress<CracProgress>? _progress;
     private readonly CancellationToken _cancellation;
-    private IReadOnlyList<int> _threadIds = [];
     private bool _isMade;
     private bool _isPlaced;
 
@@ -35,15 +33,13 @@ internal sealed class JvmCheckpoint
         _cancellation = cancellation;
     }
 
-    /// <summary>How long a JVM may prepare itself without a sign that its engine has started, where nothing else is said.</summary>
-    public static TimeSpan DefaultPatience { get; } = TimeSpan.FromSeconds(60);
-
     /// <summary>Chooses the way of a checkpoint.</summary>
     /// <param name="choice">What the caller asked for.</param>
     /// <param name="processId">The process.</param>
+    /// <param name="cancellation">Ends the wait for a JVM that is asked.</param>
     /// <returns>The JVM that is to checkpoint itself; null where criu is to do it.</returns>
     /// <exception cref="CracException"><see cref="CracReason.JvmNotCapable"/>: the JVM's way was asked for, and there is none.</exception>
-    public static JvmProcess? Select(CracEngineChoice choice, int processId)
+    internal static JvmProcess? Select(CracEngineChoice choice, int processId, CancellationToken cancellation = default)
     {
         if (choice == CracEngineChoice.Criu)
         {
@@ -68,33 +64,28 @@ internal sealed class JvmCheckpoint
 
         // A JVM that does not know CRaC is asked nothing; of one that does, only what may stand in a file of options.
         bool isHidden = jvm is { HasOptionFiles: true, CheckpointTo: null, Support: CracSupport.Criu };
-        return isHidden && JvmAttachment.Open(jvm).ReadFlag(TargetFlag) is { Length: > 0 } ? jvm : null;
+        return isHidden && JvmAttachment.Open(jvm, null, cancellation).ReadFlag(TargetFlag, cancellation) is { Length: > 0 } ? jvm : null;
     }
 
     /// <summary>Has a JVM checkpoint itself.</summary>
     /// <param name="jvm">The JVM, as <see cref="Select"/> gave it.</param>
     /// <param name="request">What is wanted. Options of criu are the JVM's own business: any that is set is refused.</param>
     /// <param name="progress">Told of the phases and of the bytes written; null for nobody.</param>
-    /// <param name="patience">How long the JVM may prepare itself without a sign of its engine; null for <see cref="DefaultPatience"/>.</param>
     /// <param name="cancellation">
     /// Ends the wait while the JVM prepares itself; it may go on to checkpoint all the same. Once its criu works, that is
     /// waited for.
     /// </param>
-    /// <returns>The image, at the place asked for.</returns>
+    /// <param name="tree">The JVM and its descendants, as they were before.</param>
+    /// <returns>The image, at the place asked for. The JVM's pids are not waited for.</returns>
     /// <exception cref="CracException">
     /// <see cref="CracReason.JvmRefused"/>, with what stood in the way as its findings; <see cref="CracReason.JvmNotCapable"/>;
     /// <see cref="CracReason.JvmNotAttachable"/>; or criu's own reason, where the JVM's criu failed. The JVM goes on.
     /// </exception>
-    public static CheckpointResult Run(
-        JvmProcess jvm, CheckpointRequest request, IProgress<CracProgress>? progress = null, TimeSpan? patience = null, CancellationToken cancellation = default)
-    {
-        ArgumentNullException.ThrowIfNull(jvm);
-        ArgumentNullException.ThrowIfNull(request);
-        cancellation.ThrowIfCancellationRequested();
-        return new JvmCheckpoint(jvm, request, progress, cancellation).Run(patience ?? DefaultPatience);
-    }
+    internal static CracImage Run(
+        JvmProcess jvm, CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation, out ProcessTree tree) =>
+        new JvmCheckpoint(jvm, request, progress, cancellation).Run(out tree);
 
-    private CheckpointResult Run(TimeSpan patience)
+    private CracImage Run(out ProcessTree tree)
     {
         Report(CracPhase.Preparing);
         RequireFeasible();
@@ -105,14 +96,14 @@ internal sealed class JvmCheckpoint
         try
         {
             staging = directory.Is(_request.ImagePath) ? null : ImageStaging.Create(_request.ImagePath, _request.Force);
-            ImageManifest manifest = DescribeImage();
-            JvmDump dump = JvmDump.Run(_jvm, attachment, directory, patience, bytes => Report(CracPhase.Dumping, bytes), _cancellation);
+            tree = ProcessTree.Read(_jvm.ProcessId);
+            ImageManifest manifest = DescribeImage(tree);
+            JvmDump dump = JvmDump.Run(_jvm, attachment, directory, _request.JvmTimeout, bytes => Report(CracPhase.Dumping, bytes), _cancellation);
             manifest = manifest with { LeaveRunning = dump.LeftRunning, CriuVersion = dump.CriuVersion };
             Report(CracPhase.Sealing);
             string path = Place(directory, staging, manifest);
             directory.Keep();
-            CracImage image = CracImage.Open(path);
-            return new CheckpointResult(image, dump.LeftRunning ? [] : WaitForPids(image), [], [], []);
+            return CracImage.Open(path);
         }
         catch
         {
@@ -179,18 +170,13 @@ internal sealed class JvmCheckpoint
         };
     }
 
-    private ImageManifest DescribeImage()
+    private static ImageManifest DescribeImage(ProcessTree tree) => ImageManifestFactory.Describe(tree, isInside: tree.Root.Status.NamespaceProcessIds.Count > 1) with
     {
-        ProcessTree tree = ProcessTree.Read(_jvm.ProcessId);
-        _threadIds = tree.ThreadIds;
-        return ImageManifestFactory.Describe(tree, isInside: tree.Root.Status.NamespaceProcessIds.Count > 1) with
-        {
-            Engine = "jvm",
+        Engine = "jvm",
 
-            // What the engine passes to criu, and a restore without the engine has to repeat.
-            Options = new Dictionary<string, object>(StringComparer.Ordinal) { ["shell-job"] = true },
-        };
-    }
+        // What the engine passes to criu, and a restore without the engine has to repeat.
+        Options = new Dictionary<string, object>(StringComparer.Ordinal) { ["shell-job"] = true },
+    };
 
     private string Place(JvmImageDirectory directory, ImageStaging? staging, ImageManifest manifest)
     {
@@ -234,29 +220,6 @@ internal sealed class JvmCheckpoint
                 ImagePath = directory.Describe(),
             };
         }
-    }
-
-    private List<int> WaitForPids(CracImage image)
-    {
-        if (_request.PidTimeout <= TimeSpan.Zero)
-        {
-            return [];
-        }
-
-        Report(CracPhase.WaitingForPids);
-        try
-        {
-            IReadOnlyList<int> ids = _jvm.InnerProcessId == _jvm.ProcessId ? image.ThreadIds : _threadIds;
-            return PidWaiter.Wait(ids, _request.PidTimeout, IsOnItsWayOut, _cancellation);
-        }
-        catch (OperationCanceledException)
-        {
-            // The image is made: to stop waiting is all that is left to cancel.
-            return [];
-        }
-
-        // The engine was started by the JVM and outlives it by a moment, in its process group, whose number is the JVM's pid.
-        static bool IsOnItsWayOut(int id) => ProcessStatus.TryRead(id) is not { HasEnded: false };
     }
 
     private CracException Refuse(CracReason reason, string message, string? recommendedAction) =>

@@ -10,6 +10,7 @@ namespace PSCrac.Jvm;
 /// <summary>What an image that a JVM took of itself says about that JVM.</summary>
 internal sealed class JvmImage
 {
+    private const string Operation = "restore";
     private const string Library = "/libjvm.so";
     private const string PerfData = "perfdata";
     private const int LongestPath = 4096;
@@ -39,6 +40,21 @@ internal sealed class JvmImage
     /// </summary>
     internal static bool IsOf(CracImage image) =>
         image.Engine == CracEngine.Jvm || (image.Manifest is null && image.Source.Contains(JvmImageDirectory.LogName));
+
+    /// <summary>Whether a JVM took an image of itself; refuses an image that it did not where the JVM's way was asked for.</summary>
+    /// <param name="image">The image.</param>
+    /// <param name="engine">What was asked for. It does not matter for an image of a sleeping JVM, which has to be woken either way.</param>
+    /// <exception cref="CracException"><see cref="CracReason.JvmNotCapable"/>: the JVM's way was asked for, and the image is none of a JVM's.</exception>
+    internal static bool IsOf(CracImage image, CracEngineChoice engine)
+    {
+        bool isJvm = IsOf(image);
+        return isJvm || engine != CracEngineChoice.Jvm ? isJvm : throw new CracException(
+            CracReason.JvmNotCapable, $"The image {image.Path} was not taken by a JVM of itself.", "Leave out -Engine, or use -Engine Criu.")
+        {
+            Operation = Operation,
+            ImagePath = image.Path,
+        };
+    }
 
     /// <summary>Reads which files the image's processes had open or mapped.</summary>
     internal static JvmImage Read(CracImage image)
@@ -96,7 +112,7 @@ internal sealed class JvmImage
             throw new CracException(
                 CracReason.PermissionDenied, $"The image's file {PerfData} cannot be opened for writing: {LibC.Message(errno)}.", "Run as the image's owner.")
             {
-                Operation = "restore",
+                Operation = Operation,
                 ImagePath = _image.Path,
                 FileName = PerfData,
             };
@@ -104,6 +120,42 @@ internal sealed class JvmImage
 
         // criu's key of a file is its path without the first slash.
         return (file, string.Create(CultureInfo.InvariantCulture, $"{Encoding.UTF8.GetString(text).Trim('/')}/{PerfData}"));
+    }
+
+    /// <summary>The java that can restore the image; null where it is not there or does not know CRaC.</summary>
+    /// <param name="path">The one to use; null for that of the runtime that made the image.</param>
+    internal string? FindJava(string? path)
+    {
+        JavaRuntime? runtime = path is null ? Runtime : JavaRuntime.TryFind(path);
+        return runtime is { Support: not (CracSupport.None or CracSupport.Simulated) } && File.Exists(path ?? runtime.Executable) ? path ?? runtime.Executable : null;
+    }
+
+    /// <summary>
+    /// Has a JVM go on that criu alone has restored. It sleeps in its image until a signal with a number tells it to
+    /// (openjdk/crac: libcriuengine/criuengine.cpp).
+    /// </summary>
+    /// <param name="processId">The restored JVM.</param>
+    /// <exception cref="CracException"><see cref="CracReason.ProcessGone"/>, <see cref="CracReason.PermissionDenied"/>.</exception>
+    internal void Wake(int processId)
+    {
+        // SIGRTMIN + 2, and 0 for "no new parameters". The first real-time signals are the C library's own: two of glibc's,
+        // three of musl's (signal(7); musl's src/internal/pthread_impl.h).
+        const int NoParameters = 0;
+        int signal = (IsMusl ? 35 : 34) + 2;
+        using SafeFileHandle pidFd = LibC.OpenPidFd(processId, out Errno errno);
+        errno = errno != 0 ? errno : LibC.Queue(pidFd, signal, NoParameters);
+        if (errno != 0)
+        {
+            throw new CracException(
+                errno == Errno.ESRCH ? CracReason.ProcessGone : CracReason.PermissionDenied,
+                $"The JVM was restored as process {processId}, but could not be woken: {LibC.Message(errno)}.",
+                $"Wake it with: kill -s {signal} {processId}, as root; or end it.")
+            {
+                Operation = Operation,
+                ProcessId = processId,
+                ImagePath = _image.Path,
+            };
+        }
     }
 
     private static string? HomeOf(string library)

@@ -3,23 +3,13 @@ using PSCrac.Options;
 namespace PSCrac.Jvm;
 
 /// <summary>
-/// What a caller wants of a JVM's restore that only one of the two ways can do, by the names of the cmdlets' parameters.
+/// What a caller wants of a restore that only one of the two ways can do, by the names of the cmdlets' parameters.
 /// What is asked for is done or refused, and never passed over.
 /// </summary>
 internal static class JvmRestoreSupport
 {
-    /// <summary>What only java can do.</summary>
-    internal static List<string> OfJava(JvmRestoreRequest request) => Given(
-    [
-        ("-MainClass", request.MainClass is not null),
-        ("-ArgumentList", request.Arguments.Count > 0),
-        ("-Property", request.Properties.Count > 0),
-        ("-JavaPath", request.JavaPath is not null),
-        (string.Join(' ', request.JavaOptions), request.JavaOptions.Count > 0),
-    ]);
-
     /// <summary>What only criu can do. The engine of a JVM passes --shell-job to its criu, and nothing that a caller could choose.</summary>
-    internal static List<string> OfCriu(JvmRestoreRequest request) =>
+    internal static List<string> OfCriu(RestoreRequest request) =>
     [.. Given(
     [
         ("-PidNamespace New", request.PidNamespace == CracPidNamespace.New),
@@ -31,9 +21,56 @@ internal static class JvmRestoreSupport
         ("-CriuOption", request.Options.CriuOption.Count > 0),
     ]), .. OptionsOfCriu(request.Options)];
 
-    /// <summary>Their names in a sentence.</summary>
-    internal static string List(List<string> names) =>
+    /// <summary>Refuses options for java, for an image that no JVM took of itself.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>, with what to leave out.</exception>
+    internal static void RequireNothingOfJava(RestoreRequest request)
+    {
+        if (request.Jvm.Given() is [var name, ..])
+        {
+            throw Refuse(
+                request, CracReason.OptionRefused, $"{name} is for an image that a CRaC JVM took of itself, and this is none.",
+                $"Leave out {name}: a process that criu checkpointed goes on with the arguments it had.");
+        }
+    }
+
+    /// <summary>Refuses a restore by java that java does not support, or that has no java.</summary>
+    /// <param name="request">What is asked for.</param>
+    /// <param name="image">The image.</param>
+    /// <param name="ofCriu">What <see cref="OfCriu"/> gave.</param>
+    /// <returns>The java to restore with.</returns>
+    /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>, <see cref="CracReason.JvmNotCapable"/>.</exception>
+    internal static string RequireJava(RestoreRequest request, JvmImage image, List<string> ofCriu)
+    {
+        JvmRestoreOptions asked = request.Jvm;
+        if (ofCriu.Count > 0)
+        {
+            List<string> ofJava = asked.Given();
+            throw Refuse(
+                request, CracReason.OptionRefused,
+                $"java restores its image itself, and cannot be told of {List(ofCriu)}."
+                    + (ofJava.Count > 0 ? $" criu can, but not do what {List(ofJava)} asks for." : string.Empty),
+                ofJava.Count > 0 ? $"Leave out {List(ofCriu)}, or {List(ofJava)}." : $"Use -Engine Criu, or leave out {List(ofCriu)}.");
+        }
+
+        if (image.FindJava(asked.JavaPath) is not { } java)
+        {
+            string where = asked.JavaPath ?? (image.Home is null ? "a java that the image does not name" : Path.Combine(image.Home, "bin", "java"));
+            throw Refuse(
+                request, CracReason.JvmNotCapable, $"The image is to be restored by {where}, which is not there or does not know CRaC.",
+                "Install the runtime that made the image at the same place, give -JavaPath its java, or use -Engine Criu.");
+        }
+
+        return asked.MainClass is not null || asked.Arguments.Count == 0 ? java : throw Refuse(
+            request, CracReason.OptionRefused, "New arguments are those of a new main class, and none is named.",
+            "Give -MainClass the class whose main method is to be called with them.");
+    }
+
+    // Their names in a sentence.
+    private static string List(List<string> names) =>
         names.Count == 1 ? names[0] : $"{string.Join(", ", names[..^1])} and {names[^1]}";
+
+    private static CracException Refuse(RestoreRequest request, CracReason reason, string message, string recommendation) =>
+        new(reason, message, recommendation) { Operation = "restore", ImagePath = request.Image.Path };
 
     private static IEnumerable<string> OptionsOfCriu(RestoreOptions options)
     {

@@ -10,7 +10,22 @@ public sealed record RestoreRequest
     /// <summary>The image.</summary>
     public required CracImage Image { get; init; }
 
-    /// <summary>criu's options; what is null in them is taken from the image's manifest.</summary>
+    /// <summary>
+    /// What restores the image of a JVM that checkpointed itself. <see cref="CracEngineChoice.Jvm"/>: <c>java
+    /// -XX:CRaCRestoreFrom</c>, with the runtime that made the image; an error for any other image.
+    /// <see cref="CracEngineChoice.Criu"/>: criu, after which the JVM is woken as its engine would.
+    /// <see cref="CracEngineChoice.Auto"/>: java where <see cref="Jvm"/> has an option, or where java is available, supports CRaC,
+    /// and no option is given that only criu supports; else criu. Any other image is restored by criu.
+    /// </summary>
+    public CracEngineChoice Engine { get; init; }
+
+    /// <summary>Options for java; an error where criu restores.</summary>
+    public JvmRestoreOptions Jvm { get; init; } = new();
+
+    /// <summary>
+    /// criu's options; what is null in them is taken from the image's manifest. java passes --shell-job to its criu and no
+    /// other, and to be asked for others makes it a restore by criu, or an error.
+    /// </summary>
     public RestoreOptions Options { get; init; } = new();
 
     /// <summary>
@@ -19,12 +34,13 @@ public sealed record RestoreRequest
     /// </summary>
     public bool AsChild { get; init; }
 
-    /// <summary>Which open files of the image are replaced.</summary>
+    /// <summary>Which open files of the image are replaced; only a restore by criu can replace any.</summary>
     public RestoreFiles Files { get; init; } = new();
 
     /// <summary>
     /// The pid namespace that the tree is restored into. Null: a new one where the tree was in another namespace than the session
-    /// that took its checkpoint (<see cref="Images.Manifest.ImageManifestProcess.HostPid"/>), else the caller's.
+    /// that took its checkpoint (<see cref="Images.Manifest.ImageManifestProcess.HostPid"/>), else the caller's. java restores into
+    /// the caller's only: with it, <see cref="CracPidNamespace.Auto"/> and null are as <see cref="CracPidNamespace.Host"/>.
     /// </summary>
     public CracPidNamespace? PidNamespace { get; init; }
 
@@ -40,7 +56,7 @@ public sealed record RestoreRequest
     /// <summary>How long to wait for pids of processes that are ending.</summary>
     public TimeSpan PidTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>The criu to use; null to look for it.</summary>
+    /// <summary>The criu to use; null to look for it, or with java for the one that its runtime brings along.</summary>
     public string? CriuPath { get; init; }
 
     /// <summary>Descriptors that replace files of the image, each with criu's key for the file (--inherit-fd); the caller closes them.</summary>
@@ -51,4 +67,12 @@ public sealed record RestoreRequest
     /// when this process ends.
     /// </summary>
     internal SessionGuard? Guard { get; init; }
+
+    /// <summary>Refuses options that contradict each other, for any image.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>, with what to leave out.</exception>
+    internal void RequireConsistent()
+    {
+        Options.RequireConsistent();
+        Jvm.RequireConsistent(Engine);
+    }
 }

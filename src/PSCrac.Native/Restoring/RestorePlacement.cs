@@ -37,9 +37,13 @@ internal static class RestorePlacement
             return true;
         }
 
-        List<int> taken = PidWaiter.Wait([.. PidRule.Needed(image).Select(static needed => needed.Id)], request.PidTimeout, PidWaiter.IsZombie, cancellation);
+        List<int> taken = FindTaken(request, cancellation);
         return taken.Count > 0 && (place == CracPidNamespace.Auto ? true : throw Taken(image, taken));
     }
+
+    /// <summary>The ids of the image that are taken here, after those that are on their way out were waited for.</summary>
+    internal static List<int> FindTaken(RestoreRequest request, CancellationToken cancellation) => PidWaiter.Wait(
+        [.. PidRule.Needed(request.Image).Select(static needed => needed.Id)], request.PidTimeout, PidWaiter.IsZombie, cancellation);
 
     /// <summary>Finds a process of another pid namespace by its id there.</summary>
     /// <param name="ancestor">A process that it descends from, by its id here.</param>

@@ -47,7 +47,7 @@ internal static class Readiness
         CancellationToken cancellation = default) =>
         Restore((reports, stopping) => Restoring.Restore.Run(request, reports, stopping), conditions, timeout, progress, cancellation);
 
-    /// <summary>Restores a process tree in a way of the caller's, such as a JVM's own, and waits until it is ready.</summary>
+    /// <summary>Restores a process tree in a way of the caller's, and waits until it is ready.</summary>
     /// <param name="restore">Restores it.</param>
     /// <param name="conditions">The conditions. Those that do not hold after a restore are left out.</param>
     /// <param name="timeout">How long it may take from the beginning of the restore on.</param>

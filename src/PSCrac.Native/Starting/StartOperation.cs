@@ -141,13 +141,10 @@ internal sealed class StartOperation
         SessionGuard? guard = SessionGuard.TryStart();
         try
         {
-            using CracRestoredProcess restored = JvmRestore.Applies(start.Engine, image)
-                ? JvmRestore.Run(
-                    new JvmRestoreRequest { Image = image, Engine = start.Engine, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath, Guard = guard },
-                    progress,
-                    cancellation)
-                : Restore.Run(
-                    new RestoreRequest { Image = image, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath, Guard = guard }, progress, cancellation);
+            using CracRestoredProcess restored = Restore.Run(
+                new RestoreRequest { Image = image, Engine = start.Engine, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath, Guard = guard },
+                progress,
+                cancellation);
             var child = ChildProcess.Adopt(restored, guard);
             return new CracStartedProcess(child, restored.Command, isRestored: true, restored.ImageProcessId) { Image = image };
         }
@@ -177,6 +174,7 @@ internal sealed class StartOperation
 
             if (_request.CollectGarbage)
             {
+                // Also where nothing is checkpointed, and before connections settle: what is collected may hold some.
                 JvmHeap.Collect(process.Id, _cancellation);
             }
 
@@ -234,17 +232,14 @@ internal sealed class StartOperation
         {
             ProcessId = process.Id,
             ImagePath = path,
+            Engine = _request.Engine,
             Options = new CheckpointOptions { LeaveRunning = _request.LeaveRunning || _request.OrRestore },
             Force = _replace,
             CriuPath = _request.CriuPath,
         };
         try
         {
-            JvmProcess? jvm = JvmCheckpoint.Select(_request.Engine, process.Id);
-            CheckpointResult result = jvm is null
-                ? Checkpoint.Run(request, _progress, _cancellation)
-                : JvmCheckpoint.Run(jvm, request, _progress, cancellation: _cancellation);
-            process.Image = result.Image;
+            process.Image = Checkpoint.Run(request, _progress, _cancellation).Image;
             if (!request.Options.LeaveRunning)
             {
                 process.WaitForExit(ChildProcess.EndGrace, CancellationToken.None);

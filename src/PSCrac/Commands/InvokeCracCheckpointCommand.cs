@@ -1,13 +1,9 @@
-using System.Collections;
 using System.Diagnostics;
-using System.Globalization;
 using System.Management.Automation;
 using PSCrac.Checkpointing;
 using PSCrac.Commands.Common;
 using PSCrac.Completion;
-using PSCrac.Images.Manifest;
 using PSCrac.Images.Operations;
-using PSCrac.Jvm;
 using PSCrac.Options;
 using PSCrac.Procfs;
 
@@ -134,18 +130,8 @@ public sealed class InvokeCracCheckpointCommand : CheckpointingCommand
 
         RequireOwnTarget(id, target);
         CheckpointRequest request = Request(id, target);
-        JvmProcess? jvm = JvmCheckpoint.Select(Engine, id);
         CheckpointResult result = RunOperation(
-            $"Checkpointing {command.CommandName} ({id})",
-            (progress, stopping) =>
-            {
-                if (CollectGarbage)
-                {
-                    JvmHeap.Collect(id, stopping);
-                }
-
-                return jvm is null ? Checkpoint.Run(request, progress, stopping) : JvmCheckpoint.Run(jvm, request, progress, cancellation: stopping);
-            });
+            $"Checkpointing {command.CommandName} ({id})", (progress, stopping) => Checkpoint.Run(request, progress, stopping));
         _made[result.Image.Path] = id;
         this.WriteSummary(result);
         WriteObject(result.Image);

@@ -1,12 +1,7 @@
-using System.Collections;
-using System.Globalization;
 using System.Management.Automation;
 using PSCrac.Commands.Common;
 using PSCrac.Common;
-using PSCrac.Completion;
-using PSCrac.Jvm;
 using PSCrac.Options;
-using PSCrac.Restoring;
 using PSCrac.Starting;
 
 namespace PSCrac.Commands;
@@ -41,11 +36,7 @@ public sealed class RestoreCracProcessCommand : RestoringCommand
     {
         GivenOptions().RequireConsistent();
         _ = ReadyParameters.Conditions(ReadyUri, ReadyPort, null).Count();
-        if (Engine == CracEngineChoice.Criu && JvmParameter() is { } name)
-        {
-            throw new CracException(
-                CracReason.OptionRefused, $"-{name} is what java does with its own images, and -Engine Criu leaves java out.", $"Leave out -Engine Criu, or -{name}.");
-        }
+        JvmOptions().RequireConsistent(Engine);
     });
 
     /// <inheritdoc/>
@@ -57,9 +48,10 @@ public sealed class RestoreCracProcessCommand : RestoringCommand
         }
 
         ReadyCondition[] ready = [.. ReadyParameters.Conditions(ReadyUri, ReadyPort, ReadyScript is null ? null : AskScript)];
+        RestoreRequest request = Request(image);
         CracRestoredProcess restored = RunOperation(
             $"Restoring {image.Name} ({image.RootProcessId})",
-            (progress, stopping) => Readiness.Restore(Way(image), ready, TimeSpan.FromSeconds(ReadyTimeout), progress, stopping));
+            (progress, stopping) => Readiness.Restore(request, ready, TimeSpan.FromSeconds(ReadyTimeout), progress, stopping));
         this.WriteSummary(restored, MyInvocation.BoundParameters.ContainsKey(nameof(PidNamespace)));
         if (Wait)
         {
@@ -68,33 +60,6 @@ public sealed class RestoreCracProcessCommand : RestoringCommand
 
         WriteObject(restored);
     }
-
-    private Func<IProgress<CracProgress>?, CancellationToken, CracRestoredProcess> Way(CracImage image)
-    {
-        if (!JvmRestore.Applies(Engine, image))
-        {
-            RequireNothingForJvm();
-            RestoreRequest request = Request(image);
-            return (progress, stopping) => Restore.Run(request, progress, stopping);
-        }
-
-        JvmRestoreRequest jvm = JvmRequest(image);
-        return (progress, stopping) => JvmRestore.Run(jvm, progress, stopping);
-    }
-
-    private void RequireNothingForJvm()
-    {
-        if (JvmParameter() is { } name)
-        {
-            throw new CracException(
-                CracReason.OptionRefused,
-                $"-{name} is for an image that a CRaC JVM took of itself, and this is none.",
-                $"Leave out -{name}: a process that criu checkpointed goes on with the arguments it had.");
-        }
-    }
-
-    private string? JvmParameter() => Array.Find(
-        [nameof(JavaPath), nameof(MainClass), nameof(ArgumentList), nameof(Property)], MyInvocation.BoundParameters.ContainsKey);
 
     private bool AskScript() => OnPipeline(() => ReadyParameters.Ask(ReadyScript!, process: null));
 

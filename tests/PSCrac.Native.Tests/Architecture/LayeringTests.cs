@@ -30,9 +30,9 @@ public class LayeringTests
         ("Preflight/ProcessRules", "Common Interop Procfs Options Criu Preflight/Subjects"),
         ("Preflight/ImageRules", "Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Images/Operations Options Criu Preflight/Subjects"),
         ("Preflight", "Common Procfs Images/Model Options Preflight/Subjects Preflight/ProcessRules Preflight/ImageRules"),
-        ("Checkpointing", "Common Interop Procfs Processes Images/Manifest Images/Model Options PidNamespaces Criu Staging Preflight/Subjects Preflight"),
-        ("Restoring", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Options PidNamespaces Criu Preflight/Subjects Preflight/ImageRules Preflight"),
-        ("Jvm", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Model Images/Operations Options Criu Staging Preflight/Subjects Preflight/ImageRules Checkpointing Restoring"),
+        ("Jvm", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Model Images/Operations Options Criu Staging"),
+        ("Checkpointing", "Common Interop Procfs Processes Images/Manifest Images/Model Options PidNamespaces Criu Staging Preflight/Subjects Preflight Jvm"),
+        ("Restoring", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Options PidNamespaces Criu Preflight/Subjects Preflight/ImageRules Preflight Jvm"),
         ("Starting", "Common Interop Procfs Processes Images/Model Images/Operations Options PidNamespaces Criu Staging Checkpointing Restoring Jvm"),
     ];
 

@@ -1,5 +1,6 @@
 using PSCrac.Checkpointing;
 using PSCrac.Criu;
+using PSCrac.Options;
 using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;

@@ -1,4 +1,5 @@
 using PSCrac.Checkpointing;
+using PSCrac.Options;
 using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;

@@ -81,12 +81,15 @@ internal sealed class FakeJvm : IDisposable
     internal void Reap() => File.WriteAllText(Path.Combine(_program.Folder, "reap"), "");
 
     internal CheckpointResult Checkpoint(string? path = null, bool force = false, TimeSpan? patience = null, CancellationToken cancellation = default) =>
-        JvmCheckpoint.Run(
-            Jvm, new CheckpointRequest { ProcessId = ProcessId, ImagePath = path ?? ImagePath, Force = force, NoSync = true }, null, patience, cancellation);
+        PSCrac.Checkpointing.Checkpoint.Run(
+            Request(path ?? ImagePath) with { Force = force, JvmTimeout = patience ?? TimeSpan.FromSeconds(60) }, null, cancellation);
 
-    internal CracRestoredProcess Restore(JvmRestoreRequest request)
+    /// <summary>A checkpoint that the JVM takes of itself.</summary>
+    internal CheckpointRequest Request(string path) => new() { ProcessId = ProcessId, ImagePath = path, Engine = CracEngineChoice.Jvm, NoSync = true };
+
+    internal CracRestoredProcess Restore(RestoreRequest request)
     {
-        CracRestoredProcess restored = JvmRestore.Run(request);
+        CracRestoredProcess restored = PSCrac.Restoring.Restore.Run(request);
         _program.Remember();
         return restored;
     }

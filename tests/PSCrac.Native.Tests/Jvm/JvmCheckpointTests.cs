@@ -89,7 +89,7 @@ public class JvmCheckpointTests
         File.Delete(Path.Combine(fake.Target, "pscrac.json"));
         CracImage image = CracImage.Open(fake.Target);
 
-        Assert.True(JvmRestore.Applies(CracEngineChoice.Auto, image));
+        Assert.True(JvmImage.IsOf(image, CracEngineChoice.Auto));
         using CracRestoredProcess restored = fake.Restore(Request(image, CracEngineChoice.Criu));
         fake.WaitPast(fake.LastNumber() + 3);
     }
@@ -99,14 +99,17 @@ public class JvmCheckpointTests
     {
         using FakeJvm fake = FakeJvm.Start();
         CracImage image = fake.Checkpoint().Image;
-        JvmRestoreRequest request = Request(image, CracEngineChoice.Auto) with
+        RestoreRequest request = Request(image, CracEngineChoice.Auto) with
         {
-            MainClass = "com.example.NewMain",
-            Arguments = ["one", "two words"],
-            Properties = new Dictionary<string, string> { ["port"] = "8081" },
+            Jvm = new()
+            {
+                MainClass = "com.example.NewMain",
+                Arguments = ["one", "two words"],
+                Properties = new Dictionary<string, string> { ["port"] = "8081" },
+            },
         };
 
-        Expect.Failure(CracReason.OptionRefused, () => JvmRestore.Run(request with { Engine = CracEngineChoice.Criu }));
+        Expect.Failure(CracReason.OptionRefused, () => Restore.Run(request with { Engine = CracEngineChoice.Criu }));
         using CracRestoredProcess restored = fake.Restore(request);
 
         Wait.Until(() => fake.Lines().Contains("main com.example.NewMain|one|two words"), () => string.Join('|', fake.Lines().TakeLast(5)));
@@ -186,14 +189,27 @@ public class JvmCheckpointTests
     public void What_a_JVM_cannot_be_told_is_refused_before_it_is_asked()
     {
         using FakeJvm fake = FakeJvm.Start();
-        CheckpointRequest request = new() { ProcessId = fake.ProcessId, ImagePath = fake.ImagePath };
+        CheckpointRequest request = fake.Request(fake.ImagePath);
 
-        Expect.Failure(CracReason.OptionRefused, () => JvmCheckpoint.Run(fake.Jvm, request with { Options = new() { LeaveRunning = true } }));
-        Expect.Failure(CracReason.OptionRefused, () => JvmCheckpoint.Run(fake.Jvm, request with { Options = new() { TcpEstablished = true } }));
+        Expect.Failure(CracReason.OptionRefused, () => Checkpoint.Run(request with { Options = new() { LeaveRunning = true } }));
+        Expect.Failure(CracReason.OptionRefused, () => Checkpoint.Run(request with { Options = new() { TcpEstablished = true } }));
         Directory.CreateDirectory(fake.ImagePath);
-        Expect.Failure(CracReason.ImageExists, () => JvmCheckpoint.Run(fake.Jvm, request));
+        Expect.Failure(CracReason.ImageExists, () => Checkpoint.Run(request));
         Directory.Delete(fake.ImagePath);
         AssertGoesOn(fake);
+    }
+
+    [CriuFact("python3")]
+    public void What_only_a_JVM_does_is_refused_for_another_program()
+    {
+        using Subject subject = Subject.Counting();
+        CheckpointRequest request = new() { ProcessId = subject.ProcessId, ImagePath = subject.ImagePath };
+
+        Expect.Failure(CracReason.JvmNotCapable, () => Checkpoint.Run(request with { Engine = CracEngineChoice.Jvm }));
+        Expect.Failure(CracReason.JvmNotCapable, () => Checkpoint.Run(request with { CollectGarbage = true }));
+
+        Assert.False(Path.Exists(subject.ImagePath));
+        Assert.False(Subject.HasEnded(subject.ProcessId));
     }
 
     [CriuFact("python3")]
@@ -228,7 +244,7 @@ public class JvmCheckpointTests
         CracImage image = fake.Checkpoint().Image;
 
         CracException failure = Expect.Failure(
-            CracReason.PidInUse, () => JvmRestore.Run(Request(image, CracEngineChoice.Jvm) with { PidTimeout = TimeSpan.FromMilliseconds(100) }));
+            CracReason.PidInUse, () => Restore.Run(Request(image, CracEngineChoice.Jvm) with { PidTimeout = TimeSpan.FromMilliseconds(100) }));
 
         Assert.Equal(fake.ProcessId, failure.ProcessId);
     }
@@ -240,7 +256,7 @@ public class JvmCheckpointTests
         CracImage image = fake.Checkpoint().Image;
         File.Delete(Path.Combine(image.Path, "core-" + fake.ProcessId + ".img"));
 
-        CracException failure = Assert.Throws<CracException>(() => JvmRestore.Run(Request(image, CracEngineChoice.Jvm)));
+        CracException failure = Assert.Throws<CracException>(() => Restore.Run(Request(image, CracEngineChoice.Jvm)));
 
         Assert.NotEmpty(failure.CriuLines);
         Assert.True(Subject.HasEnded(fake.ProcessId));
@@ -251,13 +267,13 @@ public class JvmCheckpointTests
     {
         using JavaProgram java = JavaProgram.Start("-XX:-UsePerfData");
         Assert.Null(JvmCheckpoint.Select(CracEngineChoice.Auto, java.ProcessId));
-        Expect.Failure(CracReason.JvmNotCapable, () => JvmCheckpoint.Run(JvmProcess.TryDetect(java.ProcessId)!, new() { ProcessId = java.ProcessId, ImagePath = "/nowhere" }));
+        Expect.Failure(CracReason.JvmNotCapable, () => Checkpoint.Run(new() { ProcessId = java.ProcessId, ImagePath = "/nowhere", Engine = CracEngineChoice.Jvm }));
         using var folder = new TemporaryFolder();
         CracImage image = Checkpoint.Run(new() { ProcessId = java.ProcessId, ImagePath = folder.At("image"), NoSync = true }).Image;
         int Count() => File.ReadAllLines(java.Program.OutputPath).Length;
         int last = Count();
-        Assert.False(JvmRestore.Applies(CracEngineChoice.Auto, image));
-        Expect.Failure(CracReason.JvmNotCapable, () => JvmRestore.Applies(CracEngineChoice.Jvm, image));
+        Assert.False(JvmImage.IsOf(image, CracEngineChoice.Auto));
+        Expect.Failure(CracReason.JvmNotCapable, () => Restore.Run(new() { Image = image, Engine = CracEngineChoice.Jvm }));
 
         using CracRestoredProcess restored = Restore.Run(new() { Image = image });
         java.Program.Remember();
@@ -273,7 +289,7 @@ public class JvmCheckpointTests
         Assert.Contains(JvmProcess.TryDetect(java.ProcessId)!.Examine(), finding => finding.What.Contains($"hsperfdata_root/{java.ProcessId}"));
     }
 
-    private static JvmRestoreRequest Request(CracImage image, CracEngineChoice engine) => new() { Image = image, Engine = engine, CriuPath = CriuProgram.Path };
+    private static RestoreRequest Request(CracImage image, CracEngineChoice engine) => new() { Image = image, Engine = engine, CriuPath = CriuProgram.Path };
 
     private static void AssertGoesOn(FakeJvm fake)
     {

@@ -31,7 +31,7 @@ public class JvmRestoreTests
         CracImage image = fake.Checkpoint().Image;
         string output = fake.Folder.At("beside");
 
-        using NewNamespace beside = NewNamespace.Of(JvmRestore.Run(
+        using NewNamespace beside = NewNamespace.Of(Restore.Run(
             Request(image, engine) with { PidNamespace = CracPidNamespace.New, Files = new() { StandardOutputPath = output } }));
 
         Assert.NotEqual(fake.ProcessId, beside.Process.Id);
@@ -47,12 +47,12 @@ public class JvmRestoreTests
     public void Auto_goes_beside_a_JVM_that_has_the_ids()
     {
         using FakeJvm fake = FakeJvm.Start(environment: s_goesOn);
-        JvmRestoreRequest request = Request(fake.Checkpoint().Image, CracEngineChoice.Auto) with { PidTimeout = TimeSpan.Zero };
+        RestoreRequest request = Request(fake.Checkpoint().Image, CracEngineChoice.Auto) with { PidTimeout = TimeSpan.Zero };
 
-        CracException taken = Expect.Failure(CracReason.PidInUse, () => JvmRestore.Run(request));
+        CracException taken = Expect.Failure(CracReason.PidInUse, () => Restore.Run(request));
         CracException byJava = Expect.Failure(
-            CracReason.PidInUse, () => JvmRestore.Run(request with { Engine = CracEngineChoice.Jvm, PidNamespace = CracPidNamespace.Auto }));
-        using NewNamespace beside = NewNamespace.Of(JvmRestore.Run(request with { PidNamespace = CracPidNamespace.Auto }));
+            CracReason.PidInUse, () => Restore.Run(request with { Engine = CracEngineChoice.Jvm, PidNamespace = CracPidNamespace.Auto }));
+        using NewNamespace beside = NewNamespace.Of(Restore.Run(request with { PidNamespace = CracPidNamespace.Auto }));
 
         Assert.Contains("-PidNamespace Auto", taken.RecommendedAction);
         Assert.DoesNotContain("-PidNamespace", byJava.RecommendedAction);
@@ -119,11 +119,11 @@ public class JvmRestoreTests
     public void What_java_cannot_be_told_of_is_refused(string wish)
     {
         using FakeJvm fake = FakeJvm.Start();
-        JvmRestoreRequest request = Wish(Request(fake.Checkpoint().Image, CracEngineChoice.Jvm), wish);
+        RestoreRequest request = Wish(Request(fake.Checkpoint().Image, CracEngineChoice.Jvm), wish);
 
-        CracException refused = Expect.Failure(CracReason.OptionRefused, () => JvmRestore.Run(request));
+        CracException refused = Expect.Failure(CracReason.OptionRefused, () => Restore.Run(request));
         CracException both = Expect.Failure(
-            CracReason.OptionRefused, () => JvmRestore.Run(request with { Engine = CracEngineChoice.Auto, MainClass = "Other", Arguments = ["one"] }));
+            CracReason.OptionRefused, () => Restore.Run(request with { Engine = CracEngineChoice.Auto, Jvm = new() { MainClass = "Other", Arguments = ["one"] } }));
 
         Assert.Contains(wish, refused.Message);
         Assert.Contains("-Engine Criu", refused.RecommendedAction);
@@ -136,14 +136,28 @@ public class JvmRestoreTests
     public void What_criu_cannot_be_told_of_is_refused()
     {
         using FakeJvm fake = FakeJvm.Start();
-        JvmRestoreRequest request = Request(fake.Checkpoint().Image, CracEngineChoice.Criu);
+        RestoreRequest request = Request(fake.Checkpoint().Image, CracEngineChoice.Criu);
 
-        CracException arguments = Expect.Failure(CracReason.OptionRefused, () => JvmRestore.Run(request with { Arguments = ["one"] }));
-        CracException java = Expect.Failure(CracReason.OptionRefused, () => JvmRestore.Run(request with { JavaPath = Path.Combine(fake.Home, "bin", "java") }));
+        CracException arguments = Expect.Failure(CracReason.OptionRefused, () => Restore.Run(request with { Jvm = new() { Arguments = ["one"] } }));
+        CracException java = Expect.Failure(CracReason.OptionRefused, () => Restore.Run(request with { Jvm = new() { JavaPath = Path.Combine(fake.Home, "bin", "java") } }));
 
         Assert.Contains("-ArgumentList", arguments.RecommendedAction);
         Assert.Contains("-JavaPath", java.RecommendedAction);
         Assert.True(Subject.HasEnded(fake.ProcessId));
+    }
+
+    [CriuFact("python3")]
+    public void What_java_is_told_is_refused_for_an_image_of_no_JVM()
+    {
+        using Subject subject = Subject.Counting();
+        RestoreRequest request = new() { Image = subject.Checkpoint().Image, Jvm = new() { MainClass = "Other", Arguments = ["one"] } };
+
+        CracException none = Expect.Failure(CracReason.OptionRefused, () => Restore.Run(request));
+        CracException byCriu = Expect.Failure(CracReason.OptionRefused, () => Restore.Run(request with { Engine = CracEngineChoice.Criu }));
+
+        Assert.Equal("-MainClass is for an image that a CRaC JVM took of itself, and this is none.", none.Message);
+        Assert.Equal("-MainClass is what java does with its own images, and -Engine Criu leaves java out.", byCriu.Message);
+        Assert.True(Subject.HasEnded(subject.ProcessId));
     }
 
     [CriuTheory]
@@ -152,12 +166,11 @@ public class JvmRestoreTests
     public void A_JVM_that_is_not_reaped_is_told_of_and_waited_for(CracEngineChoice engine)
     {
         using FakeJvm fake = FakeJvm.StartUnreaped();
-        CheckpointResult result = JvmCheckpoint.Run(
-            fake.Jvm, new() { ProcessId = fake.ProcessId, ImagePath = fake.ImagePath, NoSync = true, PidTimeout = TimeSpan.FromMilliseconds(50) });
-        JvmRestoreRequest request = Request(result.Image, engine);
+        CheckpointResult result = Checkpoint.Run(fake.Request(fake.ImagePath) with { PidTimeout = TimeSpan.FromMilliseconds(50) });
+        RestoreRequest request = Request(result.Image, engine);
 
         Assert.Contains(fake.ProcessId, result.LingeringProcessIds);
-        CracException failure = Expect.Failure(CracReason.PidInUse, () => JvmRestore.Run(request with { PidTimeout = TimeSpan.FromMilliseconds(50) }));
+        CracException failure = Expect.Failure(CracReason.PidInUse, () => Restore.Run(request with { PidTimeout = TimeSpan.FromMilliseconds(50) }));
         Assert.Contains($"not reaped by its parent {fake.Program.ProcessId}", failure.Message);
 
         using var reaped = new Timer(_ => fake.Reap(), null, TimeSpan.FromMilliseconds(400), Timeout.InfiniteTimeSpan);
@@ -171,11 +184,11 @@ public class JvmRestoreTests
     public void A_zombie_of_the_JVMs_group_is_waited_for(CracEngineChoice engine)
     {
         using FakeJvm fake = FakeJvm.Start();
-        JvmRestoreRequest request = Request(fake.Checkpoint().Image, engine);
+        RestoreRequest request = Request(fake.Checkpoint().Image, engine);
         using GroupTaker taker = new(fake.ProcessId);
         Assert.True(Subject.HasEnded(fake.ProcessId));
 
-        CracException failure = Expect.Failure(CracReason.PidInUse, () => JvmRestore.Run(request with { PidTimeout = TimeSpan.FromMilliseconds(100) }));
+        CracException failure = Expect.Failure(CracReason.PidInUse, () => Restore.Run(request with { PidTimeout = TimeSpan.FromMilliseconds(100) }));
         Assert.Contains($"the process group of 'member' ({taker.Member})", failure.Message);
         Assert.Contains($"{taker.Parent}", failure.Message);
         Assert.Contains(
@@ -188,7 +201,7 @@ public class JvmRestoreTests
         fake.WaitPast(fake.LastNumber() + 3);
     }
 
-    private static JvmRestoreRequest Wish(JvmRestoreRequest request, string wish) => wish switch
+    private static RestoreRequest Wish(RestoreRequest request, string wish) => wish switch
     {
         "-PidNamespace New" => request with { PidNamespace = CracPidNamespace.New },
         "-LazyPages" => request with { Options = new() { LazyPages = true } },
@@ -209,5 +222,5 @@ public class JvmRestoreTests
     private static void WaitForLines(string path, int count) =>
         Wait.Until(() => File.Exists(path) && File.ReadAllLines(path).Length >= count, () => $"{path}: {(File.Exists(path) ? File.ReadAllText(path) : "not there")}");
 
-    private static JvmRestoreRequest Request(CracImage image, CracEngineChoice engine) => new() { Image = image, Engine = engine, CriuPath = CriuProgram.Path };
+    private static RestoreRequest Request(CracImage image, CracEngineChoice engine) => new() { Image = image, Engine = engine, CriuPath = CriuProgram.Path };
 }

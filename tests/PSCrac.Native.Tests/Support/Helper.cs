@@ -76,7 +76,7 @@ internal static class Helper
                     Console.WriteLine($"checkpointed {result.Image.Path}");
                     return 0;
                 case ["replace", var id, var image]:
-                    JvmCheckpoint.Run(JvmProcess.TryDetect(int.Parse(id))!, new CheckpointRequest { ProcessId = int.Parse(id), ImagePath = image, Force = true });
+                    Checkpoint.Run(new CheckpointRequest { ProcessId = int.Parse(id), ImagePath = image, Engine = CracEngineChoice.Jvm, Force = true });
                     Console.WriteLine($"replaced {image}");
                     return 0;
                 case ["restore", var image, .. var how]:

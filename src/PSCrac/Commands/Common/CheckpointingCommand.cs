@@ -112,6 +112,8 @@ public abstract class CheckpointingCommand : CracCommand
     {
         ProcessId = id,
         ImagePath = imagePath,
+        Engine = Engine,
+        CollectGarbage = CollectGarbage,
         Options = GivenOptions().RequireNoParameterByName(),
         ChooseOptions = !NoAutoOption,
         Force = Force,

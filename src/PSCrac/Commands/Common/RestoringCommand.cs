@@ -100,6 +100,8 @@ public abstract class RestoringCommand : RestoreTestingCommand
     /// <inheritdoc/>
     private protected override RestoreRequest Request(CracImage image) => base.Request(image) with
     {
+        Engine = Engine,
+        Jvm = JvmOptions(),
         AsChild = Wait,
         Files = new RestoreFiles
         {
@@ -113,27 +115,13 @@ public abstract class RestoringCommand : RestoreTestingCommand
         SkipPreflight = SkipPreflight,
     };
 
-    /// <summary>The restore that the parameters ask for, of an image that a JVM took of itself.</summary>
-    private protected JvmRestoreRequest JvmRequest(CracImage image)
+    /// <summary>The options for java that were given.</summary>
+    private protected JvmRestoreOptions JvmOptions() => new()
     {
-        RestoreRequest request = Request(image);
-        return new()
-        {
-            Image = image,
-            Engine = Engine,
-            JavaPath = ResolveOptional(JavaPath),
-            MainClass = MainClass,
-            Arguments = ArgumentList,
-            Properties = Property.Cast<DictionaryEntry>().ToDictionary(
-                static entry => LanguagePrimitives.ConvertTo<string>(entry.Key), static entry => LanguagePrimitives.ConvertTo<string>(entry.Value), StringComparer.Ordinal),
-            Options = request.Options,
-            Files = request.Files,
-            PidNamespace = request.PidNamespace,
-            AsChild = Wait,
-            SkipTrustCheck = SkipTrustCheck,
-            SkipPreflight = SkipPreflight,
-            PidTimeout = request.PidTimeout,
-            CriuPath = request.CriuPath,
-        };
-    }
+        JavaPath = ResolveOptional(JavaPath),
+        MainClass = MainClass,
+        Arguments = ArgumentList,
+        Properties = Property.Cast<DictionaryEntry>().ToDictionary(
+            static entry => LanguagePrimitives.ConvertTo<string>(entry.Key), static entry => LanguagePrimitives.ConvertTo<string>(entry.Value), StringComparer.Ordinal),
+    };
 }

@@ -1,7 +1,4 @@
-using PSCrac.Images.Manifest;
-using PSCrac.Options;
-
-namespace PSCrac.Checkpointing;
+namespace PSCrac.Options;
 
 /// <summary>What to checkpoint, where to, and how.</summary>
 public sealed record CheckpointRequest
@@ -12,7 +9,20 @@ public sealed record CheckpointRequest
     /// <summary>The directory that the image becomes. Relative paths are the process's own, not PowerShell's.</summary>
     public required string ImagePath { get; init; }
 
-    /// <summary>criu's options.</summary>
+    /// <summary>
+    /// What takes the checkpoint. <see cref="CracEngineChoice.Jvm"/>: the JVM itself; an error for a process that is no JVM with CRaC.
+    /// <see cref="CracEngineChoice.Criu"/>: criu, for any process. <see cref="CracEngineChoice.Auto"/>: the JVM itself where it was
+    /// started with a directory to checkpoint to, else criu.
+    /// </summary>
+    public CracEngineChoice Engine { get; init; }
+
+    /// <summary>Whether the JVM collects its garbage first; an error for a process that is no HotSpot JVM.</summary>
+    public bool CollectGarbage { get; init; }
+
+    /// <summary>How long a JVM that checkpoints itself may take until its engine starts.</summary>
+    public TimeSpan JvmTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>criu's options. A JVM that checkpoints itself chooses its own: any that is set is an error.</summary>
     public CheckpointOptions Options { get; init; } = new();
 
     /// <summary>
@@ -33,18 +43,3 @@ public sealed record CheckpointRequest
     /// <summary>The criu to use; null to look for it.</summary>
     public string? CriuPath { get; init; }
 }
-
-/// <summary>A finished checkpoint.</summary>
-/// <param name="Image">The image, read back.</param>
-/// <param name="LingeringProcessIds">Pids of the killed tree that were not free when the wait for them ended.</param>
-/// <param name="Choices">The options that were chosen, and what for.</param>
-/// <param name="Findings">What the look at the process found.</param>
-/// <param name="ConfigurationFiles">criu's own configuration files that took effect.</param>
-/// <param name="ReplacedImagePath">Where the image that was replaced still is, when it could not be removed; null otherwise.</param>
-public sealed record CheckpointResult(
-    CracImage Image,
-    IReadOnlyList<int> LingeringProcessIds,
-    IReadOnlyList<ImageManifestChoice> Choices,
-    IReadOnlyList<CracFinding> Findings,
-    IReadOnlyList<string> ConfigurationFiles,
-    string? ReplacedImagePath = null);

@@ -1,0 +1,293 @@
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Common;
+using PSCrac.Criu;
+using PSCrac.Images.Manifest;
+using PSCrac.Interop;
+using PSCrac.Options;
+using PSCrac.PidNamespaces;
+using PSCrac.Procfs;
+using PSCrac.Staging;
+
+namespace PSCrac.Checkpointing;
+
+/// <summary>
+/// A checkpoint by criu: stage, dump, seal, commit. criu kills the tree only after its post-dump notification was answered, so
+/// the image is sealed and put in place from there, and whatever fails before leaves the process running and the target
+/// as it was.
+/// </summary>
+internal sealed class CriuCheckpoint
+{
+    private const string Operation = "checkpoint";
+    private const int MillisecondsToDie = 1000;
+
+    private readonly CheckpointRequest _request;
+    private readonly IProgress<CracProgress>? _progress;
+    private readonly CancellationToken _cancellation;
+    private readonly CriuInstallation _installation;
+    private readonly ProcessTree _tree;
+    private readonly CheckpointPlan _plan;
+
+    // Started before the look at the process, which takes as long as criu takes to listen; null where it is to run in another namespace.
+    private readonly CriuWorker? _worker;
+
+    // The root's id where the worker runs: its own, where that is another pid namespace than ours.
+    private readonly int _innerId;
+    private readonly bool _isInside;
+    private readonly IReadOnlyList<string> _configurationFiles = CriuConfigFile.FilesInEffect();
+    private volatile CracPhase _phase = CracPhase.Preparing;
+    private ProcessTree? _frozenTree;
+    private bool _sealed;
+    private bool _isPastReturn;
+
+    private CriuCheckpoint(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    {
+        _request = request;
+        _progress = progress;
+        _cancellation = cancellation;
+        _tree = ProcessTree.Read(request.ProcessId);
+        RequireEligible();
+        RequireParentImage();
+        _isInside = LivesElsewhere(_tree.Root.Status);
+        _innerId = _isInside ? _tree.Root.Status.InnermostProcessId : request.ProcessId;
+        _installation = CriuInstallation.Locate(request.CriuPath);
+        _worker = _isInside ? null : CriuSession.StartWorker(_installation);
+        try
+        {
+            _plan = CheckpointPlan.Make(request);
+        }
+        catch
+        {
+            _worker?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Checkpoints a process tree, as <see cref="Checkpoint.Run"/> does, and gives it as it was before. Its pids are not waited for.</summary>
+    internal static CheckpointResult Run(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation, out ProcessTree tree)
+    {
+        var checkpoint = new CriuCheckpoint(request, progress, cancellation);
+        using CriuWorker? worker = checkpoint._worker;
+        tree = checkpoint._tree;
+        return checkpoint.Run();
+    }
+
+    private CheckpointResult Run()
+    {
+        Report(CracPhase.Preparing);
+        string? config = CriuConfigFile.Compose(_plan.Options);
+        config = _isInside ? config + CriuPlace.Configuration : config;
+        using ImageStaging staging = ImageStaging.Create(_request.ImagePath, _request.Force, _plan.Watched);
+        string? replaced;
+        try
+        {
+            using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{_request.ProcessId}", config, _plan.Watched);
+            Dump(staging, work);
+            replaced = staging.Finish();
+            MoveBeside(work, staging.CurrentPath);
+        }
+        catch when (!_isPastReturn)
+        {
+            staging.RollBack();
+            throw;
+        }
+
+        return new CheckpointResult(CracImage.Open(staging.TargetPath), [], _plan.Choices, _plan.Findings, _configurationFiles, replaced);
+    }
+
+    private void Dump(ImageStaging staging, CriuWorkDirectory work)
+    {
+        ImageManifest manifest = DescribeImage();
+        using PidNamespace? inside = _isInside ? OpenNamespace() : null;
+        using CriuSession session = inside is null
+            ? CriuSession.Start(_installation, work, _worker!)
+            : CriuSession.Start(_installation, work, new CriuPlace(inside, staging.Handle));
+        session.Apply(_plan.Options, staging.Handle);
+        session.SetRoot(_innerId);
+        session.Notified = (action, _) => OnNotification(action, session, staging, manifest);
+        if (_progress is not null)
+        {
+            session.Working = () => ReportGrowth(_sealed ? 0 : staging.WrittenBytes());
+        }
+
+        int result = session.Run(CriuRequest.Dump, _cancellation);
+        if (result < 0)
+        {
+            // Looked at first, since what follows takes time in which others of the tree may end by themselves.
+            _isPastReturn = session.WorkerDied && HasKilledSome();
+            if (_isPastReturn && _isInside && SpinWait.SpinUntil(HasKilledAll, MillisecondsToDie))
+            {
+                // The first process of the namespace ended with the tree, and the kernel ended all in it, criu too.
+                return;
+            }
+
+            Exception failure = session.Failure(Operation, _request.ProcessId, staging.TargetPath, _cancellation);
+            if (_isPastReturn)
+            {
+                throw DiedWhileKilling(staging, failure);
+            }
+
+            if (session.WorkerDied)
+            {
+                NetworkLockRules.Remove(_innerId, _plan.Options);
+            }
+
+            throw failure;
+        }
+
+        // The tree is dead: from here on the image is all there is of it, and no failure may take it back.
+        _isPastReturn = true;
+        if (!_sealed)
+        {
+            Seal(staging, manifest);
+        }
+    }
+
+    // A criu that is ended after its image was sealed may have killed some of the tree already.
+    private bool HasKilledSome() =>
+        _sealed && !_plan.Options.LeaveRunning && _frozenTree!.Members.Any(member => !member.Status.HasEnded && !member.Status.Identity.IsRunning());
+
+    private bool HasKilledAll() => _frozenTree!.Members.All(static member => !member.Status.Identity.IsRunning());
+
+    private CracException DiedWhileKilling(ImageStaging staging, Exception failure)
+    {
+        staging.Finish();
+        int[] alive = [.. _frozenTree!.Members.Where(static member => member.Status.Identity.IsRunning()).Select(static member => member.ProcessId)];
+        return new CracException(
+            CracReason.WorkerDied,
+            $"The image at {staging.TargetPath} is whole, but criu was ended while it killed the processes"
+                + (alive.Length == 0 ? "." : $": {string.Join(", ", alive)} still run."),
+            alive.Length == 0 ? "Restore the image." : $"End what is left with Stop-Process -Id {string.Join(',', alive)} -Force, then restore the image.",
+            failure)
+        {
+            Operation = Operation,
+            ProcessId = _request.ProcessId,
+            ImagePath = staging.TargetPath,
+            LogPath = (failure as CracException)?.LogPath,
+        };
+    }
+
+    private void OnNotification(string action, CriuSession session, ImageStaging staging, ImageManifest manifest)
+    {
+        switch (action)
+        {
+            case "pre-dump":
+                Report(CracPhase.Freezing);
+                break;
+            case "post-dump":
+                _frozenTree = ProcessTree.Read(_request.ProcessId);
+                Seal(staging, manifest);
+                session.IsPastCancelling = true;
+                Report(CracPhase.Finishing);
+                break;
+        }
+    }
+
+    private void Seal(ImageStaging staging, ImageManifest manifest)
+    {
+        Report(CracPhase.Sealing);
+
+        // Once the tree is dead there is nothing left to cancel.
+        ImageSeal.Commit(staging, manifest, sync: !_request.NoSync, _isPastReturn ? CancellationToken.None : _cancellation);
+        _sealed = true;
+    }
+
+    private ImageManifest DescribeImage() => ImageManifestFactory.Describe(_tree, _isInside) with
+    {
+        CriuVersion = _installation.GetVersion().ToString(),
+        LeaveRunning = _plan.Options.LeaveRunning,
+        OneShot = _plan.Options.LinkRemap == true,
+        Automatic = _plan.Choices,
+        Options = _plan.Options.ToNames(),
+        ConfigurationFiles = _configurationFiles,
+    };
+
+    private void RequireParentImage()
+    {
+        if (_request.Options.ParentImage is { } parent && !CracImage.IsImageDirectory(parent))
+        {
+            throw new CracException(
+                CracReason.NotAnImage,
+                $"The parent image {parent} is not an image.",
+                "Give -ParentImage the path of an image that was made of this process with -TrackMemory and -LeaveRunning.")
+            {
+                Operation = Operation,
+                ProcessId = _request.ProcessId,
+                ImagePath = parent,
+            };
+        }
+    }
+
+    private void RequireEligible()
+    {
+        ProcessStatus root = _tree.Root.Status;
+        bool hasEnded = root.HasEnded && _tree.Root.ThreadIds.Count == 1;
+        string? why = root.IsKernelThread ? "is a thread of the kernel"
+            : hasEnded ? "has ended and only waits to be reaped"
+            : _tree.Contains(Environment.ProcessId) ? "is this PowerShell session, or one of its ancestors"
+            : null;
+        if (why is not null)
+        {
+            throw new CracException(
+                CracReason.ProcessNotEligible,
+                $"Process {_request.ProcessId} ({root.CommandName}) {why}, which cannot be checkpointed{(root.IsKernelThread || hasEnded ? string.Empty : " from here")}.",
+                hasEnded || root.IsKernelThread ? "Get-Process shows what runs now."
+                    : root.ProcessId == 1 ? "Checkpoint one of the processes that it has started, from a session beside it; or, of a container, all of it with the container's engine, such as podman container checkpoint."
+                    : "Checkpoint it from a session that it has not started: another terminal, or another login.")
+            {
+                Operation = Operation,
+                ProcessId = _request.ProcessId,
+            };
+        }
+    }
+
+    // A namespace's first process brings its namespace with it: criu dumps both from outside.
+    private static bool LivesElsewhere(ProcessStatus root) => root.NamespaceProcessIds.Count > 1 && root.InnermostProcessId != 1;
+
+    private PidNamespace OpenNamespace() => PidNamespace.TryOpen(_request.ProcessId, out Errno errno) ?? throw new CracException(
+        errno == Errno.ENOENT ? CracReason.ProcessGone : CracReason.PermissionDenied,
+        $"The pid namespace of process {_request.ProcessId} cannot be opened: {LibC.Message(errno)}.",
+        errno == Errno.ENOENT ? "Get-Process shows what runs now." : "Run as root.")
+    {
+        Operation = Operation,
+        ProcessId = _request.ProcessId,
+    };
+
+    // criu writes its statistics and the end of its log after the image was sealed. An image without them is whole.
+    private static void MoveBeside(CriuWorkDirectory work, string image)
+    {
+        Move("stats-dump", "stats-dump");
+        Move(CriuWorkDirectory.LogName, "dump.log");
+
+        void Move(string from, string to)
+        {
+            string source = Path.Combine(work.DirectoryPath, from);
+            if (File.Exists(source))
+            {
+                string target = Path.Combine(image, to);
+                try
+                {
+                    File.Move(source, target);
+                    File.SetUnixFileMode(target, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                }
+                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+                {
+                    // Half a copy says less than none.
+                    File.Delete(target);
+                }
+            }
+        }
+    }
+
+    private void Report(CracPhase phase)
+    {
+        _phase = phase;
+        _progress?.Report(new CracProgress(phase, 0, _tree.AnonymousBytes));
+    }
+
+    // criu says nothing between freezing the tree and having written it all; the first pages tell that it writes.
+    private void ReportGrowth(long bytes)
+    {
+        CracPhase phase = _phase == CracPhase.Freezing && bytes > 0 ? CracPhase.Dumping : _phase;
+        _progress?.Report(new CracProgress(phase, bytes, _tree.AnonymousBytes));
+    }
+}
