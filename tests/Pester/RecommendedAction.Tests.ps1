@@ -74,7 +74,7 @@ Describe 'What is recommended' {
         Move-Item "$work/program" "$work/old"
         Copy-Item (Find-Program bash) "$work/program"
         $failure = { Restore-CracProcess $image -ErrorAction Stop } | Should -Throw -ErrorId 'FileChanged,*' -PassThru
-        $failure.Exception.Message | Should -Match 'has been replaced'
+        $failure.Exception.Message | Should -Match 'was replaced'
         $failure.ErrorDetails.RecommendedAction | Should -Match 'version that was running' -Because 'to let it write on at its end would not help'
         Move-Item "$work/old" "$work/program" -Force
         (Restore-CracProcess $image).Id | Should -Be $id

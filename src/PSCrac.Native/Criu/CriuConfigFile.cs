@@ -116,8 +116,8 @@ internal static class CriuConfigFile
             {
                 throw new CracException(
                     CracReason.OptionRefused,
-                    $"The value of criu's option --{name} is empty, or has a blank, a line break, a quote, a backslash or a '#', which criu's configuration file cannot carry.",
-                    "Give a value without these characters; for a path, a symbolic link with a plainer name serves.");
+                    $"The value of criu's option --{name} is empty, or has a blank, a line break, a quote, a backslash or a '#', which criu's configuration file cannot hold.",
+                    "Give a value without these characters; for a path, use a symbolic link whose name has none of them.");
             }
 
             text.Append(' ').Append(word);

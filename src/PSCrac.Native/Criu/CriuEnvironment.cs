@@ -17,11 +17,11 @@ internal static class CriuEnvironment
         ("uffd-noncoop", "-LazyPages", "A kernel built with CONFIG_USERFAULTFD, 4.11 or later."),
         ("network_lock_nftables", "the network lock without iptables", "A kernel with nftables (nf_tables, NFT_CT), and a criu built with libnftables."),
         ("clone3_set_tid", "restores without writing ns_last_pid", "Linux 5.5 or later."),
-        ("pidfd_store", "incremental images that notice reused pids", "Linux 5.6 or later."),
-        ("timens", "monotonic clocks that go on where they were", "A kernel built with CONFIG_TIME_NS, 5.6 or later."),
+        ("pidfd_store", "incremental images that detect reused pids", "Linux 5.6 or later."),
+        ("timens", "monotonic clocks that continue where they stopped", "A kernel built with CONFIG_TIME_NS, 5.6 or later."),
         ("userns", "processes in user namespaces", "A kernel built with CONFIG_USER_NS."),
         ("move_mount_set_group", "mount namespaces with shared mounts", "Linux 5.15 or later."),
-        ("pagemap_scan", "quicker dumps of large processes", "Linux 6.7 or later."),
+        ("pagemap_scan", "faster dumps of large processes", "Linux 6.7 or later."),
         ("overlayfs_maps", "programs on overlayfs", "Linux 6.0 or later."),
     ];
 
@@ -119,7 +119,7 @@ internal static class CriuEnvironment
                 has ? "held by this process" : "not held by this process",
                 neededFor,
                 has ? null : Environment.IsPrivilegedProcess
-                    ? $"Start this session with {name}; a container drops it unless told to keep it (--cap-add {name[4..]})."
+                    ? $"Start this session with {name}; a container drops it unless it is told to keep it (--cap-add {name[4..]})."
                     : "Run this session as root, with sudo pwsh."));
         }
     }
@@ -147,7 +147,7 @@ internal static class CriuEnvironment
         {
             string? found = CriuPrograms.Find(program);
             rows.Add(new CracCapability(
-                program, found is not null, false, found ?? $"there is no {program} that criu could run", neededFor, found is null ? CriuPrograms.HowToGet(program) : null));
+                program, found is not null, false, found ?? $"{program} was not found", neededFor, found is null ? CriuPrograms.HowToGet(program) : null));
         }
     }
 
@@ -155,7 +155,7 @@ internal static class CriuEnvironment
     internal static CracCapability DescribeCache()
     {
         bool isThere = CriuFeatureCache.IsAvailable(out string detail);
-        return new CracCapability("feature cache", isThere, false, detail, "quick starts of criu", isThere ? null : "Initialize-CracEnvironment makes it, for as long as this boot lasts.");
+        return new CracCapability("feature cache", isThere, false, detail, "fast starts of criu", isThere ? null : "Run Initialize-CracEnvironment, which creates it until the next boot.");
     }
 
     private static void AddConfigurationFiles(List<CracCapability> rows)
@@ -188,6 +188,6 @@ internal static class CriuEnvironment
     private static string Summarize(string output)
     {
         IReadOnlyList<string> lines = CriuLog.ErrorsOf(output);
-        return lines.Count == 0 ? "not supported; criu says no more" : lines[^1];
+        return lines.Count == 0 ? "not supported; criu gives no reason" : lines[^1];
     }
 }

@@ -34,8 +34,8 @@ internal static class CriuFeatureCache
         string? target = LinkTarget();
         bool isThere = File.Exists(CachePath) && (target is null || !IsStale(target));
         detail = isThere
-            ? target is null ? $"{CachePath} is there, on a {RunFolder} that is no tmpfs" : $"{CachePath} leads to {target}, which ends with this boot"
-            : $"{RunFolder} is no tmpfs, where criu does not keep its feature cache; it then asks the kernel anew at each start, about 30 ms";
+            ? target is null ? $"{CachePath} exists, on a {RunFolder} that is not a tmpfs" : $"{CachePath} links to {target}, which lasts until the next boot"
+            : $"{RunFolder} is not a tmpfs, so criu keeps no feature cache there and probes the kernel at each start, about 30 ms";
         return isThere;
     }
 
@@ -128,7 +128,7 @@ internal static class CriuFeatureCache
         errno = errno != 0 ? errno : LibC.MountTmpfs(RunFolder);
         if (errno != 0)
         {
-            problem = $"no mount namespace of its own could be made for criu: {LibC.Message(errno)}";
+            problem = $"no mount namespace could be created for criu: {LibC.Message(errno)}";
             return null;
         }
 
@@ -175,20 +175,20 @@ internal static class CriuFeatureCache
     {
         if (!Environment.IsPrivilegedProcess)
         {
-            throw new CracException(CracReason.PermissionDenied, "Only root may make criu's feature cache.", "Run this session as root, with sudo pwsh.");
+            throw new CracException(CracReason.PermissionDenied, "Only root may create criu's feature cache.", "Run this session as root, with sudo pwsh.");
         }
 
         foreach (string folder in (string[])[RunFolder, KeepFolder])
         {
             if (!IsRootsAlone(folder))
             {
-                throw Failed($"{folder} belongs to someone else than root, or can be written by others");
+                throw Failed($"{folder} is not owned by root, or others can write to it");
             }
         }
 
         if (!IsTmpfs(KeepFolder))
         {
-            throw Failed($"{KeepFolder} is no tmpfs, so that a cache on it would outlive the boot");
+            throw Failed($"{KeepFolder} is not a tmpfs, so a cache on it would outlive the boot");
         }
     }
 
@@ -202,7 +202,7 @@ internal static class CriuFeatureCache
         {
             LibC.Unlink(run, name, 0);
             TryDelete(target);
-            throw Failed($"{CachePath} cannot be made: {LibC.Message(errno)}");
+            throw Failed($"{CachePath} cannot be created: {LibC.Message(errno)}");
         }
     }
 
@@ -260,5 +260,5 @@ internal static class CriuFeatureCache
     }
 
     private static CracException Failed(string why) => new(
-        CracReason.PermissionDenied, $"criu's feature cache could not be made: {why}.", "Mount a tmpfs on /run instead; in a container, with --tmpfs /run.");
+        CracReason.PermissionDenied, $"criu's feature cache could not be created: {why}.", "Mount a tmpfs on /run instead; in a container, with --tmpfs /run.");
 }

@@ -134,7 +134,7 @@ internal sealed class CriuInstallation
 
         throw new CracException(
             CracReason.CriuNotFound,
-            $"No criu program was found. Looked at: {CriuPathVariable} (not set), .tools/criu of a source checkout, PATH, {string.Join(", ", CriuPrograms.SystemFolders)}.",
+            $"No criu program was found. Searched: {CriuPathVariable} (not set), .tools/criu of a source checkout, PATH, {string.Join(", ", CriuPrograms.SystemFolders)}.",
             $"Install the package 'criu' ({MinimumVersion(KernelVersion())} or later for this kernel), or name the program with {CriuPathVariable}. Test-CracEnvironment shows what else is needed.");
     }
 
@@ -165,8 +165,8 @@ internal sealed class CriuInstallation
         ? Path.GetFullPath(path)
         : throw new CracException(
             CracReason.CriuNotFound,
-            $"{source} names {path}, which is not a program.",
-            $"Correct {source}, or leave it out to have criu looked for on the PATH.");
+            $"{source} names {path}, which is not an executable file.",
+            $"Correct {source}, or leave it out to search the PATH for criu.");
 
     private static bool IsProgram(string path)
     {
@@ -193,7 +193,7 @@ internal sealed class CriuInstallation
 
     private static CracException LibCriuNotFound(CriuInstallation found, string? error) => new(
         CracReason.LibCriuNotFound,
-        $"libcriu could not be loaded from {found.LibCriuPath} ({found.LibCriuSource}). Looked at: {LibCriuPathVariable}, .tools/criu of a source checkout, beside {found.CriuPath}, the loader's folders. The loader said: {error?.Split('\n')[0].Trim()}",
+        $"libcriu could not be loaded from {found.LibCriuPath} ({found.LibCriuSource}). Searched: {LibCriuPathVariable}, .tools/criu of a source checkout, beside {found.CriuPath}, the loader's folders. The loader reported: {error?.Split('\n')[0].Trim()}",
         $"Install the package 'libcriu2' (Debian, Ubuntu) or 'criu-libs' (Fedora), or name the file with {LibCriuPathVariable}.");
 
     private static Version AskVersion(string path)
@@ -227,7 +227,7 @@ internal sealed class CriuInstallation
         string said = output.Trim().Length > 0 ? output.Trim().Split('\n')[0] : lines.Count > 0 ? lines[0] : "nothing";
         return new CracException(
             CracReason.CriuNotFound,
-            $"{path} is not criu, or does not run: asked for its version it said '{said}'.",
+            $"{path} is not criu, or does not run: its answer to --version was '{said}'.",
             $"Name another criu with -CriuPath or {CriuPathVariable}.")
         {
             CriuLines = lines,

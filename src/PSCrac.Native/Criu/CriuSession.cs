@@ -153,7 +153,7 @@ internal sealed class CriuSession : IDisposable
                 {
                     throw new CracException(
                         CracReason.OptionRefused,
-                        $"The libcriu at {installation.LibCriuPath} is too old to be told of a configuration file, which -CriuOption, -Wait, -LazyPages and new pid namespaces need.",
+                        $"The libcriu at {installation.LibCriuPath} is too old to read a configuration file, which -CriuOption, -Wait, -LazyPages and new pid namespaces need.",
                         "Install libcriu 4.2 or later, or leave these out.");
                 }
 
@@ -348,13 +348,13 @@ internal sealed class CriuSession : IDisposable
     private CracException DescribeDeath(string operation, int? processId, string? imagePath, string? log, IReadOnlyList<string> lines)
     {
         string what = WasKilled
-            ? $"criu did not roll back within {Grace.TotalSeconds:0} s and had to be ended."
+            ? $"criu did not roll back within {Grace.TotalSeconds:0} s and was killed."
             : $"The criu worker ended before it answered ({_worker.ExitDescription}).";
         string damage = operation == "checkpoint"
-            ? " The process goes on, but criu could not clean up after itself: two of its own memory mappings may be left in it."
-            : " The processes that it had already made were ended.";
+            ? " The process continues, but criu could not clean up: two of criu's memory mappings may be left in it."
+            : " The processes that it had already created were killed.";
         return new CracException(
-            CracReason.WorkerDied, what + damage, "Try again; criu's log tells how far it had come.")
+            CracReason.WorkerDied, what + damage, "Try again; criu's log shows how far it came.")
         {
             Operation = operation,
             ProcessId = processId,

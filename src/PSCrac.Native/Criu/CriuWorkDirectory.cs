@@ -140,7 +140,7 @@ internal sealed class CriuWorkDirectory : IDisposable
         {
             throw new CracException(
                 CracReason.PermissionDenied,
-                $"The folder {root}, where criu's logs are kept, could not be made: {e.Message}",
+                $"The folder {root}, where criu's logs are kept, could not be created: {e.Message}",
                 $"Name a folder that you may write to with {LogRootVariable}.",
                 e);
         }

@@ -251,7 +251,7 @@ internal sealed class CriuWorker : IDisposable
     private static CracException CannotStartInside(CriuInstallation installation, Errno errno) => new(
         CracReason.NamespaceUnsupported,
         errno == Errno.ENOENT
-            ? $"The process sees other files than this session, and {installation.CriuPath} is not among them."
+            ? $"The process has another root file system than this session, and {installation.CriuPath} does not exist there."
             : $"The criu worker {installation.CriuPath} could not be started in the process's pid namespace: {LibC.Message(errno)}.",
         "Checkpoint a container with its own engine (podman container checkpoint), or from a session inside it where criu is installed.");
 }

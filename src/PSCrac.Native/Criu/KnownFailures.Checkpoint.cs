@@ -6,7 +6,7 @@ internal static partial class KnownFailures
     [
         // Sockets and pipes.
         new("connected tcp socket", @"Connected TCP socket, consider using", CracReason.TcpConnectionOpen,
-            "The process has an open TCP connection, and nothing says what to do with it.",
+            "The process has an open TCP connection, and no option says what to do with it.",
             "Add -TcpEstablished to keep it, or -TcpClose to let the restored process find it closed."),
         new("unsent datagram", @"Can't dump corked dgram socket", CracReason.ResourceUnsupported,
             "The process holds back data on a UDP socket (UDP_CORK), which criu cannot checkpoint.",
@@ -27,7 +27,7 @@ internal static partial class KnownFailures
             "A unix socket of the process is connected to a process outside its tree.",
             "Checkpoint the parent of both processes; or, for a datagram socket with a name, add -ExternalUnixSocket to leave it out."),
         new("unix stream peer outside", @"Can't dump half of stream unix connection", CracReason.UnixSocketExternal,
-            "A unix stream socket of the process is connected to a process outside its tree; -ExternalUnixSocket serves datagram sockets only.",
+            "A unix stream socket of the process is connected to a process outside its tree; -ExternalUnixSocket applies to datagram sockets only.",
             "Checkpoint the parent of both processes, or close the connection."),
         new("nameless unix peer outside", @"Can't dump name-less external socket", CracReason.UnixSocketExternal,
             "A unix datagram socket of the process is connected to one without a name in a process outside its tree.",
@@ -60,9 +60,9 @@ internal static partial class KnownFailures
             "Give the namespace a mapping for all of its ids (/etc/subuid), or start the process outside of it."),
         new("mount out of sight", @"Can't lookup mount=\d+ for fd=(?<fd>-?\d+) path=(?<file>.+)", CracReason.NamespaceUnsupported,
             "The process uses {file} on a mount that criu does not see in its mount namespace.",
-            "Open or start it anew inside the namespace; secret memory and detached mounts cannot be checkpointed at all."),
+            "Open the file or start the program again inside the namespace; secret memory and detached mounts cannot be checkpointed at all."),
         new("mounted over", @"Open files on overmounted mounts are not supported", CracReason.NamespaceUnsupported,
-            "The process has a file open that another file system was mounted over since.",
+            "The process has a file open, and another file system was mounted over it since.",
             "Unmount what covers it before the checkpoint.")
         {
             NotReproducedHere = "criu/files-reg.c: criu finds the file first wherever the tree shares the host's mounts",
@@ -77,10 +77,10 @@ internal static partial class KnownFailures
         // Processes.
         // A task that has ended, or criu's own, cannot be traced either: the rows that say so come first.
         new("criu in the tree", @"The criu itself is within dumped tree", CracReason.ProcessNotEligible,
-            "The tree holds this very session.",
-            "Checkpoint it from a session that it has not started: another terminal, or another login."),
+            "The tree contains this session.",
+            "Checkpoint it from a session outside the tree: another terminal, or another login."),
         new("ended main thread", @"Zombies with threads are not supported", CracReason.ResourceUnsupported,
-            "The main thread of a process in the tree has ended while other threads of it go on.",
+            "The main thread of a process in the tree has ended while other threads of it still run.",
             "Let the program keep its main thread; there is no option for this."),
         new("traced", @"Unable to interrupt task: (?<pid>\d+) \(Operation not permitted\)", CracReason.ProcessTraced,
             "criu may not stop process {pid}: it is being traced, or this session may not trace it.",
@@ -99,7 +99,7 @@ internal static partial class KnownFailures
             "Get-Process shows what runs now."),
         new("stopped thread", @"Individually stopped threads not supported", CracReason.ResourceUnsupported,
             "A thread in the tree is stopped while others of its process run.",
-            "Let it go on before the checkpoint.")
+            "Let it continue (SIGCONT) before the checkpoint.")
         {
             NotReproducedHere = "criu/seize.c: a stop signal stops all threads; it takes a tracer that lets go at the right moment",
         },
@@ -118,7 +118,7 @@ internal static partial class KnownFailures
             "The process uses a System V shared memory segment outside an IPC namespace.",
             "Start it in an IPC namespace of its own: unshare --ipc."),
         new("io_uring", @"send_fds failed \(-22\)", CracReason.ResourceUnsupported,
-            "The process has a descriptor that cannot be handed to criu; io_uring instances are such.",
+            "The process has a descriptor that cannot be passed to criu, such as an io_uring instance.",
             "Turn io_uring off in the program (UV_USE_IO_URING=0 for node), or close it before the checkpoint."),
         new("strange mapping", @"Unknown shit \d+ \((?<what>.+)\)", CracReason.ResourceUnsupported,
             "The process has mapped something into its memory that criu cannot checkpoint: {what}.",
@@ -147,10 +147,10 @@ internal static partial class KnownFailures
             "This kernel cannot track changed pages (CONFIG_MEM_SOFT_DIRTY).",
             "Leave out -TrackMemory and -ParentImage."),
         new("parent without tracking", @"Pid-reuse detection failed", CracReason.KernelFeatureMissing,
-            "The parent image was made without tracking of changed pages, so none can be made on top of it.",
-            "Make the parent with -TrackMemory where the kernel can (Test-CracEnvironment tells), or leave out -ParentImage."),
+            "The parent image was made without tracking of changed pages, so no image can be based on it.",
+            "Make the parent with -TrackMemory if the kernel supports it (see Test-CracEnvironment), or leave out -ParentImage."),
         new("parent missing", @"Invalid parent image directory provided", CracReason.FileMissing,
-            "There is no image where -ParentImage says; a relative path starts at the new image's own directory.",
+            "There is no image at the path given with -ParentImage; a relative path starts at the new image's directory.",
             "Correct -ParentImage, or leave it out."),
     ];
 }

@@ -96,7 +96,7 @@ internal sealed class PageDaemon : IDisposable
             cancellation.ThrowIfCancellationRequested();
             if (Environment.TickCount64 >= end)
             {
-                throw Failure($"it did not get ready within {StartTimeout.TotalSeconds:0} s");
+                throw Failure($"it was not ready within {StartTimeout.TotalSeconds:0} s");
             }
         }
 
@@ -118,7 +118,7 @@ internal sealed class PageDaemon : IDisposable
     {
         if (LibC.WaitReadable(_pidFd, 0) && !EndedWell())
         {
-            throw Failure("it ended before all pages were there");
+            throw Failure("it ended before all pages were transferred");
         }
     }
 
@@ -176,7 +176,7 @@ internal sealed class PageDaemon : IDisposable
         return new CracException(
             CracReason.KernelFeatureMissing,
             $"criu's page daemon ({_installation.CriuPath} lazy-pages) cannot serve the restore: {what}.",
-            "Leave out -LazyPages. Test-CracEnvironment tells whether this kernel has what it needs (uffd-noncoop).")
+            "Leave out -LazyPages. Test-CracEnvironment shows whether this kernel supports it (uffd-noncoop).")
         {
             Operation = "restore",
             CriuLines = lines,

@@ -24,10 +24,10 @@ public sealed class ManyImageCausesTests(ManyImageCausesTests.Scene scene) : ICl
     {
         ["pids of a program that still runs"] = new("15 process and thread ids: ", 15, static (_, _) => { }) { Options = ImagePreflightOptions.Default },
         ["ports of a program that still runs"] = new("4 ports, taken", 4, static (_, _) => { }),
-        ["files that are not there"] = new("8 files that are not there: ", 8, static (scene, _) => scene.ForFiles(static path => File.Move(path, path + ".away"), static path => File.Move(path + ".away", path))),
+        ["missing files"] = new("8 missing files: ", 8, static (scene, _) => scene.ForFiles(static path => File.Move(path, path + ".away"), static path => File.Move(path + ".away", path))),
         ["files that have grown"] = new("8 files that have grown, 10 bytes, was 0: ", 8, static (scene, _) => scene.ForFiles(static path => File.WriteAllText(path, "0123456789"), static path => File.WriteAllText(path, "")))
         {
-            Action = "Give -ReopenGrownFile, which lets the program write on at the present ends.",
+            Action = "Give -ReopenGrownFile; the program then continues at the current ends.",
         },
         ["files with other permissions"] = new("8 files with other permissions, 600, was 644: ", 8, static (scene, _) => scene.ForFiles(
             static path => File.SetUnixFileMode(path, (UnixFileMode)0x180), static path => File.SetUnixFileMode(path, (UnixFileMode)0x1a4))),
@@ -108,7 +108,7 @@ public sealed class ManyImageCausesTests(ManyImageCausesTests.Scene scene) : ICl
         }
         else
         {
-            Assert.Contains(preflight.Findings, static finding => finding.What.Contains("entries of files.img that are missing or do not fit: ", StringComparison.Ordinal));
+            Assert.Contains(preflight.Findings, static finding => finding.What.Contains("entries of files.img that are missing or inconsistent: ", StringComparison.Ordinal));
         }
 
         Assert.All(preflight.Findings, finding => Assert.Equal(image, finding.ImagePath));

@@ -29,7 +29,7 @@ public sealed class ManyProcessCausesTests
         ["locks"] = new("12 locks: exclusive lock (flock) on ", 12, """
             held = [os.open("lock%d" % i, os.O_RDWR | os.O_CREAT) for i in range(12)]
             for f in held: fcntl.flock(f, fcntl.LOCK_EX)
-            """) { Options = s_nothingChosen, Action = "Give -FileLocks, or let the program give the locks up first." },
+            """) { Options = s_nothingChosen, Action = "Give -FileLocks, or let the program release the locks first." },
         ["one lock of several processes"] = new("descriptor 3: exclusive lock (flock) on ", 1, $"""
             f = os.open("lock", os.O_RDWR | os.O_CREAT)
             fcntl.flock(f, fcntl.LOCK_EX)
@@ -75,7 +75,7 @@ public sealed class ManyProcessCausesTests
             s.close()
             print(os.getpid(), flush=True)
             """),
-        ["callers that were not accepted"] = new("3 listening sockets with callers not accepted: tcp 127.0.0.1:", 3, """
+        ["connections that were not accepted"] = new("3 listening sockets with connections not accepted: tcp 127.0.0.1:", 3, """
             held = [socket.create_server(("127.0.0.1", 0)) for i in range(3)]
             held += [socket.create_connection(s.getsockname()) for s in held]
             """),
@@ -160,7 +160,7 @@ public sealed class ManyProcessCausesTests
         ["processes of another user"] = new("5 processes of other users: ", 5, """
             for i in range(4): child(lambda: (os.setuid(1234), time.sleep(600)))
             """) { Environment = s_nobody },
-        ["timers"] = new("3 processes with timers by the calendar clock: ", 3, """
+        ["timers"] = new("3 processes with timers on the real-time clock: ", 3, """
             def timer():
                 f = libc.timerfd_create(0, 0)
                 time.sleep(600)

@@ -19,8 +19,8 @@ internal sealed class CompletenessRule : ImageRule
                 null,
                 "a checkpoint archive",
                 CracReason.NotAnImage,
-                "A restore reads a folder.",
-                "Unpack it with tar -xf and restore its checkpoint folder, or have the container restored: podman container restore --import.");
+                "A restore needs an unpacked image folder.",
+                "Unpack it with tar -xf and restore its checkpoint folder, or restore the container with podman container restore --import.");
         }
 
         ExamineAdded(subject);
@@ -46,11 +46,11 @@ internal sealed class CompletenessRule : ImageRule
     // A damaged file, or one that is not what it was, is one cause, whatever of it is noticed; so are all files that are missing.
     private static FindingCause? CauseOf(CracImageFinding finding) => finding.FileName is not { } name ? null : finding.Kind switch
     {
-        ImageFindingKind.MissingFile => new("image files that are missing", name) { Why = "They are not there, and a restore needs them." },
-        ImageFindingKind.OtherSize => new("image files of another size", name) { Why = "They do not have as many bytes as were written." },
-        ImageFindingKind.OtherContent => new("image files that have changed", name) { Why = "They are not what they were when the checkpoint was taken: their SHA-256 is another." },
-        ImageFindingKind.Unreadable => new("image files that are damaged", name) { Why = $"They cannot be read, the first because: {finding.Message}" },
-        _ => new($"entries of {name} that are missing or do not fit", finding.Entry ?? "the file") { Why = $"The files of the image do not fit together, first: {finding.Message}", TellsProcess = false },
+        ImageFindingKind.MissingFile => new("image files that are missing", name) { Why = "They are missing, and a restore needs them." },
+        ImageFindingKind.OtherSize => new("image files of another size", name) { Why = "Their sizes differ from those recorded at the checkpoint." },
+        ImageFindingKind.OtherContent => new("image files that have changed", name) { Why = "They have changed since the checkpoint: their SHA-256 hashes differ." },
+        ImageFindingKind.Unreadable => new("image files that are damaged", name) { Why = $"They cannot be read. The first error: {finding.Message}" },
+        _ => new($"entries of {name} that are missing or inconsistent", finding.Entry ?? "the file") { Why = $"The files of the image are inconsistent. The first error: {finding.Message}", TellsProcess = false },
     };
 
     private static void ExamineAdded(ImageSubject subject)
@@ -69,8 +69,8 @@ internal sealed class CompletenessRule : ImageRule
             if (file.Name.EndsWith(".img", StringComparison.Ordinal) && !known.Contains(file.Name))
             {
                 subject.DamagedFiles.Add(file.Name);
-                subject.Block(null, $"image file {file.Name}", CracReason.ImageCorrupt, "It was added after the image had been made.", Remove([file.Name]),
-                    new("image files that were added", file.Name) { Why = "They were added after the image had been made.", Action = Remove });
+                subject.Block(null, $"image file {file.Name}", CracReason.ImageCorrupt, "It was added after the image was made.", Remove([file.Name]),
+                    new("image files that were added", file.Name) { Why = "They were added after the image was made.", Action = Remove });
             }
         }
     }
@@ -89,9 +89,9 @@ internal sealed class CompletenessRule : ImageRule
             if (!lengths.TryGetValue(sealedFile.Name, out long length) || length != sealedFile.Size)
             {
                 FindingCause cause = lengths.ContainsKey(sealedFile.Name)
-                    ? new("image files of another size", sealedFile.Name, $"{length} bytes, were {sealedFile.Size}") { Why = "They do not have as many bytes as were written." }
-                    : new("image files that are missing", sealedFile.Name) { Why = "They are not there." };
-                string why = lengths.ContainsKey(sealedFile.Name) ? $"It has {length} bytes, where {sealedFile.Size} were written." : "It is not there.";
+                    ? new("image files of another size", sealedFile.Name, $"{length} bytes, were {sealedFile.Size}") { Why = "Their sizes differ from those recorded at the checkpoint." }
+                    : new("image files that are missing", sealedFile.Name) { Why = "They are missing." };
+                string why = lengths.ContainsKey(sealedFile.Name) ? $"It has {length} bytes, but {sealedFile.Size} were written." : "It is missing.";
                 subject.DamagedFiles.Add(sealedFile.Name);
                 subject.Block(null, $"image file {sealedFile.Name}", CracReason.ImageIncomplete, why, RecommendedAction, cause);
             }
@@ -102,8 +102,8 @@ internal sealed class CompletenessRule : ImageRule
         {
             subject.DamagedFiles.Add(missing);
             string why = lengths.TryGetValue(missing, out long length)
-                ? $"It has {length} bytes, where its pagemap counts {CountPages(subject.Image, missing)}."
-                : "It is not there, and a restore needs it.";
+                ? $"It has {length} bytes, but its pagemap counts {CountPages(subject.Image, missing)}."
+                : "It is missing, and a restore needs it.";
             subject.Block(null, $"image file {missing}", CracReason.ImageIncomplete, why, RecommendedAction);
         }
     }

@@ -14,13 +14,13 @@ internal sealed class FilePresenceRule : ImageRule
 {
     private const uint FileTypeMask = 0xf000;
     private const uint SymbolicLink = 0xa000;
-    private const string Replaced = "The program or library has been replaced since the checkpoint, and the process's memory does not fit the new one.";
-    private const string AllReplaced = "They have been replaced since the checkpoint, and the process's memory does not fit the new ones.";
+    private const string Replaced = "The program or library was replaced since the checkpoint, and the memory in the image does not match the new one.";
+    private const string AllReplaced = "They were replaced since the checkpoint, and the memory in the image does not match the new ones.";
     private const string InstallOne = "Install the version that was running, or make a new checkpoint.";
     private const string InstallAll = "Install the versions that were running, or make a new checkpoint.";
 
     private static readonly Func<IReadOnlyList<string>, string> s_replace = static paths =>
-        $"Put them back as they were, or give others in their places, an entry for each: -ReplaceFile @{{ '{paths[0]}' = 'NEW' }}";
+        $"Put the original files back, or use others, with an entry for each: -ReplaceFile @{{ '{paths[0]}' = 'NEW' }}";
 
     internal override void Examine(ImageSubject subject)
     {
@@ -75,11 +75,11 @@ internal sealed class FilePresenceRule : ImageRule
                 null,
                 $"{path}: another kind of file",
                 CracReason.FileChanged,
-                $"It was {Describe((uint)own.Number("mode"))} at the checkpoint, and {Describe((uint)status.Mode)} is in its place.",
-                $"Put it back as it was, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}",
+                $"It was {Describe((uint)own.Number("mode"))} at the checkpoint, and is now {Describe((uint)status.Mode)}.",
+                $"Put the original file back, or use another one: -ReplaceFile @{{ '{path}' = 'NEW' }}",
                 new("files of another kind", path, $"{Describe((uint)status.Mode)}, was {Describe((uint)own.Number("mode"))}")
                 {
-                    Why = "Something else is in their places now.",
+                    Why = "Their paths now lead to files of another kind.",
                     Action = s_replace,
                 });
         }
@@ -93,12 +93,12 @@ internal sealed class FilePresenceRule : ImageRule
                 null,
                 $"{path}: mode {Convert.ToString(status.Mode & 0xfff, 8)}, was {Convert.ToString((int)own.Number("mode") & 0xfff, 8)}",
                 CracReason.FileChanged,
-                "The file's permissions are not what they were.",
+                "The file's permissions have changed since the checkpoint.",
                 $"chmod {Convert.ToString((int)own.Number("mode") & 0xfff, 8)} {path}, or give -CriuOption @{{ 'skip-file-rwx-check' = $true }}",
                 new("files with other permissions", path, $"{Convert.ToString(status.Mode & 0xfff, 8)}, was {Convert.ToString((int)own.Number("mode") & 0xfff, 8)}")
                 {
                     Argument = $"chmod {Convert.ToString((int)own.Number("mode") & 0xfff, 8)} {path}",
-                    Why = "Their permissions are not what they were.",
+                    Why = "Their permissions have changed since the checkpoint.",
                     Action = static commands => $"{string.Join("; ", commands)}; or give -CriuOption @{{ 'skip-file-rwx-check' = $true }}",
                 });
         }
@@ -121,14 +121,14 @@ internal sealed class FilePresenceRule : ImageRule
             path,
             isDenied ? CracReason.PermissionDenied : CracReason.FileMissing,
             isDenied
-                ? "The process had it open or mapped, and it may not be looked at by this user."
-                : "The process had it open or mapped, and it is not there.",
-            $"Put it back, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}",
-            new(isDenied ? "files that may not be looked at" : "files that are not there", path)
+                ? "The process had it open or mapped, and this user may not access it."
+                : "The process had it open or mapped, and it does not exist.",
+            $"Put it back, or use another file: -ReplaceFile @{{ '{path}' = 'NEW' }}",
+            new(isDenied ? "files that this user may not access" : "missing files", path)
             {
                 Why = isDenied
-                    ? "The process had them open or mapped, and they may not be looked at by this user."
-                    : "The process had them open or mapped, and they are not there.",
+                    ? "The process had them open or mapped, and this user may not access them."
+                    : "The process had them open or mapped, and they do not exist.",
                 Action = s_replace,
             });
     }
@@ -153,8 +153,8 @@ internal sealed class FilePresenceRule : ImageRule
         var cause = new FindingCause($"files that {(size > expected ? "have grown" : "are shorter")}", path, $"{size} bytes, was {expected}");
         if (grown && subject.Options.ReopenGrownFile)
         {
-            subject.Note(null, $"{path}: {size} bytes, was {expected}", CracReason.FileChanged, "It has grown, and is opened all the same.",
-                cause: cause with { Why = "They have grown, and are opened all the same." });
+            subject.Note(null, $"{path}: {size} bytes, was {expected}", CracReason.FileChanged, "It has grown, and is opened anyway.",
+                cause: cause with { Why = "They have grown, and are opened anyway." });
             return;
         }
 
@@ -164,13 +164,13 @@ internal sealed class FilePresenceRule : ImageRule
             CracReason.FileChanged,
             size > expected ? "The file has grown since the checkpoint." : "The file is shorter than at the checkpoint.",
             grown
-                ? "Give -ReopenGrownFile, which lets it write on at the present end."
-                : $"Put back the file as it was, or give another one in its place: -ReplaceFile @{{ '{path}' = 'NEW' }}",
+                ? "Give -ReopenGrownFile; the program then continues at the current end."
+                : $"Put the original file back, or use another one: -ReplaceFile @{{ '{path}' = 'NEW' }}",
             cause with
             {
                 Things = grown ? cause.Things : size > expected ? "mapped files that have grown" : cause.Things,
                 Why = size > expected ? "They have grown since the checkpoint." : "They are shorter than at the checkpoint.",
-                Action = grown ? static _ => "Give -ReopenGrownFile, which lets the program write on at the present ends." : s_replace,
+                Action = grown ? static _ => "Give -ReopenGrownFile; the program then continues at the current ends." : s_replace,
             });
     }
 

@@ -31,8 +31,8 @@ internal sealed class LazyMemoryRule : ImageRule
                         process.ProcessId,
                         string.Create(CultureInfo.InvariantCulture, $"an area of {area.Size >> 30} GiB at 0x{area.Start:x}, on a machine of {most >> 30} GiB"),
                         CracReason.ResourceUnsupported,
-                        "A lazy restore maps what the program has only reserved as if it used it, and the kernel does not promise that much.",
-                        "Leave out -LazyPages, or have the kernel promise more than it has: sysctl vm.overcommit_memory=1.",
+                        "A lazy restore maps reserved memory as if it were in use, and the kernel does not overcommit by that much.",
+                        "Leave out -LazyPages, or let the kernel overcommit memory: sysctl vm.overcommit_memory=1.",
                         new($"processes with an area that is larger than this machine's memory of {most >> 30} GiB", Place: $"{area.Size >> 30} GiB"));
                     break;
                 }

@@ -28,11 +28,11 @@ internal sealed class OneShotRule : ImageRule
                     null,
                     $"{helper}, the helper link of {path}",
                     CracReason.ImageConsumed,
-                    "The image could be restored once, and its first restore used the link up; or someone removed it.",
+                    "The image could be restored only once: its first restore used the link, or someone removed it.",
                     "Make a new checkpoint. To restore an image more than once, let the program close files that were unlinked but have another name.",
-                    new("helper links that are not there", helper)
+                    new("missing helper links", helper)
                     {
-                        Why = "The image could be restored once, and its first restore used the links up; or someone removed them.",
+                        Why = "The image could be restored only once: its first restore used the links, or someone removed them.",
                     });
             }
             else
@@ -41,8 +41,8 @@ internal sealed class OneShotRule : ImageRule
                     null,
                     $"{helper}, the helper link of {path}",
                     CracReason.FileUnlinked,
-                    "The restore uses it up: this image can be restored once.",
-                    cause: new("helper links", helper) { Why = "The restore uses them up: this image can be restored once." });
+                    "The restore removes it: this image can be restored only once.",
+                    cause: new("helper links", helper) { Why = "The restore removes them: this image can be restored only once." });
             }
         }
     }

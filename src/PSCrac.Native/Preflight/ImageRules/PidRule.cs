@@ -90,12 +90,12 @@ internal sealed class PidRule : ImageRule
             processId,
             $"{what}: taken by {who}",
             CracReason.PidInUse,
-            "A restored process gets the pid it had, and this one belongs to another process now.",
+            "A restored process needs its old pid, and another process has it now.",
             s_end([$"{owner.ProcessId}"]),
             new("process and thread ids", $"{id}", $"taken by {owner.CommandName} ({owner.ProcessId})")
             {
                 Argument = $"{owner.ProcessId}",
-                Why = "Restored processes and threads get the ids they had, and these belong to others now.",
+                Why = "Restored processes and threads need their old ids, and others have them now.",
                 Action = s_end,
                 TellsProcess = false,
             });
@@ -117,7 +117,7 @@ internal sealed class PidRule : ImageRule
             return;
         }
 
-        const string Why = "A process id is not free for as long as a process group has it as its number.";
+        const string Why = "A pid is not free while a process group has it as its id.";
         subject.Block(
             processId,
             what,
@@ -138,11 +138,11 @@ internal sealed class PidRule : ImageRule
     {
         bool isAwaited = subject.Options.WaitsForPids;
         string awaited = isAwaited ? " A restore waits for that, up to its -PidTimeout." : string.Empty;
-        string why = $"Its parent, process {parent}, has not asked yet how it ended, and until then the id is taken.{awaited}";
+        string why = $"Its parent, process {parent}, has not waited for it yet (wait(2)), and the id stays taken until then.{awaited}";
         cause = cause with
         {
             Argument = $"{parent}",
-            Why = "Their parents have not asked yet how they ended, and until then the ids are taken." + awaited,
+            Why = "Their parents have not waited for them yet (wait(2)), and the ids stay taken until then." + awaited,
             TellsProcess = false,
         };
         if (isAwaited)

@@ -28,7 +28,7 @@ internal sealed class ProcessorRule : ImageRule
                 null,
                 $"made on {there}, this is {here}",
                 CracReason.CpuIncompatible,
-                "A process's memory holds the instructions of one kind of processor.",
+                "The processes' memory holds machine code for one architecture.",
                 $"Restore it on a machine with a {there} processor.");
             return;
         }
@@ -56,8 +56,8 @@ internal sealed class ProcessorRule : ImageRule
                 null,
                 $"this processor has no {string.Join(", ", missing.Take(Shown))}{more}",
                 CracReason.CpuIncompatible,
-                "The processor that the image was made on has them, and programs choose their code by that when they start.",
-                "Restore it on a processor that has them, or make the checkpoint on one that has no more than this.");
+                "The processor that the image was made on has them, and programs choose their code by these features when they start.",
+                "Restore it on a processor that has them, or make the checkpoint on a processor like this one.");
         }
     }
 

@@ -13,7 +13,7 @@ internal sealed class RestoreNamespaceRule : ImageRule
                 null,
                 "a user namespace",
                 CracReason.NamespaceUnsupported,
-                "CRIU cannot bring back a tree with a user namespace of its own from here.",
+                "CRIU cannot restore a tree that has its own user namespace from here.",
                 "Restore it with the container engine that made it.");
         }
 
@@ -23,7 +23,7 @@ internal sealed class RestoreNamespaceRule : ImageRule
                 null,
                 "a mount namespace",
                 CracReason.NamespaceUnsupported,
-                "Its mounts are made again on top of a root file system, and the image does not say on which.",
+                "Its mounts are recreated on top of a root file system, and the image does not say which one.",
                 "Give -CriuOption @{ root = '/' }, or the folder with its root file system.");
         }
     }

@@ -31,7 +31,7 @@ internal sealed class RestoreNetworkLockRule : ImageRule
                     null,
                     what,
                     CracReason.ProgramMissing,
-                    $"The checkpoint kept packets away with iptables, and only iptables can let them through again. There is no {missing} here.",
+                    $"The checkpoint blocked packets with iptables, and only iptables can unblock them. There is no {missing} here.",
                     CriuPrograms.HowToGet(missing));
                 break;
             case Nftables when NetworkLock.CanUseNftables(subject.Environment.CriuPath) == false:
@@ -39,7 +39,7 @@ internal sealed class RestoreNetworkLockRule : ImageRule
                     null,
                     what,
                     CracReason.KernelFeatureMissing,
-                    "The checkpoint kept packets away with nftables, and only nftables can let them through again. CRIU says that it cannot use nftables here.",
+                    "The checkpoint blocked packets with nftables, and only nftables can unblock them. CRIU reports that it cannot use nftables here.",
                     "Restore with a criu that was built with libnftables, on a kernel with CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET.");
                 break;
         }

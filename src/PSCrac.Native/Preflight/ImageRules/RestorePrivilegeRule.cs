@@ -19,7 +19,7 @@ internal sealed class RestorePrivilegeRule : ImageRule
                 null,
                 $"user {environment.UserId} without CAP_CHECKPOINT_RESTORE",
                 CracReason.PermissionDenied,
-                "CRIU needs this capability, or root, to give processes their old pids. It may carry the capability itself.",
+                "CRIU needs this capability, or root, to give processes their old pids. The criu program may have the capability itself.",
                 "Run this session as root (sudo pwsh), or give criu itself the capability: sudo setcap cap_checkpoint_restore+eip (Get-Command criu).Source");
         }
 
@@ -29,8 +29,8 @@ internal sealed class RestorePrivilegeRule : ImageRule
                 null,
                 $"user {environment.UserId} without CAP_SYS_ADMIN",
                 CracReason.PermissionDenied,
-                "Only root may make the pid namespace that it is to be restored in.",
-                "Run this session as root (sudo pwsh), or restore to the ids of this session's namespace: -PidNamespace Host");
+                "Only root may create the new pid namespace.",
+                "Run this session as root (sudo pwsh), or restore into this session's pid namespace: -PidNamespace Host");
             return;
         }
 

@@ -54,6 +54,6 @@ internal sealed class RestoreProgramRule : ImageRule
         null,
         $"{what}: there is no {missing}",
         CracReason.ProgramMissing,
-        "CRIU has it put them back. The checkpoint was made where it was there.",
+        "CRIU runs it to restore them.",
         CriuPrograms.HowToGet(program));
 }

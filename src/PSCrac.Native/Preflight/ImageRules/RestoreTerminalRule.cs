@@ -28,8 +28,8 @@ internal sealed class RestoreTerminalRule : ImageRule
                 terminal?.ProcessId,
                 what,
                 CracReason.TerminalAttached,
-                "The process had a terminal from outside, and the image does not say that it is to be given another.",
-                "Give -ShellJob, which hands it the terminal of this session, or none where there is none.");
+                "The process had a terminal from outside its tree, and the image does not say to replace it.",
+                "Give -ShellJob, which gives it this session's terminal, if there is one.");
         }
         else
         {
@@ -37,8 +37,8 @@ internal sealed class RestoreTerminalRule : ImageRule
                 terminal?.ProcessId,
                 what,
                 CracReason.TerminalAttached,
-                "The process had a terminal from outside, and here is none to give it instead: it gets /dev/null.",
-                "Restore from a terminal, or give files instead: -StandardInputPath, -StandardOutputPath, -StandardErrorPath");
+                "The process had a terminal from outside its tree, and this session has none to replace it: it gets /dev/null.",
+                "Restore from a terminal, or use files instead: -StandardInputPath, -StandardOutputPath, -StandardErrorPath");
         }
     }
 }

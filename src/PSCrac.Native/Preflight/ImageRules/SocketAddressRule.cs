@@ -9,7 +9,7 @@ namespace PSCrac.Preflight.ImageRules;
 internal sealed class SocketAddressRule : ImageRule
 {
     // criu does not work where lo is down.
-    private const string Apart = "restore from a session with a network of its own, which nobody outside reaches: unshare --net sh -c 'ip link set lo up; exec pwsh'";
+    private const string Apart = "restore from a session in its own network namespace, which cannot be reached from outside: unshare --net sh -c 'ip link set lo up; exec pwsh'";
 
     internal override void Examine(ImageSubject subject)
     {
@@ -42,11 +42,11 @@ internal sealed class SocketAddressRule : ImageRule
                     socket.ProcessId,
                     $"{what}: an address this host does not have",
                     CracReason.AddressUnavailable,
-                    "The socket was bound to this very address.",
-                    $"Restore where {local.Address} is, or add the address to an interface here: ip address add {local.Address} dev lo",
+                    "The socket was bound to this address.",
+                    $"Restore on a host that has {local.Address}, or add the address to an interface here: ip address add {local.Address} dev lo",
                     new($"sockets bound to {local.Address}, an address this host does not have", what)
                     {
-                        Why = "They were bound to this very address.",
+                        Why = "They were bound to this address.",
                         TellsProcess = false,
                     });
                 continue;
@@ -74,12 +74,12 @@ internal sealed class SocketAddressRule : ImageRule
                 socket.ProcessId,
                 $"{what}, connected to {socket.Remote}",
                 CracReason.TcpConnectionOpen,
-                "The image holds an open connection, and nothing says what is to become of it.",
-                "Give -TcpEstablished to take it up again, or -TcpClose to let the program find it closed.",
+                "The image holds an open connection, and no option says what to do with it.",
+                "Give -TcpEstablished to keep it, or -TcpClose to close it.",
                 new("open connections", $"{what} to {socket.Remote}")
                 {
-                    Why = "The image holds open connections, and nothing says what is to become of them.",
-                    Action = static _ => "Give -TcpEstablished to take them up again, or -TcpClose to let the program find them closed.",
+                    Why = "The image holds open connections, and no option says what to do with them.",
+                    Action = static _ => "Give -TcpEstablished to keep them, or -TcpClose to close them.",
                     TellsProcess = false,
                 });
         }
@@ -101,11 +101,11 @@ internal sealed class SocketAddressRule : ImageRule
                 socket.ProcessId,
                 $"{what}: {taken}",
                 CracReason.AddressUnavailable,
-                "Another process has the port. The restore works only if that shares it, too (SO_REUSEPORT).",
+                "Another process has the port. The restore works only if that process shares it, too (SO_REUSEPORT).",
                 $"{end}, if it does not.",
                 cause with
                 {
-                    Why = "Other processes have the ports. The restore works only if those share them, too (SO_REUSEPORT).",
+                    Why = "Other processes have the ports. The restore works only if those processes share them, too (SO_REUSEPORT).",
                     Action = static owners => $"{EndAll(owners)}, if they do not.",
                 });
         }
@@ -115,11 +115,11 @@ internal sealed class SocketAddressRule : ImageRule
                 socket.ProcessId,
                 $"{what}: {taken}",
                 CracReason.AddressUnavailable,
-                "Another process has the port that the restored one will bind to again.",
+                "Another process has the port that the restored process will bind.",
                 $"{end}, or {Apart}",
                 cause with
                 {
-                    Why = "Other processes have the ports that the restored one will bind to again.",
+                    Why = "Other processes have the ports that the restored processes will bind.",
                     Action = static owners => $"{EndAll(owners)}, or {Apart}",
                 });
         }

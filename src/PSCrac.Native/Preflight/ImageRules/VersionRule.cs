@@ -11,9 +11,9 @@ internal sealed class VersionRule : ImageRule
         {
             subject.Warn(
                 null,
-                $"made by criu {made}, here is criu {here}",
+                $"made by criu {made}, this is criu {here}",
                 CracReason.CriuTooOld,
-                "An older criu may not know what a newer one has written.",
+                "An older criu may not be able to read what a newer one has written.",
                 $"Install criu {made} or later.");
         }
 
@@ -21,10 +21,10 @@ internal sealed class VersionRule : ImageRule
         {
             subject.Warn(
                 null,
-                $"made on kernel {kernel}, here is {System.Environment.OSVersion.Version.ToString(2)}",
+                $"made on kernel {kernel}, this is {System.Environment.OSVersion.Version.ToString(2)}",
                 CracReason.KernelFeatureMissing,
-                "The processes may use something of the kernel that an older one does not have.",
-                "Restore it on a kernel that is as new.");
+                "The processes may use kernel features that an older kernel does not have.",
+                $"Restore it on kernel {kernel} or later.");
         }
     }
 

@@ -55,13 +55,13 @@ internal sealed class WatchRule : ImageRule
                 null,
                 $"{path}, which is watched",
                 CracReason.FileMissing,
-                "It is not there. CRIU makes control groups again where it was told to (manage-cgroups), but fails where this is not one of them.",
-                $"Make the control group again: New-Item -ItemType Directory '{path}'",
+                "It does not exist. CRIU recreates control groups if it was told to (manage-cgroups), but fails if this is not one of them.",
+                $"Create the control group: New-Item -ItemType Directory '{path}'",
                 new("control groups that are watched", path)
                 {
-                    Why = "They are not there. CRIU makes control groups again where it was told to (manage-cgroups), but fails where these are not among them.",
+                    Why = "They do not exist. CRIU recreates control groups if it was told to (manage-cgroups), but fails if these are not among them.",
                     Argument = $"'{path}'",
-                    Action = static paths => $"Make the control groups again: New-Item -ItemType Directory {string.Join(", ", paths)}",
+                    Action = static paths => $"Create the control groups: New-Item -ItemType Directory {string.Join(", ", paths)}",
                 });
             return;
         }
@@ -72,16 +72,16 @@ internal sealed class WatchRule : ImageRule
             $"{path}, which is watched",
             isDenied ? CracReason.PermissionDenied : CracReason.FileMissing,
             isDenied
-                ? "The process watched it with inotify or fanotify, and it may not be looked at by this user."
-                : "The process watched it with inotify or fanotify, and it is not there.",
-            isDenied ? "Run this session as root: sudo pwsh" : $"Put it back, or make an empty folder in its place, which is enough for CRIU: New-Item -ItemType Directory '{path.Replace("'", "''", StringComparison.Ordinal)}'",
+                ? "The process watched it with inotify or fanotify, and this user may not access it."
+                : "The process watched it with inotify or fanotify, and it does not exist.",
+            isDenied ? "Run this session as root: sudo pwsh" : $"Put it back, or create an empty folder in its place, which is enough for CRIU: New-Item -ItemType Directory '{path.Replace("'", "''", StringComparison.Ordinal)}'",
             new("watched files and folders", path)
             {
                 Argument = $"'{path.Replace("'", "''", StringComparison.Ordinal)}'",
                 Why = isDenied
-                    ? "The process watched them with inotify or fanotify, and they may not be looked at by this user."
-                    : "The process watched them with inotify or fanotify, and they are not there.",
-                Action = isDenied ? null : static paths => $"Put them back, or make empty folders in their places, which is enough for CRIU: New-Item -ItemType Directory {string.Join(", ", paths)}",
+                    ? "The process watched them with inotify or fanotify, and this user may not access them."
+                    : "The process watched them with inotify or fanotify, and they do not exist.",
+                Action = isDenied ? null : static paths => $"Put them back, or create empty folders in their places, which is enough for CRIU: New-Item -ItemType Directory {string.Join(", ", paths)}",
             });
     }
 }

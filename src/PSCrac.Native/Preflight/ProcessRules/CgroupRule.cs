@@ -20,10 +20,10 @@ internal sealed class CgroupRule : PreflightRule
             {
                 subject.Note(
                     member.ProcessId,
-                    $"control group {Describe(member.Cgroups)}, another one than the root's",
+                    $"control group {Describe(member.Cgroups)}, not the root's",
                     CracReason.ResourceUnsupported,
-                    "The tree spans several control groups. The restore makes those that are missing, but not their limits.",
-                    cause: new("processes in another control group than the root's", Place: Describe(member.Cgroups)));
+                    "The tree spans several control groups. The restore creates missing ones, but without their limits.",
+                    cause: new("processes in a control group other than the root's", Place: Describe(member.Cgroups)));
             }
         }
     }

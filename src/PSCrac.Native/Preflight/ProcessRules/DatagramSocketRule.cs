@@ -18,8 +18,8 @@ internal sealed class DatagramSocketRule : PreflightRule
                         member.ProcessId,
                         $"descriptor {descriptor.Number}: {socket.Protocol.ToString().ToLowerInvariant()} {socket.Local}, {socket.ReceiveQueue} bytes not read",
                         CracReason.ResourceUnsupported,
-                        "Datagrams that have come and were not read are dropped.",
-                        "Nothing, if the protocol copes with lost datagrams, as most do; otherwise try again when the program has read them.",
+                        "Received datagrams that were not read are dropped.",
+                        "Nothing needs to be done if the protocol tolerates lost datagrams, as most do; otherwise try again when the program has read them.",
                         new("sockets with datagrams not read", $"{socket.Protocol.ToString().ToLowerInvariant()} {socket.Local}", $"descriptor {descriptor.Number}") { Key = socket.Inode });
                 }
             }

@@ -83,7 +83,7 @@ internal sealed class DeviceRule : PreflightRule
                     member.ProcessId,
                     $"descriptor {descriptor.Number}: {descriptor.Target} (tun or tap)",
                     CracReason.ResourceUnsupported,
-                    "CRIU can save a virtual network device only together with a network namespace it belongs to.",
+                    "CRIU can save a virtual network device only together with the network namespace it belongs to.",
                     "Start the program in a network namespace of its own: unshare -n",
                     new("tun or tap devices", descriptor.Target, $"descriptor {descriptor.Number}"));
                 break;
@@ -105,11 +105,11 @@ internal sealed class DeviceRule : PreflightRule
         member.ProcessId,
         $"descriptor {descriptor.Number}: {kind} {descriptor.Target} ({descriptor.Status.SpecialDevice})",
         CracReason.ResourceUnsupported,
-        "A device has a state of its own that CRIU does not know how to save.",
+        "A device has state that CRIU cannot save.",
         "The program would have to close it before the checkpoint and open it after the restore.",
         new($"{kind}s", descriptor.Target, $"descriptor {descriptor.Number}")
         {
-            Why = "They have a state of their own that CRIU does not know how to save.",
+            Why = "They have state that CRIU cannot save.",
             Action = static _ => "The program would have to close them before the checkpoint and open them after the restore.",
         });
 }

@@ -7,7 +7,7 @@ namespace PSCrac.Preflight.ProcessRules;
 internal sealed class EligibilityRule : PreflightRule
 {
     private const string OfInit =
-        "Checkpoint one of the processes that it has started, from a session beside it; or, of a container, all of it with the container's engine, such as podman container checkpoint.";
+        "Checkpoint one of the processes that it has started, from a session outside that process's tree; or checkpoint a whole container with its engine, such as podman container checkpoint.";
 
     internal override void Examine(PreflightSubject subject)
     {
@@ -18,8 +18,8 @@ internal sealed class EligibilityRule : PreflightRule
                 subject.Environment.ProcessId,
                 "this PowerShell is part of the tree",
                 CracReason.ProcessNotEligible,
-                "The tree would be stopped together with the one who is to checkpoint it.",
-                subject.Tree.Root.Status.ProcessId == 1 ? OfInit : "Checkpoint it from a session that it has not started: another terminal, or another login.");
+                "The checkpoint would stop this session together with the tree.",
+                subject.Tree.Root.Status.ProcessId == 1 ? OfInit : "Checkpoint it from a session outside the tree: another terminal, or another login.");
         }
 
         foreach (ProcessSnapshot member in subject.Tree.Members)
@@ -46,7 +46,7 @@ internal sealed class EligibilityRule : PreflightRule
                 root.ProcessId,
                 "the process has ended (zombie)",
                 CracReason.ProcessNotEligible,
-                "Only its pid is left, until its parent asks how it ended.",
+                "Only its pid is left, until its parent waits for it (wait(2)).",
                 "Choose a process that still runs.");
         }
         else if (root.ProcessId == 1)
@@ -67,11 +67,11 @@ internal sealed class EligibilityRule : PreflightRule
         {
             subject.Block(
                 status.ProcessId,
-                "the first thread has ended, others still run",
+                "the main thread has ended, other threads still run",
                 CracReason.ResourceUnsupported,
-                "CRIU cannot rebuild a process whose main thread is gone.",
-                "The program would have to keep its main thread, for instance by joining the others from it.",
-                new("processes whose first thread has ended"));
+                "CRIU cannot restore a process whose main thread has ended.",
+                "The program would have to keep its main thread, for example by joining the other threads from it.",
+                new("processes whose main thread has ended"));
         }
         else if (!member.IsReadable && !status.HasEnded && !status.IsKernelThread && (subject.Environment.IsPrivileged || status.UserId == subject.Environment.UserId))
         {
@@ -79,9 +79,9 @@ internal sealed class EligibilityRule : PreflightRule
                 status.ProcessId,
                 $"{member.CommandLine.Display} of user {status.UserId}",
                 CracReason.PermissionDenied,
-                "It may not be looked into by this user.",
+                "This user may not inspect it.",
                 "Run as root, or as the user the process runs as.",
-                new($"processes of user {status.UserId}") { Why = "They may not be looked into by this user." });
+                new($"processes of user {status.UserId}") { Why = "This user may not inspect them." });
         }
         else if (status.State == ProcessState.DiskSleep)
         {

@@ -20,12 +20,12 @@ internal sealed class EventPollRule : PreflightRule
                             member.ProcessId,
                             $"descriptor {descriptor.Number}: epoll that watches a file closed as descriptor {target.Descriptor}",
                             CracReason.ResourceUnsupported,
-                            "The file is kept alive by another process that shares it, so it is still watched here but open no more.",
+                            "Another process still has the file open, so epoll still watches it, but this process no longer has it open.",
                             "The program would have to remove it from the epoll set (EPOLL_CTL_DEL) before closing it.",
                             new("closed files that an epoll watches", $"descriptor {target.Descriptor}", $"descriptor {descriptor.Number}")
                             {
                                 Key = (descriptor, target.Descriptor),
-                                Why = "The files are kept alive by another process that shares them, so they are still watched here but open no more.",
+                                Why = "Another process still has the files open, so epoll still watches them, but this process no longer has them open.",
                                 Action = static _ => "The program would have to remove them from the epoll set (EPOLL_CTL_DEL) before closing them.",
                             });
                     }

@@ -36,12 +36,12 @@ internal sealed class FileLockRule : PreflightRule
                 member.ProcessId,
                 what,
                 CracReason.FileLocksHeld,
-                "CRIU does not know this kind of lock.",
-                "The program would have to give the lock up before the checkpoint.",
+                "CRIU does not support this kind of lock.",
+                "The program would have to release the lock before the checkpoint.",
                 new("locks of an unknown kind", item, place)
                 {
-                    Why = "CRIU does not know this kind of lock.",
-                    Action = static _ => "The program would have to give the locks up before the checkpoint.",
+                    Why = "CRIU does not support this kind of lock.",
+                    Action = static _ => "The program would have to release the locks before the checkpoint.",
                 });
             return;
         }
@@ -50,13 +50,13 @@ internal sealed class FileLockRule : PreflightRule
             member.ProcessId,
             what,
             CracReason.FileLocksHeld,
-            "The process holds a lock, and the restore has to take it again. It fails if someone else took it meanwhile.",
-            "Give -FileLocks, or let the program give the lock up first.",
+            "The process holds a lock, and the restore has to take it again. It fails if another process has taken it meanwhile.",
+            "Give -FileLocks, or let the program release the lock first.",
             new OptionOffer(OptionTable.FileLocks),
             new("locks", item, place)
             {
-                Why = "The restore has to take the locks again. It fails if someone else took one meanwhile.",
-                Action = static _ => "Give -FileLocks, or let the program give the locks up first.",
+                Why = "The restore has to take the locks again. It fails if another process has taken one meanwhile.",
+                Action = static _ => "Give -FileLocks, or let the program release the locks first.",
             });
     }
 

@@ -59,11 +59,11 @@ internal sealed class FileReachRule : PreflightRule
                     member.ProcessId,
                     what,
                     CracReason.NamespaceUnsupported,
-                    $"Another file system was mounted over {found.Mount.Point} after it was opened, and its path leads elsewhere now.",
-                    $"Unmount what lies on {found.Mount.Point}, or start the program again.",
+                    $"Another file system was mounted over {found.Mount.Point} after it was opened, and its path now leads elsewhere.",
+                    $"Unmount what covers {found.Mount.Point}, or restart the program.",
                     new($"files below {found.Mount.Point}", descriptor.Target, place)
                     {
-                        Why = "Another file system was mounted over it after they were opened, and their paths lead elsewhere now.",
+                        Why = "Another file system was mounted over it after they were opened, and their paths now lead elsewhere.",
                     });
             }
 
@@ -82,12 +82,12 @@ internal sealed class FileReachRule : PreflightRule
                 member.ProcessId,
                 what,
                 CracReason.FileChanged,
-                "The path leads to another file now, so the restore would open the wrong one.",
-                "Move the other file away, or let the program open its file again.",
-                new("files whose paths lead to other files now", descriptor.Target, place)
+                "The path now leads to another file, so the restore would open the wrong one.",
+                "Move the other file away, or let the program reopen its file.",
+                new("files whose paths now lead to other files", descriptor.Target, place)
                 {
                     Why = "The restore would open the wrong ones.",
-                    Action = static _ => "Move the other files away, or let the program open its files again.",
+                    Action = static _ => "Move the other files away, or let the program reopen its files.",
                 });
         }
     }
@@ -127,7 +127,7 @@ internal sealed class FileReachRule : PreflightRule
         (string What, string Things, string Why)? kind = LibC.FileSystemOf($"/proc/{member.ProcessId}/fd/{descriptor.Number}") switch
         {
             MessageQueues => ($"POSIX message queue {descriptor.Target}", "POSIX message queues", "CRIU cannot save POSIX message queues."),
-            SecretMemory => ("secret memory (memfd_secret)", "descriptors of secret memory (memfd_secret)", "Nobody but the process may read it, and so CRIU cannot save it."),
+            SecretMemory => ("secret memory (memfd_secret)", "descriptors of secret memory (memfd_secret)", "Only the process itself can read it, so CRIU cannot save it."),
             _ => null,
         };
         if (kind is var (what, things, why))
@@ -151,12 +151,12 @@ internal sealed class FileReachRule : PreflightRule
         member.ProcessId,
         what,
         CracReason.NamespaceUnsupported,
-        "It was opened through a mount that no process of the tree sees: before a namespace was entered, or one that was unmounted lazily.",
+        "It was opened through a mount that no process of the tree sees: before the process entered its namespace, or before a lazy unmount.",
         recommendedAction,
         new(descriptor is null ? "programs and libraries from a mount that no process of the tree sees" : "files from a mount that no process of the tree sees",
             descriptor?.Target ?? member.CommandLine.ExecutablePath, descriptor is null ? null : $"descriptor {descriptor.Number}")
         {
-            Why = "They were opened through a mount that no process of the tree sees: before a namespace was entered, or one that was unmounted lazily.",
+            Why = "They were opened through a mount that no process of the tree sees: before the process entered its namespace, or before a lazy unmount.",
             Action = descriptor is null ? null : static _ => "Start the program with these descriptors closed or redirected to files inside its own file system.",
         });
 }

@@ -18,13 +18,13 @@ internal sealed class InotifyRule : PreflightRule
                     {
                         subject.Block(
                             member.ProcessId,
-                            $"descriptor {descriptor.Number}: inotify watch on device {watch.Device}, which is mounted nowhere",
+                            $"descriptor {descriptor.Number}: inotify watch on device {watch.Device}, which is not mounted",
                             CracReason.ResourceUnsupported,
-                            "What is watched can be reached by no path any more.",
-                            "The program would have to remove the watch, or be started again.",
-                            new("inotify watches on devices that are mounted nowhere", $"inode {watch.Inode} of device {watch.Device}", $"descriptor {descriptor.Number}")
+                            "No path leads to the watched file any more.",
+                            "The program would have to remove the watch, or be restarted.",
+                            new("inotify watches on devices that are not mounted", $"inode {watch.Inode} of device {watch.Device}", $"descriptor {descriptor.Number}")
                             {
-                                Action = static _ => "The program would have to remove the watches, or be started again.",
+                                Action = static _ => "The program would have to remove the watches, or be restarted.",
                             });
                     }
                     else if (!watch.HasHandle)
@@ -33,11 +33,11 @@ internal sealed class InotifyRule : PreflightRule
                             member.ProcessId,
                             $"descriptor {descriptor.Number}: inotify watch on inode {watch.Inode} of device {watch.Device}",
                             CracReason.ResourceUnsupported,
-                            "Its filesystem gives no handle to find it by, so CRIU searches some well-known folders for it and may fail.",
+                            "Its filesystem provides no file handle to find it by, so CRIU searches some well-known folders for it and may fail.",
                             "Give -CriuOption @{ 'irmap-scan-path' = 'FOLDER' } with the folder that is watched.",
                             new("inotify watches", $"inode {watch.Inode} of device {watch.Device}", $"descriptor {descriptor.Number}")
                             {
-                                Why = "Their filesystem gives no handle to find what they watch by, so CRIU searches some well-known folders for it and may fail.",
+                                Why = "Their filesystem provides no file handles to find the watched files by, so CRIU searches some well-known folders for it and may fail.",
                             });
                     }
                 }

@@ -30,7 +30,7 @@ internal sealed class KernelObjectRule : PreflightRule
     {
         DescriptorKind.IoUring => (
             "io_uring",
-            "Requests that are under way in the kernel cannot be taken out of it, and CRIU does not know io_uring.",
+            "CRIU does not support io_uring: it cannot save requests that are in progress in the kernel.",
             "Let the program use epoll instead: UV_USE_IO_URING=0 for Node.js, DOTNET_SYSTEM_NET_SOCKETS_IO_URING=0 where set, or the program's own switch."),
         DescriptorKind.BpfMap => (
             "bpf map",
@@ -38,11 +38,11 @@ internal sealed class KernelObjectRule : PreflightRule
             "The program would have to close it before the checkpoint."),
         DescriptorKind.BpfObject => (
             $"bpf object {descriptor.Target}",
-            "Programs loaded into the kernel cannot be taken out of it.",
+            "CRIU cannot save programs that are loaded into the kernel.",
             "The program would have to close it before the checkpoint and load it again after the restore."),
         DescriptorKind.PerfEvent => (
             "performance counter (perf_event)",
-            "Counters of the processor and the kernel cannot be put back.",
+            "CRIU cannot restore counters of the processor and the kernel.",
             "Stop profiling before the checkpoint."),
         DescriptorKind.UserFault => (
             "userfaultfd",
@@ -50,7 +50,7 @@ internal sealed class KernelObjectRule : PreflightRule
             "The program would have to close it before the checkpoint."),
         DescriptorKind.VirtualMachine => (
             "KVM virtual machine",
-            "The state of a virtual machine is in the kernel, where CRIU cannot get it.",
+            "The state of a virtual machine is in the kernel, where CRIU cannot read it.",
             "Use the virtual machine monitor's own snapshots."),
         DescriptorKind.DeviceBuffer => (
             $"device buffer {descriptor.Target}",
@@ -58,7 +58,7 @@ internal sealed class KernelObjectRule : PreflightRule
             "Install the CRIU plugin for the device (amdgpu, cuda), or let the program release the device first."),
         DescriptorKind.Anonymous or DescriptorKind.Other => (
             descriptor.Target,
-            "CRIU does not know this kind of descriptor.",
+            "CRIU does not support this kind of descriptor.",
             "The program would have to close it before the checkpoint."),
         _ => null,
     };

@@ -39,11 +39,11 @@ internal sealed class MappingRule : PreflightRule
                             member.ProcessId,
                             $"{where}: {area.Path}",
                             CracReason.ResourceUnsupported,
-                            "It is shared with the kernel or a device, and CRIU does not know how to save it.",
+                            "It is shared with the kernel or a device, and CRIU cannot save it.",
                             "The program would have to release it before the checkpoint.",
-                            new("mappings that are not just memory", area.Path, where)
+                            new("mappings of kernel objects", area.Path, where)
                             {
-                                Why = "They are shared with the kernel or a device, and CRIU does not know how to save them.",
+                                Why = "They are shared with the kernel or a device, and CRIU cannot save them.",
                                 Action = static _ => "The program would have to release them before the checkpoint.",
                             });
                         break;
@@ -52,10 +52,10 @@ internal sealed class MappingRule : PreflightRule
                             member.ProcessId,
                             $"{where}: breakpoints of a tracer in the kernel (uprobes)",
                             CracReason.ProcessTraced,
-                            "Something such as perf or bpftrace watches the program; its breakpoints do not come back by themselves.",
+                            "A tool such as perf or bpftrace traces the program; its breakpoints are not restored.",
                             "End the tracer, or give -CriuOption @{ 'allow-uprobes' = $true }.",
                             new OptionOffer(OptionTable.AllowUprobes),
-                            new("processes with breakpoints of a tracer in the kernel (uprobes)", Place: where) { Why = "Something such as perf or bpftrace watches the programs; its breakpoints do not come back by themselves." });
+                            new("processes with breakpoints of a tracer in the kernel (uprobes)", Place: where) { Why = "A tool such as perf or bpftrace traces the programs; its breakpoints are not restored." });
                         break;
                 }
             }
@@ -80,7 +80,7 @@ internal sealed class MappingRule : PreflightRule
             member.ProcessId,
             $"{where}: device {area.Path}",
             CracReason.ResourceUnsupported,
-            "The memory of a device cannot be saved like a process's own.",
+            "Device memory cannot be saved like the process's own memory.",
             "The program would have to unmap it before the checkpoint.",
             new("mapped devices", area.Path, where) { Action = static _ => "The program would have to unmap them before the checkpoint." });
     }

@@ -54,7 +54,7 @@ internal sealed class NamespaceRule : PreflightRule
                     root.ProcessId,
                     "another user namespace",
                     CracReason.NamespaceUnsupported,
-                    "Users inside it are other users outside. CRIU makes an image of that, but cannot bring it back from here.",
+                    "Its user ids map to other ids outside. CRIU can checkpoint it, but cannot restore it from here.",
                     "Checkpoint it from inside that namespace, or start the program without one (no rootless container, no unshare -U).");
                 break;
             case NamespaceKind.Pid when root.InnermostProcessId != 1 && !subject.EntersPidNamespace:
@@ -62,8 +62,8 @@ internal sealed class NamespaceRule : PreflightRule
                     root.ProcessId,
                     $"another pid namespace, in which it is process {root.InnermostProcessId}",
                     CracReason.NamespaceUnsupported,
-                    "From outside, a pid namespace can be checkpointed only together with its first process.",
-                    $"Checkpoint the namespace's first process, or work inside it: nsenter -t {root.ProcessId} -p -m pwsh");
+                    "From outside, a pid namespace can be checkpointed only together with its init process.",
+                    $"Checkpoint the namespace's init process, or work inside the namespace: nsenter -t {root.ProcessId} -p -m pwsh");
                 break;
             case NamespaceKind.Pid or NamespaceKind.Mount when subject.IsEntered:
                 subject.Note(
@@ -77,7 +77,7 @@ internal sealed class NamespaceRule : PreflightRule
                     root.ProcessId,
                     "a mount namespace of its own",
                     CracReason.NamespaceUnsupported,
-                    "Its mounts become part of the image. The restore makes them again on top of a root file system, and has to be told which.",
+                    "Its mounts become part of the image. The restore recreates them on top of a root file system, which an option must name.",
                     "Give -CriuOption @{ root = '/' } to checkpoint and restore.",
                     new OptionOffer(OptionTable.Root, "/"));
                 break;
@@ -86,7 +86,7 @@ internal sealed class NamespaceRule : PreflightRule
                     root.ProcessId,
                     $"a {name} namespace of its own",
                     CracReason.NamespaceUnsupported,
-                    "The namespace becomes part of the image, and is made again by the restore.");
+                    "The namespace becomes part of the image, and the restore recreates it.");
                 break;
         }
     }
@@ -99,7 +99,7 @@ internal sealed class NamespaceRule : PreflightRule
                 member.ProcessId,
                 "a time namespace prepared for its children",
                 CracReason.NamespaceUnsupported,
-                "CRIU knows one time namespace for the whole tree.",
+                "CRIU supports one time namespace for the whole tree.",
                 "The program would have to enter the time namespace itself, before the checkpoint.",
                 new("processes with a time namespace prepared for their children"));
         }
@@ -117,7 +117,7 @@ internal sealed class NamespaceRule : PreflightRule
                     member.ProcessId,
                     $"a {name} namespace other than the root's",
                     CracReason.NamespaceUnsupported,
-                    "Within a tree CRIU can tell apart mount and network namespaces only.",
+                    "Within a tree, CRIU supports nested mount and network namespaces only.",
                     "Checkpoint this process by itself, as the root of its own tree.",
                     new($"processes in a {name} namespace other than the root's")
                     {
@@ -130,7 +130,7 @@ internal sealed class NamespaceRule : PreflightRule
                     member.ProcessId,
                     $"a {name} namespace other than the root's",
                     CracReason.NamespaceUnsupported,
-                    $"CRIU would make an image, but can restore a {name} namespace inside a tree only if the root has one of its own, too.",
+                    $"CRIU would create an image, but can restore a {name} namespace inside a tree only if the root has one of its own, too.",
                     $"Start the whole tree in a {name} namespace of its own: unshare {(kind == NamespaceKind.Mount ? "-m" : "-n")} PROGRAM",
                     new($"processes in a {name} namespace other than the root's"));
             }

@@ -18,7 +18,7 @@ internal sealed class NetlinkSocketRule : PreflightRule
                         member.ProcessId,
                         $"descriptor {descriptor.Number}: netlink socket, {socket.ReceiveQueue} bytes not read",
                         CracReason.ResourceUnsupported,
-                        "Messages from the kernel that have come and were not read cannot be kept.",
+                        "Received messages from the kernel that were not read cannot be saved.",
                         "Try again when the program has read them.",
                         DescriptorCause.Of("netlink sockets with messages not read", descriptor));
                 }

@@ -38,7 +38,7 @@ internal sealed class NetworkLockRule : PreflightRule
                 null,
                 what,
                 CracReason.ProgramMissing,
-                $"CRIU keeps packets away until the restore. For that it needs nftables, which it says it cannot use here, or iptables, of which {missing} is not there.",
+                $"CRIU blocks packets until the restore. For that it needs nftables, which it reports it cannot use here, or iptables, for which {missing} is missing.",
                 CriuPrograms.HowToGet(missing));
         }
         else if (subject.ChooseOptions || (missing is not null && canUseNftables == true))
@@ -50,8 +50,8 @@ internal sealed class NetworkLockRule : PreflightRule
                 what,
                 CracReason.ProgramMissing,
                 best == NetworkLock.Nftables
-                    ? "CRIU keeps packets away until the restore. With nftables it needs no program for that, here or there."
-                    : "CRIU keeps packets away until the restore. It says it cannot use nftables here, so the restore will need iptables as well.",
+                    ? "CRIU blocks packets until the restore. With nftables it needs no program for that, neither here nor at the restore."
+                    : "CRIU blocks packets until the restore. It reports that it cannot use nftables here, so the restore will need iptables as well.",
                 $"Give {parameter}, or install the package iptables.",
                 new OptionOffer(OptionTable.NetworkLock, best));
         }
@@ -65,7 +65,7 @@ internal sealed class NetworkLockRule : PreflightRule
                 null,
                 what,
                 CracReason.ProgramMissing,
-                $"CRIU is told to keep packets away with iptables, of which {missing} is not there.",
+                $"CRIU is told to block packets with iptables, for which {missing} is missing.",
                 $"Leave out {NetworkLock.Option}. Or: {CriuPrograms.HowToGet(missing)}");
         }
         else if (method == NetworkLock.Nftables && NetworkLock.CanUseNftables(subject.Environment.CriuPath) == false)
@@ -74,7 +74,7 @@ internal sealed class NetworkLockRule : PreflightRule
                 null,
                 what,
                 CracReason.KernelFeatureMissing,
-                "CRIU is told to keep packets away with nftables, which it says it cannot use here: the kernel lacks it (CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET), or this criu was built without it.",
+                "CRIU is told to block packets with nftables, which it reports it cannot use here: the kernel lacks it (CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET), or this criu was built without it.",
                 missing is null ? $"Leave out {NetworkLock.Option}." : $"Leave out {NetworkLock.Option}. {CriuPrograms.HowToGet(missing)}");
         }
     }

@@ -26,7 +26,7 @@ internal sealed class PipeRule : PreflightRule
                         member.ProcessId,
                         $"descriptor {descriptor.Number}: {descriptor.Target} in packet mode",
                         CracReason.ResourceUnsupported,
-                        "CRIU does not know pipes that were opened with O_DIRECT.",
+                        "CRIU does not support pipes that were opened with O_DIRECT.",
                         "The program would have to use a unix socket pair (SOCK_SEQPACKET) instead.",
                         new("pipes in packet mode", descriptor.Target, $"descriptor {descriptor.Number}")
                         {
@@ -73,14 +73,14 @@ internal sealed class PipeRule : PreflightRule
                 "After the restore nobody reads from it, and the first write to it ends the process (SIGPIPE).",
                 isStandard
                     ? $"Restore with {parameter}, or start the program with its output in a file."
-                    : "Checkpoint a process that both ends descend from, or let the program close it.",
+                    : "Checkpoint a common ancestor of the processes at both ends, or let the program close it.",
                 new($"pipes read outside the tree, or by nobody{(isStandard ? ", for output" : "")}", $"pipe:[{inode}]", place)
                 {
                     Argument = parameter,
                     Why = "After the restore nobody reads from them, and the first write to one ends the process (SIGPIPE).",
                     Action = isStandard
                         ? static parameters => $"Restore with {string.Join(" and ", parameters)}, or start the program with its output in files."
-                        : static _ => "Checkpoint a process that all ends descend from, or let the program close them.",
+                        : static _ => "Checkpoint a common ancestor of the processes at all ends, or let the program close them.",
                 });
         }
         else
@@ -89,14 +89,14 @@ internal sealed class PipeRule : PreflightRule
                 use.ProcessId,
                 what,
                 CracReason.ResourceUnsupported,
-                "After the restore nobody writes to it, and the process reads its end.",
+                "After the restore nobody writes to it, and the process reads end of file.",
                 use.Descriptors.Contains(0)
                     ? "Restore with -StandardInputPath, or start the program with its input from a file."
-                    : "Checkpoint a process that both ends descend from, or let the program close it.",
+                    : "Checkpoint a common ancestor of the processes at both ends, or let the program close it.",
                 new($"pipes written outside the tree, or by nobody{(use.Descriptors.Contains(0) ? ", for input" : "")}", $"pipe:[{inode}]", place)
                 {
-                    Why = "After the restore nobody writes to them, and the process reads their end.",
-                    Action = use.Descriptors.Contains(0) ? null : static _ => "Checkpoint a process that all ends descend from, or let the program close them.",
+                    Why = "After the restore nobody writes to them, and the process reads end of file.",
+                    Action = use.Descriptors.Contains(0) ? null : static _ => "Checkpoint a common ancestor of the processes at all ends, or let the program close them.",
                 });
         }
     }

@@ -16,7 +16,7 @@ internal sealed class PrivilegeRule : PreflightRule
                 null,
                 $"user {environment.UserId} without CAP_CHECKPOINT_RESTORE",
                 CracReason.PermissionDenied,
-                "CRIU needs this capability, or root, to stop a process and take it apart. It may carry the capability itself.",
+                "CRIU needs this capability, or root, to stop and dump a process. The criu program may have the capability itself.",
                 "Run this session as root (sudo pwsh), or give criu itself the capability: sudo setcap cap_checkpoint_restore+eip (Get-Command criu).Source");
         }
 
@@ -27,7 +27,7 @@ internal sealed class PrivilegeRule : PreflightRule
                 null,
                 $"user {environment.UserId}, not root",
                 CracReason.PermissionDenied,
-                "CRIU works without root only where it is told to, and can then do less: no namespaces, nothing of other users.",
+                "Without root, CRIU works only with its option unprivileged, and supports less: no namespaces, no processes of other users.",
                 "Give -CriuOption @{ unprivileged = $true }, or run this session as root: sudo pwsh",
                 new OptionOffer(OptionTable.Unprivileged));
         }
@@ -56,7 +56,7 @@ internal sealed class PrivilegeRule : PreflightRule
                     status.ProcessId,
                     $"a process of user {status.UserId}, and CAP_SYS_RESOURCE is missing",
                     CracReason.PermissionDenied,
-                    "CRIU reads the resource limits of what it checkpoints, and of another user's process only with this capability.",
+                    "CRIU reads the resource limits of each process, and may read those of another user's process only with this capability.",
                     "Run where CAP_SYS_RESOURCE is granted (containers often drop it), or run the program as this user.",
                     new("processes of other users, and CAP_SYS_RESOURCE is missing", Place: $"user {status.UserId}")
                     {

@@ -27,7 +27,7 @@ internal sealed class ProcessHandleRule : PreflightRule
                         member.ProcessId,
                         $"descriptor {descriptor.Number}: pidfd of a thread",
                         CracReason.ResourceUnsupported,
-                        "CRIU knows descriptors that stand for processes, not those for threads.",
+                        "CRIU supports pidfds of processes, not of threads.",
                         "The program would have to close it before the checkpoint.",
                         DescriptorCause.Of("pidfds of threads", descriptor) with { Action = s_closeThem });
                 }
@@ -37,11 +37,11 @@ internal sealed class ProcessHandleRule : PreflightRule
                         member.ProcessId,
                         $"descriptor {descriptor.Number}: pidfd of process {target} outside the tree",
                         CracReason.ResourceUnsupported,
-                        "The process it stands for is not part of the image and may not exist at the restore.",
+                        "The process it refers to is not part of the image and may not exist at the restore.",
                         "The program would have to close it before the checkpoint.",
                         new("pidfds of processes outside the tree", $"process {target}", $"descriptor {descriptor.Number}")
                         {
-                            Why = "The processes they stand for are not part of the image and may not exist at the restore.",
+                            Why = "The processes they refer to are not part of the image and may not exist at the restore.",
                             Action = s_closeThem,
                             TellsProcess = false,
                         });

@@ -16,7 +16,7 @@ internal sealed class ProgramRule : PreflightRule
     {
         if (subject.HasOwnNetwork && !subject.Options.Has("empty-ns") && !IsExternal(subject))
         {
-            Require(subject, "its network namespace", "CRIU has ip read out the addresses and routes of a network namespace.", "ip");
+            Require(subject, "its network namespace", "CRIU runs ip to read the addresses and routes of a network namespace.", "ip");
             ExamineTables(subject, isIpv6: false);
             ExamineTables(subject, isIpv6: true);
         }
@@ -24,7 +24,7 @@ internal sealed class ProgramRule : PreflightRule
         // The mounts of a namespace that criu enters stay what they are.
         if (subject.HasOwnMounts && FindTmpfs(subject) is { } tmpfs)
         {
-            Require(subject, $"the tmpfs at {tmpfs.Point}", "CRIU has tar and gzip put what is in a tmpfs into the image.", "tar", "gzip");
+            Require(subject, $"the tmpfs at {tmpfs.Point}", "CRIU runs tar and gzip to save the files of a tmpfs in the image.", "tar", "gzip");
         }
     }
 
@@ -46,7 +46,7 @@ internal sealed class ProgramRule : PreflightRule
                 root,
                 $"{family}tables rules in its network namespace",
                 CracReason.ProgramMissing,
-                $"Without the program {family}tables-legacy-save CRIU leaves them out of the image, and the restored namespace has none.",
+                $"Without the program {family}tables-legacy-save CRIU does not save them, and the restored namespace has none.",
                 CriuPrograms.HowToGet($"{family}tables"));
         }
     }

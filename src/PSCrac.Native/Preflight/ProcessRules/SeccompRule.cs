@@ -33,7 +33,7 @@ internal sealed class SeccompRule : PreflightRule
                     status.ProcessId,
                     what,
                     CracReason.PermissionDenied,
-                    "Only root may suspend the filters, and without that CRIU's own calls would be caught by them.",
+                    "Only root may suspend the filters, and they would catch CRIU's own system calls.",
                     "Run this session as root: sudo pwsh",
                     new("processes with seccomp", Place: place));
             }

@@ -17,7 +17,7 @@ internal sealed class SessionRule : PreflightRule
                 root.ProcessId,
                 $"session {root.SessionId}, which began outside the tree",
                 CracReason.TerminalAttached,
-                "It was started from a shell or by another program and shares that one's session. The restored process will join the session of whoever restores it.",
+                "It was started by a shell or another program and shares that program's session. The restored process will join the session of the shell that restores it.",
                 "Give -ShellJob, or start the program with setsid.",
                 new OptionOffer(OptionTable.ShellJob));
         }
@@ -47,7 +47,7 @@ internal sealed class SessionRule : PreflightRule
                 member.ProcessId,
                 "a session whose leader is outside its pid namespace",
                 CracReason.NamespaceUnsupported,
-                "The session has no id that could be given back to it.",
+                "The session has no id in this pid namespace that a restore could use.",
                 "Start the program with setsid.",
                 new("processes in a session whose leader is outside their pid namespace"));
             return;
@@ -64,13 +64,13 @@ internal sealed class SessionRule : PreflightRule
             {
                 subject.Block(
                     member.ProcessId,
-                    $"session {member.SessionId}, whose leader is no ancestor of it",
+                    $"session {member.SessionId}, whose leader is not its ancestor",
                     CracReason.ResourceUnsupported,
-                    "It was adopted after its parent ended, and CRIU cannot tell how it got into that session: the checkpoint would work, the restore would fail.",
+                    "It was adopted after its parent ended, and CRIU cannot tell how it joined that session: the checkpoint would succeed, the restore would fail.",
                     "The program would have to start it from the session's leader or let the root of the tree adopt it.",
-                    new("processes in a session whose leader is no ancestor of theirs", Place: $"session {member.SessionId}")
+                    new("processes in a session whose leader is not their ancestor", Place: $"session {member.SessionId}")
                     {
-                        Why = "They were adopted after their parent ended, and CRIU cannot tell how they got into that session: the checkpoint would work, the restore would fail.",
+                        Why = "They were adopted after their parent ended, and CRIU cannot tell how they joined that session: the checkpoint would succeed, the restore would fail.",
                         Action = static _ => "The program would have to start them from the session's leader or let the root of the tree adopt them.",
                     });
             }
@@ -81,7 +81,7 @@ internal sealed class SessionRule : PreflightRule
                 member.ProcessId,
                 $"session {member.SessionId}, led by a process outside the tree",
                 CracReason.PidInUse,
-                "The restore leads that session by a helper with the leader's pid, so the leader must have ended by then.",
+                "The restore recreates that session with a helper that has the leader's pid, so the leader must have ended by then.",
                 "Checkpoint the leader's tree, or start the program with setsid.",
                 new("processes in a session led by a process outside the tree", Place: $"session {member.SessionId}"));
         }
@@ -123,11 +123,11 @@ internal sealed class SessionRule : PreflightRule
                 member.ProcessId,
                 $"process group {group}, led by {leader.CommandName} outside the tree",
                 CracReason.PidInUse,
-                "The restore makes the group again with a helper of that pid, so its leader must have ended by then.",
+                "The restore recreates the group with a helper that has the leader's pid, so the leader must have ended by then.",
                 $"Restore it with -PidNamespace New; or end process {group} before the restore (Stop-Process -Id {group}).",
                 new("process groups led by processes outside the tree", $"{group}", leader.CommandName)
                 {
-                    Why = "The restore makes the groups again with helpers of these pids, so their leaders must have ended by then.",
+                    Why = "The restore recreates the groups with helpers that have the leaders' pids, so the leaders must have ended by then.",
                     Action = static groups => $"Checkpoint the processes {FindingGroups.List(groups)} with them, or restore into a new pid namespace (-PidNamespace New).",
                     TellsProcess = false,
                 });

@@ -18,7 +18,7 @@ internal sealed class SocketFamilyRule : PreflightRule
                         member.ProcessId,
                         $"descriptor {descriptor.Number}: multipath tcp {socket.Local}".TrimEnd(),
                         CracReason.ResourceUnsupported,
-                        "CRIU knows TCP but not its multipath form.",
+                        "CRIU supports TCP, but not multipath TCP.",
                         "Turn it off in the program; for Go programs set GODEBUG=multipathtcp=0.",
                         DescriptorCause.Of("multipath tcp sockets", descriptor, socket.Local?.ToString()));
                 }
@@ -28,7 +28,7 @@ internal sealed class SocketFamilyRule : PreflightRule
                         member.ProcessId,
                         $"descriptor {descriptor.Number}: socket of protocol {name}",
                         CracReason.ResourceUnsupported,
-                        "CRIU does not know this kind of socket.",
+                        "CRIU does not support this kind of socket.",
                         "The program would have to close it before the checkpoint and open it after the restore.",
                         DescriptorCause.Of($"sockets of protocol {name}", descriptor) with
                         {

@@ -20,7 +20,7 @@ internal sealed class SpecialMemoryRule : PreflightRule
                     status.ProcessId,
                     $"{status.LockedBytes >> 10} KB of locked memory",
                     CracReason.ResourceUnsupported,
-                    "It is locked again by the restore, which needs the limit for it (RLIMIT_MEMLOCK) or CAP_IPC_LOCK.",
+                    "The restore locks it again, which needs a sufficient limit (RLIMIT_MEMLOCK) or CAP_IPC_LOCK.",
                     cause: new("processes with locked memory", Place: $"{status.LockedBytes >> 10} KB"));
             }
 
@@ -31,7 +31,7 @@ internal sealed class SpecialMemoryRule : PreflightRule
                     $"{status.HugeBytes >> 20} MB on huge pages",
                     CracReason.ResourceUnsupported,
                     "The restore needs as many free huge pages.",
-                    $"Reserve them there, as root; for pages of 2 MB: sysctl vm.nr_hugepages={(status.HugeBytes + HugePage - 1) / HugePage}",
+                    $"Reserve them before the restore, as root; for pages of 2 MB: sysctl vm.nr_hugepages={(status.HugeBytes + HugePage - 1) / HugePage}",
                     new("processes with memory on huge pages", Place: $"{status.HugeBytes >> 20} MB"));
             }
         }

@@ -25,13 +25,13 @@ internal sealed class StaleAddressRule : PreflightRule
                     member.ProcessId,
                     $"descriptor {descriptor.Number}: {socket.Protocol.ToString().ToLowerInvariant()} bound to {local}",
                     CracReason.AddressUnavailable,
-                    "The restore needs this very address; it fails on a host, or after a new lease, that has another.",
-                    "Let the program bind to 0.0.0.0 or ::, or restore it where the address is.",
+                    "The restore needs this address; it fails on a host that does not have it, or after a new lease with another one.",
+                    "Let the program bind to 0.0.0.0 or ::, or restore it on a host that has the address.",
                     new("sockets bound to an address of this host", $"{socket.Protocol.ToString().ToLowerInvariant()} {local}", $"descriptor {descriptor.Number}")
                     {
                         Key = socket.Inode,
-                        Why = "The restore needs these very addresses; it fails on a host, or after a new lease, that has others.",
-                        Action = static _ => "Let the program bind to 0.0.0.0 or ::, or restore it where the addresses are.",
+                        Why = "The restore needs these addresses; it fails on a host that does not have them, or after a new lease with others.",
+                        Action = static _ => "Let the program bind to 0.0.0.0 or ::, or restore it on a host that has the addresses.",
                     });
             }
         }

@@ -28,21 +28,21 @@ internal sealed class StaleClockRule : PreflightRule
             {
                 subject.Warn(
                     member.ProcessId,
-                    $"{calendar} {(calendar == 1 ? "timer" : "timers")} by the calendar clock",
+                    $"{calendar} {(calendar == 1 ? "timer" : "timers")} on the real-time clock",
                     CracReason.TimedOut,
-                    "Times that pass until the restore are all due the moment the process runs again.",
-                    "Let the program measure time-outs with the monotonic clock, and look at the calendar anew after the restore.",
-                    new("processes with timers by the calendar clock"));
+                    "Timers that expire before the restore all fire as soon as the process runs again.",
+                    "Let the program measure time-outs with the monotonic clock, and read the real-time clock again after the restore.",
+                    new("processes with timers on the real-time clock"));
             }
 
             if (uptime > 0)
             {
                 subject.Note(
                     member.ProcessId,
-                    $"{uptime} {(uptime == 1 ? "timer" : "timers")} by the monotonic clock",
+                    $"{uptime} {(uptime == 1 ? "timer" : "timers")} on the monotonic clock",
                     CracReason.TimedOut,
-                    "They go on with what was left of them. The clock itself jumps: forward here, to anywhere on another host or after a reboot.",
-                    cause: new("processes with timers by the monotonic clock"));
+                    "They continue with their remaining time. The clock itself jumps: forward on this host, to any value on another host or after a reboot.",
+                    cause: new("processes with timers on the monotonic clock"));
             }
         }
     }

@@ -33,14 +33,14 @@ internal sealed class StaleLogRule : PreflightRule
                         $"descriptor {descriptor.Number}: {descriptor.Target}, {descriptor.Status.SizeBytes} bytes",
                         CracReason.FileChanged,
                         isWritten
-                            ? "The process goes on writing to it, and the restore fails when its size is not what it was."
-                            : "It looks like a log. The restore fails when its size is not what it was, for instance because another program wrote to it or it was rotated.",
+                            ? "The process continues to write to it, and the restore fails if its size has changed."
+                            : "It looks like a log. The restore fails if its size has changed, for example because another program wrote to it or it was rotated.",
                         "Restore with -ReopenGrownFile, or let the program open its logs for appending only.",
                         new(isWritten ? "files that are written to" : "files that look like logs", descriptor.Target, $"descriptor {descriptor.Number}")
                         {
                             Why = isWritten
-                                ? "The process goes on writing to them, and the restore fails when their sizes are not what they were."
-                                : "The restore fails when their sizes are not what they were, for instance because another program wrote to them or they were rotated.",
+                                ? "The process continues to write to them, and the restore fails if their sizes have changed."
+                                : "The restore fails if their sizes have changed, for example because another program wrote to them or they were rotated.",
                         });
                 }
             }

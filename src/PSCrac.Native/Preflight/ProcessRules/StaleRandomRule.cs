@@ -17,8 +17,8 @@ internal sealed class StaleRandomRule : PreflightRule
                     member.ProcessId,
                     $"random numbers from {source}",
                     CracReason.Unknown,
-                    "Every process restored from this image goes on with the same generator state, and with the keys and ids already drawn.",
-                    "Before restoring one image more than once, let the program seed its generators and make its ids after the restore.",
+                    "Every process restored from this image continues with the same generator state, and with the keys and ids generated before the checkpoint.",
+                    "Before restoring one image more than once, let the program seed its generators and create its ids after the restore.",
                     new("processes that use random numbers", Place: $"from {source}"));
             }
         }

@@ -44,11 +44,11 @@ internal sealed class StaleTemporaryFileRule : PreflightRule
                     member.ProcessId,
                     $"temporary file {path}",
                     CracReason.FileMissing,
-                    "It has to be there at the restore, in the same size, and such folders are cleaned by reboots and by age.",
+                    "It must exist at the restore, with the same size, and such folders are emptied at a reboot or by the age of their files.",
                     "Restore before that happens, or let the program keep its files elsewhere.",
                     new("temporary files", path)
                     {
-                        Why = "They have to be there at the restore, in the same size, and such folders are cleaned by reboots and by age.",
+                        Why = "They must exist at the restore, with the same sizes, and such folders are emptied at a reboot or by the age of their files.",
                     });
             }
         }

@@ -56,12 +56,12 @@ internal sealed class StaleTextRule : PreflightRule
                 processId,
                 $"{where}: a secret, by its name",
                 CracReason.ImageNotTrusted,
-                "It is part of the image, readable for whoever can read the image, and the restored process goes on using it after it was changed.",
+                "It is part of the image, readable by everyone who can read the image, and the restored process still uses it after it was changed.",
                 "Let the program read secrets from a file after the restore, and keep the image private.",
                 new("secrets, by their names", where)
                 {
                     Key = processId,
-                    Why = "They are part of the image, readable for whoever can read the image, and the restored process goes on using them after they were changed.",
+                    Why = "They are part of the image, readable by everyone who can read the image, and the restored process still uses them after they were changed.",
                 });
         }
         else if (host.Length >= ShortestHostName && HasWord(value, host))
@@ -70,8 +70,8 @@ internal sealed class StaleTextRule : PreflightRule
                 processId,
                 $"{where}: this host's name, {host}",
                 CracReason.AddressUnavailable,
-                "Restored elsewhere, the process will take itself to be on this host.",
-                "Let the program ask for the host's name after the restore.",
+                "Restored on another host, the process still uses this name.",
+                "Let the program read the host name after the restore.",
                 new($"places with this host's name, {host}", where) { Key = processId });
         }
         else
@@ -84,7 +84,7 @@ internal sealed class StaleTextRule : PreflightRule
                         processId,
                         $"{where}: this host's address, {address}",
                         CracReason.AddressUnavailable,
-                        "Restored elsewhere, or here after the address has changed, the process will use the old one.",
+                        "Restored on another host, or here after the address has changed, the process uses the old address.",
                         "Use a name instead of an address, or let the program read it after the restore.",
                         new("places with an address of this host", where, address) { Key = processId });
                     break;

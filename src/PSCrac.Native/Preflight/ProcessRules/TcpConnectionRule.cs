@@ -74,10 +74,10 @@ internal sealed class TcpConnectionRule : PreflightRule
                 member.ProcessId,
                 what,
                 CracReason.TcpConnectionOpen,
-                "Both ends of the connection are in the tree, so it is kept with all that is under way in it.",
+                "Both ends of the connection are in the tree, so it is kept with all data in transit.",
                 "Give -TcpEstablished.",
                 keep,
-                cause with { Why = "Both ends of the connections are in the tree, so they are kept with all that is under way in them." });
+                cause with { Why = "Both ends of the connections are in the tree, so they are kept with all data in transit." });
         }
         else
         {
@@ -85,12 +85,12 @@ internal sealed class TcpConnectionRule : PreflightRule
                 member.ProcessId,
                 what,
                 CracReason.TcpConnectionOpen,
-                "The other end is outside the tree and will not stop and wait. Kept, the connection is blocked by a firewall rule until the restore, and lost if the other end gives up; closed, the program has to connect again.",
+                "The other end is outside the tree and keeps running. If the connection is kept, a firewall rule blocks it until the restore, and it is lost if the other end times out; if it is closed, the program has to connect again.",
                 "Give -TcpEstablished to keep it, or -TcpClose to close it; or let the program close its connections first.",
                 keep,
                 cause with
                 {
-                    Why = "The other ends are outside the tree and will not stop and wait. Kept, the connections are blocked by firewall rules until the restore, and lost if the other end gives up; closed, the program has to connect again.",
+                    Why = "The other ends are outside the tree and keep running. If the connections are kept, firewall rules block them until the restore, and they are lost if the other ends time out; if they are closed, the program has to connect again.",
                     Action = static _ => "Give -TcpEstablished to keep them, or -TcpClose to close them; or let the program close its connections first.",
                 });
         }

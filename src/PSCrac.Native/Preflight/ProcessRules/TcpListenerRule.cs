@@ -23,10 +23,10 @@ internal sealed class TcpListenerRule : PreflightRule
                     member.ProcessId,
                     $"descriptor {descriptor.Number}: tcp {socket.Local} LISTEN, {socket.ReceiveQueue} waiting to be accepted",
                     CracReason.TcpConnectionOpen,
-                    "Someone has called and was not answered yet; such a call cannot be kept.",
+                    "A client has connected and was not accepted yet; such a connection cannot be kept.",
                     "Try again when the program has accepted them, or give -SkipInFlight, which drops them.",
                     new OptionOffer(OptionTable.SkipInFlight),
-                    new("listening sockets with callers not accepted", $"tcp {socket.Local}", $"descriptor {descriptor.Number}") { Key = socket.Inode });
+                    new("listening sockets with connections not accepted", $"tcp {socket.Local}", $"descriptor {descriptor.Number}") { Key = socket.Inode });
             }
         }
     }

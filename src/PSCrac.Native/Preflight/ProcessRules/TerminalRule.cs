@@ -75,7 +75,7 @@ internal sealed class TerminalRule : PreflightRule
                     processId,
                     what,
                     CracReason.TerminalAttached,
-                    "The terminal belongs to a window, a login or a multiplexer outside the tree. The restored process will use the terminal of whoever restores it.",
+                    "The terminal belongs to a window, a login or a multiplexer outside the tree. The restored process will use the terminal of the session that restores it.",
                     "Give -ShellJob, or start the program with its input and output redirected.",
                     new OptionOffer(OptionTable.ShellJob));
                 first = false;
@@ -86,11 +86,11 @@ internal sealed class TerminalRule : PreflightRule
                     processId,
                     what,
                     CracReason.TerminalAttached,
-                    "It is a second terminal from outside the tree, and CRIU can replace one.",
+                    "It is a second terminal from outside the tree, and CRIU can replace only one.",
                     "The program would have to close one of its terminals.",
                     new("more terminals from outside the tree", $"/dev/pts/{index}", place)
                     {
-                        Why = "CRIU can replace one terminal from outside the tree, and one more is open.",
+                        Why = "CRIU can replace only one terminal from outside the tree.",
                         Action = static _ => "The program would have to close all of its terminals but one.",
                     });
             }
@@ -109,7 +109,7 @@ internal sealed class TerminalRule : PreflightRule
                 member.ProcessId,
                 what,
                 CracReason.TerminalAttached,
-                $"CRIU knows pseudo-terminals up to number {HighestPseudoTerminal}.",
+                $"CRIU supports pseudo-terminals up to number {HighestPseudoTerminal}.",
                 "Close terminals and start the program again in one with a smaller number.",
                 new($"terminals with a number above {HighestPseudoTerminal}", descriptor.Target, place));
             return false;
@@ -129,7 +129,7 @@ internal sealed class TerminalRule : PreflightRule
                 member.ProcessId,
                 what,
                 CracReason.ResourceUnsupported,
-                $"CRIU does not know this kind of terminal (device {device}).",
+                $"CRIU does not support this kind of terminal (device {device}).",
                 "The program would have to close it before the checkpoint and open it after the restore.",
                 new($"terminals of device {device}", descriptor.Target, place));
             return false;
@@ -141,7 +141,7 @@ internal sealed class TerminalRule : PreflightRule
                 member.ProcessId,
                 what,
                 CracReason.TerminalAttached,
-                "/dev/tty stands for the controlling terminal, which CRIU finds only if the process has that terminal open under its own name as well.",
+                "/dev/tty refers to the controlling terminal, which CRIU finds only if the process has that terminal open under its own name as well.",
                 "Keep standard input or error on the terminal, or let the program close /dev/tty before the checkpoint.",
                 DescriptorCause.Of("descriptors of /dev/tty", descriptor));
             return false;

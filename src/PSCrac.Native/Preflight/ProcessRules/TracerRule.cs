@@ -21,9 +21,9 @@ internal sealed class TracerRule : PreflightRule
                 member.ProcessId,
                 $"traced by {name} ({tracer})",
                 CracReason.ProcessTraced,
-                "A debugger holds the process, and a process can be held by one at a time.",
+                "A debugger traces the process, and a process can have only one tracer.",
                 $"Detach the debugger, or end it: Stop-Process -Id {tracer}",
-                new($"processes traced by {name} ({tracer})") { Why = "A debugger holds them, and a process can be held by one at a time." });
+                new($"processes traced by {name} ({tracer})") { Why = "A debugger traces them, and a process can have only one tracer." });
         }
     }
 }

@@ -38,11 +38,11 @@ internal sealed class UnixSocketRule : PreflightRule
                 {
                     subject.Block(
                         member.ProcessId,
-                        $"descriptor {descriptor.Number}: unix socket {NameOf(socket)}, a caller hung up before it was accepted",
+                        $"descriptor {descriptor.Number}: unix socket {NameOf(socket)}, a client disconnected before it was accepted",
                         CracReason.UnixSocketExternal,
-                        "What the caller may have sent cannot be kept.",
-                        "Try again when the program has accepted what waits.",
-                        new("unix sockets with a caller that hung up before it was accepted", NameOf(socket), $"descriptor {descriptor.Number}") { Key = socket.Inode });
+                        "Data that the client may have sent cannot be kept.",
+                        "Try again when the program has accepted the waiting connections.",
+                        new("unix sockets with a client that disconnected before it was accepted", NameOf(socket), $"descriptor {descriptor.Number}") { Key = socket.Inode });
                 }
             }
         }
@@ -89,11 +89,11 @@ internal sealed class UnixSocketRule : PreflightRule
                 what,
                 CracReason.UnixSocketExternal,
                 "The process that holds the other end is not part of the tree, and half a connection cannot be kept.",
-                "Checkpoint a process that both descend from, or let the program close the connection first.",
+                "Checkpoint a common ancestor of both processes, or let the program close the connection first.",
                 cause with
                 {
                     Why = "The processes that hold the other ends are not part of the tree, and half a connection cannot be kept.",
-                    Action = static _ => "Checkpoint a process that all descend from, or let the program close the connections first.",
+                    Action = static _ => "Checkpoint a common ancestor of all of these processes, or let the program close the connections first.",
                 });
             return;
         }
@@ -102,10 +102,10 @@ internal sealed class UnixSocketRule : PreflightRule
             member.ProcessId,
             what,
             CracReason.UnixSocketExternal,
-            "It only sends to a named socket, such as the system log's, and is connected to that name again by the restore.",
+            "It only sends to a named socket, such as the system log's, and the restore connects it to that name again.",
             "Give -ExternalUnixSocket.",
             new OptionOffer(OptionTable.ExternalUnixSocket),
-            cause with { Why = "They only send to named sockets, such as the system log's, and are connected to those names again by the restore." });
+            cause with { Why = "They only send to named sockets, such as the system log's, and the restore connects them to those names again." });
     }
 
     private static void ExamineUnanswered(
@@ -119,11 +119,11 @@ internal sealed class UnixSocketRule : PreflightRule
                     member.ProcessId,
                     $"descriptor {descriptor.Number}: unix socket not accepted yet, {socket.SendQueue} bytes sent",
                     CracReason.UnixSocketExternal,
-                    "What was sent into a connection that nobody has accepted yet cannot be kept.",
+                    "Data sent on a connection that is not accepted yet cannot be kept.",
                     "Try again when the connection has been accepted.",
                     DescriptorCause.Of("unix sockets not accepted yet", descriptor, $"{socket.SendQueue} bytes sent") with
                     {
-                        Why = "What was sent into connections that nobody has accepted yet cannot be kept.",
+                        Why = "Data sent on connections that are not accepted yet cannot be kept.",
                         Action = static _ => "Try again when the connections have been accepted.",
                     });
             }
@@ -134,12 +134,12 @@ internal sealed class UnixSocketRule : PreflightRule
                 member.ProcessId,
                 $"descriptor {descriptor.Number}: unix socket that nobody in the tree has accepted yet",
                 CracReason.UnixSocketExternal,
-                "The process it calls is not part of the tree, and half a connection cannot be kept.",
-                "Checkpoint a process that both descend from, or let the program close the connection first.",
+                "The process it connects to is not part of the tree, and half a connection cannot be kept.",
+                "Checkpoint a common ancestor of both processes, or let the program close the connection first.",
                 DescriptorCause.Of("unix sockets that nobody in the tree has accepted yet", descriptor) with
                 {
-                    Why = "The processes they call are not part of the tree, and half a connection cannot be kept.",
-                    Action = static _ => "Checkpoint a process that all descend from, or let the program close the connections first.",
+                    Why = "The processes they connect to are not part of the tree, and half a connection cannot be kept.",
+                    Action = static _ => "Checkpoint a common ancestor of all of these processes, or let the program close the connections first.",
                 });
         }
     }

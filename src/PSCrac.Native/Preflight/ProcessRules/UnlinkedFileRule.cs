@@ -77,11 +77,11 @@ internal sealed class UnlinkedFileRule : PreflightRule
                 member.ProcessId,
                 $"{where}: {kind} {path}",
                 CracReason.FileUnlinked,
-                "It has no name any more, so it goes into the image and is made again by the restore.",
+                "It has no name any more, so it is saved in the image and recreated by the restore.",
                 cause: new(status.Type == FileType.Directory ? "removed folders" : "unlinked files", path, where)
                 {
                     Key = (status.Device, status.Inode),
-                    Why = "They have no name any more, so they go into the image and are made again by the restore.",
+                    Why = "They have no name any more, so they are saved in the image and recreated by the restore.",
                 });
             return;
         }
@@ -94,7 +94,7 @@ internal sealed class UnlinkedFileRule : PreflightRule
                 member.ProcessId,
                 what,
                 CracReason.FileUnlinked,
-                "A file without a name has to go into the image, and CRIU takes none of 4 GiB or more.",
+                "A file without a name must be saved in the image, and CRIU saves none of 4 GiB or more.",
                 "The program would have to close it, or give it a name again.",
                 cause with { Action = static _ => "The program would have to close them, or give them names again." });
             return;
@@ -106,7 +106,7 @@ internal sealed class UnlinkedFileRule : PreflightRule
             member.ProcessId,
             what,
             CracReason.FileUnlinked,
-            $"A file without a name has to go into the image, and CRIU takes none above {SizeOf(limit)} unless it is told to.",
+            $"A file without a name must be saved in the image, and CRIU saves none larger than {SizeOf(limit)} unless it is told to.",
             AskFor(roomy),
             new OptionOffer(OptionTable.GhostLimit, roomy.ToString(CultureInfo.InvariantCulture)) { IsInsufficient = subject.Options.GhostLimit is not null },
             cause with
@@ -124,7 +124,7 @@ internal sealed class UnlinkedFileRule : PreflightRule
         var cause = new FindingCause("files that were unlinked and have other names", path, where);
         if (subject.Options.LeaveRunning)
         {
-            const string Why = "CRIU can give the file a helper link, but takes that away again when the process goes on running: the image could never be restored.";
+            const string Why = "CRIU can create a helper link for the file, but removes it when the process keeps running: the image could never be restored.";
             if (subject.Options.LinkRemap == true)
             {
                 subject.Warn(member.ProcessId, what, CracReason.FileUnlinked, Why, "Checkpoint without -LeaveRunning.", cause);
@@ -141,12 +141,12 @@ internal sealed class UnlinkedFileRule : PreflightRule
             member.ProcessId,
             what,
             CracReason.FileUnlinked,
-            "The file needs a helper link in its folder until the restore, which uses it up: the image can be restored once.",
+            "The file needs a helper link in its folder until the restore, which removes it: the image can be restored only once.",
             "Give -LinkRemap, or let the program close the file.",
             new OptionOffer(OptionTable.LinkRemap),
             cause with
             {
-                Why = "The files need helper links in their folders until the restore, which uses them up: the image can be restored once.",
+                Why = "The files need helper links in their folders until the restore, which removes them: the image can be restored only once.",
                 Action = static _ => "Give -LinkRemap, or let the program close the files.",
             });
     }

@@ -106,7 +106,7 @@ internal sealed class ImageTrust : IDisposable
             {
                 next.Dispose();
                 current.Dispose();
-                Add(here, error == Errno.EACCES ? CracReason.PermissionDenied : CracReason.NotAnImage, "It is not there, or may not be looked at.", "Check the path.");
+                Add(here, error == Errno.EACCES ? CracReason.PermissionDenied : CracReason.NotAnImage, "It does not exist, or this user may not access it.", "Check the path.");
                 return null;
             }
 
@@ -135,7 +135,7 @@ internal sealed class ImageTrust : IDisposable
             {
                 next.Dispose();
                 current.Dispose();
-                Add(here, CracReason.NotAnImage, "It is no folder.", "Check the path; of a checkpoint archive, unpack it with tar -xf and name its checkpoint folder.");
+                Add(here, CracReason.NotAnImage, "It is not a folder.", "Check the path; unpack a checkpoint archive with tar -xf and give its checkpoint folder.");
                 return null;
             }
 
@@ -157,7 +157,7 @@ internal sealed class ImageTrust : IDisposable
     {
         if (links > MostLinks)
         {
-            Add(here, CracReason.NotAnImage, "Symbolic links lead in a circle.", "Check the path.");
+            Add(here, CracReason.NotAnImage, "There are too many levels of symbolic links.", "Check the path.");
             return null;
         }
 
@@ -209,8 +209,8 @@ internal sealed class ImageTrust : IDisposable
             }
             else if (status.Type is FileType.SymbolicLink && name.EndsWith(".img", StringComparison.Ordinal))
             {
-                Add(here, CracReason.ImageNotTrusted, "It is a symbolic link, and the files of an image are files.", "Make a new copy of the image with its real files.",
-                    new("symbolic links among the image's files", NameOf(here)) { Why = "The files of an image are files." });
+                Add(here, CracReason.ImageNotTrusted, "It is a symbolic link, and the files of an image must be regular files.", "Make a new copy of the image with its real files.",
+                    new("symbolic links among the image's files", NameOf(here)) { Why = "The files of an image must be regular files." });
             }
             else if (status.Type == FileType.Regular)
             {
@@ -243,7 +243,7 @@ internal sealed class ImageTrust : IDisposable
                 path,
                 CracReason.ImageNotTrusted,
                 $"It belongs to user {status.UserId}, who could have put anything in the image, and the restore would run it.",
-                $"If you trust where it came from, copy it as your own (cp -a would keep the owner) to a folder that nobody else may write to: cp -r {_path} ~/{Path.GetFileName(_path)}; or give -SkipTrustCheck.",
+                $"If you trust its source, copy it under your own user (cp -a would keep the owner) to a folder that nobody else may write to: cp -r {_path} ~/{Path.GetFileName(_path)}; or give -SkipTrustCheck.",
                 new($"files and folders of user {status.UserId}", NameOf(path))
                 {
                     Why = $"They belong to user {status.UserId}, who could have put anything in the image, and the restore would run it.",
