@@ -231,8 +231,8 @@ internal sealed class CriuCheckpoint
                 CracReason.ProcessNotEligible,
                 $"Process {_request.ProcessId} ({root.CommandName}) {why}, which cannot be checkpointed{(root.IsKernelThread || hasEnded ? string.Empty : " from here")}.",
                 hasEnded || root.IsKernelThread ? "Get-Process shows what runs now."
-                    : root.ProcessId == 1 ? "Checkpoint one of the processes that it has started, from a session beside it; or, of a container, all of it with the container's engine, such as podman container checkpoint."
-                    : "Checkpoint it from a session that it has not started: another terminal, or another login.")
+                    : root.ProcessId == 1 ? "Checkpoint one of the processes that it has started, from a session outside that process's tree; or checkpoint a whole container with its engine, such as podman container checkpoint."
+                    : "Checkpoint it from a session outside the tree: another terminal, or another login.")
             {
                 Operation = Operation,
                 ProcessId = _request.ProcessId,
