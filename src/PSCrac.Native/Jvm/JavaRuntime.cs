@@ -13,22 +13,22 @@ internal sealed record JavaRuntime
     }
 
     /// <summary>The runtime's folder (java.home), as its own processes see it.</summary>
-    public string Home { get; }
+    internal string Home { get; }
 
     /// <summary>The <c>java</c> program; it need not be there, as in a runtime that a program brings along.</summary>
-    public string Executable => Path.Combine(Home, "bin", "java");
+    internal string Executable => Path.Combine(Home, "bin", "java");
 
     /// <summary>The version, such as <c>17.0.15+6</c>, from the runtime's <c>release</c> file; null where that does not tell.</summary>
-    public string? Version { get; private init; }
+    internal string? Version { get; private init; }
 
     /// <summary>Who built it, such as <c>Azul Systems, Inc.</c>; null where the <c>release</c> file does not tell.</summary>
-    public string? Implementor { get; private init; }
+    internal string? Implementor { get; private init; }
 
     /// <summary>Whether it is built for musl rather than for glibc: their real-time signals are numbered differently.</summary>
-    public bool IsMusl { get; private init; }
+    internal bool IsMusl { get; private init; }
 
     /// <summary>What it can do of CRaC.</summary>
-    public CracSupport Support { get; private init; }
+    internal CracSupport Support { get; private init; }
 
     /// <summary>
     /// Whether it writes <c>cppath</c> into its images, after criu has ended. The engines that are a program of their own
@@ -39,7 +39,7 @@ internal sealed record JavaRuntime
     /// <summary>Looks at a runtime's folder.</summary>
     /// <param name="home">The folder that holds <c>bin/java</c> and <c>lib</c>.</param>
     /// <returns>The runtime, or null where the folder holds none with a HotSpot library (lib/server/libjvm.so).</returns>
-    public static JavaRuntime? TryOpen(string home)
+    internal static JavaRuntime? TryOpen(string home)
     {
         ArgumentException.ThrowIfNullOrEmpty(home);
         return TryOpen(home, home);
@@ -48,7 +48,7 @@ internal sealed record JavaRuntime
     /// <summary>Finds the runtime of a <c>java</c> program: links are followed, as Debian's alternatives need.</summary>
     /// <param name="program">A path, or a bare name that is looked for on the PATH.</param>
     /// <returns>The runtime, or null where the program is not there or is no HotSpot's <c>java</c>.</returns>
-    public static JavaRuntime? TryFind(string program)
+    internal static JavaRuntime? TryFind(string program)
     {
         ArgumentException.ThrowIfNullOrEmpty(program);
         string? path = program.Contains('/', StringComparison.Ordinal) ? Path.GetFullPath(program) : FindOnPath(program);

@@ -35,7 +35,7 @@ internal sealed partial class JvmAttachment
     }
 
     /// <summary>How long the JVM may take to open its socket and to answer, where nothing else is said.</summary>
-    public static TimeSpan DefaultTimeout { get; } = TimeSpan.FromSeconds(10);
+    internal static TimeSpan DefaultTimeout { get; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Makes a JVM ready for commands.</summary>
     /// <param name="jvm">The JVM.</param>
@@ -45,7 +45,7 @@ internal sealed partial class JvmAttachment
     /// <see cref="CracReason.JvmNotAttachable"/>: it takes no commands, stands still, or did not answer in time;
     /// <see cref="CracReason.PermissionDenied"/>: it is another user's; <see cref="CracReason.ProcessGone"/>.
     /// </exception>
-    public static JvmAttachment Open(JvmProcess jvm, TimeSpan? timeout = null, CancellationToken cancellation = default)
+    internal static JvmAttachment Open(JvmProcess jvm, TimeSpan? timeout = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(jvm);
         var attachment = new JvmAttachment(jvm);
@@ -76,7 +76,7 @@ internal sealed partial class JvmAttachment
     /// <param name="timeout">How long it may take; null for <see cref="DefaultTimeout"/>.</param>
     /// <param name="cancellation">Ends the wait; the JVM may carry the command out all the same.</param>
     /// <exception cref="CracException">As <see cref="Open"/>, and <see cref="CracReason.OptionRefused"/> for arguments that cannot be passed.</exception>
-    public JvmReply Send(string command, IReadOnlyList<string>? arguments = null, TimeSpan? timeout = null, CancellationToken cancellation = default)
+    internal JvmReply Send(string command, IReadOnlyList<string>? arguments = null, TimeSpan? timeout = null, CancellationToken cancellation = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(command);
         arguments ??= [];
@@ -99,7 +99,7 @@ internal sealed partial class JvmAttachment
     /// <param name="line">The command and its arguments, blanks between them.</param>
     /// <param name="timeout">How long it may take; null for <see cref="DefaultTimeout"/>.</param>
     /// <param name="cancellation">Ends the wait.</param>
-    public JvmReply Jcmd(string line, TimeSpan? timeout = null, CancellationToken cancellation = default) =>
+    internal JvmReply Jcmd(string line, TimeSpan? timeout = null, CancellationToken cancellation = default) =>
         Send("jcmd", [line], timeout, cancellation);
 
     /// <summary>The value that a flag of the JVM has, as text: a string flag that is not set gives an empty one.</summary>
@@ -107,7 +107,7 @@ internal sealed partial class JvmAttachment
     /// <param name="cancellation">Ends the wait.</param>
     /// <returns>The value; <c>+</c> or <c>-</c> for a flag that is on or off; null where the JVM has no such flag.</returns>
     /// <inheritdoc cref="Send" path="/exception"/>
-    public string? ReadFlag(string name, CancellationToken cancellation = default)
+    internal string? ReadFlag(string name, CancellationToken cancellation = default)
     {
         string text = Send("printflag", [name], null, cancellation).Text.Trim();
         const string Prefix = "-XX:";
@@ -120,7 +120,7 @@ internal sealed partial class JvmAttachment
     /// <summary>The JVM's system properties.</summary>
     /// <param name="cancellation">Ends the wait.</param>
     /// <inheritdoc cref="Send" path="/exception"/>
-    public IReadOnlyDictionary<string, string> ReadProperties(CancellationToken cancellation = default) =>
+    internal IReadOnlyDictionary<string, string> ReadProperties(CancellationToken cancellation = default) =>
         JavaProperties.Parse(Send("properties", null, null, cancellation).Text);
 
     private byte[] Compose(string command, IReadOnlyList<string> arguments, Deadline limit)

@@ -24,7 +24,7 @@ internal static class JvmHeap
     /// takes no commands, or refused this one; <see cref="CracReason.PermissionDenied"/>; <see cref="CracReason.ProcessGone"/>.
     /// </exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public static void Collect(int processId, CancellationToken cancellation = default)
+    internal static void Collect(int processId, CancellationToken cancellation = default)
     {
         JvmProcess jvm = JvmProcess.TryDetect(processId) ?? throw new CracException(
             CracReason.JvmNotCapable,

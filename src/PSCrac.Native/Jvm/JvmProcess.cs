@@ -12,40 +12,40 @@ internal sealed record JvmProcess
     private const string Library = "/libjvm.so";
 
     /// <summary>The pid, as seen from here.</summary>
-    public required int ProcessId { get; init; }
+    internal required int ProcessId { get; init; }
 
     /// <summary>The pid that the JVM sees itself under; another one in a pid namespace.</summary>
-    public required int InnerProcessId { get; init; }
+    internal required int InnerProcessId { get; init; }
 
     /// <summary>The runtime; its paths are the process's own. Null where its folder cannot be seen or has been removed.</summary>
-    public JavaRuntime? Runtime { get; init; }
+    internal JavaRuntime? Runtime { get; init; }
 
     /// <summary>The command line, the program first.</summary>
-    public required IReadOnlyList<string> Arguments { get; init; }
+    internal required IReadOnlyList<string> Arguments { get; init; }
 
     /// <summary>The directory that the JVM was told to checkpoint to, as it was written (-XX:CRaCCheckpointTo); null where it was not told, or in a file of options.</summary>
-    public string? CheckpointTo { get; init; }
+    internal string? CheckpointTo { get; init; }
 
     /// <summary>The engine it was told to use (-XX:CRaCEngine); null for its default, which is criu on Linux.</summary>
-    public string? Engine { get; init; }
+    internal string? Engine { get; init; }
 
     /// <summary>Whether it was told to go on after a checkpoint rather than to end.</summary>
-    public bool KeepsRunning { get; init; }
+    internal bool KeepsRunning { get; init; }
 
     /// <summary>Whether it takes no commands from outside (-XX:+DisableAttachMechanism).</summary>
-    public bool IsAttachDisabled { get; init; }
+    internal bool IsAttachDisabled { get; init; }
 
     /// <summary>Whether it keeps note of who opened what, to say so when it refuses a checkpoint (-Djdk.crac.collect-fd-stacktraces=true).</summary>
-    public bool CollectsStackTraces { get; init; }
+    internal bool CollectsStackTraces { get; init; }
 
     /// <summary>What its runtime can do of CRaC.</summary>
-    public CracSupport Support => Runtime?.Support ?? CracSupport.Unknown;
+    internal CracSupport Support => Runtime?.Support ?? CracSupport.Unknown;
 
     /// <summary>Whether it can be asked to checkpoint itself, as far as can be told without asking it.</summary>
-    public bool IsCoordinated => CheckpointTo is not null && Support is not CracSupport.None;
+    internal bool IsCoordinated => CheckpointTo is not null && Support is not CracSupport.None;
 
     /// <summary>Which process is meant, whoever has the pid later.</summary>
-    public required ProcessIdentity Identity { get; init; }
+    internal required ProcessIdentity Identity { get; init; }
 
     /// <summary>Whether options may stand in files that were not read.</summary>
     internal bool HasOptionFiles { get; init; }
@@ -56,7 +56,7 @@ internal sealed record JvmProcess
     /// <summary>Looks whether a process is a HotSpot JVM.</summary>
     /// <param name="processId">A pid, as seen from here.</param>
     /// <returns>The JVM; null where the process is none, is gone, or may not be looked into.</returns>
-    public static JvmProcess? TryDetect(int processId)
+    internal static JvmProcess? TryDetect(int processId)
     {
         using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
         if (directory is null
@@ -96,7 +96,7 @@ internal sealed record JvmProcess
     /// What there is to say before a checkpoint that criu takes without the JVM's help: what the JVM's own way would have
     /// given, and what may be in the way of the restore.
     /// </summary>
-    public IReadOnlyList<CracFinding> Examine()
+    internal IReadOnlyList<CracFinding> Examine()
     {
         var findings = new List<CracFinding>();
         if (!IsCoordinated)

@@ -6,5 +6,5 @@ namespace PSCrac.Jvm;
 internal sealed record JvmReply(int Status, string Text)
 {
     /// <summary>Whether the command was carried out.</summary>
-    public bool IsSuccess => Status == 0;
+    internal bool IsSuccess => Status == 0;
 }

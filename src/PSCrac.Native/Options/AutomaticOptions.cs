@@ -14,20 +14,20 @@ internal sealed class AutomaticOptions
     }
 
     /// <summary>Whether the image can be restored only once: its first restore uses up the helper links.</summary>
-    public bool IsOneShot => _values.ContainsKey(OptionTable.LinkRemap);
+    internal bool IsOneShot => _values.ContainsKey(OptionTable.LinkRemap);
 
     /// <summary>The findings the options were chosen for, each of which gives the reason.</summary>
-    public IReadOnlyList<CracFinding> Reasons => _reasons;
+    internal IReadOnlyList<CracFinding> Reasons => _reasons;
 
     /// <summary>Whether nothing had to be chosen.</summary>
-    public bool IsEmpty => _reasons.Count == 0;
+    internal bool IsEmpty => _reasons.Count == 0;
 
     /// <summary>Whether an option was chosen.</summary>
     /// <param name="name">criu's long name.</param>
-    public bool Contains(string name) => OptionTable.Find(name) is { } row && _values.ContainsKey(row);
+    internal bool Contains(string name) => OptionTable.Find(name) is { } row && _values.ContainsKey(row);
 
     /// <summary>Gathers what the findings chose. Options that the caller gave are not among them.</summary>
-    public static AutomaticOptions From(IReadOnlyList<CracFinding> findings)
+    internal static AutomaticOptions From(IReadOnlyList<CracFinding> findings)
     {
         ArgumentNullException.ThrowIfNull(findings);
         var options = new AutomaticOptions();

@@ -28,7 +28,7 @@ public sealed record CheckpointOptions : CriuOptions
     internal override OptionScope Scope => OptionScope.Checkpoint;
 
     /// <inheritdoc/>
-    public override void RequireConsistent()
+    internal override void RequireConsistent()
     {
         base.RequireConsistent();
         if (LeaveRunning && LinkRemap == true)

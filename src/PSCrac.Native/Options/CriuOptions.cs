@@ -40,7 +40,7 @@ public abstract record CriuOptions
     internal abstract OptionScope Scope { get; }
 
     /// <summary>The options that are on, or have a value, by criu's long names, as the manifest keeps them.</summary>
-    public Dictionary<string, object> ToNames()
+    internal Dictionary<string, object> ToNames()
     {
         var names = new Dictionary<string, object>(StringComparer.Ordinal);
         foreach ((string name, object? value) in CriuOption)
@@ -62,7 +62,7 @@ public abstract record CriuOptions
 
     /// <summary>Refuses what contradicts itself.</summary>
     /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>, with what to leave out.</exception>
-    public virtual void RequireConsistent()
+    internal virtual void RequireConsistent()
     {
         if (TcpEstablished == true && TcpClose == true)
         {

@@ -4,38 +4,38 @@ namespace PSCrac.Options;
 internal sealed record ImagePreflightOptions
 {
     /// <summary>Nothing given: the caller's pid namespace, with the ownership check.</summary>
-    public static ImagePreflightOptions Default { get; } = new();
+    internal static ImagePreflightOptions Default { get; } = new();
 
     /// <summary>Whether the tree gets a pid namespace of its own, in which all pids are free.</summary>
-    public bool NewPidNamespace { get; init; }
+    internal bool NewPidNamespace { get; init; }
 
     /// <summary>Whether the restore waits for ids whose processes have ended, but were not reaped yet.</summary>
-    public bool WaitsForPids { get; init; } = true;
+    internal bool WaitsForPids { get; init; } = true;
 
     /// <summary>Whether all files but the pages are read, instead of only their names and sizes.</summary>
-    public bool Full { get; init; }
+    internal bool Full { get; init; }
 
     /// <summary>Skips the ownership check.</summary>
-    public bool SkipTrustCheck { get; init; }
+    internal bool SkipTrustCheck { get; init; }
 
     /// <summary>Whether files that have grown since the checkpoint are accepted.</summary>
-    public bool ReopenGrownFile { get; init; }
+    internal bool ReopenGrownFile { get; init; }
 
     /// <summary>Full paths, as they are in the image, of files that are replaced by others.</summary>
-    public IReadOnlySet<string> ReplacedFiles { get; init; } = new HashSet<string>();
+    internal IReadOnlySet<string> ReplacedFiles { get; init; } = new HashSet<string>();
 
     /// <summary>Open files that the restore does not open, by their ids in the image.</summary>
     internal IReadOnlySet<uint> UnopenedFiles { get; init; } = new HashSet<uint>();
 
     /// <summary>Whether memory is restored on demand by a page daemon.</summary>
-    public bool LazyPages { get; init; }
+    internal bool LazyPages { get; init; }
 
     /// <summary>Whether the terminal is replaced, or the caller has one to pass on.</summary>
-    public bool HasTerminal { get; init; }
+    internal bool HasTerminal { get; init; }
 
     /// <summary>criu's options in effect, by their long names; null for those that the image was made with.</summary>
-    public IReadOnlySet<string>? CriuOptions { get; init; }
+    internal IReadOnlySet<string>? CriuOptions { get; init; }
 
     /// <summary>The version of the criu that will restore; null where it is not known.</summary>
-    public Version? CriuVersion { get; init; }
+    internal Version? CriuVersion { get; init; }
 }

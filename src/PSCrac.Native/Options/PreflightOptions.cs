@@ -4,7 +4,7 @@ namespace PSCrac.Options;
 public sealed record PreflightOptions
 {
     /// <summary>Nothing given: the process is killed, and options are chosen.</summary>
-    public static PreflightOptions Default { get; } = new();
+    internal static PreflightOptions Default { get; } = new();
 
     /// <summary>The options given: of one, null means that it may be chosen, false that it must not be.</summary>
     public CheckpointOptions Checkpoint { get; init; } = new();
@@ -13,5 +13,5 @@ public sealed record PreflightOptions
     public bool ChooseOptions { get; init; } = true;
 
     /// <summary>Whether the worker will enter the tree's pid namespace, when that is not ours.</summary>
-    public bool EntersPidNamespace { get; init; } = true;
+    internal bool EntersPidNamespace { get; init; } = true;
 }

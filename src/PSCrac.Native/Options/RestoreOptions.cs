@@ -10,7 +10,7 @@ public sealed record RestoreOptions : CriuOptions
 
     /// <summary>Fills in what the caller has not given with what the checkpoint was made with.</summary>
     /// <param name="used">The options in the image's manifest, by criu's long names.</param>
-    public RestoreOptions WithDefaults(IReadOnlyDictionary<string, object> used)
+    internal RestoreOptions WithDefaults(IReadOnlyDictionary<string, object> used)
     {
         ArgumentNullException.ThrowIfNull(used);
         CriuOptions filled = this;

@@ -6,7 +6,7 @@ using PSCrac.Options;
 namespace PSCrac.Completion;
 
 /// <summary>Completes -CriuOption with the options that have no parameter of their own, each as a hashtable to fill in.</summary>
-public sealed class CriuOptionCompleter : IArgumentCompleter
+internal sealed class CriuOptionCompleter : IArgumentCompleter
 {
     /// <inheritdoc/>
     public IEnumerable<CompletionResult> CompleteArgument(
