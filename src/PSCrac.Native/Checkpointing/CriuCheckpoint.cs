@@ -75,7 +75,7 @@ internal sealed class CriuCheckpoint
     {
         Report(CracPhase.Preparing);
         string? config = CriuConfigFile.Compose(_plan.Options);
-        config = _isInside ? config + CriuPlace.Configuration : config;
+        config = _isInside ? config + CriuWorkerNamespace.Configuration : config;
         using ImageStaging staging = ImageStaging.Create(_request.ImagePath, _request.Force, _plan.Watched);
         string? replaced;
         try
@@ -100,13 +100,13 @@ internal sealed class CriuCheckpoint
         using PidNamespace? inside = _isInside ? OpenNamespace() : null;
         using CriuSession session = inside is null
             ? CriuSession.Start(_installation, work, _worker!)
-            : CriuSession.Start(_installation, work, new CriuPlace(inside, staging.Handle));
+            : CriuSession.Start(_installation, work, new CriuWorkerNamespace(inside, staging.Handle));
         session.Apply(_plan.Options, staging.Handle);
         session.SetRoot(_innerId);
         session.Notified = (action, _) => OnNotification(action, session, staging, manifest);
         if (_progress is not null)
         {
-            session.Working = () => ReportGrowth(_sealed ? 0 : staging.WrittenBytes());
+            session.Polled = () => ReportGrowth(_sealed ? 0 : staging.WrittenBytes());
         }
 
         int result = session.Run(CriuRequest.Dump, _cancellation);
@@ -176,7 +176,7 @@ internal sealed class CriuCheckpoint
             case "post-dump":
                 _frozenTree = ProcessTree.Read(_request.ProcessId);
                 Seal(staging, manifest);
-                session.IsPastCancelling = true;
+                session.IsPastCancellation = true;
                 Report(CracPhase.Finishing);
                 break;
         }

@@ -22,5 +22,5 @@ internal sealed record FindingCause(string Things, string? Item = null, string? 
     internal object? Key { get; init; }
 
     /// <summary>Whether an item of several processes is told with its process.</summary>
-    internal bool TellsProcess { get; init; } = true;
+    internal bool NamesProcess { get; init; } = true;
 }

@@ -6,7 +6,7 @@ namespace PSCrac.Common;
 /// <summary>Findings with the same cause become one, which says how many they are and names the first.</summary>
 internal static class FindingGroups
 {
-    private const int Shown = 3;
+    private const int DefaultShown = 3;
 
     /// <summary>Puts together what has one cause. What is left keeps its order.</summary>
     internal static List<CracFinding> Merge(IReadOnlyList<CracFinding> findings)
@@ -39,7 +39,7 @@ internal static class FindingGroups
     }
 
     /// <summary>The first few of a list, and how many more there are.</summary>
-    internal static string List(IReadOnlyList<string> items, int shown = Shown)
+    internal static string List(IReadOnlyList<string> items, int shown = DefaultShown)
     {
         var text = new StringBuilder();
         for (int i = 0; i < items.Count && i < shown; i++)
@@ -63,7 +63,7 @@ internal static class FindingGroups
         string? value = first.CriuValue;
         foreach (CracFinding each in found)
         {
-            string name = each.Cause!.Item ?? Number(each.ProcessId);
+            string name = each.Cause!.Item ?? FormatId(each.ProcessId);
             if (!byName.TryGetValue((name, each.Cause.Key), out Item? item))
             {
                 byName.Add((name, each.Cause.Key), item = new Item(name, each.Cause.Argument ?? name));
@@ -76,7 +76,7 @@ internal static class FindingGroups
                 processes.Add(id);
             }
 
-            value = Largest(value, each.CriuValue);
+            value = Maximum(value, each.CriuValue);
         }
 
         bool several = processes.Count > 1;
@@ -101,7 +101,7 @@ internal static class FindingGroups
     {
         if (processes.Count > 1)
         {
-            return $"{first.What}, in {processes.Count} processes: {List(processes.ConvertAll(static id => Number(id)))}";
+            return $"{first.What}, in {processes.Count} processes: {List(processes.ConvertAll(static id => FormatId(id)))}";
         }
 
         var places = new List<string>();
@@ -118,16 +118,16 @@ internal static class FindingGroups
 
     private static string DescribeAll(FindingCause cause, List<Item> items, bool several)
     {
-        bool tells = several && cause is { Item: not null, TellsProcess: true };
+        bool namesProcess = several && cause is { Item: not null, NamesProcess: true };
         string? common = items.TrueForAll(item => item.Places.TrueForAll(each => each.Place == cause.Place)) ? cause.Place : null;
-        List<string> texts = items.ConvertAll(item => item.Name + Where(item, tells, tellsPlace: common is null));
+        List<string> texts = items.ConvertAll(item => item.Name + DescribePlace(item, namesProcess, namesPlace: common is null));
         return $"{items.Count} {cause.Things}{(common is null ? "" : $", {common}")}: {List(texts)}";
     }
 
-    private static string Where(Item item, bool tellsProcess, bool tellsPlace)
+    private static string DescribePlace(Item item, bool namesProcess, bool namesPlace)
     {
         (int? processId, string? place) = item.Places[0];
-        string? where = (tellsPlace ? place : null, tellsProcess ? processId : null) switch
+        string? where = (namesPlace ? place : null, namesProcess ? processId : null) switch
         {
             ({ } at, { } id) => $"{at} of process {id}",
             ({ } at, null) => at,
@@ -152,11 +152,11 @@ internal static class FindingGroups
     }
 
     // The values of options with a number, such as ghost-limit, which has to do for all.
-    private static string? Largest(string? first, string? second) =>
+    private static string? Maximum(string? first, string? second) =>
         long.TryParse(first, NumberStyles.None, CultureInfo.InvariantCulture, out long one)
         && long.TryParse(second, NumberStyles.None, CultureInfo.InvariantCulture, out long other) && other > one ? second : first;
 
-    private static string Number(int? id) => id?.ToString(CultureInfo.InvariantCulture) ?? "";
+    private static string FormatId(int? id) => id?.ToString(CultureInfo.InvariantCulture) ?? "";
 
     private sealed record Item(string Name, string Argument)
     {

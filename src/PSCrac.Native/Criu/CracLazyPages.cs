@@ -22,7 +22,7 @@ public enum CracLazyPagesState
 public sealed class CracLazyPages
 {
     // A daemon that somebody stopped must not keep the session for good.
-    private static readonly TimeSpan LongestGoodbye = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan MaximumExitDelay = TimeSpan.FromMinutes(1);
 
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly long _start = Stopwatch.GetTimestamp();
@@ -31,7 +31,7 @@ public sealed class CracLazyPages
     internal CracLazyPages(int daemonId)
     {
         DaemonId = daemonId;
-        _sessionEnds = (_, _) => _ended.Task.Wait(LongestGoodbye);
+        _sessionEnds = (_, _) => _ended.Task.Wait(MaximumExitDelay);
         AppDomain.CurrentDomain.ProcessExit += _sessionEnds;
     }
 
@@ -60,10 +60,10 @@ public sealed class CracLazyPages
         _ => "failed",
     };
 
-    internal void End(bool isWell)
+    internal void Complete(bool hasSucceeded)
     {
-        TransferTime = isWell ? Stopwatch.GetElapsedTime(_start) : null;
-        State = isWell ? CracLazyPagesState.Completed : CracLazyPagesState.Failed;
+        TransferTime = hasSucceeded ? Stopwatch.GetElapsedTime(_start) : null;
+        State = hasSucceeded ? CracLazyPagesState.Completed : CracLazyPagesState.Failed;
         _ended.SetResult();
         AppDomain.CurrentDomain.ProcessExit -= _sessionEnds;
     }

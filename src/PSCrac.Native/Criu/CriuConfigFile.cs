@@ -13,7 +13,7 @@ namespace PSCrac.Criu;
 internal static class CriuConfigFile
 {
     // criu's parser splits its lines at blanks, takes '#' anywhere for a comment and miscounts what is quoted.
-    private static readonly SearchValues<char> NotCarried = SearchValues.Create("\n\r\0\"#\\");
+    private static readonly SearchValues<char> ForbiddenCharacters = SearchValues.Create("\n\r\0\"#\\");
 
     /// <summary>The file's text for the options; null where there is nothing to put into it.</summary>
     /// <param name="options">The options of an operation.</param>
@@ -111,8 +111,8 @@ internal static class CriuConfigFile
         text.Append(name);
         if (value is not (null or true))
         {
-            string word = Convert.ToString(value, CultureInfo.InvariantCulture) ?? string.Empty;
-            if (word.Length == 0 || word.AsSpan().ContainsAny(NotCarried) || word.Any(char.IsWhiteSpace))
+            string argument = Convert.ToString(value, CultureInfo.InvariantCulture) ?? string.Empty;
+            if (argument.Length == 0 || argument.AsSpan().ContainsAny(ForbiddenCharacters) || argument.Any(char.IsWhiteSpace))
             {
                 throw new CracException(
                     CracReason.OptionRefused,
@@ -120,7 +120,7 @@ internal static class CriuConfigFile
                     "Give a value without these characters; for a path, use a symbolic link whose name has none of them.");
             }
 
-            text.Append(' ').Append(word);
+            text.Append(' ').Append(argument);
         }
 
         text.Append('\n');

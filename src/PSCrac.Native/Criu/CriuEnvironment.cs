@@ -8,7 +8,7 @@ namespace PSCrac.Criu;
 /// <summary>What this machine, its kernel, its criu and this process's privileges allow.</summary>
 internal static class CriuEnvironment
 {
-    private const string All = "every checkpoint and restore";
+    private const string Everything = "every checkpoint and restore";
 
     // criu's own names for kernel features (criu/cr-check.c), with what in PSCrac needs them.
     private static readonly (string Feature, string NeededFor, string RecommendedAction)[] Features =
@@ -37,7 +37,7 @@ internal static class CriuEnvironment
     ];
 
     // What criu runs, besides the programs of the network lock.
-    private static readonly (string Program, string NeededFor)[] s_programs =
+    private static readonly (string Program, string NeededFor)[] Programs =
     [
         ("ip", "network namespaces"),
         ("tar", "mount namespaces with a tmpfs"),
@@ -70,27 +70,27 @@ internal static class CriuEnvironment
         try
         {
             var criu = CriuInstallation.Locate(criuPath);
-            rows.Add(new CracCapability("criu", true, true, $"{criu.GetVersion()} at {criu.CriuPath} (from {criu.CriuSource})", All, null));
-            rows.Add(new CracCapability("libcriu", true, true, $"{criu.LibCriuPath} (from {criu.LibCriuSource})", All, null));
+            rows.Add(new CracCapability("criu", true, true, $"{criu.GetVersion()} at {criu.CriuPath} (from {criu.CriuSource})", Everything, null));
+            rows.Add(new CracCapability("libcriu", true, true, $"{criu.LibCriuPath} (from {criu.LibCriuSource})", Everything, null));
             return criu;
         }
         catch (CracException e)
         {
             string name = e.Reason == CracReason.LibCriuNotFound ? "libcriu" : "criu";
-            rows.Add(new CracCapability(name, false, true, e.Message, All, e.RecommendedAction));
+            rows.Add(new CracCapability(name, false, true, e.Message, Everything, e.RecommendedAction));
             return null;
         }
     }
 
     private static void AddCheck(List<CracCapability> rows, CriuInstallation criu)
     {
-        (int code, string output) = Ask(criu, []);
+        (int code, string output) = RunCheck(criu, []);
         rows.Add(new CracCapability(
             "criu check",
             code == 0,
             true,
             Summarize(output),
-            All,
+            Everything,
             code == 0 ? null : "Run as root, on a kernel with CONFIG_CHECKPOINT_RESTORE; 'criu check' names what else is missing."));
     }
 
@@ -98,7 +98,7 @@ internal static class CriuEnvironment
     {
         var answers = new ConcurrentDictionary<string, (int Code, string Output)>(StringComparer.Ordinal);
         var options = new ParallelOptions { CancellationToken = cancellation, MaxDegreeOfParallelism = Environment.ProcessorCount };
-        Parallel.ForEach(Features, options, feature => answers[feature.Feature] = Ask(criu, ["--feature", feature.Feature]));
+        Parallel.ForEach(Features, options, feature => answers[feature.Feature] = RunCheck(criu, ["--feature", feature.Feature]));
         foreach ((string feature, string neededFor, string recommendedAction) in Features)
         {
             (int code, string output) = answers[feature];
@@ -138,24 +138,24 @@ internal static class CriuEnvironment
                 : missing is null ? $"iptables at {CriuPrograms.Find("iptables")} is chosen; criu cannot use nftables here"
                 : $"criu cannot use nftables here, and there is no {missing}",
             "-TcpEstablished, network namespaces",
-            canLock ? null : CriuPrograms.HowToGet(missing!)));
+            canLock ? null : CriuPrograms.DescribeInstallation(missing!)));
     }
 
     private static void AddPrograms(List<CracCapability> rows)
     {
-        foreach ((string program, string neededFor) in s_programs)
+        foreach ((string program, string neededFor) in Programs)
         {
             string? found = CriuPrograms.Find(program);
             rows.Add(new CracCapability(
-                program, found is not null, false, found ?? $"{program} was not found", neededFor, found is null ? CriuPrograms.HowToGet(program) : null));
+                program, found is not null, false, found ?? $"{program} was not found", neededFor, found is null ? CriuPrograms.DescribeInstallation(program) : null));
         }
     }
 
     /// <summary>Whether criu finds its feature cache at its next start.</summary>
     internal static CracCapability DescribeCache()
     {
-        bool isThere = CriuFeatureCache.IsAvailable(out string detail);
-        return new CracCapability("feature cache", isThere, false, detail, "fast starts of criu", isThere ? null : "Run Initialize-CracEnvironment, which creates it until the next boot.");
+        bool isAvailable = CriuFeatureCache.IsAvailable(out string detail);
+        return new CracCapability("feature cache", isAvailable, false, detail, "fast starts of criu", isAvailable ? null : "Run Initialize-CracEnvironment, which creates it until the next boot.");
     }
 
     private static void AddConfigurationFiles(List<CracCapability> rows)
@@ -167,7 +167,7 @@ internal static class CriuEnvironment
     }
 
     /// <summary>Has criu check something.</summary>
-    internal static (int Code, string Output) Ask(CriuInstallation criu, IReadOnlyList<string> arguments)
+    internal static (int Code, string Output) RunCheck(CriuInstallation criu, IReadOnlyList<string> arguments)
     {
         var start = new ProcessStartInfo(criu.CriuPath, ["check", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment.Remove("CRIU_CONFIG_FILE");
@@ -187,7 +187,7 @@ internal static class CriuEnvironment
 
     private static string Summarize(string output)
     {
-        IReadOnlyList<string> lines = CriuLog.ErrorsOf(output);
+        IReadOnlyList<string> lines = CriuLog.SelectErrors(output);
         return lines.Count == 0 ? "not supported; criu gives no reason" : lines[^1];
     }
 }

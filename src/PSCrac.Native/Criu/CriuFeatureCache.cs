@@ -31,21 +31,21 @@ internal static class CriuFeatureCache
             return true;
         }
 
-        string? target = LinkTarget();
-        bool isThere = File.Exists(CachePath) && (target is null || !IsStale(target));
-        detail = isThere
+        string? target = ReadLinkTarget();
+        bool isAvailable = File.Exists(CachePath) && (target is null || !IsStale(target));
+        detail = isAvailable
             ? target is null ? $"{CachePath} exists, on a {RunFolder} that is not a tmpfs" : $"{CachePath} links to {target}, which lasts until the next boot"
             : $"{RunFolder} is not a tmpfs, so criu keeps no feature cache there and probes the kernel at each start, about 30 ms";
-        return isThere;
+        return isAvailable;
     }
 
     /// <summary>
     /// Takes the link away where it leads to a cache of an earlier boot, or to one that someone else could have written.
     /// Called before each start of criu; a criu of another build is noticed by criu itself.
     /// </summary>
-    internal static void DropIfStale()
+    internal static void RemoveIfStale()
     {
-        if (LinkTarget() is { } target && IsStale(target))
+        if (ReadLinkTarget() is { } target && IsStale(target))
         {
             TryDelete(CachePath);
         }
@@ -64,9 +64,9 @@ internal static class CriuFeatureCache
         }
 
         var criu = CriuInstallation.Locate(criuPath);
-        RequirePlace();
-        byte[] cache = MakeAside(criu, cancellation);
-        RemoveKept();
+        RequireFolders();
+        byte[] cache = CreateInOwnNamespace(criu, cancellation);
+        RemoveCaches();
         string kept = Path.Combine(KeepFolder, KeepPrefix + BootId());
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite };
         try
@@ -76,12 +76,12 @@ internal static class CriuFeatureCache
                 file.Write(cache);
             }
 
-            PutLink(kept);
+            CreateLink(kept);
             return true;
         }
         catch (IOException e)
         {
-            throw Failed($"it cannot be put in place: {e.Message.TrimEnd('.')}");
+            throw CreationFailed($"it cannot be put in place: {e.Message.TrimEnd('.')}");
         }
     }
 
@@ -89,18 +89,18 @@ internal static class CriuFeatureCache
     /// <returns>Whether there was one.</returns>
     internal static bool Remove()
     {
-        bool isOurs = LinkTarget() is not null;
+        bool isOurs = ReadLinkTarget() is not null;
         if (isOurs)
         {
             TryDelete(CachePath);
         }
 
-        RemoveKept();
+        RemoveCaches();
         return isOurs;
     }
 
     // A thread with mounts of its own: there /run is a tmpfs, and criu keeps its cache on it. Both end with the thread.
-    private static byte[] MakeAside(CriuInstallation criu, CancellationToken cancellation)
+    private static byte[] CreateInOwnNamespace(CriuInstallation criu, CancellationToken cancellation)
     {
         byte[]? cache = null;
         string? problem = null;
@@ -108,7 +108,7 @@ internal static class CriuFeatureCache
         {
             try
             {
-                cache = MakeOnOwnMounts(criu, cancellation, out problem);
+                cache = CreateOnTmpfs(criu, cancellation, out problem);
             }
             catch (Exception e)
             {
@@ -119,10 +119,10 @@ internal static class CriuFeatureCache
         thread.Start();
         thread.Join();
         cancellation.ThrowIfCancellationRequested();
-        return cache is { Length: > 0 } ? cache : throw Failed(problem ?? "criu check did not write it");
+        return cache is { Length: > 0 } ? cache : throw CreationFailed(problem ?? "criu check did not write it");
     }
 
-    private static byte[]? MakeOnOwnMounts(CriuInstallation criu, CancellationToken cancellation, out string? problem)
+    private static byte[]? CreateOnTmpfs(CriuInstallation criu, CancellationToken cancellation, out string? problem)
     {
         Errno errno = LibC.EnterOwnMounts();
         errno = errno != 0 ? errno : LibC.MountTmpfs(RunFolder);
@@ -171,7 +171,7 @@ internal static class CriuFeatureCache
         return exited ? null : $"criu check was ended by signal {code}";
     }
 
-    private static void RequirePlace()
+    private static void RequireFolders()
     {
         if (!Environment.IsPrivilegedProcess)
         {
@@ -180,19 +180,19 @@ internal static class CriuFeatureCache
 
         foreach (string folder in (string[])[RunFolder, KeepFolder])
         {
-            if (!IsRootsAlone(folder))
+            if (!IsWritableByRootOnly(folder))
             {
-                throw Failed($"{folder} is not owned by root, or others can write to it");
+                throw CreationFailed($"{folder} is not owned by root, or others can write to it");
             }
         }
 
         if (!IsTmpfs(KeepFolder))
         {
-            throw Failed($"{KeepFolder} is not a tmpfs, so a cache on it would outlive the boot");
+            throw CreationFailed($"{KeepFolder} is not a tmpfs, so a cache on it would outlive the boot");
         }
     }
 
-    private static void PutLink(string target)
+    private static void CreateLink(string target)
     {
         string name = $".{CacheName}.{Environment.ProcessId}";
         using SafeFileHandle run = LibC.Open(RunFolder, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
@@ -202,11 +202,11 @@ internal static class CriuFeatureCache
         {
             LibC.Unlink(run, name, 0);
             TryDelete(target);
-            throw Failed($"{CachePath} cannot be created: {LibC.Message(errno)}");
+            throw CreationFailed($"{CachePath} cannot be created: {LibC.Message(errno)}");
         }
     }
 
-    private static string? LinkTarget()
+    private static string? ReadLinkTarget()
     {
         string? target = new FileInfo(CachePath).LinkTarget;
         return target is not null && target.StartsWith(Path.Combine(KeepFolder, KeepPrefix), StringComparison.Ordinal) ? target : null;
@@ -216,14 +216,14 @@ internal static class CriuFeatureCache
     {
         var file = new FileInfo(target);
         return target != Path.Combine(KeepFolder, KeepPrefix + BootId())
-            || !file.Exists || file.LinkTarget is not null || !IsRootsAlone(target) || !IsTmpfs(KeepFolder);
+            || !file.Exists || file.LinkTarget is not null || !IsWritableByRootOnly(target) || !IsTmpfs(KeepFolder);
     }
 
-    private static bool IsRootsAlone(string path) =>
+    private static bool IsWritableByRootOnly(string path) =>
         FileStatus.TryRead(path, 0, out FileStatus status, out _)
         && status.UserId == 0 && ((UnixFileMode)status.Mode & WritableByOthers) == 0;
 
-    private static void RemoveKept()
+    private static void RemoveCaches()
     {
         foreach (string kept in Directory.EnumerateFiles(KeepFolder, KeepPrefix + "*"))
         {
@@ -259,6 +259,6 @@ internal static class CriuFeatureCache
         }
     }
 
-    private static CracException Failed(string why) => new(
+    private static CracException CreationFailed(string why) => new(
         CracReason.PermissionDenied, $"criu's feature cache could not be created: {why}.", "Mount a tmpfs on /run instead; in a container, with --tmpfs /run.");
 }

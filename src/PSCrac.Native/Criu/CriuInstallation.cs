@@ -20,8 +20,8 @@ internal sealed class CriuInstallation
     internal const string LibCriuPathVariable = "CRAC_LIBCRIU_PATH";
 
     private const string LibraryName = "libcriu.so.2";
-    private static readonly Version UsableSinceKernel613 = new(4, 2);
-    private static readonly Version UsableBefore = new(3, 17);
+    private static readonly Version MinimumSinceKernel613 = new(4, 2);
+    private static readonly Version MinimumBefore = new(3, 17);
     private static readonly ConcurrentDictionary<(string Path, DateTime Written), Version> Versions = new();
 
     private CriuInstallation(string criuPath, string criuSource, string libCriuPath, string libCriuSource)
@@ -46,7 +46,7 @@ internal sealed class CriuInstallation
 
     /// <summary>The oldest criu that works on a kernel: 4.2 from 6.13 on, whose vDSO older ones do not know, else 3.17.</summary>
     /// <param name="kernel">The kernel's version.</param>
-    internal static Version MinimumVersion(Version kernel) => kernel >= new Version(6, 13) ? UsableSinceKernel613 : UsableBefore;
+    internal static Version MinimumVersion(Version kernel) => kernel >= new Version(6, 13) ? MinimumSinceKernel613 : MinimumBefore;
 
     /// <summary>Finds criu and libcriu, loads libcriu, and checks that criu is new enough for this kernel.</summary>
     /// <param name="criuPath">The criu program to use; null to look for it.</param>
@@ -63,7 +63,7 @@ internal sealed class CriuInstallation
         }
 
         Version version = found.GetVersion();
-        Version kernel = KernelVersion();
+        Version kernel = ReadKernelVersion();
         if (version < MinimumVersion(kernel))
         {
             throw new CracException(
@@ -82,7 +82,7 @@ internal sealed class CriuInstallation
         var key = (CriuPath, File.GetLastWriteTimeUtc(CriuPath));
         if (!Versions.TryGetValue(key, out Version? version))
         {
-            version = AskVersion(CriuPath);
+            version = ReadVersion(CriuPath);
             Versions[key] = version;
         }
 
@@ -90,7 +90,7 @@ internal sealed class CriuInstallation
     }
 
     /// <summary>The running kernel's version, without what a distribution adds to it.</summary>
-    internal static Version KernelVersion()
+    internal static Version ReadKernelVersion()
     {
         Version version = Environment.OSVersion.Version;
         return new Version(version.Major, version.Minor, Math.Max(0, version.Build));
@@ -98,7 +98,7 @@ internal sealed class CriuInstallation
 
     private static CriuInstallation Find(string? criuPath, string? libCriuPath)
     {
-        string? privateCopy = PrivateCopy();
+        string? privateCopy = FindPrivateCopy();
         (string criu, string criuSource) = FindCriu(criuPath, privateCopy);
         (string lib, string libSource) = FindLibCriu(libCriuPath, privateCopy, criu);
         return new CriuInstallation(criu, criuSource, lib, libSource);
@@ -135,7 +135,7 @@ internal sealed class CriuInstallation
         throw new CracException(
             CracReason.CriuNotFound,
             $"No criu program was found. Searched: {CriuPathVariable} (not set), .tools/criu of a source checkout, PATH, {string.Join(", ", CriuPrograms.SystemFolders)}.",
-            $"Install the package 'criu' ({MinimumVersion(KernelVersion())} or later for this kernel), or name the program with {CriuPathVariable}. Test-CracEnvironment shows what else is needed.");
+            $"Install the package 'criu' ({MinimumVersion(ReadKernelVersion())} or later for this kernel), or name the program with {CriuPathVariable}. Test-CracEnvironment shows what else is needed.");
     }
 
     private static (string Path, string Source) FindLibCriu(string? explicitPath, string? privateCopy, string criu)
@@ -157,8 +157,8 @@ internal sealed class CriuInstallation
         }
 
         // A criu installed under a prefix of its own has its library there, where the loader may not look.
-        string beside = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(criu) ?? "/", "..", "lib", LibraryName));
-        return File.Exists(beside) ? (beside, "beside criu") : (LibraryName, "the loader");
+        string besideCriu = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(criu) ?? "/", "..", "lib", LibraryName));
+        return File.Exists(besideCriu) ? (besideCriu, "beside criu") : (LibraryName, "the loader");
     }
 
     private static string RequireProgram(string path, string source) => IsProgram(path)
@@ -175,7 +175,7 @@ internal sealed class CriuInstallation
     }
 
     /// <summary>The .tools/criu of the checkout that this assembly was built in; null where there is none.</summary>
-    private static string? PrivateCopy()
+    private static string? FindPrivateCopy()
     {
         const int DeepestBuildFolder = 7;
         string? folder = Path.GetDirectoryName(typeof(CriuInstallation).Assembly.Location);
@@ -196,7 +196,7 @@ internal sealed class CriuInstallation
         $"libcriu could not be loaded from {found.LibCriuPath} ({found.LibCriuSource}). Searched: {LibCriuPathVariable}, .tools/criu of a source checkout, beside {found.CriuPath}, the loader's folders. The loader reported: {error?.Split('\n')[0].Trim()}",
         $"Install the package 'libcriu2' (Debian, Ubuntu) or 'criu-libs' (Fedora), or name the file with {LibCriuPathVariable}.");
 
-    private static Version AskVersion(string path)
+    private static Version ReadVersion(string path)
     {
         try
         {
@@ -206,7 +206,7 @@ internal sealed class CriuInstallation
             Task<string> errors = criu.StandardError.ReadToEndAsync();
             string output = criu.StandardOutput.ReadToEnd();
             criu.WaitForExit();
-            return ParseVersion(output) ?? throw NoVersion(path, output, errors.Result);
+            return ParseVersion(output) ?? throw VersionNotFound(path, output, errors.Result);
         }
         catch (Win32Exception e)
         {
@@ -215,19 +215,19 @@ internal sealed class CriuInstallation
         }
     }
 
-    private static CracException NoVersion(string path, string output, string errors)
+    private static CracException VersionNotFound(string path, string output, string errors)
     {
         // criu reads its configuration files even to tell its version, and says nothing else where one is wrong.
-        IReadOnlyList<string> lines = CriuLog.ErrorsOf(errors);
+        IReadOnlyList<string> lines = CriuLog.SelectErrors(errors);
         if (KnownFailures.Find("check", lines).Row is not null)
         {
             return KnownFailures.Explain("check", null, null, null, lines);
         }
 
-        string said = output.Trim().Length > 0 ? output.Trim().Split('\n')[0] : lines.Count > 0 ? lines[0] : "nothing";
+        string answer = output.Trim().Length > 0 ? output.Trim().Split('\n')[0] : lines.Count > 0 ? lines[0] : "nothing";
         return new CracException(
             CracReason.CriuNotFound,
-            $"{path} is not criu, or does not run: its answer to --version was '{said}'.",
+            $"{path} is not criu, or does not run: its answer to --version was '{answer}'.",
             $"Name another criu with -CriuPath or {CriuPathVariable}.")
         {
             CriuLines = lines,

@@ -5,8 +5,8 @@ namespace PSCrac.Criu;
 /// <summary>criu's log file, read for why an operation failed.</summary>
 internal static class CriuLog
 {
-    private const int LongestTail = 1 << 20;
-    private const int MostLines = 12;
+    private const int MaximumTail = 1 << 20;
+    private const int MaximumLines = 12;
 
     /// <summary>
     /// The lines that tell of errors, first ones first, without time stamps. Lines that mean nothing are left out:
@@ -21,19 +21,19 @@ internal static class CriuLog
         }
 
         using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        if (file.Length > LongestTail)
+        if (file.Length > MaximumTail)
         {
             // A -v4 log of a huge tree runs to many megabytes, and what failed stands near its end.
-            file.Seek(-LongestTail, SeekOrigin.End);
+            file.Seek(-MaximumTail, SeekOrigin.End);
         }
 
         using StreamReader reader = new(file, Encoding.UTF8);
         var lines = new List<string>();
-        while (lines.Count < MostLines && reader.ReadLine() is { } line)
+        while (lines.Count < MaximumLines && reader.ReadLine() is { } line)
         {
-            if (IsError(line) && !IsNoise(line))
+            if (IsError(line) && !IsIgnored(line))
             {
-                lines.Add(WithoutTime(line));
+                lines.Add(RemoveTimestamp(line));
             }
         }
 
@@ -42,14 +42,14 @@ internal static class CriuLog
 
     /// <summary>The same choice of lines from what a worker wrote to its standard error.</summary>
     /// <param name="text">What it wrote.</param>
-    internal static IReadOnlyList<string> ErrorsOf(string text)
+    internal static IReadOnlyList<string> SelectErrors(string text)
     {
         var lines = new List<string>();
         foreach (string line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
-            if (lines.Count < MostLines && !IsNoise(line))
+            if (lines.Count < MaximumLines && !IsIgnored(line))
             {
-                lines.Add(WithoutTime(line));
+                lines.Add(RemoveTimestamp(line));
             }
         }
 
@@ -62,13 +62,13 @@ internal static class CriuLog
         || line.Contains("BUG at", StringComparison.Ordinal)
         || line.Contains("Unable to interrupt task: ", StringComparison.Ordinal);
 
-    private static bool IsNoise(string line) =>
+    private static bool IsIgnored(string line) =>
         line.Contains("rlimit: Can't setup RLIMIT_NOFILE for self", StringComparison.Ordinal)
         || line.Contains("Can't keep kdat cache on non-tempfs", StringComparison.Ordinal)
         || line.Contains("Can't load /run/criu.kdat", StringComparison.Ordinal);
 
     // "(00.012345)   1234: Error (criu/x.c:12): text": the time goes, the pid, where there is one, stays.
-    private static string WithoutTime(string line)
+    private static string RemoveTimestamp(string line)
     {
         int close = line.StartsWith('(') ? line.IndexOf(')') : -1;
         return close < 0 ? line.Trim() : line[(close + 1)..].Trim();

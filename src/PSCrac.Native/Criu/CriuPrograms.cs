@@ -75,7 +75,7 @@ internal static class CriuPrograms
     }
 
     /// <summary>What to do where a program is missing.</summary>
-    internal static string HowToGet(string program)
+    internal static string DescribeInstallation(string program)
     {
         foreach ((string name, string package) in s_packages)
         {

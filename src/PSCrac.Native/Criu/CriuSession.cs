@@ -21,7 +21,7 @@ internal sealed class CriuSession : IDisposable
 
     // The worker's numbers for what it inherits, above those that it has anyway.
     private const int FirstInherited = 10;
-    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
 
     [ThreadStatic]
     private static CriuSession? t_current;
@@ -31,9 +31,9 @@ internal sealed class CriuSession : IDisposable
     private readonly CriuOptionsHandle _options = CriuOptionsHandle.Create();
     private ExceptionDispatchInfo? _handlerFailure;
     private ExceptionDispatchInfo? _callerFailure;
-    private volatile bool _cancelling;
-    private volatile bool _isPastCancelling;
-    private bool _diedUnasked;
+    private volatile bool _isCancelling;
+    private volatile bool _isPastCancellation;
+    private bool _diedUnexpectedly;
 
     private CriuSession(CriuWorker worker, CriuWorkDirectory work)
     {
@@ -48,22 +48,22 @@ internal sealed class CriuSession : IDisposable
     /// Called several times a second while criu works, on the thread that called <see cref="Run"/>. What it throws makes
     /// criu roll back, and is what <see cref="Failure"/> then gives.
     /// </summary>
-    internal Action? Working { get; set; }
+    internal Action? Polled { get; set; }
 
     /// <summary>How long criu may take to roll back once it was told to, before it is ended.</summary>
-    internal TimeSpan Grace { get; set; } = TimeSpan.FromSeconds(15);
+    internal TimeSpan RollbackTimeout { get; set; } = TimeSpan.FromSeconds(15);
 
     /// <summary>Whether criu had to be ended before it had answered, and so could not undo what it had done.</summary>
     internal bool WasKilled { get; private set; }
 
     /// <summary>Whether criu ended before it had answered, by our hand or another's.</summary>
-    internal bool WorkerDied => WasKilled || _diedUnasked;
+    internal bool WorkerDied => WasKilled || _diedUnexpectedly;
 
     /// <summary>Whether the operation has gone so far that cancelling it would do harm.</summary>
-    internal bool IsPastCancelling
+    internal bool IsPastCancellation
     {
-        get => _isPastCancelling;
-        set => _isPastCancelling = value;
+        get => _isPastCancellation;
+        set => _isPastCancellation = value;
     }
 
     /// <summary>The criu that serves this session.</summary>
@@ -78,7 +78,7 @@ internal sealed class CriuSession : IDisposable
     /// <param name="inherited">Descriptors for criu to put in the place of what the image names, each with criu's key for it.</param>
     internal static CriuWorker StartWorker(
         CriuInstallation installation, SafeHandle? standardInput = null, IReadOnlyList<(SafeHandle Descriptor, string Key)>? inherited = null) =>
-        CriuWorker.Start(installation, standardInput, Place(inherited ?? []));
+        CriuWorker.Start(installation, standardInput, AssignDescriptors(inherited ?? []));
 
     /// <summary>Prepares a worker's options.</summary>
     /// <param name="installation">Which criu.</param>
@@ -98,7 +98,7 @@ internal sealed class CriuSession : IDisposable
     internal static CriuSession Start(
         CriuInstallation installation,
         CriuWorkDirectory work,
-        CriuPlace place,
+        CriuWorkerNamespace place,
         SafeHandle? standardInput = null,
         IReadOnlyList<(SafeHandle Descriptor, string Key)>? inherited = null)
     {
@@ -107,7 +107,7 @@ internal sealed class CriuSession : IDisposable
         try
         {
             CriuWorker worker = CriuWorker.Start(
-                installation, standardInput, [.. own.ConvertAll(static each => ((SafeHandle)each.Source, each.Target)), .. Place(inherited)], place.Namespace);
+                installation, standardInput, [.. own.ConvertAll(static each => ((SafeHandle)each.Source, each.Target)), .. AssignDescriptors(inherited)], place.Namespace);
             return Prepare(installation, work, worker, inherited, place);
         }
         finally
@@ -116,7 +116,7 @@ internal sealed class CriuSession : IDisposable
         }
     }
 
-    private static List<(SafeHandle Source, int Target)> Place(IReadOnlyList<(SafeHandle Descriptor, string Key)> inherited)
+    private static List<(SafeHandle Source, int Target)> AssignDescriptors(IReadOnlyList<(SafeHandle Descriptor, string Key)> inherited)
     {
         var placed = new List<(SafeHandle, int)>();
         for (int i = 0; i < inherited.Count; i++)
@@ -128,7 +128,7 @@ internal sealed class CriuSession : IDisposable
     }
 
     private static CriuSession Prepare(
-        CriuInstallation installation, CriuWorkDirectory work, CriuWorker worker, IReadOnlyList<(SafeHandle Descriptor, string Key)> inherited, CriuPlace? place)
+        CriuInstallation installation, CriuWorkDirectory work, CriuWorker worker, IReadOnlyList<(SafeHandle Descriptor, string Key)> inherited, CriuWorkerNamespace? place)
     {
         var session = new CriuSession(worker, work);
         try
@@ -144,7 +144,7 @@ internal sealed class CriuSession : IDisposable
                 }
             }
 
-            LibCriu.criu_local_set_work_dir_fd(options, Number(work.Handle));
+            LibCriu.criu_local_set_work_dir_fd(options, DescriptorOf(work.Handle));
             LibCriu.criu_local_set_log_file(options, CriuWorkDirectory.LogName);
             LibCriu.criu_local_set_log_level(options, Debug);
             if (work.ConfigPath is { } config)
@@ -157,7 +157,7 @@ internal sealed class CriuSession : IDisposable
                         "Install libcriu 4.2 or later, or leave these out.");
                 }
 
-                LibCriu.criu_local_set_config_file(options, place is null ? config : CriuPlace.ConfigPath);
+                LibCriu.criu_local_set_config_file(options, place is null ? config : CriuWorkerNamespace.ConfigPath);
             }
 
             return session;
@@ -177,7 +177,7 @@ internal sealed class CriuSession : IDisposable
     /// <param name="imagesDirectory">The folder of the image.</param>
     internal void Apply(CriuOptions options, SafeHandle imagesDirectory)
     {
-        LibCriu.criu_local_set_images_dir_fd(_options, Number(imagesDirectory));
+        LibCriu.criu_local_set_images_dir_fd(_options, DescriptorOf(imagesDirectory));
         options.SetIn(_options);
     }
 
@@ -194,7 +194,7 @@ internal sealed class CriuSession : IDisposable
         using var answered = new ManualResetEventSlim();
         LibCriu.criu_local_set_notify_cb(_options, &OnNotification);
         using SafeFileHandle socket = LibC.Duplicate(_worker.Socket, 0, out _);
-        LibCriu.criu_local_set_service_fd(_options, Number(socket));
+        LibCriu.criu_local_set_service_fd(_options, DescriptorOf(socket));
 
         // libcriu closes this descriptor after the answer, so it is no longer ours to close.
         socket.SetHandleAsInvalid();
@@ -203,7 +203,7 @@ internal sealed class CriuSession : IDisposable
             t_current = this;
             try
             {
-                result = Call(request);
+                result = Send(request);
             }
             finally
             {
@@ -218,7 +218,7 @@ internal sealed class CriuSession : IDisposable
 
         // A refused notification ends libcriu's call at once, while criu still rolls back. A criu that has answered well
         // and does not end is of no harm any more, but must not stay either.
-        if (!_worker.WaitForExit(Grace))
+        if (!_worker.WaitForExit(RollbackTimeout))
         {
             WasKilled = result < 0;
             _worker.KillTree();
@@ -255,7 +255,7 @@ internal sealed class CriuSession : IDisposable
         IReadOnlyList<string> lines = log is null ? [] : CriuLog.ReadErrors(log);
         if (lines.Count == 0)
         {
-            lines = CriuLog.ErrorsOf(_worker.ReadOutput());
+            lines = CriuLog.SelectErrors(_worker.ReadOutput());
         }
 
         if (WorkerDied)
@@ -272,7 +272,7 @@ internal sealed class CriuSession : IDisposable
         _options.Dispose();
     }
 
-    private int Call(CriuRequest request) => request switch
+    private int Send(CriuRequest request) => request switch
     {
         CriuRequest.Dump => LibCriu.criu_local_dump(_options),
         CriuRequest.Restore => LibCriu.criu_local_restore(_options),
@@ -286,21 +286,21 @@ internal sealed class CriuSession : IDisposable
         WaitHandle[] events = [answered.WaitHandle, cancellation.WaitHandle];
         while (!answered.IsSet)
         {
-            if ((cancellation.IsCancellationRequested || _callerFailure is not null) && !_cancelling && !_isPastCancelling)
+            if ((cancellation.IsCancellationRequested || _callerFailure is not null) && !_isCancelling && !_isPastCancellation)
             {
-                _cancelling = true;
-                killAt = Environment.TickCount64 + (long)Grace.TotalMilliseconds;
+                _isCancelling = true;
+                killAt = Environment.TickCount64 + (long)RollbackTimeout.TotalMilliseconds;
                 _worker.FailWrites();
             }
 
             if (cancellation.IsCancellationRequested)
             {
                 // The token's handle stays signalled: to wait for it too would be to spin.
-                answered.Wait(Slice, CancellationToken.None);
+                answered.Wait(PollInterval, CancellationToken.None);
             }
             else
             {
-                WaitHandle.WaitAny(events, Slice);
+                WaitHandle.WaitAny(events, PollInterval);
             }
 
             if (Environment.TickCount64 > killAt && !answered.IsSet)
@@ -313,9 +313,9 @@ internal sealed class CriuSession : IDisposable
             if (!answered.IsSet && _worker.WaitForExit(TimeSpan.Zero))
             {
                 // An answer sent before the end is still to be read; only where none comes did criu die.
-                if (!answered.Wait(Slice, CancellationToken.None))
+                if (!answered.Wait(PollInterval, CancellationToken.None))
                 {
-                    _diedUnasked = !WasKilled;
+                    _diedUnexpectedly = !WasKilled;
                     _worker.AnswerFailure(request);
                 }
 
@@ -324,20 +324,20 @@ internal sealed class CriuSession : IDisposable
 
             try
             {
-                Working?.Invoke();
+                Polled?.Invoke();
             }
             catch (Exception e) when (_callerFailure is null)
             {
                 // To leave now would leave libcriu's call behind, and criu in the middle of a process: let it roll back.
                 _callerFailure = ExceptionDispatchInfo.Capture(e);
-                Working = null;
+                Polled = null;
             }
         }
     }
 
     private void OnNotification(string action, int pid)
     {
-        if (_cancelling)
+        if (_isCancelling)
         {
             throw new OperationCanceledException();
         }
@@ -348,7 +348,7 @@ internal sealed class CriuSession : IDisposable
     private CracException DescribeDeath(string operation, int? processId, string? imagePath, string? log, IReadOnlyList<string> lines)
     {
         string what = WasKilled
-            ? $"criu did not roll back within {Grace.TotalSeconds:0} s and was killed."
+            ? $"criu did not roll back within {RollbackTimeout.TotalSeconds:0} s and was killed."
             : $"The criu worker ended before it answered ({_worker.ExitDescription}).";
         string damage = operation == "checkpoint"
             ? " The process continues, but criu could not clean up: two of criu's memory mappings may be left in it."
@@ -364,7 +364,7 @@ internal sealed class CriuSession : IDisposable
         };
     }
 
-    private static int Number(SafeHandle handle) => (int)handle.DangerousGetHandle();
+    private static int DescriptorOf(SafeHandle handle) => (int)handle.DangerousGetHandle();
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static unsafe int OnNotification(byte* action, nint notification)

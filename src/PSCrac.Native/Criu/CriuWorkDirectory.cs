@@ -16,19 +16,19 @@ internal sealed class CriuWorkDirectory : IDisposable
 
     internal const string LogName = "criu.log";
     private const string ConfigName = "criu.conf";
-    private const int MostKept = 20;
+    private const int MaximumKept = 20;
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     private readonly string _operation;
     private readonly string? _configPath;
-    private bool _isElsewhere;
+    private bool _isOutsideRoot;
     private bool _keep;
 
-    private CriuWorkDirectory(string operation, string path, bool isElsewhere, SafeFileHandle handle, string? configPath)
+    private CriuWorkDirectory(string operation, string path, bool isOutsideRoot, SafeFileHandle handle, string? configPath)
     {
         _operation = operation;
         DirectoryPath = path;
-        _isElsewhere = isElsewhere;
+        _isOutsideRoot = isOutsideRoot;
         Handle = handle;
         _configPath = configPath;
     }
@@ -48,9 +48,9 @@ internal sealed class CriuWorkDirectory : IDisposable
     /// <param name="watched">What the tree watches that is checkpointed; null for nothing.</param>
     internal static CriuWorkDirectory Create(string operation, string? config, WatchedFolders? watched = null)
     {
-        string? elsewhere = null;
-        SafeFileHandle? handle = watched is not null && watched.Notices(Path.GetFullPath(Root)) ? MakeElsewhere(watched, out elsewhere) : null;
-        string path = elsewhere ?? MakeInRoot(operation);
+        string? outside = null;
+        SafeFileHandle? handle = watched is not null && watched.Notices(Path.GetFullPath(Root)) ? CreateOutsideRoot(watched, out outside) : null;
+        string path = outside ?? CreateInRoot(operation);
         if (handle is null)
         {
             handle = LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out Errno errno);
@@ -62,10 +62,10 @@ internal sealed class CriuWorkDirectory : IDisposable
             }
         }
 
-        var made = new CriuWorkDirectory(operation, path, elsewhere is not null, handle, config is null ? null : Path.Combine(path, ConfigName));
+        var made = new CriuWorkDirectory(operation, path, outside is not null, handle, config is null ? null : Path.Combine(path, ConfigName));
         try
         {
-            made.Write(config);
+            made.WriteConfiguration(config);
             return made;
         }
         catch
@@ -75,7 +75,7 @@ internal sealed class CriuWorkDirectory : IDisposable
         }
     }
 
-    private void Write(string? config)
+    private void WriteConfiguration(string? config)
     {
         if (config is null)
         {
@@ -103,12 +103,12 @@ internal sealed class CriuWorkDirectory : IDisposable
             File.Delete(_configPath);
         }
 
-        if (hasLog && _isElsewhere)
+        if (hasLog && _isOutsideRoot)
         {
             MoveToRoot();
         }
 
-        if (hasLog && !_isElsewhere)
+        if (hasLog && !_isOutsideRoot)
         {
             RemoveOldest(Path.GetDirectoryName(DirectoryPath)!);
         }
@@ -146,7 +146,7 @@ internal sealed class CriuWorkDirectory : IDisposable
         }
     }
 
-    private static string MakeInRoot(string operation)
+    private static string CreateInRoot(string operation)
     {
         string root = RequireRoot();
         string stamp = DateTime.UtcNow.ToString("yyyyMMdd-HHmmss-fff", CultureInfo.InvariantCulture);
@@ -156,7 +156,7 @@ internal sealed class CriuWorkDirectory : IDisposable
     }
 
     // The image of a tree that notices the directory and watches it, too, would have its path, and it does not last.
-    private static SafeFileHandle? MakeElsewhere(WatchedFolders watched, out string? path)
+    private static SafeFileHandle? CreateOutsideRoot(WatchedFolders watched, out string? path)
     {
         foreach (string place in (string[])["/run", "/dev/shm", Path.GetTempPath()])
         {
@@ -195,7 +195,7 @@ internal sealed class CriuWorkDirectory : IDisposable
         string? kept = null;
         try
         {
-            kept = MakeInRoot(_operation);
+            kept = CreateInRoot(_operation);
             File.Move(LogPath, Path.Combine(kept, LogName));
         }
         catch (Exception e) when (e is CracException or IOException or UnauthorizedAccessException)
@@ -211,7 +211,7 @@ internal sealed class CriuWorkDirectory : IDisposable
 
         TryDelete(DirectoryPath);
         DirectoryPath = kept;
-        _isElsewhere = false;
+        _isOutsideRoot = false;
     }
 
     private static void RemoveOldest(string root)
@@ -219,7 +219,7 @@ internal sealed class CriuWorkDirectory : IDisposable
         // Names begin with the time, so their order is the order of age.
         string[] all = Directory.GetDirectories(root);
         Array.Sort(all, StringComparer.Ordinal);
-        for (int i = 0; i < all.Length - MostKept; i++)
+        for (int i = 0; i < all.Length - MaximumKept; i++)
         {
             TryDelete(all[i]);
         }

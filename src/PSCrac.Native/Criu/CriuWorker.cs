@@ -54,7 +54,7 @@ internal sealed class CriuWorker : IDisposable
         IReadOnlyList<(SafeHandle Source, int Target)>? inherited = null,
         PidNamespace? place = null)
     {
-        CriuFeatureCache.DropIfStale();
+        CriuFeatureCache.RemoveIfStale();
         Errno errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
         if (errno != 0)
         {
@@ -66,21 +66,21 @@ internal sealed class CriuWorker : IDisposable
         var copies = new List<SafeFileHandle>();
         try
         {
-            SafeHandle High(SafeHandle handle)
+            SafeHandle DuplicateHigh(SafeHandle handle)
             {
                 SafeFileHandle copy = LibC.Duplicate(handle, LowestSource, out Errno failed);
                 copies.Add(copy);
                 return failed == 0 ? copy : throw CannotStart(installation, failed);
             }
 
-            SafeHandle written = High(output);
+            SafeHandle written = DuplicateHigh(output);
             var descriptors = new List<(SafeHandle, int)>
             {
-                (High(standardInput ?? nothing), 0), (written, 1), (written, 2), (High(theirs), ServiceDescriptor),
+                (DuplicateHigh(standardInput ?? nothing), 0), (written, 1), (written, 2), (DuplicateHigh(theirs), ServiceDescriptor),
             };
             foreach ((SafeHandle source, int target) in inherited ?? [])
             {
-                descriptors.Add((High(source), target));
+                descriptors.Add((DuplicateHigh(source), target));
             }
 
             int pid = Spawn(installation, descriptors, place);
@@ -204,8 +204,8 @@ internal sealed class CriuWorker : IDisposable
     /// <summary>What criu wrote to its standard output and error, as far as it is of use.</summary>
     internal string ReadOutput()
     {
-        const int Most = 64 * 1024;
-        byte[] buffer = new byte[Math.Min(Most, Math.Max(0, RandomAccess.GetLength(_output)))];
+        const int MaximumBytes = 64 * 1024;
+        byte[] buffer = new byte[Math.Min(MaximumBytes, Math.Max(0, RandomAccess.GetLength(_output)))];
         int read = RandomAccess.Read(_output, buffer, 0);
         return Encoding.UTF8.GetString(buffer, 0, read);
     }

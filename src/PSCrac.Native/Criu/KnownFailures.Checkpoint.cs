@@ -2,7 +2,7 @@ namespace PSCrac.Criu;
 
 internal static partial class KnownFailures
 {
-    private static readonly Row[] OfCheckpoints =
+    private static readonly Row[] CheckpointRows =
     [
         // Sockets and pipes.
         new("connected tcp socket", @"Connected TCP socket, consider using", CracReason.TcpConnectionOpen,
@@ -18,7 +18,7 @@ internal static partial class KnownFailures
             "The process has a socket of IP protocol {protocol}, which criu cannot checkpoint.",
             "Close it before the checkpoint.")
         {
-            NotReproducedHere = "criu/sk-inet.c: such protocols (SCTP, DCCP, L2TP) are modules that most kernels do not load",
+            NotReproducedBecause = "criu/sk-inet.c: such protocols (SCTP, DCCP, L2TP) are modules that most kernels do not load",
         },
         new("socket family", @"Unknown socket collected \(family (?<family>\d+)\)", CracReason.ResourceUnsupported,
             "The process has a socket of address family {family} (sys/socket.h), which criu cannot checkpoint.",
@@ -65,13 +65,13 @@ internal static partial class KnownFailures
             "The process has a file open, and another file system was mounted over it since.",
             "Unmount what covers it before the checkpoint.")
         {
-            NotReproducedHere = "criu/files-reg.c: criu finds the file first wherever the tree shares the host's mounts",
+            NotReproducedBecause = "criu/files-reg.c: criu finds the file first wherever the tree shares the host's mounts",
         },
         new("outside mount", @"Mount \d+:(?<mount>\S+) is autodetected external mount", CracReason.NamespaceUnsupported,
             "The mount {mount} of the process's mount namespace comes from outside of it.",
             "Name it with -CriuOption @{ external = 'mnt[]' }; container engines do that by themselves.")
         {
-            NotReproducedHere = "criu/mount.c: needs a container's mount namespace with bind mounts from the host",
+            NotReproducedBecause = "criu/mount.c: needs a container's mount namespace with bind mounts from the host",
         },
 
         // Processes.
@@ -92,7 +92,7 @@ internal static partial class KnownFailures
             "The cgroup {cgroup} could not be frozen in time.",
             "Raise -FreezeTimeout, or leave freeze-cgroup out of -CriuOption.")
         {
-            NotReproducedHere = "criu/seize.c: needs a cgroup hierarchy that a test may write to",
+            NotReproducedBecause = "criu/seize.c: needs a cgroup hierarchy that a test may write to",
         },
         new("gone", @"Unable to (interrupt task: \d+ \(|detach from \d+: )No such process", CracReason.ProcessGone,
             "The process ended before it was stopped.",
@@ -101,7 +101,7 @@ internal static partial class KnownFailures
             "A thread in the tree is stopped while others of its process run.",
             "Let it continue (SIGCONT) before the checkpoint.")
         {
-            NotReproducedHere = "criu/seize.c: a stop signal stops all threads; it takes a tracer that lets go at the right moment",
+            NotReproducedBecause = "criu/seize.c: a stop signal stops all threads; it takes a tracer that lets go at the right moment",
         },
 
         // Files and memory.

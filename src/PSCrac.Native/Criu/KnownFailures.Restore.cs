@@ -3,7 +3,7 @@ namespace PSCrac.Criu;
 internal static partial class KnownFailures
 {
     // criu writes the paths of files without their leading slash.
-    private static readonly Row[] OfRestores =
+    private static readonly Row[] RestoreRows =
     [
         new("no iptables to restore to", @"Can't restore (?<program>ip6?tables) dump - no legacy version present", CracReason.ProgramMissing,
             "The image holds {program} rules, and {program}-legacy-restore, which restores them, is missing here.",
@@ -94,25 +94,25 @@ internal static partial class KnownFailures
             "The image was made with criu's plugin {plugin}, which is not installed here.",
             "Install the plugin (criu-amdgpu-plugin, criu-cuda-plugin), or name its folder with -CriuOption @{ libdir = '/folder' }.")
         {
-            NotReproducedHere = "criu/image.c: needs an image made with a GPU and its plugin",
+            NotReproducedBecause = "criu/image.c: needs an image made with a GPU and its plugin",
         },
         new("image with mounts", @"The --root option is required to restore a mount namespace", CracReason.NamespaceUnsupported,
             "The image holds a mount namespace of its own, as a container's does.",
             "Restore it with the container engine that it came from, or name its root with -CriuOption @{ root = '/folder' }.")
         {
-            NotReproducedHere = "criu/mount.c: needs a container's mount namespace",
+            NotReproducedBecause = "criu/mount.c: needs a container's mount namespace",
         },
         new("cgroup missing", @"Cgroup dir (?<folder>.+) doesn't exist", CracReason.FileMissing,
             "The cgroup {folder} that the image's processes were in does not exist.",
             "Create it, or leave manage-cgroups out of -CriuOption.")
         {
-            NotReproducedHere = "criu/cgroup.c: needs a cgroup hierarchy that a test may write to",
+            NotReproducedBecause = "criu/cgroup.c: needs a cgroup hierarchy that a test may write to",
         },
         new("cpu", @"CPU (instruction )?capabilities do not match run time|FPU feature required by image|CPU xsave (max )?size mismatch|CPU xfeatures has unsupported bits", CracReason.CpuIncompatible,
             "This CPU lacks features that the image's processes may use.",
             "Restore on a CPU like the one the image was made on, or add -CriuOption @{ 'cpu-cap' = 'none' } at your own risk.")
         {
-            NotReproducedHere = "criu/arch/x86/cpu.c: needs a second model of CPU",
+            NotReproducedBecause = "criu/arch/x86/cpu.c: needs a second model of CPU",
         },
         new("crash", @"(?<pid>\d+) killed by signal 11\b", CracReason.ImageIncomplete,
             "criu crashed while it restored process {pid}, which happens if files of the image are missing.",

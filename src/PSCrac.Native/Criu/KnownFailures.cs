@@ -23,13 +23,13 @@ internal static partial class KnownFailures
         private readonly Lazy<Regex> _regex = new(() => new Regex(Pattern, RegexOptions.CultureInvariant));
 
         /// <summary>For a failure that no test of ours can produce: where in criu it comes from, and why not. Null for all others.</summary>
-        internal string? NotReproducedHere { get; init; }
+        internal string? NotReproducedBecause { get; init; }
 
         internal Match Match(string line) => _regex.Value.Match(line);
     }
 
     /// <summary>All rows.</summary>
-    internal static IEnumerable<Row> Rows => [.. OfCheckpoints, .. OfRestores, .. OfBoth];
+    internal static IEnumerable<Row> Rows => [.. CheckpointRows, .. RestoreRows, .. CommonRows];
 
     /// <summary>The exception for a failure of criu.</summary>
     /// <param name="operation">"checkpoint", "restore" or "check".</param>
@@ -66,8 +66,8 @@ internal static partial class KnownFailures
     /// <summary>The first row that one of the lines matches, and how it does.</summary>
     internal static (Row? Row, Match? Match) Find(string operation, IReadOnlyList<string> lines)
     {
-        IEnumerable<Row> own = operation switch { Checkpoint => OfCheckpoints, Restore => OfRestores, _ => [] };
-        foreach (Row row in own.Concat(OfBoth))
+        IEnumerable<Row> own = operation switch { Checkpoint => CheckpointRows, Restore => RestoreRows, _ => [] };
+        foreach (Row row in own.Concat(CommonRows))
         {
             foreach (string line in lines)
             {

@@ -20,7 +20,7 @@ internal static class NetworkLock
     private const string Ipv6 = "/proc/sys/net/ipv6";
 
     // What was there stays there while the same criu runs on the same kernel; what was missing may come.
-    private static readonly ConcurrentDictionary<(string Path, DateTime Written), bool> s_able = new();
+    private static readonly ConcurrentDictionary<(string Path, DateTime Written), bool> s_supported = new();
 
     /// <summary>Asks criu whether it can lock with nftables here, which takes its own start; null where there is no criu to ask.</summary>
     /// <param name="criuPath">The criu; null to look for it.</param>
@@ -64,14 +64,14 @@ internal static class NetworkLock
     private static bool CanUseNftables(CriuInstallation criu)
     {
         var key = (criu.CriuPath, File.GetLastWriteTimeUtc(criu.CriuPath));
-        if (!s_able.ContainsKey(key))
+        if (!s_supported.ContainsKey(key))
         {
-            if (CriuEnvironment.Ask(criu, ["--feature", Feature]).Code != 0)
+            if (CriuEnvironment.RunCheck(criu, ["--feature", Feature]).Code != 0)
             {
                 return false;
             }
 
-            s_able[key] = true;
+            s_supported[key] = true;
         }
 
         return true;

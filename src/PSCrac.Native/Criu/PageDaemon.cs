@@ -18,7 +18,7 @@ internal sealed class PageDaemon : IDisposable
     private const int ImagesDescriptor = 4;
     private const int WorkDescriptor = 5;
     private const int LowestSource = 200;
-    private const int Slice = 50;
+    private const int PollMilliseconds = 50;
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(30);
 
     private readonly CriuInstallation _installation;
@@ -91,7 +91,7 @@ internal sealed class PageDaemon : IDisposable
     internal void WaitUntilReady(CancellationToken cancellation)
     {
         long end = Environment.TickCount64 + (long)StartTimeout.TotalMilliseconds;
-        while (!LibC.WaitReadable(_status, Slice))
+        while (!LibC.WaitReadable(_status, PollMilliseconds))
         {
             cancellation.ThrowIfCancellationRequested();
             if (Environment.TickCount64 >= end)
@@ -116,7 +116,7 @@ internal sealed class PageDaemon : IDisposable
     /// <exception cref="CracException">It has ended with pages left.</exception>
     internal void RequireAlive()
     {
-        if (LibC.WaitReadable(_pidFd, 0) && !EndedWell())
+        if (LibC.WaitReadable(_pidFd, 0) && !WaitForSuccess())
         {
             throw Failure("it ended before all pages were transferred");
         }
@@ -130,14 +130,14 @@ internal sealed class PageDaemon : IDisposable
         var pages = new CracLazyPages(ProcessId);
         var watcher = new Thread(() =>
         {
-            bool isWell = EndedWell();
-            if (!isWell)
+            bool hasSucceeded = WaitForSuccess();
+            if (!hasSucceeded)
             {
                 lost();
             }
 
             Close();
-            pages.End(isWell);
+            pages.Complete(hasSucceeded);
         })
         { IsBackground = true, Name = $"page daemon {ProcessId}" };
         watcher.Start();
@@ -150,14 +150,14 @@ internal sealed class PageDaemon : IDisposable
         if (!_released)
         {
             LibC.Signal(_pidFd, LibC.SIGKILL);
-            EndedWell();
+            WaitForSuccess();
             Close();
         }
     }
 
     private static string Inherited(int descriptor) => string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{descriptor}");
 
-    private bool EndedWell()
+    private bool WaitForSuccess()
     {
         if (!_ended)
         {
@@ -172,7 +172,7 @@ internal sealed class PageDaemon : IDisposable
     {
         byte[] buffer = new byte[4096];
         int read = RandomAccess.Read(_output, buffer, 0);
-        IReadOnlyList<string> lines = CriuLog.ErrorsOf(Encoding.UTF8.GetString(buffer, 0, read));
+        IReadOnlyList<string> lines = CriuLog.SelectErrors(Encoding.UTF8.GetString(buffer, 0, read));
         return new CracException(
             CracReason.KernelFeatureMissing,
             $"criu's page daemon ({_installation.CriuPath} lazy-pages) cannot serve the restore: {what}.",

@@ -173,12 +173,12 @@ internal static class JavaLaunch
                     Operation = Operation,
                     ImagePath = request.Image.Path,
                     LogPath = work.Keep(),
-                    CriuLines = CriuLog.ErrorsOf(ReadEnd(work.LogPath)),
+                    CriuLines = CriuLog.SelectErrors(ReadEnd(work.LogPath)),
                 };
             }
         }
 
-        IReadOnlyList<string> lines = CriuLog.ErrorsOf(ReadEnd(work.LogPath));
+        IReadOnlyList<string> lines = CriuLog.SelectErrors(ReadEnd(work.LogPath));
         string? kept = work.Keep();
         CracException why = KnownFailures.Explain(Operation, root, request.Image.Path, kept, lines);
         throw why.Reason != CracReason.Unknown ? why : new CracException(

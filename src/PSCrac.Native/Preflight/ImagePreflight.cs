@@ -61,7 +61,7 @@ public sealed class ImagePreflight
         Examine(image, options, environment, s_machineRules);
 
     /// <summary>The same with one finding more.</summary>
-    internal ImagePreflight With(CracFinding finding) => new(Image, [finding, .. Findings]);
+    internal ImagePreflight WithFinding(CracFinding finding) => new(Image, [finding, .. Findings]);
 
     private static ImagePreflight Examine(CracImage image, ImagePreflightOptions? options, PreflightEnvironment? environment, ImageRule[] rules)
     {

@@ -12,11 +12,11 @@ namespace PSCrac.Preflight;
 /// </summary>
 public sealed class ProcessPreflight
 {
-    private const int MostLooks = 3;
+    private const int MaximumPasses = 3;
 
     // The tree runs while it is looked at. A child that was seen before it ended, or a call before it was answered, looks like
     // an obstacle, and is none a moment later.
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan PassInterval = TimeSpan.FromMilliseconds(2);
 
     private static readonly PreflightRule[] s_rules =
     [
@@ -57,18 +57,18 @@ public sealed class ProcessPreflight
         new StaleRandomRule(),
     ];
 
-    private readonly List<CracFinding> _each;
+    private readonly List<CracFinding> _ungrouped;
 
-    private ProcessPreflight(ProcessTreeSnapshot tree, List<CracFinding> each)
+    private ProcessPreflight(ProcessTreeSnapshot tree, List<CracFinding> ungrouped)
     {
-        _each = each;
+        _ungrouped = ungrouped;
         Tree = tree;
         int root = tree.Root.ProcessId;
 
         // A stable sort: within a severity, findings stay in the order of the rules.
-        Findings = [.. FindingGroups.Merge(each).OrderBy(static finding => finding.Severity)
+        Findings = [.. FindingGroups.Merge(ungrouped).OrderBy(static finding => finding.Severity)
             .Select(finding => finding with { ProcessId = finding.ProcessId ?? root, RootProcessId = root })];
-        CanCheckpoint = !each.Exists(static finding => finding.Severity == CracFindingSeverity.Blocker);
+        CanCheckpoint = !ungrouped.Exists(static finding => finding.Severity == CracFindingSeverity.Blocker);
         Options = AutomaticOptions.From(Findings);
     }
 
@@ -97,27 +97,27 @@ public sealed class ProcessPreflight
     internal static ProcessPreflight Examine(int processId, PreflightOptions? options, PreflightEnvironment environment)
     {
         options ??= PreflightOptions.Default;
-        ProcessPreflight look = Look(processId, options, environment);
-        for (int looks = 1; looks < MostLooks && !look.CanCheckpoint; looks++)
+        ProcessPreflight result = ExamineOnce(processId, options, environment);
+        for (int passes = 1; passes < MaximumPasses && !result.CanCheckpoint; passes++)
         {
-            Thread.Sleep(Pause);
-            ProcessPreflight former = look;
-            look = Look(processId, options, environment);
-            if (look.HasNoBlockerBut(former))
+            Thread.Sleep(PassInterval);
+            ProcessPreflight previous = result;
+            result = ExamineOnce(processId, options, environment);
+            if (result.HasOnlyBlockersOf(previous))
             {
                 break;
             }
         }
 
-        return look;
+        return result;
     }
 
-    private bool HasNoBlockerBut(ProcessPreflight former)
+    private bool HasOnlyBlockersOf(ProcessPreflight previous)
     {
-        foreach (CracFinding finding in _each)
+        foreach (CracFinding finding in _ungrouped)
         {
             if (finding.Severity == CracFindingSeverity.Blocker
-                && !former._each.Exists(other => other.Severity == CracFindingSeverity.Blocker && other.ProcessId == finding.ProcessId && other.What == finding.What))
+                && !previous._ungrouped.Exists(other => other.Severity == CracFindingSeverity.Blocker && other.ProcessId == finding.ProcessId && other.What == finding.What))
             {
                 return false;
             }
@@ -126,7 +126,7 @@ public sealed class ProcessPreflight
         return true;
     }
 
-    private static ProcessPreflight Look(int processId, PreflightOptions options, PreflightEnvironment environment)
+    private static ProcessPreflight ExamineOnce(int processId, PreflightOptions options, PreflightEnvironment environment)
     {
         ProcessTreeSnapshot tree = ProcessTreeSnapshot.Read(processId);
         var subject = new PreflightSubject(tree, options, environment);

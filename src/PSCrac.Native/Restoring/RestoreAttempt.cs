@@ -126,9 +126,9 @@ internal sealed class RestoreAttempt : IDisposable
         PidNamespace? inside = KeepAny(_init?.OpenNamespace());
         CriuSession session = Keep(inside is null
             ? CriuSession.Start(_installation, _work!, _early ?? StartWorker(), _request.Inherited)
-            : CriuSession.Start(_installation, _work!, new CriuPlace(inside, read), _terminal, _request.Inherited));
+            : CriuSession.Start(_installation, _work!, new CriuWorkerNamespace(inside, read), _terminal, _request.Inherited));
         session.Apply(_options, read);
-        session.Grace = Grace;
+        session.RollbackTimeout = Grace;
         session.SetLogLevel(logLevel);
         _helpers = _pageDaemon is null ? [session.Worker.Identity] : [session.Worker.Identity, _pageDaemon.Identity];
         Guard?.Watch(_helpers);
@@ -200,7 +200,7 @@ internal sealed class RestoreAttempt : IDisposable
 
     private CriuWorker StartWorker()
     {
-        HashSet<int> needed = [.. PidRule.Needed(_image).Select(static needed => needed.Id)];
+        HashSet<int> needed = [.. PidRule.FindRequiredIds(_image).Select(static needed => needed.Id)];
         CriuWorker worker = CriuSession.StartWorker(_installation, _terminal, _request.Inherited);
         while (needed.Contains(worker.ProcessId))
         {
@@ -237,7 +237,7 @@ internal sealed class RestoreAttempt : IDisposable
         string? config = CriuConfigFile.Compose(_options);
         if (_isNew)
         {
-            config += CriuPlace.Configuration;
+            config += CriuWorkerNamespace.Configuration;
         }
         else if (_request.AsChild)
         {

@@ -43,7 +43,7 @@ internal static class RestorePlacement
 
     /// <summary>The ids of the image that are taken here, after those that are on their way out were waited for.</summary>
     internal static List<int> FindTaken(RestoreRequest request, CancellationToken cancellation) => PidWaiter.Wait(
-        [.. PidRule.Needed(request.Image).Select(static needed => needed.Id)], request.PidTimeout, PidWaiter.IsZombie, cancellation);
+        [.. PidRule.FindRequiredIds(request.Image).Select(static needed => needed.Id)], request.PidTimeout, PidWaiter.IsZombie, cancellation);
 
     /// <summary>Finds a process of another pid namespace by its id there.</summary>
     /// <param name="ancestor">A process that it descends from, by its id here.</param>
@@ -79,8 +79,8 @@ internal static class RestorePlacement
             : owner.ProcessId != id ? $"a thread of '{owner.CommandName}' ({owner.ProcessId})"
             : $"'{owner.CommandName}'";
         return holder is { HasEnded: true }
-            ? ($"{who}, which has ended but was not reaped by its parent {holder.ParentProcessId}", "wait longer with -PidTimeout" + (PidRule.MayBeEnded(holder.ParentProcessId) ? $", or end process {holder.ParentProcessId}" : ""))
-            : (who, holder is null || PidRule.MayBeEnded(holder.ProcessId) ? $"end it with Stop-Process -Id {holder?.ProcessId ?? id}" : null);
+            ? ($"{who}, which has ended but was not reaped by its parent {holder.ParentProcessId}", "wait longer with -PidTimeout" + (PidRule.CanBeEnded(holder.ParentProcessId) ? $", or end process {holder.ParentProcessId}" : ""))
+            : (who, holder is null || PidRule.CanBeEnded(holder.ProcessId) ? $"end it with Stop-Process -Id {holder?.ProcessId ?? id}" : null);
     }
 
     private static CracException Taken(CracImage image, List<int> taken)

@@ -47,7 +47,7 @@ public static class RestorePreflight
             HasTerminal = environment.HasTerminal,
         };
         ImagePreflight preflight = ImagePreflight.Examine(request.Image, options, environment);
-        return noCriu is null ? preflight : preflight.With(new CracFinding
+        return noCriu is null ? preflight : preflight.WithFinding(new CracFinding
         {
             Severity = CracFindingSeverity.Blocker,
             What = "criu",

@@ -115,7 +115,7 @@ internal sealed class RestoreReadahead : IDisposable
         long left = MostMapped;
         foreach ((uint id, HashSet<(ulong Offset, ulong Length)> areas) in stretches)
         {
-            left = Read(FilePresenceRule.Rooted(files.PathOf(id)), areas, left);
+            left = Read(FilePresenceRule.ToAbsolutePath(files.PathOf(id)), areas, left);
         }
     }
 

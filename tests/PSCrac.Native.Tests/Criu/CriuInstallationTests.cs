@@ -15,7 +15,7 @@ public class CriuInstallationTests
         var found = CriuInstallation.Locate(CriuProgram.Path);
 
         Assert.Equal("-CriuPath", found.CriuSource);
-        Assert.True(found.GetVersion() >= CriuInstallation.MinimumVersion(CriuInstallation.KernelVersion()));
+        Assert.True(found.GetVersion() >= CriuInstallation.MinimumVersion(CriuInstallation.ReadKernelVersion()));
     }
 
     [CriuFact]

@@ -23,7 +23,7 @@ public class KnownFailureTests
             .OfType<string>());
 
         Assert.All(KnownFailures.Rows, row => Assert.True(
-            reached.Contains(row.Name) == (row.NotReproducedHere is null), $"{row.Name}: a test, or a reason why there is none, and not both"));
+            reached.Contains(row.Name) == (row.NotReproducedBecause is null), $"{row.Name}: a test, or a reason why there is none, and not both"));
         Assert.Empty(reached.Except(KnownFailures.Rows.Select(static row => row.Name)));
     }
 
@@ -266,7 +266,7 @@ public class KnownFailureTests
         string log = Path.Combine(image, "criu.log");
         IReadOnlyList<string> lines = File.Exists(log) ? CriuLog.ReadErrors(log) : [];
         return code == 0 ? null : KnownFailures.Explain(
-            arguments[0] == "dump" ? "checkpoint" : "restore", null, null, null, lines.Count > 0 ? lines : CriuLog.ErrorsOf(said));
+            arguments[0] == "dump" ? "checkpoint" : "restore", null, null, null, lines.Count > 0 ? lines : CriuLog.SelectErrors(said));
     }
 
     private static void GiveToNobody(string folder) =>

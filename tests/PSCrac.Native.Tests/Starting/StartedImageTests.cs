@@ -149,7 +149,7 @@ public sealed class StartedImageTests : IDisposable
 
             // A link of another boot leads nowhere, and goes before criu is started again.
             File.Move(target, target + "x");
-            CriuFeatureCache.DropIfStale();
+            CriuFeatureCache.RemoveIfStale();
             Assert.Null(new FileInfo("/run/criu.kdat").LinkTarget);
             File.Delete(target + "x");
         }

@@ -50,7 +50,7 @@ internal sealed class CompletenessRule : ImageRule
         ImageFindingKind.OtherSize => new("image files of another size", name) { Why = "Their sizes differ from those recorded at the checkpoint." },
         ImageFindingKind.OtherContent => new("image files that have changed", name) { Why = "They have changed since the checkpoint: their SHA-256 hashes differ." },
         ImageFindingKind.Unreadable => new("image files that are damaged", name) { Why = $"They cannot be read. The first error: {finding.Message}" },
-        _ => new($"entries of {name} that are missing or inconsistent", finding.Entry ?? "the file") { Why = $"The files of the image are inconsistent. The first error: {finding.Message}", TellsProcess = false },
+        _ => new($"entries of {name} that are missing or inconsistent", finding.Entry ?? "the file") { Why = $"The files of the image are inconsistent. The first error: {finding.Message}", NamesProcess = false },
     };
 
     private static void ExamineAdded(ImageSubject subject)

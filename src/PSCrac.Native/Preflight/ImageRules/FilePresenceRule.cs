@@ -14,12 +14,12 @@ internal sealed class FilePresenceRule : ImageRule
 {
     private const uint FileTypeMask = 0xf000;
     private const uint SymbolicLink = 0xa000;
-    private const string Replaced = "The program or library was replaced since the checkpoint, and the memory in the image does not match the new one.";
-    private const string AllReplaced = "They were replaced since the checkpoint, and the memory in the image does not match the new ones.";
+    private const string WasReplaced = "The program or library was replaced since the checkpoint, and the memory in the image does not match the new one.";
+    private const string WereReplaced = "They were replaced since the checkpoint, and the memory in the image does not match the new ones.";
     private const string InstallOne = "Install the version that was running, or make a new checkpoint.";
     private const string InstallAll = "Install the versions that were running, or make a new checkpoint.";
 
-    private static readonly Func<IReadOnlyList<string>, string> s_replace = static paths =>
+    private static readonly Func<IReadOnlyList<string>, string> s_replaceFiles = static paths =>
         $"Put the original files back, or use others, with an entry for each: -ReplaceFile @{{ '{paths[0]}' = 'NEW' }}";
 
     internal override void Examine(ImageSubject subject)
@@ -47,7 +47,7 @@ internal sealed class FilePresenceRule : ImageRule
                 continue;
             }
 
-            string path = Rooted(own.Text("name") ?? "");
+            string path = ToAbsolutePath(own.Text("name") ?? "");
             if (!subject.Options.ReplacedFiles.Contains(path) && !path.StartsWith("/proc/", StringComparison.Ordinal)
                 && !path.Contains("/link_remap.", StringComparison.Ordinal))
             {
@@ -57,7 +57,7 @@ internal sealed class FilePresenceRule : ImageRule
     }
 
     /// <summary>A path of the image as it is on this machine; criu leaves out the first slash in some.</summary>
-    internal static string Rooted(string path) => path.StartsWith('/') ? path : "/" + path;
+    internal static string ToAbsolutePath(string path) => path.StartsWith('/') ? path : "/" + path;
 
     private static void Compare(ImageSubject subject, CracImageRecord own, string path)
     {
@@ -80,7 +80,7 @@ internal sealed class FilePresenceRule : ImageRule
                 new("files of another kind", path, $"{Describe((uint)status.Mode)}, was {Describe((uint)own.Number("mode"))}")
                 {
                     Why = "Their paths now lead to files of another kind.",
-                    Action = s_replace,
+                    Action = s_replaceFiles,
                 });
         }
         else if (own.ContainsKey("size") && status.SizeBytes != (long)own.Number("size"))
@@ -108,9 +108,9 @@ internal sealed class FilePresenceRule : ImageRule
                 null,
                 $"{path}: another build",
                 CracReason.FileChanged,
-                Replaced,
+                WasReplaced,
                 InstallOne,
-                new("programs and libraries of another build", path) { Why = AllReplaced, Action = static _ => InstallAll });
+                new("programs and libraries of another build", path) { Why = WereReplaced, Action = static _ => InstallAll });
         }
     }
 
@@ -129,7 +129,7 @@ internal sealed class FilePresenceRule : ImageRule
                 Why = isDenied
                     ? "The process had them open or mapped, and this user may not access them."
                     : "The process had them open or mapped, and they do not exist.",
-                Action = s_replace,
+                Action = s_replaceFiles,
             });
     }
 
@@ -137,21 +137,21 @@ internal sealed class FilePresenceRule : ImageRule
     {
         long expected = (long)own.Number("size");
         bool isMapped = IsMapped(subject, (uint)own.Number("id"));
-        bool grown = size > expected && !isMapped;
+        bool canReopen = size > expected && !isMapped;
         if (isMapped && own.Items("build_id") is { Length: > 0 })
         {
             subject.Block(
                 null,
                 $"{path}: another build, {size} bytes, was {expected}",
                 CracReason.FileChanged,
-                Replaced,
+                WasReplaced,
                 InstallOne,
-                new("programs and libraries of another build", path, $"{size} bytes, was {expected}") { Why = AllReplaced, Action = static _ => InstallAll });
+                new("programs and libraries of another build", path, $"{size} bytes, was {expected}") { Why = WereReplaced, Action = static _ => InstallAll });
             return;
         }
 
         var cause = new FindingCause($"files that {(size > expected ? "have grown" : "are shorter")}", path, $"{size} bytes, was {expected}");
-        if (grown && subject.Options.ReopenGrownFile)
+        if (canReopen && subject.Options.ReopenGrownFile)
         {
             subject.Note(null, $"{path}: {size} bytes, was {expected}", CracReason.FileChanged, "It has grown, and is opened anyway.",
                 cause: cause with { Why = "They have grown, and are opened anyway." });
@@ -163,14 +163,14 @@ internal sealed class FilePresenceRule : ImageRule
             $"{path}: {size} bytes, was {expected}",
             CracReason.FileChanged,
             size > expected ? "The file has grown since the checkpoint." : "The file is shorter than at the checkpoint.",
-            grown
+            canReopen
                 ? "Give -ReopenGrownFile; the program then continues at the current end."
                 : $"Put the original file back, or use another one: -ReplaceFile @{{ '{path}' = 'NEW' }}",
             cause with
             {
-                Things = grown ? cause.Things : size > expected ? "mapped files that have grown" : cause.Things,
+                Things = canReopen ? cause.Things : size > expected ? "mapped files that have grown" : cause.Things,
                 Why = size > expected ? "They have grown since the checkpoint." : "They are shorter than at the checkpoint.",
-                Action = grown ? static _ => "Give -ReopenGrownFile; the program then continues at the current ends." : s_replace,
+                Action = canReopen ? static _ => "Give -ReopenGrownFile; the program then continues at the current ends." : s_replaceFiles,
             });
     }
 

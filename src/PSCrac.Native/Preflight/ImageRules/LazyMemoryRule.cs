@@ -20,20 +20,20 @@ internal sealed class LazyMemoryRule : ImageRule
             return;
         }
 
-        long most = ReadMemory();
+        long totalMemory = ReadTotalMemory();
         foreach (CracImageProcess process in subject.Image.Processes)
         {
             foreach (CracImageMemoryArea area in process.MemoryAreas)
             {
-                if (!area.IsShared && area.Size > most && (area.Area.Flags & NoReserve) == 0)
+                if (!area.IsShared && area.Size > totalMemory && (area.Area.Flags & NoReserve) == 0)
                 {
                     subject.Block(
                         process.ProcessId,
-                        string.Create(CultureInfo.InvariantCulture, $"an area of {area.Size >> 30} GiB at 0x{area.Start:x}, on a machine of {most >> 30} GiB"),
+                        string.Create(CultureInfo.InvariantCulture, $"an area of {area.Size >> 30} GiB at 0x{area.Start:x}, on a machine of {totalMemory >> 30} GiB"),
                         CracReason.ResourceUnsupported,
                         "A lazy restore maps reserved memory as if it were in use, and the kernel does not overcommit by that much.",
                         "Leave out -LazyPages, or let the kernel overcommit memory: sysctl vm.overcommit_memory=1.",
-                        new($"processes with an area that is larger than this machine's memory of {most >> 30} GiB", Place: $"{area.Size >> 30} GiB"));
+                        new($"processes with an area that is larger than this machine's memory of {totalMemory >> 30} GiB", Place: $"{area.Size >> 30} GiB"));
                     break;
                 }
             }
@@ -41,7 +41,7 @@ internal sealed class LazyMemoryRule : ImageRule
     }
 
     // Lines such as "MemTotal:       24576 kB".
-    private static long ReadMemory()
+    private static long ReadTotalMemory()
     {
         long sum = 0;
         foreach (string line in File.ReadLines("/proc/meminfo"))

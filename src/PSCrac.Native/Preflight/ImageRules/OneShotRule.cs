@@ -20,8 +20,8 @@ internal sealed class OneShotRule : ImageRule
                 continue;
             }
 
-            string helper = FilePresenceRule.Rooted(subject.Image.OpenFiles.PathOf(link));
-            string path = FilePresenceRule.Rooted(subject.Image.OpenFiles.PathOf(original));
+            string helper = FilePresenceRule.ToAbsolutePath(subject.Image.OpenFiles.PathOf(link));
+            string path = FilePresenceRule.ToAbsolutePath(subject.Image.OpenFiles.PathOf(original));
             if (!File.Exists(helper))
             {
                 subject.Block(

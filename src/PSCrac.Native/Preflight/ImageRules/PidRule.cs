@@ -12,8 +12,8 @@ namespace PSCrac.Preflight.ImageRules;
 internal sealed class PidRule : ImageRule
 {
     // More processes than can be read at a glance are told by their number.
-    private static readonly Func<IReadOnlyList<string>, string> s_end = static owners =>
-        owners.Any(static owner => !MayBeEnded(int.Parse(owner, CultureInfo.InvariantCulture))) ? "Restore into a new pid namespace: -PidNamespace New"
+    private static readonly Func<IReadOnlyList<string>, string> s_endOwners = static owners =>
+        owners.Any(static owner => !CanBeEnded(int.Parse(owner, CultureInfo.InvariantCulture))) ? "Restore into a new pid namespace: -PidNamespace New"
         : owners.Count == 1 ? $"End that process (Stop-Process -Id {owners[0]}), or restore into a new pid namespace: -PidNamespace New"
         : $"{(owners.Count <= 10 ? $"End those processes (Stop-Process -Id {string.Join(", ", owners)})" : $"End those {owners.Count} processes")}, or restore into a new pid namespace: -PidNamespace New";
 
@@ -24,23 +24,23 @@ internal sealed class PidRule : ImageRule
             return;
         }
 
-        foreach ((int processId, int id, string role) in Needed(subject.Image))
+        foreach ((int processId, int id, string role) in FindRequiredIds(subject.Image))
         {
-            ExamineOne(subject, processId, id, role);
+            ExamineId(subject, processId, id, role);
         }
     }
 
     /// <summary>The ids that have to be free: of whom, the id, and what it is.</summary>
-    internal static List<(int ProcessId, int Id, string Role)> Needed(CracImage image)
+    internal static List<(int ProcessId, int Id, string Role)> FindRequiredIds(CracImage image)
     {
-        var needed = new List<(int, int, string)>();
+        var required = new List<(int, int, string)>();
         var known = new HashSet<int>();
         foreach (CracImageProcess process in image.Processes)
         {
             foreach (int thread in process.ThreadIds)
             {
                 known.Add(thread);
-                needed.Add((process.ProcessId, thread, thread == process.ProcessId ? "process id" : "thread id"));
+                required.Add((process.ProcessId, thread, thread == process.ProcessId ? "process id" : "thread id"));
             }
         }
 
@@ -58,19 +58,19 @@ internal sealed class PidRule : ImageRule
         {
             if (process.SessionId > 0 && known.Add(process.SessionId))
             {
-                needed.Add((process.ProcessId, process.SessionId, "session"));
+                required.Add((process.ProcessId, process.SessionId, "session"));
             }
 
             if (process.ProcessGroupId > 0 && known.Add(process.ProcessGroupId))
             {
-                needed.Add((process.ProcessId, process.ProcessGroupId, "process group"));
+                required.Add((process.ProcessId, process.ProcessGroupId, "process group"));
             }
         }
 
-        return needed;
+        return required;
     }
 
-    private static void ExamineOne(ImageSubject subject, int processId, int id, string role)
+    private static void ExamineId(ImageSubject subject, int processId, int id, string role)
     {
         if (FindOwner(id) is not { } owner)
         {
@@ -91,13 +91,13 @@ internal sealed class PidRule : ImageRule
             $"{what}: taken by {who}",
             CracReason.PidInUse,
             "A restored process needs its old pid, and another process has it now.",
-            s_end([$"{owner.ProcessId}"]),
+            s_endOwners([$"{owner.ProcessId}"]),
             new("process and thread ids", $"{id}", $"taken by {owner.CommandName} ({owner.ProcessId})")
             {
                 Argument = $"{owner.ProcessId}",
                 Why = "Restored processes and threads need their old ids, and others have them now.",
-                Action = s_end,
-                TellsProcess = false,
+                Action = s_endOwners,
+                NamesProcess = false,
             });
     }
 
@@ -123,29 +123,29 @@ internal sealed class PidRule : ImageRule
             what,
             CracReason.PidInUse,
             Why,
-            s_end([$"{member.ProcessId}"]),
+            s_endOwners([$"{member.ProcessId}"]),
             new("ids of process groups", $"{id}", place)
             {
                 Argument = $"{member.ProcessId}",
                 Why = Why,
-                Action = s_end,
-                TellsProcess = false,
+                Action = s_endOwners,
+                NamesProcess = false,
             });
     }
 
     // A restore waits for it, and says itself that it has waited in vain.
     private static void AddEnded(ImageSubject subject, int processId, string what, int parent, FindingCause cause)
     {
-        bool isAwaited = subject.Options.WaitsForPids;
-        string awaited = isAwaited ? " A restore waits for that, up to its -PidTimeout." : string.Empty;
-        string why = $"Its parent, process {parent}, has not waited for it yet (wait(2)), and the id stays taken until then.{awaited}";
+        bool isWaitedFor = subject.Options.WaitsForPids;
+        string waitNote = isWaitedFor ? " A restore waits for that, up to its -PidTimeout." : string.Empty;
+        string why = $"Its parent, process {parent}, has not waited for it yet (wait(2)), and the id stays taken until then.{waitNote}";
         cause = cause with
         {
             Argument = $"{parent}",
-            Why = "Their parents have not waited for them yet (wait(2)), and the ids stay taken until then." + awaited,
-            TellsProcess = false,
+            Why = "Their parents have not waited for them yet (wait(2)), and the ids stay taken until then." + waitNote,
+            NamesProcess = false,
         };
-        if (isAwaited)
+        if (isWaitedFor)
         {
             subject.Note(processId, what, CracReason.PidInUse, why, recommendedAction: null, cause);
         }
@@ -156,7 +156,7 @@ internal sealed class PidRule : ImageRule
                 what,
                 CracReason.PidInUse,
                 why,
-                $"Wait a moment (-PidTimeout){(MayBeEnded(parent) ? $", or end process {parent}" : string.Empty)}, or restore into a new pid namespace: -PidNamespace New",
+                $"Wait a moment (-PidTimeout){(CanBeEnded(parent) ? $", or end process {parent}" : string.Empty)}, or restore into a new pid namespace: -PidNamespace New",
                 cause with
                 {
                     Action = static parents => $"Wait a moment (-PidTimeout), or end the parents ({FindingGroups.List(parents)}), or restore into a new pid namespace: -PidNamespace New",
@@ -165,7 +165,7 @@ internal sealed class PidRule : ImageRule
     }
 
     /// <summary>Whether a process can be ended to free its ids: it is no init, no thread of the kernel, and not this session.</summary>
-    internal static bool MayBeEnded(int processId) =>
+    internal static bool CanBeEnded(int processId) =>
         processId > 1 && processId != Environment.ProcessId && ProcessStatus.TryRead(processId) is not { IsKernelThread: true };
 
     /// <summary>The process that a pid or thread id belongs to; null when it is free.</summary>

@@ -61,9 +61,9 @@ internal sealed class ProcessorRule : ImageRule
         }
     }
 
-    private static bool IsSameArchitecture(string first, string second) => Plain(first) == Plain(second);
+    private static bool IsSameArchitecture(string first, string second) => Normalize(first) == Normalize(second);
 
-    private static string Plain(string architecture) => architecture switch
+    private static string Normalize(string architecture) => architecture switch
     {
         "x86_64" or "amd64" => "x64",
         "aarch64" => "arm64",

@@ -32,7 +32,7 @@ internal sealed class RestoreNetworkLockRule : ImageRule
                     what,
                     CracReason.ProgramMissing,
                     $"The checkpoint blocked packets with iptables, and only iptables can unblock them. There is no {missing} here.",
-                    CriuPrograms.HowToGet(missing));
+                    CriuPrograms.DescribeInstallation(missing));
                 break;
             case Nftables when NetworkLock.CanUseNftables(subject.Environment.CriuPath) == false:
                 subject.Block(

@@ -10,7 +10,7 @@ namespace PSCrac.Preflight.ImageRules;
 /// </summary>
 internal sealed class RestoreProgramRule : ImageRule
 {
-    private static readonly (string File, string What, string[] Programs)[] s_needs =
+    private static readonly (string File, string What, string[] Programs)[] s_requirements =
     [
         ("ifaddr-", "the addresses of its network namespace", ["ip"]),
         ("route-", "the routes of its network namespace", ["ip"]),
@@ -22,24 +22,24 @@ internal sealed class RestoreProgramRule : ImageRule
     internal override void Examine(ImageSubject subject)
     {
         // One finding for a program, however many files need it.
-        var told = new HashSet<string>(StringComparer.Ordinal);
-        bool isNetworkMadeAgain = !subject.HasOption("empty-ns");
+        var reported = new HashSet<string>(StringComparer.Ordinal);
+        bool isNetworkRecreated = !subject.HasOption("empty-ns");
         foreach (ImageFileInfo file in subject.Image.Source.Files)
         {
-            foreach ((string start, string what, string[] programs) in s_needs)
+            foreach ((string start, string what, string[] programs) in s_requirements)
             {
-                if (file.Name.StartsWith(start, StringComparison.Ordinal) && (isNetworkMadeAgain || start == "tmpfs-")
-                    && CriuPrograms.FindMissing(programs) is { } missing && told.Add(missing))
+                if (file.Name.StartsWith(start, StringComparison.Ordinal) && (isNetworkRecreated || start == "tmpfs-")
+                    && CriuPrograms.FindMissing(programs) is { } missing && reported.Add(missing))
                 {
                     Report(subject, what, missing, missing);
                 }
             }
 
-            string? family = !isNetworkMadeAgain ? null
+            string? family = !isNetworkRecreated ? null
                 : file.Name.StartsWith("iptables-", StringComparison.Ordinal) ? "iptables"
                 : file.Name.StartsWith("ip6tables-", StringComparison.Ordinal) ? "ip6tables"
                 : null;
-            if (family is not null && !NetworkLock.HasLegacy("restore", isIpv6: family == "ip6tables") && !IsToldOfIptables(subject))
+            if (family is not null && !NetworkLock.HasLegacy("restore", isIpv6: family == "ip6tables") && !IsIptablesReported(subject))
             {
                 Report(subject, $"the {family} rules of its network namespace", $"{family}-legacy-restore", family);
             }
@@ -47,13 +47,13 @@ internal sealed class RestoreProgramRule : ImageRule
     }
 
     // Both families, and the lock of the network, lack one package.
-    private static bool IsToldOfIptables(ImageSubject subject) =>
-        subject.Findings.Exists(static finding => finding.RecommendedAction == CriuPrograms.HowToGet("iptables"));
+    private static bool IsIptablesReported(ImageSubject subject) =>
+        subject.Findings.Exists(static finding => finding.RecommendedAction == CriuPrograms.DescribeInstallation("iptables"));
 
     private static void Report(ImageSubject subject, string what, string missing, string program) => subject.Block(
         null,
         $"{what}: there is no {missing}",
         CracReason.ProgramMissing,
         "CRIU runs it to restore them.",
-        CriuPrograms.HowToGet(program));
+        CriuPrograms.DescribeInstallation(program));
 }

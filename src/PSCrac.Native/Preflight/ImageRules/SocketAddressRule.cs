@@ -9,7 +9,7 @@ namespace PSCrac.Preflight.ImageRules;
 internal sealed class SocketAddressRule : ImageRule
 {
     // criu does not work where lo is down.
-    private const string Apart = "restore from a session in its own network namespace, which cannot be reached from outside: unshare --net sh -c 'ip link set lo up; exec pwsh'";
+    private const string RestoreInOwnNetwork = "restore from a session in its own network namespace, which cannot be reached from outside: unshare --net sh -c 'ip link set lo up; exec pwsh'";
 
     internal override void Examine(ImageSubject subject)
     {
@@ -36,7 +36,7 @@ internal sealed class SocketAddressRule : ImageRule
             }
 
             addresses ??= LocalAddresses.Read(System.Environment.ProcessId);
-            if (!IsOurs(local.Address, addresses))
+            if (!IsLocal(local.Address, addresses))
             {
                 subject.Block(
                     socket.ProcessId,
@@ -47,15 +47,15 @@ internal sealed class SocketAddressRule : ImageRule
                     new($"sockets bound to {local.Address}, an address this host does not have", what)
                     {
                         Why = "They were bound to this address.",
-                        TellsProcess = false,
+                        NamesProcess = false,
                     });
                 continue;
             }
 
             table ??= ReadTable();
-            if (socket.Remote.Length == 0 && FindRival(table, socket.Protocol, local) is { } rival)
+            if (socket.Remote.Length == 0 && FindConflict(table, socket.Protocol, local) is { } conflict)
             {
-                ReportRival(subject, socket, what, SocketOwner.Find(rival.Inode));
+                ReportConflict(subject, socket, what, SocketOwner.Find(conflict.Inode));
             }
         }
     }
@@ -80,7 +80,7 @@ internal sealed class SocketAddressRule : ImageRule
                 {
                     Why = "The image holds open connections, and no option says what to do with them.",
                     Action = static _ => "Give -TcpEstablished to keep them, or -TcpClose to close them.",
-                    TellsProcess = false,
+                    NamesProcess = false,
                 });
         }
 
@@ -89,11 +89,11 @@ internal sealed class SocketAddressRule : ImageRule
 
     // criu binds with both ways of sharing a port on (its sk-inet.c), so whether it gets it is up to the other; who shares it
     // at the checkpoint most likely meets its own kind.
-    private static void ReportRival(ImageSubject subject, CracImageSocket socket, string what, (string Name, int ProcessId)? owner)
+    private static void ReportConflict(ImageSubject subject, CracImageSocket socket, string what, (string Name, int ProcessId)? owner)
     {
         string taken = owner is var (name, id) ? $"taken by {name} ({id})" : "taken";
         string end = owner is null ? "End that process, which ss -lnp shows to root" : $"End that process (Stop-Process -Id {owner.Value.ProcessId})";
-        var cause = new FindingCause("ports", what, taken) { Argument = owner is null ? "" : $"{owner.Value.ProcessId}", TellsProcess = false };
+        var cause = new FindingCause("ports", what, taken) { Argument = owner is null ? "" : $"{owner.Value.ProcessId}", NamesProcess = false };
         bool shares = socket.Options is { } options && (options.Flag("so_reuseport") || (socket.Protocol != "tcp" && options.Flag("reuseaddr")));
         if (shares)
         {
@@ -116,11 +116,11 @@ internal sealed class SocketAddressRule : ImageRule
                 $"{what}: {taken}",
                 CracReason.AddressUnavailable,
                 "Another process has the port that the restored process will bind.",
-                $"{end}, or {Apart}",
+                $"{end}, or {RestoreInOwnNetwork}",
                 cause with
                 {
                     Why = "Other processes have the ports that the restored processes will bind.",
-                    Action = static owners => $"{EndAll(owners)}, or {Apart}",
+                    Action = static owners => $"{EndAll(owners)}, or {RestoreInOwnNetwork}",
                 });
         }
     }
@@ -137,14 +137,14 @@ internal sealed class SocketAddressRule : ImageRule
         return SocketTable.Read(own, isOwnNamespace: true, wanted: null, new HashSet<SocketProtocol> { SocketProtocol.Tcp, SocketProtocol.Udp, SocketProtocol.UdpLite });
     }
 
-    private static bool IsOurs(IPAddress address, IReadOnlyList<string> addresses)
+    private static bool IsLocal(IPAddress address, IReadOnlyList<string> addresses)
     {
         IPAddress plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
         return plain.Equals(IPAddress.Any) || plain.Equals(IPAddress.IPv6Any) || IPAddress.IsLoopback(plain)
             || plain.IsIPv6LinkLocal || plain.IsIPv6Multicast || addresses.Contains(plain.ToString());
     }
 
-    private static SocketEntry? FindRival(SocketTable table, string protocol, IPEndPoint local)
+    private static SocketEntry? FindConflict(SocketTable table, string protocol, IPEndPoint local)
     {
         foreach (SocketEntry other in table.Sockets)
         {

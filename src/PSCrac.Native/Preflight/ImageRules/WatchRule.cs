@@ -30,9 +30,9 @@ internal sealed class WatchRule : ImageRule
 
             foreach (object each in own.Items(marks))
             {
-                if (each is CracImageRecord mark && PathOf(mark) is { Length: > 0 } path && seen.Add(FilePresenceRule.Rooted(path)))
+                if (each is CracImageRecord mark && PathOf(mark) is { Length: > 0 } path && seen.Add(FilePresenceRule.ToAbsolutePath(path)))
                 {
-                    Require(subject, FilePresenceRule.Rooted(path));
+                    Require(subject, FilePresenceRule.ToAbsolutePath(path));
                 }
             }
         }

@@ -6,7 +6,7 @@ namespace PSCrac.Preflight.ProcessRules;
 /// <summary>Which processes can be stopped and taken apart at all, and in which state they are (criu's seize.c and cr-dump.c).</summary>
 internal sealed class EligibilityRule : PreflightRule
 {
-    private const string OfInit =
+    private const string InitAction =
         "Checkpoint one of the processes that it has started, from a session outside that process's tree; or checkpoint a whole container with its engine, such as podman container checkpoint.";
 
     internal override void Examine(PreflightSubject subject)
@@ -19,7 +19,7 @@ internal sealed class EligibilityRule : PreflightRule
                 "this PowerShell is part of the tree",
                 CracReason.ProcessNotEligible,
                 "The checkpoint would stop this session together with the tree.",
-                subject.Tree.Root.Status.ProcessId == 1 ? OfInit : "Checkpoint it from a session outside the tree: another terminal, or another login.");
+                subject.Tree.Root.Status.ProcessId == 1 ? InitAction : "Checkpoint it from a session outside the tree: another terminal, or another login.");
         }
 
         foreach (ProcessSnapshot member in subject.Tree.Members)
@@ -56,7 +56,7 @@ internal sealed class EligibilityRule : PreflightRule
                 "init, the first process",
                 CracReason.ProcessNotEligible,
                 "Everything else depends on it; stopping it stops the machine or the container.",
-                OfInit);
+                InitAction);
         }
     }
 

@@ -45,7 +45,7 @@ internal sealed class FileReachRule : PreflightRule
             // With shell-job, which a terminal from outside always needs, criu does not look for its mount.
             if (!isTerminal && !ReportKernelFile(subject, member, descriptor))
             {
-                ReportUnseen(subject, member, what, "Start the program with this descriptor closed or redirected to a file inside its own file system.", descriptor);
+                ReportUnreachable(subject, member, what, "Start the program with this descriptor closed or redirected to a file inside its own file system.", descriptor);
             }
 
             return;
@@ -100,7 +100,7 @@ internal sealed class FileReachRule : PreflightRule
     {
         if (member.ExecutableStatus is { MountId: > 0 } program && subject.FindMount(program.MountId) is null)
         {
-            ReportUnseen(subject, member, $"program {member.CommandLine.ExecutablePath}", "Start the program inside its mount namespace: unshare -m PROGRAM", descriptor: null);
+            ReportUnreachable(subject, member, $"program {member.CommandLine.ExecutablePath}", "Start the program inside its mount namespace: unshare -m PROGRAM", descriptor: null);
             return;
         }
 
@@ -115,7 +115,7 @@ internal sealed class FileReachRule : PreflightRule
                 && FileStatus.TryRead($"/proc/{member.ProcessId}/map_files/{area.Start:x}-{area.End:x}", flags: 0, out FileStatus status, out _)
                 && status.MountId > 0 && subject.FindMount(status.MountId) is null)
             {
-                ReportUnseen(subject, member, $"memory at {area.Start:x}: {area.Path}", "Start the program inside its mount namespace: unshare -m PROGRAM", descriptor: null);
+                ReportUnreachable(subject, member, $"memory at {area.Start:x}: {area.Path}", "Start the program inside its mount namespace: unshare -m PROGRAM", descriptor: null);
                 return;
             }
         }
@@ -147,7 +147,7 @@ internal sealed class FileReachRule : PreflightRule
         return kind is not null;
     }
 
-    private static void ReportUnseen(PreflightSubject subject, ProcessSnapshot member, string what, string recommendedAction, ProcessDescriptor? descriptor) => subject.Block(
+    private static void ReportUnreachable(PreflightSubject subject, ProcessSnapshot member, string what, string recommendedAction, ProcessDescriptor? descriptor) => subject.Block(
         member.ProcessId,
         what,
         CracReason.NamespaceUnsupported,

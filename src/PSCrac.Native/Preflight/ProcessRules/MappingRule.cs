@@ -34,7 +34,7 @@ internal sealed class MappingRule : PreflightRule
                     case MemoryAreaKind.Device:
                         ExamineDevice(subject, member, area, where);
                         break;
-                    case MemoryAreaKind.KernelObject when !IsOpenToo(member, area):
+                    case MemoryAreaKind.KernelObject when !HasDescriptor(member, area):
                         subject.Block(
                             member.ProcessId,
                             $"{where}: {area.Path}",
@@ -86,7 +86,7 @@ internal sealed class MappingRule : PreflightRule
     }
 
     /// <summary>Whether a descriptor on the same thing is open, which then has been reported.</summary>
-    private static bool IsOpenToo(ProcessSnapshot member, MemoryArea area)
+    private static bool HasDescriptor(ProcessSnapshot member, MemoryArea area)
     {
         foreach (ProcessDescriptor descriptor in member.Descriptors)
         {

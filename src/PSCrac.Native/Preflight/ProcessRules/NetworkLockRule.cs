@@ -39,7 +39,7 @@ internal sealed class NetworkLockRule : PreflightRule
                 what,
                 CracReason.ProgramMissing,
                 $"CRIU blocks packets until the restore. For that it needs nftables, which it reports it cannot use here, or iptables, for which {missing} is missing.",
-                CriuPrograms.HowToGet(missing));
+                CriuPrograms.DescribeInstallation(missing));
         }
         else if (subject.ChooseOptions || (missing is not null && canUseNftables == true))
         {
@@ -66,7 +66,7 @@ internal sealed class NetworkLockRule : PreflightRule
                 what,
                 CracReason.ProgramMissing,
                 $"CRIU is told to block packets with iptables, for which {missing} is missing.",
-                $"Leave out {NetworkLock.Option}. Or: {CriuPrograms.HowToGet(missing)}");
+                $"Leave out {NetworkLock.Option}. Or: {CriuPrograms.DescribeInstallation(missing)}");
         }
         else if (method == NetworkLock.Nftables && NetworkLock.CanUseNftables(subject.Environment.CriuPath) == false)
         {
@@ -75,7 +75,7 @@ internal sealed class NetworkLockRule : PreflightRule
                 what,
                 CracReason.KernelFeatureMissing,
                 "CRIU is told to block packets with nftables, which it reports it cannot use here: the kernel lacks it (CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET), or this criu was built without it.",
-                missing is null ? $"Leave out {NetworkLock.Option}." : $"Leave out {NetworkLock.Option}. {CriuPrograms.HowToGet(missing)}");
+                missing is null ? $"Leave out {NetworkLock.Option}." : $"Leave out {NetworkLock.Option}. {CriuPrograms.DescribeInstallation(missing)}");
         }
     }
 

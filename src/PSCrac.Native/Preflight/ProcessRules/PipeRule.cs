@@ -10,7 +10,7 @@ internal sealed class PipeRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)
     {
-        var pipes = new Dictionary<ulong, Use>();
+        var pipes = new Dictionary<ulong, PipeUse>();
         foreach (ProcessSnapshot member in subject.Tree.Members)
         {
             foreach (ProcessDescriptor descriptor in member.Descriptors)
@@ -34,9 +34,9 @@ internal sealed class PipeRule : PreflightRule
                         });
                 }
 
-                if (!pipes.TryGetValue(descriptor.Status.Inode, out Use? use))
+                if (!pipes.TryGetValue(descriptor.Status.Inode, out PipeUse? use))
                 {
-                    pipes.Add(descriptor.Status.Inode, use = new Use(member.ProcessId));
+                    pipes.Add(descriptor.Status.Inode, use = new PipeUse(member.ProcessId));
                 }
 
                 use.IsRead |= descriptor.CanRead;
@@ -48,7 +48,7 @@ internal sealed class PipeRule : PreflightRule
             }
         }
 
-        foreach ((ulong inode, Use use) in pipes)
+        foreach ((ulong inode, PipeUse use) in pipes)
         {
             if (use.IsRead != use.IsWritten)
             {
@@ -57,7 +57,7 @@ internal sealed class PipeRule : PreflightRule
         }
     }
 
-    private static void Report(PreflightSubject subject, ulong inode, Use use)
+    private static void Report(PreflightSubject subject, ulong inode, PipeUse use)
     {
         string place = $"{(use.Descriptors.Count == 1 ? "descriptor" : "descriptors")} {string.Join(", ", use.Descriptors)}";
         string what = $"{place}: pipe:[{inode}] "
@@ -101,7 +101,7 @@ internal sealed class PipeRule : PreflightRule
         }
     }
 
-    private sealed class Use(int processId)
+    private sealed class PipeUse(int processId)
     {
         internal int ProcessId { get; } = processId;
 

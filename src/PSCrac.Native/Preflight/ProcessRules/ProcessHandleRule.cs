@@ -43,7 +43,7 @@ internal sealed class ProcessHandleRule : PreflightRule
                         {
                             Why = "The processes they refer to are not part of the image and may not exist at the restore.",
                             Action = s_closeThem,
-                            TellsProcess = false,
+                            NamesProcess = false,
                         });
                 }
             }

@@ -32,7 +32,7 @@ internal sealed class ProgramRule : PreflightRule
     {
         if (CriuPrograms.FindMissing(programs, subject.ProgramRoot) is { } missing)
         {
-            subject.Block(null, $"{what}: there is no {missing}", CracReason.ProgramMissing, why, CriuPrograms.HowToGet(missing));
+            subject.Block(null, $"{what}: there is no {missing}", CracReason.ProgramMissing, why, CriuPrograms.DescribeInstallation(missing));
         }
     }
 
@@ -47,7 +47,7 @@ internal sealed class ProgramRule : PreflightRule
                 $"{family}tables rules in its network namespace",
                 CracReason.ProgramMissing,
                 $"Without the program {family}tables-legacy-save CRIU does not save them, and the restored namespace has none.",
-                CriuPrograms.HowToGet($"{family}tables"));
+                CriuPrograms.DescribeInstallation($"{family}tables"));
         }
     }
 

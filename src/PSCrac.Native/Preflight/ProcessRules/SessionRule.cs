@@ -60,7 +60,7 @@ internal sealed class SessionRule : PreflightRule
 
         if (byId.ContainsKey(member.SessionId))
         {
-            if (!IsBornInto(member, root, byId))
+            if (!CanRecreateSession(member, root, byId))
             {
                 subject.Block(
                     member.ProcessId,
@@ -88,7 +88,7 @@ internal sealed class SessionRule : PreflightRule
     }
 
     /// <summary>Whether the leader is an ancestor, or the parent is in the session too, or the root adopted it: the cases criu can play back.</summary>
-    private static bool IsBornInto(ProcessStatus member, ProcessStatus root, Dictionary<int, ProcessSnapshot> byId)
+    private static bool CanRecreateSession(ProcessStatus member, ProcessStatus root, Dictionary<int, ProcessSnapshot> byId)
     {
         if (member.ParentProcessId == root.ProcessId)
         {
@@ -129,7 +129,7 @@ internal sealed class SessionRule : PreflightRule
                 {
                     Why = "The restore recreates the groups with helpers that have the leaders' pids, so the leaders must have ended by then.",
                     Action = static groups => $"Checkpoint the processes {FindingGroups.List(groups)} with them, or restore into a new pid namespace (-PidNamespace New).",
-                    TellsProcess = false,
+                    NamesProcess = false,
                 });
         }
     }

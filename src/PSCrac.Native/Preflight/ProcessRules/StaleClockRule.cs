@@ -13,33 +13,33 @@ internal sealed class StaleClockRule : PreflightRule
     {
         foreach (ProcessSnapshot member in subject.Tree.Members)
         {
-            int calendar = 0, uptime = 0;
+            int realTime = 0, monotonic = 0;
             foreach (ProcessDescriptor descriptor in member.Descriptors)
             {
-                Count(descriptor.ClockId, ref calendar, ref uptime);
+                Count(descriptor.ClockId, ref realTime, ref monotonic);
             }
 
             foreach (PosixTimer timer in member.Timers)
             {
-                Count(timer.ClockId, ref calendar, ref uptime);
+                Count(timer.ClockId, ref realTime, ref monotonic);
             }
 
-            if (calendar > 0)
+            if (realTime > 0)
             {
                 subject.Warn(
                     member.ProcessId,
-                    $"{calendar} {(calendar == 1 ? "timer" : "timers")} on the real-time clock",
+                    $"{realTime} {(realTime == 1 ? "timer" : "timers")} on the real-time clock",
                     CracReason.TimedOut,
                     "Timers that expire before the restore all fire as soon as the process runs again.",
                     "Let the program measure time-outs with the monotonic clock, and read the real-time clock again after the restore.",
                     new("processes with timers on the real-time clock"));
             }
 
-            if (uptime > 0)
+            if (monotonic > 0)
             {
                 subject.Note(
                     member.ProcessId,
-                    $"{uptime} {(uptime == 1 ? "timer" : "timers")} on the monotonic clock",
+                    $"{monotonic} {(monotonic == 1 ? "timer" : "timers")} on the monotonic clock",
                     CracReason.TimedOut,
                     "They continue with their remaining time. The clock itself jumps: forward on this host, to any value on another host or after a reboot.",
                     cause: new("processes with timers on the monotonic clock"));
@@ -47,15 +47,15 @@ internal sealed class StaleClockRule : PreflightRule
         }
     }
 
-    private static void Count(int? clock, ref int calendar, ref int uptime)
+    private static void Count(int? clock, ref int realTime, ref int monotonic)
     {
         if (clock is RealTimeClock or RealTimeAlarmClock)
         {
-            calendar++;
+            realTime++;
         }
         else if (clock is not null)
         {
-            uptime++;
+            monotonic++;
         }
     }
 }

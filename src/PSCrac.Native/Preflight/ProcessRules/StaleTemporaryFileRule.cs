@@ -11,7 +11,7 @@ internal sealed class StaleTemporaryFileRule : PreflightRule
     internal override void Examine(PreflightSubject subject)
     {
         // A child has what its parent has; each path is told once.
-        var told = new HashSet<string>(StringComparer.Ordinal);
+        var reported = new HashSet<string>(StringComparer.Ordinal);
         foreach (ProcessSnapshot member in subject.Tree.Members)
         {
             var paths = new SortedSet<string>(StringComparer.Ordinal);
@@ -36,8 +36,8 @@ internal sealed class StaleTemporaryFileRule : PreflightRule
                 paths.Add(folder);
             }
 
-            paths.ExceptWith(told);
-            told.UnionWith(paths);
+            paths.ExceptWith(reported);
+            reported.UnionWith(paths);
             foreach (string path in paths)
             {
                 subject.Warn(

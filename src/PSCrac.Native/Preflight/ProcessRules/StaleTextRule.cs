@@ -9,7 +9,7 @@ namespace PSCrac.Preflight.ProcessRules;
 /// </summary>
 internal sealed class StaleTextRule : PreflightRule
 {
-    private const int ShortestHostName = 4;
+    private const int MinimumHostNameLength = 4;
 
     private static readonly string[] s_secretWords = ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "API_KEY", "APIKEY", "PRIVATE_KEY", "ACCESS_KEY", "CREDENTIAL"];
 
@@ -18,12 +18,12 @@ internal sealed class StaleTextRule : PreflightRule
         string host = System.Environment.MachineName;
         IReadOnlyList<string> addresses = LocalAddresses.Read(subject.Tree.Root.ProcessId);
         // A child inherits its parent's environment; each variable is told once.
-        var told = new HashSet<string>(StringComparer.Ordinal);
+        var reported = new HashSet<string>(StringComparer.Ordinal);
         foreach (ProcessSnapshot member in subject.Tree.Members)
         {
             foreach (string variable in member.Environment)
             {
-                if (!told.Add(variable))
+                if (!reported.Add(variable))
                 {
                     continue;
                 }
@@ -64,7 +64,7 @@ internal sealed class StaleTextRule : PreflightRule
                     Why = "They are part of the image, readable by everyone who can read the image, and the restored process still uses them after they were changed.",
                 });
         }
-        else if (host.Length >= ShortestHostName && HasWord(value, host))
+        else if (host.Length >= MinimumHostNameLength && ContainsWord(value, host))
         {
             subject.Warn(
                 processId,
@@ -78,7 +78,7 @@ internal sealed class StaleTextRule : PreflightRule
         {
             foreach (string address in addresses)
             {
-                if (HasWord(value, address))
+                if (ContainsWord(value, address))
                 {
                     subject.Warn(
                         processId,
@@ -108,13 +108,13 @@ internal sealed class StaleTextRule : PreflightRule
     }
 
     /// <summary>Whether a text holds a word that is not part of a longer one.</summary>
-    private static bool HasWord(string text, string word)
+    private static bool ContainsWord(string text, string word)
     {
         for (int at = text.IndexOf(word, StringComparison.OrdinalIgnoreCase); at >= 0; at = text.IndexOf(word, at + 1, StringComparison.OrdinalIgnoreCase))
         {
-            bool startsThere = at == 0 || !char.IsAsciiLetterOrDigit(text[at - 1]);
+            bool isStart = at == 0 || !char.IsAsciiLetterOrDigit(text[at - 1]);
             int end = at + word.Length;
-            if (startsThere && (end == text.Length || !char.IsAsciiLetterOrDigit(text[end])))
+            if (isStart && (end == text.Length || !char.IsAsciiLetterOrDigit(text[end])))
             {
                 return true;
             }

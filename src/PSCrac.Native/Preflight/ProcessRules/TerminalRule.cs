@@ -7,7 +7,7 @@ namespace PSCrac.Preflight.ProcessRules;
 /// <summary>Terminals: which ones criu knows, and whether their other end is in the tree (criu's tty.c).</summary>
 internal sealed class TerminalRule : PreflightRule
 {
-    private const int HighestPseudoTerminal = 1000; // MAX_PTY_INDEX in criu's tty.c
+    private const int MaximumPseudoTerminal = 1000; // MAX_PTY_INDEX in criu's tty.c
 
     internal override void Examine(PreflightSubject subject)
     {
@@ -103,15 +103,15 @@ internal sealed class TerminalRule : PreflightRule
         DeviceNumber device = descriptor.Status.SpecialDevice;
         string place = $"descriptor {descriptor.Number}";
         string what = $"{place}: terminal {descriptor.Target}";
-        if (descriptor.TerminalIndex > HighestPseudoTerminal)
+        if (descriptor.TerminalIndex > MaximumPseudoTerminal)
         {
             subject.Block(
                 member.ProcessId,
                 what,
                 CracReason.TerminalAttached,
-                $"CRIU supports pseudo-terminals up to number {HighestPseudoTerminal}.",
+                $"CRIU supports pseudo-terminals up to number {MaximumPseudoTerminal}.",
                 "Close terminals and start the program again in one with a smaller number.",
-                new($"terminals with a number above {HighestPseudoTerminal}", descriptor.Target, place));
+                new($"terminals with a number above {MaximumPseudoTerminal}", descriptor.Target, place));
             return false;
         }
 

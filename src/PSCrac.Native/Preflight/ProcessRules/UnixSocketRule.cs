@@ -32,9 +32,9 @@ internal sealed class UnixSocketRule : PreflightRule
                 }
                 else if (socket.State == CracSocketState.Established && socket.UnixType != UnixSocketType.Datagram)
                 {
-                    ExamineUnanswered(subject, member, descriptor, socket, waiting);
+                    ExamineUnaccepted(subject, member, descriptor, socket, waiting);
                 }
-                else if (socket.State == CracSocketState.Listening && HasClosedCaller(socket))
+                else if (socket.State == CracSocketState.Listening && HasDisconnectedClient(socket))
                 {
                     subject.Block(
                         member.ProcessId,
@@ -63,7 +63,7 @@ internal sealed class UnixSocketRule : PreflightRule
         return waiting;
     }
 
-    private static bool HasClosedCaller(SocketEntry socket)
+    private static bool HasDisconnectedClient(SocketEntry socket)
     {
         foreach (ulong caller in socket.WaitingCallers)
         {
@@ -108,7 +108,7 @@ internal sealed class UnixSocketRule : PreflightRule
             cause with { Why = "They only send to named sockets, such as the system log's, and the restore connects them to those names again." });
     }
 
-    private static void ExamineUnanswered(
+    private static void ExamineUnaccepted(
         PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor, SocketEntry socket, HashSet<ulong> waiting)
     {
         if (waiting.Contains(socket.Inode))

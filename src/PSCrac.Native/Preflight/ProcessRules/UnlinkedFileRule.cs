@@ -13,7 +13,7 @@ namespace PSCrac.Preflight.ProcessRules;
 internal sealed class UnlinkedFileRule : PreflightRule
 {
     private const long DefaultGhostLimit = 1L << 20; // DEFAULT_GHOST_LIMIT in criu's cr_options.h
-    private const long LargestGhostLimit = uint.MaxValue; // what libcriu and criu's request can carry
+    private const long MaximumGhostLimit = uint.MaxValue; // what libcriu and criu's request can carry
 
     internal override void Examine(PreflightSubject subject)
     {
@@ -69,7 +69,7 @@ internal sealed class UnlinkedFileRule : PreflightRule
         }
 
         long limit = subject.Options.GhostLimit ?? DefaultGhostLimit;
-        string size = SizeOf(status.AllocatedBytes);
+        string size = FormatSize(status.AllocatedBytes);
         if (status.Type != FileType.Regular || status.AllocatedBytes <= limit)
         {
             string kind = status.Type == FileType.Directory ? "removed folder" : "unlinked file";
@@ -88,7 +88,7 @@ internal sealed class UnlinkedFileRule : PreflightRule
 
         string what = $"{where}: unlinked file {path}, {size}";
         var cause = new FindingCause("unlinked files", $"{path}, {size}", where) { Key = (status.Device, status.Inode) };
-        if (status.AllocatedBytes > LargestGhostLimit)
+        if (status.AllocatedBytes > MaximumGhostLimit)
         {
             subject.Block(
                 member.ProcessId,
@@ -101,22 +101,22 @@ internal sealed class UnlinkedFileRule : PreflightRule
         }
 
         // Room to grow until the process is stopped.
-        long roomy = Math.Min(status.AllocatedBytes + Math.Max(status.AllocatedBytes / 4, 16L << 20), LargestGhostLimit);
+        long limitWithMargin = Math.Min(status.AllocatedBytes + Math.Max(status.AllocatedBytes / 4, 16L << 20), MaximumGhostLimit);
         subject.Offer(
             member.ProcessId,
             what,
             CracReason.FileUnlinked,
-            $"A file without a name must be saved in the image, and CRIU saves none larger than {SizeOf(limit)} unless it is told to.",
-            AskFor(roomy),
-            new OptionOffer(OptionTable.GhostLimit, roomy.ToString(CultureInfo.InvariantCulture)) { IsInsufficient = subject.Options.GhostLimit is not null },
+            $"A file without a name must be saved in the image, and CRIU saves none larger than {FormatSize(limit)} unless it is told to.",
+            RecommendLimit(limitWithMargin),
+            new OptionOffer(OptionTable.GhostLimit, limitWithMargin.ToString(CultureInfo.InvariantCulture)) { IsInsufficient = subject.Options.GhostLimit is not null },
             cause with
             {
-                Argument = roomy.ToString(CultureInfo.InvariantCulture),
-                Action = static limits => AskFor(limits.Max(static each => long.Parse(each, CultureInfo.InvariantCulture))),
+                Argument = limitWithMargin.ToString(CultureInfo.InvariantCulture),
+                Action = static limits => RecommendLimit(limits.Max(static each => long.Parse(each, CultureInfo.InvariantCulture))),
             });
     }
 
-    private static string AskFor(long limit) => $"Give -GhostLimit {SizeOf(limit).Replace(" ", "", StringComparison.Ordinal)}.";
+    private static string RecommendLimit(long limit) => $"Give -GhostLimit {FormatSize(limit).Replace(" ", "", StringComparison.Ordinal)}.";
 
     private static void ReportLink(PreflightSubject subject, ProcessSnapshot member, string where, string path)
     {
@@ -151,7 +151,7 @@ internal sealed class UnlinkedFileRule : PreflightRule
             });
     }
 
-    private static string SizeOf(long bytes) => bytes >= 1L << 20
+    private static string FormatSize(long bytes) => bytes >= 1L << 20
         ? $"{(bytes + (1L << 20) - 1) >> 20} MB"
         : $"{(bytes + 1023) >> 10} KB";
 }

@@ -9,7 +9,7 @@ internal static class ElfBuildId
 {
     private const uint NoteSegment = 4; // PT_NOTE
     private const uint BuildIdNote = 3; // NT_GNU_BUILD_ID
-    private const int LargestNotes = 1 << 16;
+    private const int MaximumNotesLength = 1 << 16;
 
     /// <summary>Reads it; null when the file is no ELF file of this machine's byte order, has no build id, or cannot be read.</summary>
     internal static byte[]? TryRead(string path)
@@ -30,12 +30,12 @@ internal static class ElfBuildId
                 return null;
             }
 
-            bool wide = start[4] == 2;
-            long table = wide ? MemoryMarshal.Read<long>(start[32..]) : MemoryMarshal.Read<uint>(start[28..]);
-            int size = MemoryMarshal.Read<ushort>(start[(wide ? 54 : 42)..]);
-            int count = MemoryMarshal.Read<ushort>(start[(wide ? 56 : 44)..]);
+            bool is64Bit = start[4] == 2;
+            long table = is64Bit ? MemoryMarshal.Read<long>(start[32..]) : MemoryMarshal.Read<uint>(start[28..]);
+            int size = MemoryMarshal.Read<ushort>(start[(is64Bit ? 54 : 42)..]);
+            int count = MemoryMarshal.Read<ushort>(start[(is64Bit ? 56 : 44)..]);
             Span<byte> segment = stackalloc byte[56];
-            segment = segment[..(wide ? 56 : 32)];
+            segment = segment[..(is64Bit ? 56 : 32)];
             for (int i = 0; i < count && size >= segment.Length; i++)
             {
                 if (!TryCopy(file, start, table + ((long)i * size), segment))
@@ -45,9 +45,9 @@ internal static class ElfBuildId
 
                 if (MemoryMarshal.Read<uint>(segment) == NoteSegment)
                 {
-                    long offset = wide ? MemoryMarshal.Read<long>(segment[8..]) : MemoryMarshal.Read<uint>(segment[4..]);
-                    long length = wide ? MemoryMarshal.Read<long>(segment[32..]) : MemoryMarshal.Read<uint>(segment[16..]);
-                    if (length is > 0 and <= LargestNotes && FindIn(file, start, offset, (int)length) is { } id)
+                    long offset = is64Bit ? MemoryMarshal.Read<long>(segment[8..]) : MemoryMarshal.Read<uint>(segment[4..]);
+                    long length = is64Bit ? MemoryMarshal.Read<long>(segment[32..]) : MemoryMarshal.Read<uint>(segment[16..]);
+                    if (length is > 0 and <= MaximumNotesLength && FindIn(file, start, offset, (int)length) is { } id)
                     {
                         return id;
                     }

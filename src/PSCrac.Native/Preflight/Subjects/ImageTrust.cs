@@ -19,8 +19,8 @@ internal sealed class ImageTrust : IDisposable
 {
     private const int GroupOrOthersWrite = 0x12; // 022
     private const int Sticky = 0x200; // 01000
-    private const int MostLinks = 40; // what the kernel follows, path_resolution(7)
-    private const int MostParents = 100;
+    private const int MaximumLinks = 40; // what the kernel follows, path_resolution(7)
+    private const int MaximumParents = 100;
 
     private List<CracFinding> _findings = [];
     private readonly string _path;
@@ -67,17 +67,17 @@ internal sealed class ImageTrust : IDisposable
     private static int[] TrustedUsers()
     {
         int own = ProcessStatus.TryRead(Environment.ProcessId)?.EffectiveUserId ?? 0;
-        bool behindSudo = own == 0
+        bool isSudo = own == 0
             && int.TryParse(Environment.GetEnvironmentVariable("SUDO_UID"), NumberStyles.None, CultureInfo.InvariantCulture, out int caller)
             && caller > 0;
-        return behindSudo
+        return isSudo
             ? [0, int.Parse(Environment.GetEnvironmentVariable("SUDO_UID")!, CultureInfo.InvariantCulture)]
             : own == 0 ? [0] : [0, own];
     }
 
     private void Walk()
     {
-        SafeFileHandle? folder = WalkTo(_path, out string reached);
+        SafeFileHandle? folder = OpenFolder(_path, out string reached);
         if (folder is null)
         {
             return;
@@ -91,7 +91,7 @@ internal sealed class ImageTrust : IDisposable
     }
 
     /// <summary>Opens a folder component by component; null when there is none, which is a finding.</summary>
-    private SafeFileHandle? WalkTo(string path, out string reached)
+    private SafeFileHandle? OpenFolder(string path, out string reached)
     {
         var waiting = new Stack<string>();
         Push(waiting, path);
@@ -142,7 +142,7 @@ internal sealed class ImageTrust : IDisposable
             // The image's own folder is looked at with its files.
             if (waiting.Count > 0)
             {
-                ExamineOwner(here, status, isFolderOnTheWay: true);
+                ExamineOwner(here, status, isAncestorFolder: true);
             }
 
             current.Dispose();
@@ -155,7 +155,7 @@ internal sealed class ImageTrust : IDisposable
 
     private string? ExamineLink(SafeFileHandle folder, string name, string here, in FileStatus status, int links)
     {
-        if (links > MostLinks)
+        if (links > MaximumLinks)
         {
             Add(here, CracReason.NotAnImage, "There are too many levels of symbolic links.", "Check the path.");
             return null;
@@ -184,7 +184,7 @@ internal sealed class ImageTrust : IDisposable
     {
         if (FileStatus.TryReadAt(folder, "", LibC.AT_EMPTY_PATH, out FileStatus own, out _))
         {
-            ExamineOwner(path, own, isFolderOnTheWay: false);
+            ExamineOwner(path, own, isAncestorFolder: false);
         }
 
         using SafeFileHandle readable = LibC.OpenAt(folder, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
@@ -214,7 +214,7 @@ internal sealed class ImageTrust : IDisposable
             }
             else if (status.Type == FileType.Regular)
             {
-                ExamineOwner(here, status, isFolderOnTheWay: false);
+                ExamineOwner(here, status, isAncestorFolder: false);
             }
         }
     }
@@ -222,20 +222,20 @@ internal sealed class ImageTrust : IDisposable
     /// <summary>An image that was dumped on top of another has a link to it (criu's images dir), and what is there is restored as well.</summary>
     private void ExamineParent(SafeFileHandle folder, string here, in FileStatus status, int depth)
     {
-        if (depth >= MostParents || ExamineLink(folder, "parent", here, status, links: 1) is not { } target)
+        if (depth >= MaximumParents || ExamineLink(folder, "parent", here, status, links: 1) is not { } target)
         {
             return;
         }
 
         string path = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, target));
-        using SafeFileHandle? parent = WalkTo(path, out string reached);
+        using SafeFileHandle? parent = OpenFolder(path, out string reached);
         if (parent is not null)
         {
             ExamineFolder(parent, reached, depth + 1);
         }
     }
 
-    private void ExamineOwner(string path, in FileStatus status, bool isFolderOnTheWay)
+    private void ExamineOwner(string path, in FileStatus status, bool isAncestorFolder)
     {
         if (!_trusted.Contains((int)status.UserId))
         {
@@ -249,18 +249,18 @@ internal sealed class ImageTrust : IDisposable
                     Why = $"They belong to user {status.UserId}, who could have put anything in the image, and the restore would run it.",
                 });
         }
-        else if ((status.Mode & GroupOrOthersWrite) != 0 && !(isFolderOnTheWay && (status.Mode & Sticky) != 0))
+        else if ((status.Mode & GroupOrOthersWrite) != 0 && !(isAncestorFolder && (status.Mode & Sticky) != 0))
         {
             Add(
                 path,
                 CracReason.ImageNotTrusted,
                 $"{((status.Mode & 2) != 0 ? "Everyone" : $"Group {status.GroupId}")} may write to it, so someone else could have put anything in the image, and the restore would run it.",
                 $"chmod go-w {path}, if nobody has; or give -SkipTrustCheck.",
-                new($"files and folders that {((status.Mode & 2) != 0 ? "everyone" : $"group {status.GroupId}")} may write to{(isFolderOnTheWay ? ", on the way to the image" : "")}", NameOf(path))
+                new($"files and folders that {((status.Mode & 2) != 0 ? "everyone" : $"group {status.GroupId}")} may write to{(isAncestorFolder ? ", on the way to the image" : "")}", NameOf(path))
                 {
                     Why = "Someone else could have put anything in the image, and the restore would run it.",
                     Argument = path,
-                    Action = paths => $"chmod {(isFolderOnTheWay ? $"go-w {string.Join(' ', paths)}" : $"-R go-w {_path}")}, if nobody has; or give -SkipTrustCheck.",
+                    Action = paths => $"chmod {(isAncestorFolder ? $"go-w {string.Join(' ', paths)}" : $"-R go-w {_path}")}, if nobody has; or give -SkipTrustCheck.",
                 });
         }
     }

@@ -49,11 +49,11 @@ internal sealed record PreflightEnvironment
             UserId = own?.EffectiveUserId ?? -1,
             Capabilities = own?.EffectiveCapabilities ?? 0,
             Plugins = FindPlugins(pluginFolder),
-            HasTerminal = IsThereTerminal(),
+            HasTerminal = HasControllingTerminal(),
         };
     }
 
-    private static bool IsThereTerminal()
+    private static bool HasControllingTerminal()
     {
         using SafeFileHandle terminal = LibC.Open("/dev/tty", LibC.O_RDONLY, out _);
         return !terminal.IsInvalid;

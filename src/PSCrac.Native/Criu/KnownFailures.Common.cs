@@ -2,7 +2,7 @@ namespace PSCrac.Criu;
 
 internal static partial class KnownFailures
 {
-    private static readonly Row[] OfBoth =
+    private static readonly Row[] CommonRows =
     [
         new("no space", @"No space left on device|Disk quota exceeded", CracReason.NoSpace,
             "No space is left on the file system that the image is written to.",

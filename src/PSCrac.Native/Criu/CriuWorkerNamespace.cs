@@ -11,7 +11,7 @@ namespace PSCrac.Criu;
 /// </summary>
 /// <param name="Namespace">The namespaces.</param>
 /// <param name="Images">The images directory.</param>
-internal sealed record CriuPlace(PidNamespace Namespace, SafeFileHandle Images)
+internal sealed record CriuWorkerNamespace(PidNamespace Namespace, SafeFileHandle Images)
 {
     private const int ConfigDescriptor = 4;
     private const int ImagesDescriptor = 5;
