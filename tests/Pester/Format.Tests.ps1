@@ -73,8 +73,8 @@ BeforeDiscovery {
             Words = 'MemoryArea', 'Removed', '4194303', 'descriptor', '1048575', 'program', '-123,456,789', '192.168.100.200:65535', 'ESTABLISHED'; Whole = $path
         }
         @{
-            Type = 'CracImageNamespace'; Headers = 'Kind', 'Id', 'IsHosts', 'ProcessIds'
-            Values = @{ Kind = 'cgroup'; Id = 2147483647; IsHosts = $false; ProcessIds = 4194200..4194240 }
+            Type = 'CracImageNamespace'; Headers = 'Kind', 'Id', 'IsHost', 'ProcessIds'
+            Values = @{ Kind = 'cgroup'; Id = 2147483647; IsHost = $false; ProcessIds = 4194200..4194240 }
             Words = @('cgroup', '2147483647', 'False') + @(4194200..4194239 | ForEach-Object { "$_," }) + '4194240'
         }
     )

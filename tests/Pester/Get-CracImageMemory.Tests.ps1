@@ -40,7 +40,7 @@ Describe "Get-CracImageMemory$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle)
         (Get-CracImageMemory $path -ProcessId $child -Address ($stack.End - 4096) -Length 4096).Length | Should -Be 4096
         { Get-CracImageMemory $path -ProcessId 2147483647 -Address 1 -ErrorAction Stop } |
             Should -Throw -ErrorId 'ProcessNotFound,*' -PassThru | ForEach-Object { $_.ErrorDetails.RecommendedAction } |
-            Should -Match "It has: $id, $child\."
+            Should -Match "Its processes are: $id, $child\."
     }
 
     It 'takes the address that a table shows' {

@@ -27,7 +27,7 @@ internal sealed class FileEditPlan
     {
         _image = image;
         _wishes = wishes;
-        _lastId = image.OpenFiles.All.Aggregate(0u, static (highest, file) => Math.Max(highest, (uint)file.Number("id")));
+        _lastId = image.OpenFiles.All.Aggregate(0u, static (highest, file) => Math.Max(highest, (uint)file.GetNumber("id")));
     }
 
     /// <summary>Makes the plan, and the files that output goes to where they are not there yet.</summary>
@@ -102,8 +102,8 @@ internal sealed class FileEditPlan
             bool any = false;
             foreach (CracImageRecord file in _image.OpenFiles.All)
             {
-                uint id = (uint)file.Number("id");
-                if (file.Record("reg") is not { } own || own.Text("name") != old)
+                uint id = (uint)file.GetNumber("id");
+                if (file.GetRecord("reg") is not { } own || own.GetText("name") != old)
                 {
                     continue;
                 }
@@ -114,7 +114,7 @@ internal sealed class FileEditPlan
                 }
 
                 any = true;
-                _edits.Changed[id] = new OpenRegularFile(path, (uint)own.Number("flags"), own.Number("pos"));
+                _edits.Changed[id] = new OpenRegularFile(path, (uint)own.GetNumber("flags"), own.GetNumber("pos"));
             }
 
             if (!any)
@@ -141,13 +141,13 @@ internal sealed class FileEditPlan
                 continue;
             }
 
-            CracImageRecord own = details.Record("reg")!;
+            CracImageRecord own = details.GetRecord("reg")!;
             var now = new FileInfo(file.Path);
             if (now.Exists && now.Length > size)
             {
-                uint flags = (uint)own.Number("flags");
+                uint flags = (uint)own.GetNumber("flags");
                 _edits.Changed[(uint)file.Id] = (flags & O_ACCMODE) == 0
-                    ? new OpenRegularFile(file.Path, flags, own.Number("pos"))
+                    ? new OpenRegularFile(file.Path, flags, own.GetNumber("pos"))
                     : new OpenRegularFile(file.Path, flags | O_APPEND, (ulong)now.Length);
             }
         }
@@ -155,7 +155,7 @@ internal sealed class FileEditPlan
 
     private void ReplaceTerminals(bool hasTerminal)
     {
-        var outside = new HashSet<uint>(OutsideTerminals.Find(_image));
+        var outside = new HashSet<uint>(ExternalTerminals.Find(_image));
         if (outside.Count == 0)
         {
             return;
@@ -178,7 +178,7 @@ internal sealed class FileEditPlan
             // criu has no use for a terminal that no descriptor leads to any more, and would look for one in vain.
             if (!hasTerminal || !used.Contains(id))
             {
-                uint flags = (uint)_image.OpenFiles.Find(id)!.Record("tty")!.Number("flags");
+                uint flags = (uint)_image.OpenFiles.Find(id)!.GetRecord("tty")!.GetNumber("flags");
                 _edits.Changed[id] = new OpenRegularFile("/dev/null", flags | O_NOCTTY, null);
             }
         }

@@ -104,9 +104,9 @@ internal sealed class ImageOverlay : IDisposable
                 }
 
                 // Without a size criu checks none.
-                ProtobufWriter own = new ProtobufWriter().CopyAllBut(
-                    reader.Message(), Wire.RegFileEntry.Flags, Wire.RegFileEntry.Pos, Wire.RegFileEntry.Name, Wire.RegFileEntry.Size, Wire.RegFileEntry.Mode);
-                new ProtobufWriter().CopyAllBut(entries.Reader, Wire.FileEntry.Reg).Bytes(Wire.FileEntry.Reg, Describe(own, file).Message).WriteEntry(written);
+                ProtobufWriter own = new ProtobufWriter().CopyExcept(
+                    reader.ReadMessage(), Wire.RegFileEntry.Flags, Wire.RegFileEntry.Pos, Wire.RegFileEntry.Name, Wire.RegFileEntry.Size, Wire.RegFileEntry.Mode);
+                new ProtobufWriter().CopyExcept(entries.Reader, Wire.FileEntry.Reg).WriteBytes(Wire.FileEntry.Reg, Describe(own, file).Message).WriteEntry(written);
             }
             else
             {
@@ -129,9 +129,9 @@ internal sealed class ImageOverlay : IDisposable
             bool isMoved = edits.Moved.TryGetValue((id, number), out uint moved);
             if (isMoved || edits.Changed.ContainsKey(id))
             {
-                new ProtobufWriter().CopyAllBut(entries.Reader, Wire.FdinfoEntry.Id, Wire.FdinfoEntry.Type)
-                    .Varint(Wire.FdinfoEntry.Id, isMoved ? moved : id)
-                    .Varint(Wire.FdinfoEntry.Type, RegularType)
+                new ProtobufWriter().CopyExcept(entries.Reader, Wire.FdinfoEntry.Id, Wire.FdinfoEntry.Type)
+                    .WriteVarint(Wire.FdinfoEntry.Id, isMoved ? moved : id)
+                    .WriteVarint(Wire.FdinfoEntry.Type, RegularType)
                     .WriteEntry(written);
             }
             else
@@ -144,20 +144,20 @@ internal sealed class ImageOverlay : IDisposable
     private static void WriteRegular(Stream written, uint id, OpenRegularFile file)
     {
         ProtobufWriter nobody = new ProtobufWriter()
-            .Varint(Wire.FownEntry.Uid, 0).Varint(Wire.FownEntry.Euid, 0).Varint(Wire.FownEntry.Signum, 0)
-            .Varint(Wire.FownEntry.PidType, 0).Varint(Wire.FownEntry.Pid, 0);
-        ProtobufWriter own = new ProtobufWriter().Varint(Wire.RegFileEntry.Id, id).Bytes(Wire.RegFileEntry.Fown, nobody.Message);
+            .WriteVarint(Wire.FownEntry.Uid, 0).WriteVarint(Wire.FownEntry.Euid, 0).WriteVarint(Wire.FownEntry.Signum, 0)
+            .WriteVarint(Wire.FownEntry.PidType, 0).WriteVarint(Wire.FownEntry.Pid, 0);
+        ProtobufWriter own = new ProtobufWriter().WriteVarint(Wire.RegFileEntry.Id, id).WriteBytes(Wire.RegFileEntry.Fown, nobody.Message);
         new ProtobufWriter()
-            .Varint(Wire.FileEntry.Type, RegularType)
-            .Varint(Wire.FileEntry.Id, id)
-            .Bytes(Wire.FileEntry.Reg, Describe(own, file).Message)
+            .WriteVarint(Wire.FileEntry.Type, RegularType)
+            .WriteVarint(Wire.FileEntry.Id, id)
+            .WriteBytes(Wire.FileEntry.Reg, Describe(own, file).Message)
             .WriteEntry(written);
     }
 
     private static ProtobufWriter Describe(ProtobufWriter own, OpenRegularFile file) => own
-        .Varint(Wire.RegFileEntry.Flags, file.Flags)
-        .Varint(Wire.RegFileEntry.Pos, file.Position ?? ulong.MaxValue) // criu seeks nowhere then
-        .Bytes(Wire.RegFileEntry.Name, Encoding.UTF8.GetBytes(file.Path));
+        .WriteVarint(Wire.RegFileEntry.Flags, file.Flags)
+        .WriteVarint(Wire.RegFileEntry.Pos, file.Position ?? ulong.MaxValue) // criu seeks nowhere then
+        .WriteBytes(Wire.RegFileEntry.Name, Encoding.UTF8.GetBytes(file.Path));
 
     private static ulong NumberOf(ProtobufReader message, int field)
     {
@@ -166,7 +166,7 @@ internal sealed class ImageOverlay : IDisposable
         {
             if (message.Field == field)
             {
-                value = message.UInt64();
+                value = message.ReadUInt64();
             }
             else
             {

@@ -100,12 +100,12 @@ internal sealed class RestoreReadahead : IDisposable
         var stretches = new Dictionary<uint, HashSet<(ulong Offset, ulong Length)>>();
         foreach (ImageFileInfo info in source.Files)
         {
-            if (ImageFileName.Number(info.Name, "mountpoints-") is not null)
+            if (ImageFileName.ParseNumber(info.Name, "mountpoints-") is not null)
             {
                 return;
             }
 
-            if (ImageFileName.Number(info.Name, "mm-") is { } processId && AddressSpace.Read(source, (int)processId) is { } space)
+            if (ImageFileName.ParseNumber(info.Name, "mm-") is { } processId && AddressSpace.Read(source, (int)processId) is { } space)
             {
                 Collect(space, stretches);
             }

@@ -267,7 +267,7 @@ public class NetworkLockTests
         RestorePreflight.Examine(new RestoreRequest { Image = CracImage.Open(subject.ImagePath), Options = new() { TcpEstablished = true } });
 
     private static int MethodOf(string image) =>
-        (int)CracImage.Open(image).Source.ReadRecords("inventory.img", ImageType.Inventory).Single().Number("network_lock_method");
+        (int)CracImage.Open(image).Source.ReadRecords("inventory.img", ImageType.Inventory).Single().GetNumber("network_lock_method");
 
     private static void AssertEchoes(TcpClient client, string word)
     {

@@ -75,7 +75,7 @@ public class ArchiveTests
             new MemorySearch(image, MemoryPattern.FromString("MARK=")).Run().Select(m => m.Address));
 
         // What goes forward, and back a little, unpacks the archive once.
-        Assert.Equal(options.Length == 0 ? 0 : 1, ((ArchiveImageSource)image.Source).Unpacked.Starts);
+        Assert.Equal(options.Length == 0 ? 0 : 1, ((ArchiveImageSource)image.Source).Unpacked.StartCount);
 
         CracContainer container = image.Container!;
         Assert.Equal(("counter", "0123abcd", "docker.io/library/busybox:latest", "runc", "Podman"), (container.Name, container.Id, container.Image, container.Runtime, container.Engine));

@@ -36,7 +36,7 @@ public class CollectionTests(Zoo zoo)
         Assert.Equal(["/memfd:zoo", "/memfd:zoo unmapped"], root.Files.Where(f => f.Kind == CracFileKind.MemFd).Select(f => f.Path).Distinct().Order());
 
         // POSIX, flock, open file description, lease: criu's FL_ bits.
-        Assert.Equal<ulong>([1, 2, 4, 8], [.. new ImageContentReader(zoo.Host).Read("file-locks").Select(l => l.Number("flag")).Distinct().Order()]);
+        Assert.Equal<ulong>([1, 2, 4, 8], [.. new ImageContentReader(zoo.Host).Read("file-locks").Select(l => l.GetNumber("flag")).Distinct().Order()]);
         Assert.Equal(2, root.Files.Count(f => f.Kind == CracFileKind.Terminal && f.Path.StartsWith("/dev/pt", StringComparison.Ordinal)));
     }
 
@@ -48,7 +48,7 @@ public class CollectionTests(Zoo zoo)
         Assert.Equal("tcp", listening.Protocol);
         Assert.Equal(7, listening.Backlog);
         Assert.Equal(IPAddress.Loopback, IPEndPoint.Parse(listening.Local).Address);
-        Assert.True(listening.Options!.Flag("reuseaddr"));
+        Assert.True(listening.Options!.GetFlag("reuseaddr"));
 
         CracImageSocket[] connected = [.. sockets.Where(s => s is { Family: CracSocketFamily.Inet, State: CracSocketState.Established })];
         Assert.Equal(2, connected.Length);
@@ -131,17 +131,17 @@ public class CollectionTests(Zoo zoo)
         foreach (string kind in (string[])["uts", "ipc", "net", "mnt"])
         {
             CracImageNamespace own = Assert.Single(image.Namespaces, n => n.Kind == kind);
-            Assert.False(own.IsHosts, kind);
+            Assert.False(own.IsHost, kind);
             Assert.NotEmpty(own.ProcessIds);
         }
 
-        Assert.True(image.Namespaces.Single(n => n.Kind == "user").IsHosts);
-        Assert.Equal(Environment.MachineName, image.Namespaces.Single(n => n.Kind == "uts").Details!.Text("nodename"));
+        Assert.True(image.Namespaces.Single(n => n.Kind == "user").IsHost);
+        Assert.Equal(Environment.MachineName, image.Namespaces.Single(n => n.Kind == "uts").Details!.GetText("nodename"));
         CracImageMount mount = image.Mounts.Single(m => m.MountPoint.EndsWith("/mount", StringComparison.Ordinal));
         Assert.Equal("tmpfs", mount.FileSystem);
         Assert.Equal("zoo", mount.Source);
         Assert.Contains(image.Mounts, m => m.MountPoint == "/");
-        Assert.True(zoo.Host.Mounts.Count == 0 && zoo.Host.Namespaces.All(n => n.IsHosts));
+        Assert.True(zoo.Host.Mounts.Count == 0 && zoo.Host.Namespaces.All(n => n.IsHost));
         Assert.Contains(image.Files, f => f.Kind == CracFileKind.Tun);
     }
 }

@@ -47,14 +47,14 @@ public sealed class ImageManifestTests : IDisposable
     {
         File.WriteAllText(Path.Combine(_folder, "pstree.img"), "abc");
         File.WriteAllText(Path.Combine(_folder, "pages-1.img"), "abc");
-        File.WriteAllBytes(Path.Combine(_folder, "ghost-file-1.img"), new byte[ImageManifest.LargestHashed + 1]);
+        File.WriteAllBytes(Path.Combine(_folder, "ghost-file-1.img"), new byte[ImageManifest.MaximumHashedSize + 1]);
         File.WriteAllText(Path.Combine(_folder, "dump.log"), "still growing");
         File.WriteAllText(Path.Combine(_folder, "stats-dump"), "comes later");
         File.WriteAllText(Path.Combine(_folder, ImageManifest.FileName), "{}");
 
         Assert.Equal(
             [
-                new ImageManifestFile("ghost-file-1.img", ImageManifest.LargestHashed + 1, null),
+                new ImageManifestFile("ghost-file-1.img", ImageManifest.MaximumHashedSize + 1, null),
                 new ImageManifestFile("pages-1.img", 3, null),
                 new ImageManifestFile("pstree.img", 3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
             ],

@@ -41,7 +41,7 @@ public sealed class PodmanTests : IDisposable
             Assert.True(image.Statistics!.FrozenTime > TimeSpan.Zero);
             foreach (string kind in (string[])["pid", "net", "ipc", "uts", "mnt"])
             {
-                Assert.False(image.Namespaces.Single(n => n.Kind == kind).IsHosts, kind);
+                Assert.False(image.Namespaces.Single(n => n.Kind == kind).IsHost, kind);
             }
 
             Assert.Contains(image.Mounts, m => m is { MountPoint: "/proc", FileSystem: "proc" });
@@ -51,7 +51,7 @@ public sealed class PodmanTests : IDisposable
             Assert.Empty(ImageCheck.Run(image));
             Assert.DoesNotContain(new ImageContentReader(image).Read(), entry => entry.FileType == "UNKNOWN");
             ImageTraversal.Run(image);
-            Assert.InRange(((ArchiveImageSource)image.Source).Unpacked.Starts, 0, 2);
+            Assert.InRange(((ArchiveImageSource)image.Source).Unpacked.StartCount, 0, 2);
         }
 
         Assert.DoesNotContain(ImageComparison.Compare(CracImage.Open(archives[0]), CracImage.Open(archives[1])), d => d.Kind == CracDifferenceKind.File);

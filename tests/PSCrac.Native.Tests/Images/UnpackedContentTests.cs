@@ -45,7 +45,7 @@ public class UnpackedContentTests
     [Fact]
     public void Going_forward_and_looking_back_a_little_unpacks_once()
     {
-        byte[] bytes = Make(UnpackedContent.MostBlocks + 20);
+        byte[] bytes = Make(UnpackedContent.MaximumBlocks + 20);
         UnpackedContent content = Open(bytes);
         for (int at = 0; at < bytes.Length; at += 100_000)
         {
@@ -53,13 +53,13 @@ public class UnpackedContentTests
             Read(content, Math.Max(0, at - 5_000_000), 100);
         }
 
-        Assert.Equal(1, content.Starts);
+        Assert.Equal(1, content.StartCount);
     }
 
     [Fact]
     public void One_who_looks_far_back_does_not_send_one_who_goes_forward_to_the_beginning()
     {
-        byte[] bytes = Make(UnpackedContent.MostBlocks * 2);
+        byte[] bytes = Make(UnpackedContent.MaximumBlocks * 2);
         UnpackedContent content = Open(bytes);
         int behind = 0;
         for (int at = bytes.Length / 2; at < bytes.Length; at += UnpackedContent.BlockSize)
@@ -69,7 +69,7 @@ public class UnpackedContentTests
             behind += 1000;
         }
 
-        Assert.InRange(content.Starts, 1, 2);
+        Assert.InRange(content.StartCount, 1, 2);
     }
 
     [Fact]

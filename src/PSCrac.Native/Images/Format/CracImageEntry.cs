@@ -3,9 +3,9 @@ using PSCrac.Images.Storage;
 namespace PSCrac;
 
 /// <summary>
-/// One entry of an image file, decoded: its fields with criu's names and, as <c>extra</c>, what follows the message, as
-/// <c>crit decode</c> gives them. Payload longer than the reader's limit is not in it; <see cref="OpenPayload"/> reads it.
-/// A field's name wins over a property of the same name where PowerShell looks one up.
+/// One decoded entry of an image file: its fields by criu's names and, in <c>extra</c>, the payload after the message, as
+/// <c>crit decode</c> shows them. A payload above the reader's limit is left out; <see cref="OpenPayload"/> reads it.
+/// In PowerShell, a field hides a property of the same name.
 /// </summary>
 public sealed class CracImageEntry : CracImageRecord
 {
@@ -32,22 +32,22 @@ public sealed class CracImageEntry : CracImageRecord
     public int Index { get; }
 
     /// <summary>
-    /// criu's and crit's name of the file's type, such as "REG_FILES"; "UNKNOWN" for a magic that criu 4.2 does not know,
-    /// and the name criu gives the file where the format is not criu's own ("PAGES", "ROUTE", "TMPFS_IMG").
+    /// criu's and crit's name for the file's type, such as "REG_FILES"; "UNKNOWN" for a magic that criu 4.2 does not know;
+    /// for a file in another format, criu's name for the file ("PAGES", "ROUTE", "TMPFS_IMG").
     /// </summary>
     public string FileType { get; }
 
-    /// <summary>Where the entry's message begins in the file, in bytes.</summary>
+    /// <summary>The offset of the entry's message in the file, in bytes.</summary>
     public long Offset { get; }
 
-    /// <summary>Where the bytes that follow the message begin in the file; meaningless where there are none.</summary>
+    /// <summary>The offset of the payload after the message in the file, in bytes; meaningless if there is none.</summary>
     public long PayloadOffset { get; }
 
-    /// <summary>How many bytes follow the message; 0 for most types.</summary>
+    /// <summary>The length of the payload after the message, in bytes; 0 for most types.</summary>
     public long PayloadLength { get; }
 
-    /// <summary>Reads the entry's message as it is in the file: protobuf bytes; empty for a file in another format.</summary>
-    /// <exception cref="CracException">The file is gone, or has changed.</exception>
+    /// <summary>Reads the entry's message as stored in the file: protobuf bytes; empty for a file in another format.</summary>
+    /// <exception cref="CracException">The file is missing or has changed.</exception>
     public byte[] GetRawBytes()
     {
         if (_length == 0)
@@ -61,9 +61,9 @@ public sealed class CracImageEntry : CracImageRecord
         return bytes;
     }
 
-    /// <summary>Opens the bytes that follow the message, or the whole of a file in another format, for reading.</summary>
-    /// <returns>A stream of <see cref="PayloadLength"/> bytes, to be disposed of.</returns>
-    /// <exception cref="CracException">The file is gone.</exception>
+    /// <summary>Opens the payload after the message, or the whole content of a file in another format, for reading.</summary>
+    /// <returns>A stream of <see cref="PayloadLength"/> bytes; dispose it after use.</returns>
+    /// <exception cref="CracException">The file is missing.</exception>
     public Stream OpenPayload() => new ImageFileStream(_source.Open(File), PayloadOffset, PayloadLength);
 
     /// <inheritdoc/>

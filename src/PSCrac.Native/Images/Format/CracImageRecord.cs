@@ -5,12 +5,12 @@ using System.Text.Json;
 namespace PSCrac;
 
 /// <summary>
-/// A decoded message: its fields' values by criu's names, in the order of the file. Only fields that are set are there.
-/// A value is a <see cref="bool"/>, an integer of the field's size, a <see cref="string"/> (also for enums, and for bytes,
-/// in base 64), another record, or an object array of those. A field that criu 4.2 does not know is named
-/// <c>unknown_</c> and its number.
+/// A decoded message: field values by criu's names, in the order of the file. Contains only the fields that are set.
+/// A value is a <see cref="bool"/>, an integer of the field's size, a <see cref="string"/> (also for enums, and for bytes
+/// in base64), another record, or an object array of those. A field that criu 4.2 does not know is named
+/// <c>unknown_</c> plus its number.
 /// </summary>
-#pragma warning disable CA1710 // criu's documents say record; a dictionary is how PowerShell reads one.
+#pragma warning disable CA1710 // criu's documentation says record; PowerShell reads it as a dictionary.
 public class CracImageRecord : IReadOnlyDictionary<string, object>, IDictionary
 #pragma warning restore CA1710
 {
@@ -28,7 +28,7 @@ public class CracImageRecord : IReadOnlyDictionary<string, object>, IDictionary
         _values = values;
     }
 
-    /// <summary>How many fields are set.</summary>
+    /// <summary>The number of fields that are set.</summary>
     public int Count => _names.Length;
 
     /// <summary>The names of the set fields.</summary>
@@ -38,7 +38,7 @@ public class CracImageRecord : IReadOnlyDictionary<string, object>, IDictionary
     public IReadOnlyList<object> Values => _values;
 
     /// <summary>The value of a field.</summary>
-    /// <param name="name">criu's name of the field.</param>
+    /// <param name="name">criu's name for the field.</param>
     /// <exception cref="KeyNotFoundException">The field is not set.</exception>
     public object this[string name] =>
         TryGetValue(name, out object? value) ? value : throw new KeyNotFoundException($"The record has no field {name}.");
@@ -77,7 +77,7 @@ public class CracImageRecord : IReadOnlyDictionary<string, object>, IDictionary
     }
 
     /// <summary>Writes the record as a JSON object, as <c>crit decode</c> does.</summary>
-    /// <param name="writer">Where to.</param>
+    /// <param name="writer">The writer; not flushed here.</param>
     public void WriteTo(Utf8JsonWriter writer)
     {
         writer.WriteStartObject();
@@ -119,8 +119,8 @@ public class CracImageRecord : IReadOnlyDictionary<string, object>, IDictionary
         }
     }
 
-    /// <summary>A field as a number; 0 where it is not set, or is none.</summary>
-    internal ulong Number(string name) =>
+    /// <summary>A field as a number; 0 if it is not set or not a number.</summary>
+    internal ulong GetNumber(string name) =>
         TryGetValue(name, out object? value)
             ? value switch
             {
@@ -132,19 +132,19 @@ public class CracImageRecord : IReadOnlyDictionary<string, object>, IDictionary
             }
             : 0;
 
-    /// <summary>A field as text; null where it is not set, or is none.</summary>
-    internal string? Text(string name) => TryGetValue(name, out object? value) ? value as string : null;
+    /// <summary>A field as text; null if it is not set or not text.</summary>
+    internal string? GetText(string name) => TryGetValue(name, out object? value) ? value as string : null;
 
-    /// <summary>A field as a message; null where it is not set, or is none.</summary>
-    internal CracImageRecord? Record(string name) => TryGetValue(name, out object? value) ? value as CracImageRecord : null;
+    /// <summary>A field as a message; null if it is not set or not a message.</summary>
+    internal CracImageRecord? GetRecord(string name) => TryGetValue(name, out object? value) ? value as CracImageRecord : null;
 
-    /// <summary>A repeated field's values; empty where it is not set.</summary>
-    internal object[] Items(string name) => TryGetValue(name, out object? value) && value is object[] items ? items : [];
+    /// <summary>A repeated field's values; empty if it is not set.</summary>
+    internal object[] GetItems(string name) => TryGetValue(name, out object? value) && value is object[] items ? items : [];
 
     /// <summary>Whether a field is set and true.</summary>
-    internal bool Flag(string name) => TryGetValue(name, out object? value) && value is true;
+    internal bool GetFlag(string name) => TryGetValue(name, out object? value) && value is true;
 
-    private static NotSupportedException ReadOnly() => new("An image's records cannot be changed.");
+    private static NotSupportedException ReadOnly() => new("An image's records are read-only.");
 
     private static void WriteValue(Utf8JsonWriter writer, object value)
     {
@@ -181,7 +181,7 @@ public class CracImageRecord : IReadOnlyDictionary<string, object>, IDictionary
                 writer.WriteEndArray();
                 break;
             default:
-                throw new InvalidOperationException($"A record holds a {value.GetType().Name}.");
+                throw new InvalidOperationException($"A record cannot hold a {value.GetType().Name}.");
         }
     }
 

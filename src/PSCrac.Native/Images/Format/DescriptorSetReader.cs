@@ -2,20 +2,20 @@ using System.Collections.Frozen;
 
 namespace PSCrac.Images.Format;
 
-/// <summary>Reads the little of protobuf's descriptor.proto that decoding images takes.</summary>
+/// <summary>Reads the parts of protobuf's descriptor.proto that are needed to decode images.</summary>
 internal sealed class DescriptorSetReader
 {
     private readonly Dictionary<string, SchemaMessage> _messages = [];
     private readonly Dictionary<string, FrozenDictionary<int, string>> _enums = [];
 
-    /// <summary>Reads a FileDescriptorSet: files are its field 1.</summary>
+    /// <summary>Reads a FileDescriptorSet: field 1 is the files.</summary>
     internal void ReadSet(ProtobufReader set)
     {
         while (set.MoveNext())
         {
             if (set.Field == 1)
             {
-                ReadFile(set.Message());
+                ReadFile(set.ReadMessage());
             }
             else
             {
@@ -24,7 +24,7 @@ internal sealed class DescriptorSetReader
         }
     }
 
-    /// <summary>Points fields at the messages and enums that they name.</summary>
+    /// <summary>Links fields to the messages and enums that they name.</summary>
     internal FrozenDictionary<string, SchemaMessage> Link()
     {
         foreach (SchemaMessage message in _messages.Values)
@@ -45,7 +45,7 @@ internal sealed class DescriptorSetReader
         return _messages.ToFrozenDictionary();
     }
 
-    /// <summary>FileDescriptorProto: messages are its field 4, enums 5.</summary>
+    /// <summary>FileDescriptorProto: field 4 is the messages, 5 the enums.</summary>
     private void ReadFile(ProtobufReader file)
     {
         while (file.MoveNext())
@@ -53,10 +53,10 @@ internal sealed class DescriptorSetReader
             switch (file.Field)
             {
                 case 4:
-                    ReadMessage(file.Message(), "");
+                    ReadMessage(file.ReadMessage(), "");
                     break;
                 case 5:
-                    ReadEnum(file.Message(), "");
+                    ReadEnum(file.ReadMessage(), "");
                     break;
                 default:
                     file.Skip();
@@ -65,7 +65,7 @@ internal sealed class DescriptorSetReader
         }
     }
 
-    /// <summary>DescriptorProto: its name is field 1, its fields 2, messages within it 3, enums 4.</summary>
+    /// <summary>DescriptorProto: field 1 is the name, 2 the fields, 3 the nested messages, 4 the enums.</summary>
     private void ReadMessage(ProtobufReader message, string scope)
     {
         ProtobufReader first = message;
@@ -76,13 +76,13 @@ internal sealed class DescriptorSetReader
             switch (message.Field)
             {
                 case 2:
-                    fields.Add(ReadField(message.Message()));
+                    fields.Add(ReadField(message.ReadMessage()));
                     break;
                 case 3:
-                    ReadMessage(message.Message(), name + ".");
+                    ReadMessage(message.ReadMessage(), name + ".");
                     break;
                 case 4:
-                    ReadEnum(message.Message(), name + ".");
+                    ReadEnum(message.ReadMessage(), name + ".");
                     break;
                 default:
                     message.Skip();
@@ -99,7 +99,7 @@ internal sealed class DescriptorSetReader
         {
             if (message.Field == 1)
             {
-                return message.String();
+                return message.ReadString();
             }
 
             message.Skip();
@@ -108,7 +108,7 @@ internal sealed class DescriptorSetReader
         return "";
     }
 
-    /// <summary>FieldDescriptorProto: name 1, number 3, label 4 (3 is repeated), type 5, the type's name 6, options 8.</summary>
+    /// <summary>FieldDescriptorProto: field 1 is the name, 3 the number, 4 the label (3: repeated), 5 the type, 6 the type's name, 8 the options.</summary>
     private static SchemaField ReadField(ProtobufReader field)
     {
         string name = "";
@@ -122,22 +122,22 @@ internal sealed class DescriptorSetReader
             switch (field.Field)
             {
                 case 1:
-                    name = field.String();
+                    name = field.ReadString();
                     break;
                 case 3:
-                    number = field.Int32();
+                    number = field.ReadInt32();
                     break;
                 case 4:
-                    label = field.Int32();
+                    label = field.ReadInt32();
                     break;
                 case 5:
-                    kind = field.Int32();
+                    kind = field.ReadInt32();
                     break;
                 case 6:
-                    typeName = field.String().TrimStart('.');
+                    typeName = field.ReadString().TrimStart('.');
                     break;
                 case 8:
-                    quoted = ReadQuoted(field.Message());
+                    quoted = ReadQuoted(field.ReadMessage());
                     break;
                 default:
                     field.Skip();
@@ -156,7 +156,7 @@ internal sealed class DescriptorSetReader
         };
     }
 
-    /// <summary>The option of annotations.proto.</summary>
+    /// <summary>Reads the quoted option of annotations.proto.</summary>
     private static bool ReadQuoted(ProtobufReader options)
     {
         bool quoted = false;
@@ -164,7 +164,7 @@ internal sealed class DescriptorSetReader
         {
             if (options.Field == 50001)
             {
-                quoted = options.Bool();
+                quoted = options.ReadBool();
             }
             else
             {
@@ -175,7 +175,7 @@ internal sealed class DescriptorSetReader
         return quoted;
     }
 
-    /// <summary>EnumDescriptorProto: name 1, values 2, each with a name 1 and a number 2.</summary>
+    /// <summary>EnumDescriptorProto: field 1 is the name, 2 the values, each with name 1 and number 2.</summary>
     private void ReadEnum(ProtobufReader type, string scope)
     {
         string name = scope + ReadName(type);
@@ -190,16 +190,16 @@ internal sealed class DescriptorSetReader
 
             string valueName = "";
             int number = 0;
-            ProtobufReader value = type.Message();
+            ProtobufReader value = type.ReadMessage();
             while (value.MoveNext())
             {
                 switch (value.Field)
                 {
                     case 1:
-                        valueName = value.String();
+                        valueName = value.ReadString();
                         break;
                     case 2:
-                        number = value.Int32();
+                        number = value.ReadInt32();
                         break;
                     default:
                         value.Skip();

@@ -5,12 +5,12 @@ using PSCrac.Images.Storage;
 namespace PSCrac.Images.Format;
 
 /// <summary>
-/// Walks the entries of one image file: after the magic, each is a 32-bit length, a protobuf message of that length and,
-/// in some types of file, a payload whose size the message tells. Holds one entry at a time.
+/// Reads the entries of one image file in order: after the magic, each is a 32-bit length, a protobuf message of that length and,
+/// in some file types, a payload whose size the message states. Buffers one entry at a time.
 /// </summary>
 internal sealed class ImageEntryReader : IDisposable
 {
-    /// <summary>No message of criu's comes near; a longer one is a damaged length, and must not cost its size in memory.</summary>
+    /// <summary>The limit for a message, in bytes: far above any of criu's. A larger length is damage and must not be allocated.</summary>
     internal const int MaximumMessageLength = 64 << 20;
 
     private const int InitialBuffer = 4096;
@@ -23,7 +23,7 @@ internal sealed class ImageEntryReader : IDisposable
     private long _messageOffset;
     private int _messageLength;
 
-    /// <summary>Opens the file's entries, whatever its magic is.</summary>
+    /// <summary>Opens a file of any type.</summary>
     internal ImageEntryReader(ImageFile file)
     {
         _file = file;
@@ -32,13 +32,13 @@ internal sealed class ImageEntryReader : IDisposable
         if (first is ImageType.CommonPrefix or ImageType.ServicePrefix)
         {
             Prefix = first;
-            first = ReadUInt32("the second magic");
+            first = ReadUInt32("the magic after the prefix");
         }
 
         Magic = first;
     }
 
-    /// <summary>Opens the file's entries, and throws ImageCorrupt where it is of another type.</summary>
+    /// <summary>Opens a file of one type; throws ImageCorrupt if its magic is another.</summary>
     internal ImageEntryReader(ImageFile file, ImageType type)
         : this(file)
     {
@@ -52,40 +52,40 @@ internal sealed class ImageEntryReader : IDisposable
         }
     }
 
-    /// <summary>What stands before the magic since image format 1.1: the common or the service prefix, or 0 where neither does.</summary>
+    /// <summary>The prefix before the magic since image format 1.1: common or service; 0 if there is none.</summary>
     internal uint Prefix { get; }
 
-    /// <summary>What the file's entries are.</summary>
+    /// <summary>The file's magic, which determines the type of its entries.</summary>
     internal uint Magic { get; }
 
     /// <summary>The number of the current entry, from 0; -1 before the first.</summary>
     internal int Index { get; private set; } = -1;
 
-    /// <summary>The current entry's message. Valid until the reader moves or reads on.</summary>
+    /// <summary>The current entry's message. Valid until the next call that moves or reads.</summary>
     internal ReadOnlySpan<byte> Message => _buffer.AsSpan((int)(_messageOffset - _bufferOffset), _messageLength);
 
     /// <summary>The offset of the current message in the file.</summary>
     internal long MessageOffset => _messageOffset;
 
-    /// <summary>The offset of what is read next.</summary>
+    /// <summary>The offset of the next read.</summary>
     internal long Position => _position;
 
     internal ImageFile File => _file;
 
-    internal bool AtEnd => _position >= _file.Length;
+    internal bool IsAtEnd => _position >= _file.Length;
 
     internal ProtobufReader Reader => new(Message, _file, _messageOffset);
 
-    /// <summary>Goes to the next entry; false at the end of the file.</summary>
+    /// <summary>Reads the next entry; false at the end of the file.</summary>
     internal bool MoveNext()
     {
-        bool moved = MoveWithin();
+        bool moved = MoveToNestedMessage();
         Index += moved ? 1 : 0;
         return moved;
     }
 
-    /// <summary>Goes to a message that is part of the current entry's payload; false at the end of the file.</summary>
-    internal bool MoveWithin()
+    /// <summary>Reads a message that is part of the current entry's payload; false at the end of the file.</summary>
+    internal bool MoveToNestedMessage()
     {
         if (_position >= _file.Length)
         {
@@ -96,36 +96,36 @@ internal sealed class ImageEntryReader : IDisposable
         uint length = ReadUInt32("the length of an entry");
         if (length > _file.Length - _position)
         {
-            ImageFault.CutShort(_file, start, $"an entry of {length} bytes is announced");
+            ImageFault.Truncated(_file, start, $"an entry has a length of {length} bytes");
         }
 
         if (length > MaximumMessageLength)
         {
-            ImageFault.Corrupt(_file, start, $"an entry of {length} bytes is announced, more than any image has");
+            ImageFault.Corrupt(_file, start, $"an entry has a length of {length} bytes, more than any valid one");
         }
 
-        Require((int)length);
+        EnsureBuffered((int)length);
         _messageOffset = _position;
         _messageLength = (int)length;
         _position += length;
         return true;
     }
 
-    /// <summary>Goes to the first entry, or throws ImageIncomplete where there is none.</summary>
+    /// <summary>Reads the first entry; throws ImageIncomplete if there is none.</summary>
     internal void MoveToFirst()
     {
         if (!MoveNext())
         {
-            ImageFault.CutShort(_file, _position, "an entry is wanted");
+            ImageFault.Truncated(_file, _position, "an entry is expected");
         }
     }
 
-    /// <summary>Passes over payload; throws ImageIncomplete where the file does not have that much.</summary>
+    /// <summary>Skips the payload; throws ImageIncomplete if the file is shorter.</summary>
     internal void SkipPayload(long length)
     {
         if (length < 0 || length > _file.Length - _position)
         {
-            ImageFault.CutShort(_file, _position, $"{(ulong)length} bytes of payload are announced");
+            ImageFault.Truncated(_file, _position, $"a payload of {(ulong)length} bytes is expected");
         }
 
         _position += length;
@@ -146,17 +146,17 @@ internal sealed class ImageEntryReader : IDisposable
     {
         if (_file.Length - _position < sizeof(uint))
         {
-            ImageFault.CutShort(_file, _position, $"{what} is wanted");
+            ImageFault.Truncated(_file, _position, $"{what} is expected");
         }
 
-        Require(sizeof(uint));
+        EnsureBuffered(sizeof(uint));
         uint value = BinaryPrimitives.ReadUInt32LittleEndian(_buffer.AsSpan((int)(_position - _bufferOffset)));
         _position += sizeof(uint);
         return value;
     }
 
-    /// <summary>Makes the next bytes be in the buffer. The caller has seen that the file is that long.</summary>
-    private void Require(int count)
+    /// <summary>Fills the buffer with the next bytes. The caller has checked that the file is long enough.</summary>
+    private void EnsureBuffered(int count)
     {
         long buffered = _bufferOffset + _bufferLength - _position;
         if (_position >= _bufferOffset && buffered >= count)
@@ -185,7 +185,7 @@ internal sealed class ImageEntryReader : IDisposable
             int read = _file.ReadAt(_bufferOffset + _bufferLength, _buffer.AsSpan(_bufferLength));
             if (read <= 0)
             {
-                ImageFault.CutShort(_file, _position, $"{count} bytes are wanted");
+                ImageFault.Truncated(_file, _position, $"{count} bytes are expected");
             }
 
             _bufferLength += read;

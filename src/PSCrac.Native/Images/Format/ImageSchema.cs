@@ -3,7 +3,7 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Format;
 
-/// <summary>The types of protobuf's descriptor.proto, by their numbers.</summary>
+/// <summary>Field types, with the numbers of protobuf's descriptor.proto.</summary>
 internal enum FieldKind : byte
 {
     Double = 1,
@@ -25,7 +25,7 @@ internal enum FieldKind : byte
     SInt64 = 18,
 }
 
-/// <summary>A field of a message, as the schema declares it.</summary>
+/// <summary>A field of a message in the schema.</summary>
 internal sealed class SchemaField
 {
     internal required string Name { get; init; }
@@ -36,19 +36,19 @@ internal sealed class SchemaField
 
     internal required bool IsRepeated { get; init; }
 
-    /// <summary>Whether bytes are shown quoted-printable instead of in base 64.</summary>
+    /// <summary>Whether bytes are shown as quoted-printable instead of base64.</summary>
     internal required bool IsQuoted { get; init; }
 
-    /// <summary>The type of a message or of an enum; null for every other kind.</summary>
+    /// <summary>The type name of a message or enum field; null for other kinds.</summary>
     internal required string? TypeName { get; init; }
 
     internal SchemaMessage? Message { get; set; }
 
-    /// <summary>An enum's names; null for every other kind.</summary>
+    /// <summary>An enum's names by value; null for other kinds.</summary>
     internal FrozenDictionary<int, string>? Names { get; set; }
 }
 
-/// <summary>A message, as the schema declares it.</summary>
+/// <summary>A message type of the schema.</summary>
 internal sealed class SchemaMessage
 {
     private readonly SchemaField?[] _byNumber;
@@ -74,16 +74,16 @@ internal sealed class SchemaMessage
 
     internal IReadOnlyList<SchemaField> Fields { get; }
 
-    /// <summary>The names of the last record that was decoded: the next one most often has the same, and shares them.</summary>
+    /// <summary>The field names of the last decoded record. The next record usually has the same names and shares this array.</summary>
     internal string[] LastNames { get; set; } = [];
 
-    /// <summary>The field of a number; null where criu 4.2 has none.</summary>
+    /// <summary>Finds a field by its number; null if criu 4.2 has none.</summary>
     internal SchemaField? Find(int number) => (uint)number < (uint)_byNumber.Length ? _byNumber[number] : null;
 }
 
 /// <summary>
-/// The messages of criu's images: the schemas of Images/Format/Schemas as protoc compiled them into a descriptor set,
-/// which is a protobuf message itself. Loaded when first asked for.
+/// The messages of criu's images: the schemas of Images/Format/Schemas, compiled by protoc into a descriptor set,
+/// which is itself a protobuf message. Loaded on first use.
 /// </summary>
 internal static class ImageSchema
 {
@@ -92,7 +92,7 @@ internal static class ImageSchema
 
     internal static IReadOnlyDictionary<string, SchemaMessage> Messages => s_messages.Value;
 
-    /// <summary>Finds a message by criu's name, such as "pstree_entry".</summary>
+    /// <summary>Gets a message by criu's name, such as "pstree_entry".</summary>
     internal static SchemaMessage Get(string name) => s_messages.Value[name];
 
     private static FrozenDictionary<string, SchemaMessage> Load()

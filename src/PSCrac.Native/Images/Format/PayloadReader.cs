@@ -2,15 +2,15 @@ using System.Buffers.Binary;
 
 namespace PSCrac.Images.Format;
 
-/// <summary>Decodes entries together with what follows them.</summary>
+/// <summary>Decodes entries together with their payload.</summary>
 internal sealed class PayloadReader(RecordDecoder decoder, int limit)
 {
     private const string Extra = "extra";
 
-    /// <summary>Whether a ghost file's first entry says that its content follows in chunks.</summary>
-    internal static bool IsChunked(CracImageRecord ghost) => ghost.Flag("chunks");
+    /// <summary>Whether a ghost file's content follows in chunks, according to its first entry.</summary>
+    internal static bool IsChunked(CracImageRecord ghost) => ghost.GetFlag("chunks");
 
-    /// <summary>Decodes the current entry, and leaves the reader behind its payload.</summary>
+    /// <summary>Decodes the current entry and moves the reader past its payload.</summary>
     internal CracImageRecord Read(ImageEntryReader entries, PayloadKind kind, SchemaMessage message)
     {
         switch (kind)
@@ -24,27 +24,27 @@ internal sealed class PayloadReader(RecordDecoder decoder, int limit)
         CracImageRecord bare = decoder.Decode(entries.Reader, message);
         object? extra = kind switch
         {
-            PayloadKind.Pipe => Bytes(entries, Number(bare, "bytes")),
-            PayloadKind.Packet => Bytes(entries, Number(bare, "length")),
-            PayloadKind.BpfMap => Bytes(entries, Number(bare, "keys_bytes") + Number(bare, "values_bytes")),
-            PayloadKind.TcpQueues => ReadQueues(entries, Number(bare, "inq_len"), Number(bare, "outq_len")),
+            PayloadKind.Pipe => ReadBytes(entries, GetLength(bare, "bytes")),
+            PayloadKind.Packet => ReadBytes(entries, GetLength(bare, "length")),
+            PayloadKind.BpfMap => ReadBytes(entries, GetLength(bare, "keys_bytes") + GetLength(bare, "values_bytes")),
+            PayloadKind.TcpQueues => ReadQueues(entries, GetLength(bare, "inq_len"), GetLength(bare, "outq_len")),
             PayloadKind.SharedMemory => ReadSharedMemory(entries, bare),
-            PayloadKind.Semaphores => ReadSemaphores(entries, Number(bare, "nsems")),
-            _ => ReadMessages(entries, Number(bare, "qnum")),
+            PayloadKind.Semaphores => ReadSemaphores(entries, GetLength(bare, "nsems")),
+            _ => ReadMessages(entries, GetLength(bare, "qnum")),
         };
-        return With(bare, extra);
+        return AddExtra(bare, extra);
     }
 
-    private static CracImageRecord With(CracImageRecord record, object? extra) =>
+    private static CracImageRecord AddExtra(CracImageRecord record, object? extra) =>
         extra is null ? record : new CracImageRecord([.. record.Names, Extra], [.. record.Values, extra]);
 
-    /// <summary>A length; more than any file has where it does not fit.</summary>
-    private static long Number(CracImageRecord record, string name) => (long)Math.Min(record.Number(name), long.MaxValue / 4);
+    /// <summary>A length field; values that do not fit are limited to more than any file has.</summary>
+    private static long GetLength(CracImageRecord record, string name) => (long)Math.Min(record.GetNumber(name), long.MaxValue / 4);
 
     private static long RoundUp(long size, long unit) => (size + unit - 1) / unit * unit;
 
-    /// <summary>Reads bytes as base 64; null where they are more than wanted.</summary>
-    private string? Bytes(ImageEntryReader entries, long length)
+    /// <summary>Reads bytes as base64; null if they exceed the limit.</summary>
+    private string? ReadBytes(ImageEntryReader entries, long length)
     {
         long offset = entries.Position;
         entries.SkipPayload(length);
@@ -60,20 +60,20 @@ internal sealed class PayloadReader(RecordDecoder decoder, int limit)
 
     private CracImageRecord? ReadQueues(ImageEntryReader entries, long received, long sent)
     {
-        string? inq = Bytes(entries, received);
-        string? outq = Bytes(entries, sent);
+        string? inq = ReadBytes(entries, received);
+        string? outq = ReadBytes(entries, sent);
         return inq is null || outq is null ? null : new CracImageRecord(["inq", "outq"], [inq, outq]);
     }
 
     private string? ReadSharedMemory(ImageEntryReader entries, CracImageRecord segment)
     {
-        if (segment.Flag("in_pagemaps"))
+        if (segment.GetFlag("in_pagemaps"))
         {
             return "";
         }
 
-        long size = Number(segment, "size");
-        string? content = Bytes(entries, size);
+        long size = GetLength(segment, "size");
+        string? content = ReadBytes(entries, size);
         SkipPadding(entries, size, 4);
         return content;
     }
@@ -99,11 +99,11 @@ internal sealed class PayloadReader(RecordDecoder decoder, int limit)
         SchemaMessage schema = ImageSchema.Get("ipc_msg");
         var values = new List<object>();
         bool complete = true;
-        for (long i = 0; i < count && entries.MoveWithin(); i++)
+        for (long i = 0; i < count && entries.MoveToNestedMessage(); i++)
         {
             CracImageRecord message = decoder.Decode(entries.Reader, schema);
-            long size = Number(message, "msize");
-            string? text = Bytes(entries, size);
+            long size = GetLength(message, "msize");
+            string? text = ReadBytes(entries, size);
             SkipPadding(entries, size, 8);
             complete &= text is not null;
             values.Add(message);
@@ -113,7 +113,7 @@ internal sealed class PayloadReader(RecordDecoder decoder, int limit)
         return complete ? [.. values] : null;
     }
 
-    /// <summary>The last padding of a file may be missing: criu seeks over it.</summary>
+    /// <summary>The padding at the end of a file may be missing: criu seeks over it.</summary>
     private static void SkipPadding(ImageEntryReader entries, long size, long unit) =>
         entries.SkipPayload(Math.Min(RoundUp(size, unit) - size, entries.File.Length - entries.Position));
 
@@ -122,9 +122,9 @@ internal sealed class PayloadReader(RecordDecoder decoder, int limit)
         CracImageRecord entry = decoder.Decode(entries.Reader, message);
         if (entries.Index > 0)
         {
-            return With(entry, Bytes(entries, Number(entry, "len")));
+            return AddExtra(entry, ReadBytes(entries, GetLength(entry, "len")));
         }
 
-        return IsChunked(entry) ? entry : With(entry, Bytes(entries, entries.File.Length - entries.Position));
+        return IsChunked(entry) ? entry : AddExtra(entry, ReadBytes(entries, entries.File.Length - entries.Position));
     }
 }

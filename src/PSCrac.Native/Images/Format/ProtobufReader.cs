@@ -4,7 +4,7 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Format;
 
-/// <summary>The four ways protobuf puts a value on the wire; groups (3 and 4) are in no image.</summary>
+/// <summary>Protobuf's wire types; groups (3 and 4) do not occur in images.</summary>
 internal enum WireType : byte
 {
     Varint = 0,
@@ -14,8 +14,8 @@ internal enum WireType : byte
 }
 
 /// <summary>
-/// Reads one protobuf message, field by field, straight from the bytes of an image file.
-/// Whatever the bytes say, it stays within them, and says which file and offset were wrong.
+/// Reads one protobuf message field by field from the bytes of an image file.
+/// Never reads outside the given bytes; errors name the file and the offset.
 /// </summary>
 internal ref struct ProtobufReader
 {
@@ -26,7 +26,7 @@ internal ref struct ProtobufReader
     private int _fieldStart;
 
     /// <param name="bytes">The message, without its length.</param>
-    /// <param name="file">Where the message is from, for errors.</param>
+    /// <param name="file">The file of the message, for errors.</param>
     /// <param name="origin">The offset of <paramref name="bytes"/> in the file.</param>
     internal ProtobufReader(ReadOnlySpan<byte> bytes, ImageFile file, long origin)
     {
@@ -38,10 +38,10 @@ internal ref struct ProtobufReader
     /// <summary>The number of the field that <see cref="MoveNext"/> found.</summary>
     internal int Field { get; private set; }
 
-    /// <summary>How the field's value is encoded.</summary>
+    /// <summary>The wire type of the field's value.</summary>
     internal WireType WireType { get; private set; }
 
-    /// <summary>The offset in the file of what is read next.</summary>
+    /// <summary>The offset in the file of the next read.</summary>
     internal readonly long Offset => _origin + _position;
 
     /// <summary>The offset in the file of the current field's key.</summary>
@@ -49,9 +49,9 @@ internal ref struct ProtobufReader
 
     internal readonly ImageFile File => _file;
 
-    internal readonly bool AtEnd => _position >= _bytes.Length;
+    internal readonly bool IsAtEnd => _position >= _bytes.Length;
 
-    /// <summary>Goes to the next field. The value of the one before must have been read or skipped.</summary>
+    /// <summary>Reads the next field's key. The value of the previous field must have been read or skipped.</summary>
     internal bool MoveNext()
     {
         if (_position >= _bytes.Length)
@@ -60,16 +60,16 @@ internal ref struct ProtobufReader
         }
 
         _fieldStart = _position;
-        ulong key = Varint();
+        ulong key = ReadVarint();
         uint wire = (uint)key & 7;
         if (wire is 3 or 4 or > 5)
         {
-            ImageFault.Corrupt(_file, FieldOffset, $"wire type {wire} is not one an image has");
+            ImageFault.Corrupt(_file, FieldOffset, $"wire type {wire} is not valid in an image");
         }
 
         if (key >> 3 is 0 or > 0x1fff_ffff)
         {
-            ImageFault.Corrupt(_file, FieldOffset, $"{key >> 3} is not a field number");
+            ImageFault.Corrupt(_file, FieldOffset, $"{key >> 3} is not a valid field number");
         }
 
         Field = (int)(key >> 3);
@@ -77,73 +77,73 @@ internal ref struct ProtobufReader
         return true;
     }
 
-    internal ulong UInt64()
+    internal ulong ReadUInt64()
     {
-        Expect(WireType.Varint);
-        return Varint();
+        RequireWireType(WireType.Varint);
+        return ReadVarint();
     }
 
-    internal uint UInt32() => (uint)UInt64();
+    internal uint ReadUInt32() => (uint)ReadUInt64();
 
-    internal long Int64() => (long)UInt64();
+    internal long ReadInt64() => (long)ReadUInt64();
 
-    internal int Int32() => (int)UInt64();
+    internal int ReadInt32() => (int)ReadUInt64();
 
-    internal bool Bool() => UInt64() != 0;
+    internal bool ReadBool() => ReadUInt64() != 0;
 
-    internal long SInt64()
+    internal long ReadSInt64()
     {
-        ulong raw = UInt64();
+        ulong raw = ReadUInt64();
         return (long)(raw >> 1) ^ -(long)(raw & 1);
     }
 
-    internal int SInt32() => (int)SInt64();
+    internal int ReadSInt32() => (int)ReadSInt64();
 
-    internal ulong Fixed64()
+    internal ulong ReadFixed64()
     {
-        Expect(WireType.Fixed64);
-        return BinaryPrimitives.ReadUInt64LittleEndian(Take(8));
+        RequireWireType(WireType.Fixed64);
+        return BinaryPrimitives.ReadUInt64LittleEndian(ReadRaw(8));
     }
 
-    internal uint Fixed32()
+    internal uint ReadFixed32()
     {
-        Expect(WireType.Fixed32);
-        return BinaryPrimitives.ReadUInt32LittleEndian(Take(4));
+        RequireWireType(WireType.Fixed32);
+        return BinaryPrimitives.ReadUInt32LittleEndian(ReadRaw(4));
     }
 
-    internal ReadOnlySpan<byte> Bytes()
+    internal ReadOnlySpan<byte> ReadBytes()
     {
-        Expect(WireType.Bytes);
-        ulong length = Varint();
+        RequireWireType(WireType.Bytes);
+        ulong length = ReadVarint();
         if (length > (ulong)(_bytes.Length - _position))
         {
-            ImageFault.Corrupt(_file, FieldOffset, $"field {Field} claims {length} bytes where {_bytes.Length - _position} are left");
+            ImageFault.Corrupt(_file, FieldOffset, $"field {Field} has a length of {length} bytes, but {_bytes.Length - _position} are left");
         }
 
-        return Take((int)length);
+        return ReadRaw((int)length);
     }
 
-    internal string String() => Encoding.UTF8.GetString(Bytes());
+    internal string ReadString() => Encoding.UTF8.GetString(ReadBytes());
 
-    internal ProtobufReader Message()
+    internal ProtobufReader ReadMessage()
     {
-        ReadOnlySpan<byte> bytes = Bytes();
+        ReadOnlySpan<byte> bytes = ReadBytes();
         return new ProtobufReader(bytes, _file, Offset - bytes.Length);
     }
 
-    /// <summary>Adds a repeated field's values, packed or one to a field, as protobuf allows both of any writer.</summary>
+    /// <summary>Adds a repeated field's values, packed or not; protobuf allows both.</summary>
     internal void AddTo(List<uint> values)
     {
         if (WireType != WireType.Bytes)
         {
-            values.Add(UInt32());
+            values.Add(ReadUInt32());
             return;
         }
 
-        ProtobufReader packed = Message();
-        while (!packed.AtEnd)
+        ProtobufReader packed = ReadMessage();
+        while (!packed.IsAtEnd)
         {
-            values.Add((uint)packed.Varint());
+            values.Add((uint)packed.ReadVarint());
         }
     }
 
@@ -152,42 +152,42 @@ internal ref struct ProtobufReader
     {
         if (WireType != WireType.Bytes)
         {
-            values.Add(UInt64());
+            values.Add(ReadUInt64());
             return;
         }
 
-        ProtobufReader packed = Message();
-        while (!packed.AtEnd)
+        ProtobufReader packed = ReadMessage();
+        while (!packed.IsAtEnd)
         {
-            values.Add(packed.Varint());
+            values.Add(packed.ReadVarint());
         }
     }
 
-    /// <summary>Passes over the current value and returns its bytes as they are in the file, without the key.</summary>
+    /// <summary>Skips the current value and returns its encoded bytes, without the key.</summary>
     internal ReadOnlySpan<byte> Skip()
     {
         int start = _position;
         switch (WireType)
         {
             case WireType.Varint:
-                Varint();
+                ReadVarint();
                 break;
             case WireType.Fixed64:
-                Take(8);
+                ReadRaw(8);
                 break;
             case WireType.Fixed32:
-                Take(4);
+                ReadRaw(4);
                 break;
             default:
-                Bytes();
+                ReadBytes();
                 break;
         }
 
         return _bytes[start.._position];
     }
 
-    /// <summary>The next varint, with no regard to a field: for packed values.</summary>
-    internal ulong Varint()
+    /// <summary>Reads a varint without checking the wire type: for packed values.</summary>
+    internal ulong ReadVarint()
     {
         ReadOnlySpan<byte> bytes = _bytes;
         int position = _position;
@@ -197,16 +197,16 @@ internal ref struct ProtobufReader
             return bytes[position];
         }
 
-        return LongVarint();
+        return ReadMultiByteVarint();
     }
 
-    /// <summary>The next eight bytes, with no regard to a field: for packed values.</summary>
-    internal ulong RawFixed64() => BinaryPrimitives.ReadUInt64LittleEndian(Take(8));
+    /// <summary>Reads eight bytes without checking the wire type: for packed values.</summary>
+    internal ulong ReadRawFixed64() => BinaryPrimitives.ReadUInt64LittleEndian(ReadRaw(8));
 
-    /// <summary>The next four bytes, with no regard to a field: for packed values.</summary>
-    internal uint RawFixed32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(4));
+    /// <summary>Reads four bytes without checking the wire type: for packed values.</summary>
+    internal uint ReadRawFixed32() => BinaryPrimitives.ReadUInt32LittleEndian(ReadRaw(4));
 
-    private ulong LongVarint()
+    private ulong ReadMultiByteVarint()
     {
         ulong value = 0;
         int position = _position;
@@ -214,7 +214,7 @@ internal ref struct ProtobufReader
         {
             if ((uint)position >= (uint)_bytes.Length)
             {
-                ImageFault.Corrupt(_file, _origin + _position, "a number runs past the end of its message");
+                ImageFault.Corrupt(_file, _origin + _position, "a number extends past the end of its message");
             }
 
             byte b = _bytes[position++];
@@ -230,23 +230,23 @@ internal ref struct ProtobufReader
         return 0;
     }
 
-    private ReadOnlySpan<byte> Take(int count)
+    private ReadOnlySpan<byte> ReadRaw(int count)
     {
         if (count > _bytes.Length - _position)
         {
-            ImageFault.Corrupt(_file, Offset, $"{count} bytes are needed where {_bytes.Length - _position} are left");
+            ImageFault.Corrupt(_file, Offset, $"{count} bytes are needed, but {_bytes.Length - _position} are left");
         }
 
-        ReadOnlySpan<byte> taken = _bytes.Slice(_position, count);
+        ReadOnlySpan<byte> raw = _bytes.Slice(_position, count);
         _position += count;
-        return taken;
+        return raw;
     }
 
-    private readonly void Expect(WireType expected)
+    private readonly void RequireWireType(WireType expected)
     {
         if (WireType != expected)
         {
-            ImageFault.Corrupt(_file, FieldOffset, $"field {Field} is encoded as {WireType} where {expected} belongs");
+            ImageFault.Corrupt(_file, FieldOffset, $"field {Field} is encoded as {WireType}, but must be {expected}");
         }
     }
 }

@@ -3,39 +3,39 @@ using System.Buffers.Binary;
 
 namespace PSCrac.Images.Format;
 
-/// <summary>Writes one protobuf message: the few wire types that an edited entry of an image needs.</summary>
+/// <summary>Writes one protobuf message, with the wire types that an edited entry of an image needs.</summary>
 internal sealed class ProtobufWriter
 {
-    private const int LongestVarint = 10;
+    private const int MaximumVarintLength = 10;
     private readonly ArrayBufferWriter<byte> _buffer = new();
 
     internal ReadOnlySpan<byte> Message => _buffer.WrittenSpan;
 
-    internal ProtobufWriter Varint(int field, ulong value)
+    internal ProtobufWriter WriteVarint(int field, ulong value)
     {
-        Key(field, WireType.Varint);
-        Raw(value);
+        WriteKey(field, WireType.Varint);
+        WriteRaw(value);
         return this;
     }
 
-    internal ProtobufWriter Bytes(int field, ReadOnlySpan<byte> value)
+    internal ProtobufWriter WriteBytes(int field, ReadOnlySpan<byte> value)
     {
-        Key(field, WireType.Bytes);
-        Raw((ulong)value.Length);
+        WriteKey(field, WireType.Bytes);
+        WriteRaw((ulong)value.Length);
         _buffer.Write(value);
         return this;
     }
 
-    /// <summary>Copies a message's fields as they are, known or not, but for some.</summary>
-    internal ProtobufWriter CopyAllBut(ProtobufReader message, params ReadOnlySpan<int> left)
+    /// <summary>Copies a message's fields unchanged, known or unknown, except the given ones.</summary>
+    internal ProtobufWriter CopyExcept(ProtobufReader message, params ReadOnlySpan<int> excluded)
     {
         while (message.MoveNext())
         {
             WireType type = message.WireType;
             ReadOnlySpan<byte> value = message.Skip();
-            if (!left.Contains(message.Field))
+            if (!excluded.Contains(message.Field))
             {
-                Key(message.Field, type);
+                WriteKey(message.Field, type);
                 _buffer.Write(value);
             }
         }
@@ -43,25 +43,25 @@ internal sealed class ProtobufWriter
         return this;
     }
 
-    /// <summary>Appends the message to a file as an image's entry: its length, then itself.</summary>
+    /// <summary>Appends the message to a file as an image entry: its length, then the message.</summary>
     internal void WriteEntry(Stream file) => WriteEntry(file, Message);
 
-    /// <summary>Appends a message to a file as an image's entry.</summary>
+    /// <summary>Appends a message to a file as an image entry.</summary>
     internal static void WriteEntry(Stream file, ReadOnlySpan<byte> message)
     {
         WriteUInt32(file, (uint)message.Length);
         file.Write(message);
     }
 
-    /// <summary>Begins an image file as another begins.</summary>
-    internal static void WriteMagic(Stream file, ImageEntryReader like)
+    /// <summary>Writes the prefix and magic of another image file.</summary>
+    internal static void WriteMagic(Stream file, ImageEntryReader source)
     {
-        if (like.Prefix != 0)
+        if (source.Prefix != 0)
         {
-            WriteUInt32(file, like.Prefix);
+            WriteUInt32(file, source.Prefix);
         }
 
-        WriteUInt32(file, like.Magic);
+        WriteUInt32(file, source.Magic);
     }
 
     private static void WriteUInt32(Stream file, uint value)
@@ -71,11 +71,11 @@ internal sealed class ProtobufWriter
         file.Write(bytes);
     }
 
-    private void Key(int field, WireType type) => Raw(((ulong)field << 3) | (ulong)type);
+    private void WriteKey(int field, WireType type) => WriteRaw(((ulong)field << 3) | (ulong)type);
 
-    private void Raw(ulong value)
+    private void WriteRaw(ulong value)
     {
-        Span<byte> bytes = _buffer.GetSpan(LongestVarint);
+        Span<byte> bytes = _buffer.GetSpan(MaximumVarintLength);
         int length = 0;
         for (; value >= 0x80; value >>= 7)
         {

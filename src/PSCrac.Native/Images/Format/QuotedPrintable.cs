@@ -7,7 +7,7 @@ internal static class QuotedPrintable
 {
     private const int LineLength = 76;
 
-    /// <summary>Encodes the way Python's quopri does, which crit uses.</summary>
+    /// <summary>Encodes as Python's quopri does, which crit uses.</summary>
     internal static string Encode(ReadOnlySpan<byte> bytes)
     {
         var text = new StringBuilder(bytes.Length + 16);
@@ -52,7 +52,7 @@ internal static class QuotedPrintable
     }
 
     /// <summary>
-    /// Turns what <see cref="Encode"/> made back into text as proc shows a socket's name: zero bytes at the end are left out,
+    /// Decodes the result of <see cref="Encode"/> to text as proc shows a socket's name: trailing zero bytes are omitted,
     /// others are shown as @.
     /// </summary>
     internal static string DecodeForDisplay(string text)

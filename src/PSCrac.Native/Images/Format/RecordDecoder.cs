@@ -3,14 +3,14 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Format;
 
-/// <summary>Turns messages into records, as the schema says. Not for use by two threads at once.</summary>
+/// <summary>Decodes messages into records according to the schema. Not thread-safe.</summary>
 internal sealed class RecordDecoder
 {
-    // As deep as protobuf's own readers go. The deepest of criu's messages is a tree of control groups.
-    private const int DeepestNesting = 100;
+    // The limit of protobuf's own readers. criu's deepest message is a tree of control groups.
+    private const int MaximumNesting = 100;
 
-    // A record of many different unknown fields is noise, and looking each of them up would take for ever.
-    private const int MostFields = 512;
+    // A record with many different unknown fields is damaged, and looking each of them up would take too long.
+    private const int MaximumFields = 512;
     private static readonly object[] s_smallUInt32 = [.. Enumerable.Range(0, 256).Select(static n => (object)(uint)n)];
     private static readonly object[] s_smallUInt64 = [.. Enumerable.Range(0, 256).Select(static n => (object)(ulong)n)];
     private static readonly object s_true = true;
@@ -22,10 +22,10 @@ internal sealed class RecordDecoder
 
     internal CracImageRecord Decode(ProtobufReader reader, SchemaMessage? message)
     {
-        if (++_depth > DeepestNesting)
+        if (++_depth > MaximumNesting)
         {
             _depth--;
-            ImageFault.Corrupt(reader.File, reader.Offset, $"messages are nested more than {DeepestNesting} deep");
+            ImageFault.Corrupt(reader.File, reader.Offset, $"messages are nested more than {MaximumNesting} deep");
         }
 
         int start = _used;
@@ -34,14 +34,14 @@ internal sealed class RecordDecoder
             while (reader.MoveNext())
             {
                 SchemaField? field = message?.Find(reader.Field);
-                if (field is null || !Fits(field, reader.WireType))
+                if (field is null || !CanDecode(field, reader.WireType))
                 {
-                    if (_used - start > MostFields)
+                    if (_used - start > MaximumFields)
                     {
-                        ImageFault.Corrupt(reader.File, reader.FieldOffset, $"a message has more than {MostFields} fields");
+                        ImageFault.Corrupt(reader.File, reader.FieldOffset, $"a message has more than {MaximumFields} fields");
                     }
 
-                    AddRepeatable($"unknown_{reader.Field}", Unknown(ref reader), start);
+                    AddRepeatable($"unknown_{reader.Field}", ReadUnknown(ref reader), start);
                 }
                 else if (field.IsRepeated)
                 {
@@ -53,7 +53,7 @@ internal sealed class RecordDecoder
                 }
             }
 
-            return Finish(message, start);
+            return CreateRecord(message, start);
         }
         finally
         {
@@ -62,7 +62,7 @@ internal sealed class RecordDecoder
         }
     }
 
-    /// <summary>Bytes in base 64 the way crit prints them: in lines of 76 characters, each ended.</summary>
+    /// <summary>Bytes in base64 as crit prints them: lines of 76 characters, each with a line feed.</summary>
     internal static string ToBase64(ReadOnlySpan<byte> bytes)
     {
         const int BytesInLine = 57;
@@ -89,8 +89,8 @@ internal sealed class RecordDecoder
 
     internal static object Box(ulong value) => value < 256 ? s_smallUInt64[value] : value;
 
-    /// <summary>Whether a value encoded so can be one of that field; a packed list can where the field is repeated.</summary>
-    private static bool Fits(SchemaField field, WireType wire)
+    /// <summary>Whether a wire type is valid for a field: its own or, for a repeated field, a packed list.</summary>
+    private static bool CanDecode(SchemaField field, WireType wire)
     {
         WireType own = field.Kind switch
         {
@@ -102,27 +102,27 @@ internal sealed class RecordDecoder
         return wire == own || (wire == WireType.Bytes && field.IsRepeated);
     }
 
-    private static object Unknown(ref ProtobufReader reader) => reader.WireType switch
+    private static object ReadUnknown(ref ProtobufReader reader) => reader.WireType switch
     {
-        WireType.Varint => Box(reader.UInt64()),
-        WireType.Fixed64 => Box(reader.Fixed64()),
-        WireType.Fixed32 => Box(reader.Fixed32()),
-        _ => ToBase64(reader.Bytes()),
+        WireType.Varint => Box(reader.ReadUInt64()),
+        WireType.Fixed64 => Box(reader.ReadFixed64()),
+        WireType.Fixed32 => Box(reader.ReadFixed32()),
+        _ => ToBase64(reader.ReadBytes()),
     };
 
     private void ReadRepeated(ref ProtobufReader reader, SchemaField field, int start)
     {
         bool packed = reader.WireType == WireType.Bytes
             && field.Kind is not (FieldKind.String or FieldKind.Bytes or FieldKind.Message);
-        List<object> items = ItemsOf(field.Name, start);
+        List<object> items = GetOrAddItems(field.Name, start);
         if (!packed)
         {
             items.Add(ReadValue(ref reader, field));
             return;
         }
 
-        ProtobufReader list = reader.Message();
-        while (!list.AtEnd)
+        ProtobufReader list = reader.ReadMessage();
+        while (!list.IsAtEnd)
         {
             items.Add(ReadPacked(ref list, field));
         }
@@ -130,11 +130,11 @@ internal sealed class RecordDecoder
 
     private static object ReadPacked(ref ProtobufReader list, SchemaField field) => field.Kind switch
     {
-        FieldKind.Fixed64 or FieldKind.Double => Box(list.RawFixed64()),
-        FieldKind.SFixed64 => (long)list.RawFixed64(),
-        FieldKind.Fixed32 or FieldKind.Float => Box(list.RawFixed32()),
-        FieldKind.SFixed32 => (int)list.RawFixed32(),
-        _ => FromVarint(list.Varint(), field),
+        FieldKind.Fixed64 or FieldKind.Double => Box(list.ReadRawFixed64()),
+        FieldKind.SFixed64 => (long)list.ReadRawFixed64(),
+        FieldKind.Fixed32 or FieldKind.Float => Box(list.ReadRawFixed32()),
+        FieldKind.SFixed32 => (int)list.ReadRawFixed32(),
+        _ => FromVarint(list.ReadVarint(), field),
     };
 
     private object ReadValue(ref ProtobufReader reader, SchemaField field)
@@ -142,22 +142,22 @@ internal sealed class RecordDecoder
         switch (field.Kind)
         {
             case FieldKind.Message:
-                return Decode(reader.Message(), field.Message);
+                return Decode(reader.ReadMessage(), field.Message);
             case FieldKind.String:
-                return reader.String();
+                return reader.ReadString();
             case FieldKind.Bytes:
-                ReadOnlySpan<byte> bytes = reader.Bytes();
+                ReadOnlySpan<byte> bytes = reader.ReadBytes();
                 return field.IsQuoted ? QuotedPrintable.Encode(bytes) : ToBase64(bytes);
             case FieldKind.Fixed64 or FieldKind.Double:
-                return Box(reader.Fixed64());
+                return Box(reader.ReadFixed64());
             case FieldKind.SFixed64:
-                return (long)reader.Fixed64();
+                return (long)reader.ReadFixed64();
             case FieldKind.Fixed32 or FieldKind.Float:
-                return Box(reader.Fixed32());
+                return Box(reader.ReadFixed32());
             case FieldKind.SFixed32:
-                return (int)reader.Fixed32();
+                return (int)reader.ReadFixed32();
             default:
-                return FromVarint(reader.UInt64(), field);
+                return FromVarint(reader.ReadUInt64(), field);
         }
     }
 
@@ -173,7 +173,7 @@ internal sealed class RecordDecoder
         _ => field.Names!.TryGetValue((int)value, out string? name) ? name : (int)value,
     };
 
-    private List<object> ItemsOf(string name, int start)
+    private List<object> GetOrAddItems(string name, int start)
     {
         for (int i = _used - 1; i >= start; i--)
         {
@@ -188,7 +188,7 @@ internal sealed class RecordDecoder
         return items;
     }
 
-    /// <summary>A field that is there twice has its last value, as in protobuf.</summary>
+    /// <summary>Sets a field. The last value of a duplicate wins, as in protobuf.</summary>
     private void Set(string name, object value, int start)
     {
         for (int i = start; i < _used; i++)
@@ -237,7 +237,7 @@ internal sealed class RecordDecoder
         _values[_used++] = value;
     }
 
-    private CracImageRecord Finish(SchemaMessage? message, int start)
+    private CracImageRecord CreateRecord(SchemaMessage? message, int start)
     {
         Span<object> found = _values.AsSpan(start, _used - start);
         var values = new object[found.Length];

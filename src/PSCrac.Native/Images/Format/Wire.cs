@@ -1,7 +1,7 @@
 namespace PSCrac.Images.Format;
 
 /// <summary>
-/// The field numbers that typed readers look for, a class a message. A test holds every one against the schemas,
+/// The field numbers that typed readers use, one class per message. A test compares each with the schemas
 /// by name: <c>PstreeEntry.Pid</c> is field <c>pid</c> of message <c>pstree_entry</c>.
 /// </summary>
 internal static class Wire

@@ -8,27 +8,27 @@ namespace PSCrac.Images.Manifest;
 
 public sealed partial record ImageManifest
 {
-    /// <summary>A file up to this size, in bytes, is hashed; sealing must take milliseconds while the process stands still.</summary>
-    internal const int LargestHashed = 1 << 20;
+    /// <summary>The size limit, in bytes, for hashing a file: sealing must take only milliseconds while the process is frozen.</summary>
+    internal const int MaximumHashedSize = 1 << 20;
 
-    private const int LargestManifest = 16 << 20;
+    private const int MaximumManifestSize = 16 << 20;
 
     /// <summary>Reads the manifest of the image in a directory.</summary>
     /// <param name="directory">The image's directory.</param>
-    /// <returns>The manifest, or null where the directory has none: criu itself, or a JVM, wrote the image.</returns>
+    /// <returns>The manifest; null if the directory has none: the image was written by criu itself or by a JVM.</returns>
     /// <exception cref="CracException">The manifest is damaged, or of a newer format (ImageCorrupt), or cannot be read (PermissionDenied).</exception>
     internal static ImageManifest? Read(string directory) => Read(new DirectoryImageSource(Path.GetFullPath(directory)));
 
-    /// <summary>Writes the manifest as UTF-8 JSON; the same manifest always gives the same bytes.</summary>
-    /// <param name="stream">Where to; left open.</param>
+    /// <summary>Writes the manifest as UTF-8 JSON. The output is deterministic.</summary>
+    /// <param name="stream">The target; left open.</param>
     internal void Write(Stream stream)
     {
         using var writer = new Utf8JsonWriter(stream, ImageManifestText.WriterOptions);
         JsonSerializer.Serialize(writer, this, ImageManifestJson.Default.ImageManifest);
     }
 
-    /// <summary>Writes the manifest as UTF-8 JSON at the beginning of an open file, and cuts the file there.</summary>
-    /// <param name="file">A file open for writing; not synchronised to disk here.</param>
+    /// <summary>Writes the manifest as UTF-8 JSON at the beginning of an open file and truncates the file after it.</summary>
+    /// <param name="file">A file open for writing; not synchronized to disk.</param>
     internal void Write(SafeFileHandle file)
     {
         var bytes = new ArrayBufferWriter<byte>(16 << 10);
@@ -42,8 +42,8 @@ public sealed partial record ImageManifest
     }
 
     /// <summary>
-    /// Lists a directory's files as a manifest records them: sizes of all, hashes of the small ones.
-    /// Logs, statistics and the manifest itself are left out: they still change after an image is sealed.
+    /// Lists a directory's files as a manifest records them: all sizes, and hashes of the small files.
+    /// Logs, statistics and the manifest itself are left out, because they change after the image is sealed.
     /// </summary>
     /// <param name="directory">The image's directory.</param>
     /// <returns>The files, ordered by name.</returns>
@@ -61,7 +61,7 @@ public sealed partial record ImageManifest
                     continue;
                 }
 
-                if (ImageFileName.IsPages(info.Name) || info.Length > LargestHashed || source.TryOpen(info.Name) is not { } file)
+                if (ImageFileName.IsPages(info.Name) || info.Length > MaximumHashedSize || source.TryOpen(info.Name) is not { } file)
                 {
                     described.Add(new ImageManifestFile(info.Name, info.Length, null));
                     continue;
@@ -82,18 +82,18 @@ public sealed partial record ImageManifest
     }
 
     /// <summary>
-    /// Whether a file is as it will stay when an image is sealed. perfdata holds the performance counters of a CRaC JVM,
-    /// which goes on counting in it once it is restored.
+    /// Whether a file no longer changes after the image is sealed. perfdata holds the performance counters of a CRaC JVM,
+    /// which continues to write them after the restore.
     /// </summary>
     internal static bool IsSealed(string name) =>
         name is not (FileName or "stats-dump" or "stats-restore" or "cppath" or "perfdata")
         && !name.EndsWith(".log", StringComparison.Ordinal)
         && !name.EndsWith(".pid", StringComparison.Ordinal);
 
-    /// <summary>The SHA-256 of a file in lower-case hexadecimal. The buffer is grown, through the shared pool, where it must.</summary>
+    /// <summary>The SHA-256 of a file in lower-case hexadecimal. The buffer is replaced by a larger one from the shared pool if needed.</summary>
     internal static string Hash(ImageFile file, ref byte[] buffer)
     {
-        if (file.Length > LargestHashed)
+        if (file.Length > MaximumHashedSize)
         {
             return HashInParts(file, buffer);
         }
@@ -111,7 +111,7 @@ public sealed partial record ImageManifest
         return Convert.ToHexStringLower(digest);
     }
 
-    /// <summary>Reads the manifest out of an image's files; null where there is none.</summary>
+    /// <summary>Reads the manifest from an image's files; null if there is none.</summary>
     internal static ImageManifest? Read(ImageSource source)
     {
         using ImageFile? file = source.TryOpen(FileName);
@@ -120,9 +120,9 @@ public sealed partial record ImageManifest
             return null;
         }
 
-        if (file.Length > LargestManifest)
+        if (file.Length > MaximumManifestSize)
         {
-            ImageFault.Corrupt(file, 0, $"it has {file.Length} bytes, more than any manifest");
+            ImageFault.Corrupt(file, 0, $"it has {file.Length} bytes, more than any valid manifest");
         }
 
         byte[] buffer = ArrayPool<byte>.Shared.Rent((int)file.Length);
@@ -152,15 +152,15 @@ public sealed partial record ImageManifest
 
         if (manifest is null)
         {
-            ImageFault.Corrupt(file, 0, "it holds nothing");
+            ImageFault.Corrupt(file, 0, "it is null");
         }
 
         if (manifest.Format is < 1 or > CurrentFormat)
         {
             throw new CracException(
                 CracReason.ImageCorrupt,
-                $"The image {file.ImagePath} has a manifest of format {manifest.Format}; this PSCrac reads formats up to {CurrentFormat}.",
-                "Update PSCrac to the version that took the checkpoint. Plain criu restores the image whatever the manifest says.")
+                $"The image {file.ImagePath} has a manifest of format {manifest.Format}; this version of PSCrac reads formats up to {CurrentFormat}.",
+                "Update PSCrac to the version that took the checkpoint. criu itself restores the image without the manifest.")
             {
                 ImagePath = file.ImagePath,
                 FileName = file.Name,

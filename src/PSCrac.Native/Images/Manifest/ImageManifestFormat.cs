@@ -11,7 +11,7 @@ namespace PSCrac.Images.Manifest;
 [JsonSerializable(typeof(ImageManifest))]
 internal sealed partial class ImageManifestJson : JsonSerializerContext;
 
-/// <summary>Reads and writes the manifest's options: scalars and arrays of them, in the order of their names.</summary>
+/// <summary>Reads and writes the manifest's options: scalars and arrays of scalars, ordered by name.</summary>
 internal sealed class ImageManifestOptionsConverter : JsonConverter<IReadOnlyDictionary<string, object>>
 {
     public override IReadOnlyDictionary<string, object> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
@@ -95,12 +95,12 @@ internal sealed class ImageManifestOptionsConverter : JsonConverter<IReadOnlyDic
                 writer.WriteEndArray();
                 break;
             default:
-                throw new ArgumentException($"The option {name} has a value that a manifest cannot hold: {value?.GetType().Name ?? "null"}.");
+                throw new ArgumentException($"The value of option {name} has a type that a manifest cannot store: {value?.GetType().Name ?? "null"}.");
         }
     }
 }
 
-/// <summary>How the manifest's text looks: indented for people, with paths unescaped.</summary>
+/// <summary>The manifest's text format: indented for readers, with paths not escaped.</summary>
 internal static class ImageManifestText
 {
     internal static readonly JsonWriterOptions WriterOptions = new()

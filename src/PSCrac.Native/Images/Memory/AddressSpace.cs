@@ -3,7 +3,7 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Memory;
 
-/// <summary>What a mapped area is, among other things: criu's VMA_ bits.</summary>
+/// <summary>The kind of a mapped area: criu's VMA_ bits, without those that PSCrac does not use.</summary>
 [Flags]
 internal enum AreaStatus : uint
 {
@@ -27,7 +27,7 @@ internal enum AreaStatus : uint
     Uprobes = 1 << 17,
 }
 
-/// <summary>A mapped area, as mm-PID.img has it.</summary>
+/// <summary>A mapped area of mm-PID.img.</summary>
 internal readonly record struct MappedArea(ulong Start, ulong End, ulong FileOffset, ulong ShmId, uint Protection, uint Flags, AreaStatus Status)
 {
     private const uint MapShared = 1;
@@ -37,7 +37,7 @@ internal readonly record struct MappedArea(ulong Start, ulong End, ulong FileOff
     internal bool IsShared => (Flags & MapShared) != 0;
 }
 
-/// <summary>A process's address space: mm-PID.img.</summary>
+/// <summary>The address space of a process: mm-PID.img.</summary>
 internal sealed class AddressSpace
 {
     private MappedArea[] _areas = [];
@@ -56,19 +56,19 @@ internal sealed class AddressSpace
     internal uint ExecutableId { get; private set; }
 
     /// <summary>
-    /// The areas, in the order of their addresses, none overlapping another. Guards are left out: they lie within other
-    /// areas, and are listed after them all.
+    /// The areas, ordered by address, without overlap. Guard areas are left out: they are inside other
+    /// areas and listed after them.
     /// </summary>
     internal ReadOnlySpan<MappedArea> Areas => _areas;
 
-    /// <summary>Whether an area is the main thread's stack: where the stack began.</summary>
+    /// <summary>Whether an area is the main thread's stack: it contains the start of the stack.</summary>
     internal bool IsStack(in MappedArea area) => (area.Status & AreaStatus.Stack) != 0 || (area.Start <= _stack && _stack < area.End);
 
-    /// <summary>Whether an area is the heap: what lies between the two ends that brk(2) moves.</summary>
+    /// <summary>Whether an area is the heap, between the start and the end that brk(2) sets.</summary>
     internal bool IsHeap(in MappedArea area) =>
         (area.Status & AreaStatus.Heap) != 0 || (area.Start < _heapEnd && area.End > _heapStart && (area.Status & AreaStatus.AnonymousPrivate) != 0);
 
-    /// <summary>Reads a process's address space; null where it has none, as a zombie.</summary>
+    /// <summary>Reads a process's address space; null if it has none (a zombie).</summary>
     internal static AddressSpace? Read(ImageSource source, int processId)
     {
         using ImageEntryReader? entries = source.TryOpenEntries($"mm-{(uint)processId}.img", ImageType.Mm);
@@ -86,32 +86,32 @@ internal sealed class AddressSpace
             switch (entry.Field)
             {
                 case Wire.MmEntry.MmStartStack:
-                    space._stack = entry.UInt64();
+                    space._stack = entry.ReadUInt64();
                     break;
                 case Wire.MmEntry.MmStartBrk:
-                    space._heapStart = entry.UInt64();
+                    space._heapStart = entry.ReadUInt64();
                     break;
                 case Wire.MmEntry.MmBrk:
-                    space._heapEnd = entry.UInt64();
+                    space._heapEnd = entry.ReadUInt64();
                     break;
                 case Wire.MmEntry.MmArgStart:
-                    space.ArgumentsStart = entry.UInt64();
+                    space.ArgumentsStart = entry.ReadUInt64();
                     break;
                 case Wire.MmEntry.MmArgEnd:
-                    space.ArgumentsEnd = entry.UInt64();
+                    space.ArgumentsEnd = entry.ReadUInt64();
                     break;
                 case Wire.MmEntry.MmEnvStart:
-                    space.EnvironmentStart = entry.UInt64();
+                    space.EnvironmentStart = entry.ReadUInt64();
                     break;
                 case Wire.MmEntry.MmEnvEnd:
-                    space.EnvironmentEnd = entry.UInt64();
+                    space.EnvironmentEnd = entry.ReadUInt64();
                     break;
                 case Wire.MmEntry.ExeFileId:
-                    space.ExecutableId = entry.UInt32();
+                    space.ExecutableId = entry.ReadUInt32();
                     break;
                 case Wire.MmEntry.Vmas:
                     long offset = entry.FieldOffset;
-                    MappedArea area = ReadArea(entry.Message());
+                    MappedArea area = ReadArea(entry.ReadMessage());
                     if ((area.Status & AreaStatus.Guard) == 0)
                     {
                         RequireOrder(entries.File, offset, areas, area);
@@ -129,7 +129,7 @@ internal sealed class AddressSpace
         return space;
     }
 
-    /// <summary>The index of the area that holds an address; -1 where none does.</summary>
+    /// <summary>The index of the area that contains an address; -1 if none does.</summary>
     internal int IndexOf(ulong address)
     {
         int low = 0;
@@ -158,7 +158,7 @@ internal sealed class AddressSpace
     {
         if (area.End < area.Start || (areas.Count > 0 && area.Start < areas[^1].End))
         {
-            ImageFault.Corrupt(file, offset, $"the area 0x{area.Start:x}-0x{area.End:x} is upside down, or overlaps the one before");
+            ImageFault.Corrupt(file, offset, $"the area 0x{area.Start:x}-0x{area.End:x} ends before its start, or overlaps the previous one");
         }
     }
 
@@ -176,25 +176,25 @@ internal sealed class AddressSpace
             switch (entry.Field)
             {
                 case Wire.VmaEntry.Start:
-                    start = entry.UInt64();
+                    start = entry.ReadUInt64();
                     break;
                 case Wire.VmaEntry.End:
-                    end = entry.UInt64();
+                    end = entry.ReadUInt64();
                     break;
                 case Wire.VmaEntry.Pgoff:
-                    fileOffset = entry.UInt64();
+                    fileOffset = entry.ReadUInt64();
                     break;
                 case Wire.VmaEntry.Shmid:
-                    shmId = entry.UInt64();
+                    shmId = entry.ReadUInt64();
                     break;
                 case Wire.VmaEntry.Prot:
-                    protection = entry.UInt32();
+                    protection = entry.ReadUInt32();
                     break;
                 case Wire.VmaEntry.Flags:
-                    flags = entry.UInt32();
+                    flags = entry.ReadUInt32();
                     break;
                 case Wire.VmaEntry.Status:
-                    status = entry.UInt32();
+                    status = entry.ReadUInt32();
                     break;
                 default:
                     entry.Skip();

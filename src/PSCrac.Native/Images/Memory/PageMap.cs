@@ -3,11 +3,11 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Memory;
 
-/// <summary>A run of pages of one address space: where they are in the process, and where their bytes are.</summary>
+/// <summary>A run of consecutive pages of one address space: their addresses, and where their content is.</summary>
 /// <param name="Address">The first page's address in the process.</param>
-/// <param name="Pages">How many pages.</param>
-/// <param name="Flags">Where the bytes are.</param>
-/// <param name="FilePage">The first page's place in the pages file, counted in pages; meaningless unless the pages are present.</param>
+/// <param name="Pages">The number of pages.</param>
+/// <param name="Flags">Where the content is.</param>
+/// <param name="FilePage">The first page's index in the pages file; meaningless unless the pages are present.</param>
 internal readonly record struct PageRun(ulong Address, ulong Pages, PageFlags Flags, ulong FilePage)
 {
     internal bool IsPresent => (Flags & PageFlags.Present) != 0;
@@ -15,7 +15,7 @@ internal readonly record struct PageRun(ulong Address, ulong Pages, PageFlags Fl
     internal bool IsInParent => (Flags & PageFlags.Parent) != 0;
 }
 
-/// <summary>Where a run's bytes are. The values are criu's PE_ flags.</summary>
+/// <summary>Where the content of a run is. The values are criu's PE_ flags.</summary>
 [Flags]
 internal enum PageFlags : uint
 {
@@ -25,10 +25,10 @@ internal enum PageFlags : uint
     Present = 4,
 }
 
-/// <summary>The content of one pagemap file: which pages of an address space, or of a shared memory segment, were dumped.</summary>
+/// <summary>The content of one pagemap file: which pages of an address space or of a shared memory segment were dumped.</summary>
 internal sealed class PageMap
 {
-    private const int SmallestPage = 4096;
+    private const int MinimumPageSize = 4096;
     private readonly ImageSource _source;
     private readonly PageRun[] _runs;
     private readonly int[] _present;
@@ -39,14 +39,14 @@ internal sealed class PageMap
         _source = source;
         PagesId = pagesId;
         _runs = runs;
-        _present = PresentIndexes(runs);
+        _present = FindPresentRuns(runs);
         PresentPages = presentPages;
     }
 
-    /// <summary>The number N of the pages-N.img that holds the present pages.</summary>
+    /// <summary>The number N of the file pages-N.img that contains the present pages.</summary>
     internal uint PagesId { get; }
 
-    /// <summary>How many pages are in the pages file.</summary>
+    /// <summary>The number of pages in the pages file.</summary>
     internal ulong PresentPages { get; }
 
     /// <summary>The size of the present pages, in bytes.</summary>
@@ -57,18 +57,18 @@ internal sealed class PageMap
     internal string PagesFile => $"pages-{PagesId}.img";
 
     /// <summary>
-    /// The size of a page, in bytes. No image says it: it is what divides the pages file into as many pages as the map counts,
-    /// or 4096 where that is no page size.
+    /// The size of a page, in bytes. Images do not record it: it is the length of the pages file divided by the number of pages,
+    /// or 4096 if the result is not a page size.
     /// </summary>
     internal int PageSize => _pageSize != 0 ? _pageSize : _pageSize = FindPageSize();
 
-    /// <summary>The name of a process's map.</summary>
+    /// <summary>The name of a process's pagemap file.</summary>
     internal static string NameFor(int processId) => $"pagemap-{(uint)processId}.img";
 
-    /// <summary>The name of a shared memory segment's map.</summary>
+    /// <summary>The name of a shared memory segment's pagemap file.</summary>
     internal static string NameForShared(ulong shmid) => $"pagemap-shmem-{shmid}.img";
 
-    /// <summary>Reads a map; null where there is none of that name.</summary>
+    /// <summary>Reads a pagemap file; null if there is no such file.</summary>
     internal static PageMap? Read(ImageSource source, string name)
     {
         using ImageEntryReader? entries = source.TryOpenEntries(name, ImageType.Pagemap);
@@ -84,12 +84,12 @@ internal sealed class PageMap
         while (entries.MoveNext())
         {
             PageRun run = ReadRun(entries.Reader, filePage);
-            if (run.Pages > (ulong.MaxValue >> 16) || run.Address > ulong.MaxValue - (run.Pages * SmallestPage) || run.Address < end)
+            if (run.Pages > (ulong.MaxValue >> 16) || run.Address > ulong.MaxValue - (run.Pages * MinimumPageSize) || run.Address < end)
             {
-                ImageFault.Corrupt(entries.File, entries.MessageOffset, $"{run.Pages} pages at 0x{run.Address:x} overlap what came before, or no memory goes that far");
+                ImageFault.Corrupt(entries.File, entries.MessageOffset, $"{run.Pages} pages at 0x{run.Address:x} overlap the previous ones, or exceed the address space");
             }
 
-            end = run.Address + (run.Pages * SmallestPage);
+            end = run.Address + (run.Pages * MinimumPageSize);
             if (run.IsPresent)
             {
                 filePage += run.Pages;
@@ -101,8 +101,8 @@ internal sealed class PageMap
         return new PageMap(source, pagesId, [.. runs], filePage);
     }
 
-    /// <summary>The index of the first run that ends behind an address; the number of runs where none does.</summary>
-    internal int FirstEndingAfter(ulong address)
+    /// <summary>The index of the first run that ends after an address; the number of runs if there is none.</summary>
+    internal int FindFirstEndingAfter(ulong address)
     {
         ulong pageSize = (ulong)PageSize;
         int low = 0;
@@ -123,8 +123,8 @@ internal sealed class PageMap
         return low;
     }
 
-    /// <summary>The index of the run that a place in the pages file belongs to; -1 where none does.</summary>
-    internal int RunOfFileOffset(long offset)
+    /// <summary>The index of the run at an offset of the pages file; -1 if there is none.</summary>
+    internal int FindRunAtFileOffset(long offset)
     {
         ulong page = (ulong)offset / (ulong)PageSize;
         int low = 0;
@@ -153,7 +153,7 @@ internal sealed class PageMap
         {
             if (head.Field == Wire.PagemapHead.PagesId)
             {
-                id = head.UInt32();
+                id = head.ReadUInt32();
             }
             else
             {
@@ -176,19 +176,19 @@ internal sealed class PageMap
             switch (entry.Field)
             {
                 case Wire.PagemapEntry.Vaddr:
-                    address = entry.UInt64();
+                    address = entry.ReadUInt64();
                     break;
                 case Wire.PagemapEntry.CompatNrPages:
-                    compatiblePages = entry.UInt32();
+                    compatiblePages = entry.ReadUInt32();
                     break;
                 case Wire.PagemapEntry.InParent:
-                    inParent = entry.Bool();
+                    inParent = entry.ReadBool();
                     break;
                 case Wire.PagemapEntry.Flags:
-                    flags = (PageFlags)entry.UInt32();
+                    flags = (PageFlags)entry.ReadUInt32();
                     break;
                 case Wire.PagemapEntry.NrPages:
-                    pages = entry.UInt64();
+                    pages = entry.ReadUInt64();
                     break;
                 default:
                     entry.Skip();
@@ -196,12 +196,12 @@ internal sealed class PageMap
             }
         }
 
-        // Before flags there was in_parent alone, and before nr_pages its 32-bit predecessor.
+        // Older versions of criu write in_parent instead of flags, and compat_nr_pages (32 bits) instead of nr_pages.
         PageFlags known = flags ?? (inParent ? PageFlags.Parent : PageFlags.Present);
         return new PageRun(address, pages != 0 ? pages : compatiblePages, inParent ? known | PageFlags.Parent : known, filePage);
     }
 
-    private static int[] PresentIndexes(PageRun[] runs)
+    private static int[] FindPresentRuns(PageRun[] runs)
     {
         var indexes = new List<int>(runs.Length);
         for (int i = 0; i < runs.Length; i++)
@@ -220,10 +220,10 @@ internal sealed class PageMap
         using ImageFile? pages = PresentPages == 0 ? null : _source.TryOpen(PagesFile);
         if (pages is null || (ulong)pages.Length % PresentPages != 0)
         {
-            return SmallestPage;
+            return MinimumPageSize;
         }
 
         ulong size = (ulong)pages.Length / PresentPages;
-        return size is 4096 or 8192 or 16384 or 65536 ? (int)size : SmallestPage;
+        return size is 4096 or 8192 or 16384 or 65536 ? (int)size : MinimumPageSize;
     }
 }

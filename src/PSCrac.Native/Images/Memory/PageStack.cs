@@ -2,55 +2,55 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Memory;
 
-/// <summary>Where the bytes of a stretch of memory are.</summary>
+/// <summary>Where the content of a memory range is.</summary>
 internal enum PageOrigin
 {
-    /// <summary>Nowhere: nothing is mapped there.</summary>
+    /// <summary>Nothing is mapped there.</summary>
     Unmapped = 0,
 
     /// <summary>In a pages file of this image or of one of its parents.</summary>
     Pages,
 
-    /// <summary>Nowhere, because they are all zero.</summary>
+    /// <summary>All bytes are zero, and not stored.</summary>
     Zero,
 
     /// <summary>In the mapped file, which is not part of the image.</summary>
     MappedFile,
 
-    /// <summary>With the process that was dumped: pages to be fetched later.</summary>
+    /// <summary>Still in the dumped process: lazy pages, to be fetched later.</summary>
     Lazy,
 
-    /// <summary>In a parent image, which does not have them.</summary>
+    /// <summary>In a parent image that is missing or does not have the pages.</summary>
     MissingInParent,
 }
 
-/// <summary>A stretch of memory whose bytes are all in one place, one after another.</summary>
-/// <param name="Address">Where it begins.</param>
-/// <param name="Length">Its length, in bytes.</param>
-/// <param name="Origin">Where its bytes are.</param>
-/// <param name="Level">Which pages file: an index into the stack's levels; meaningless unless the bytes are in one.</param>
-/// <param name="FileOffset">Where in the pages file, in bytes.</param>
+/// <summary>A memory range whose content is contiguous in one place.</summary>
+/// <param name="Address">The first address.</param>
+/// <param name="Length">The length, in bytes.</param>
+/// <param name="Origin">Where the content is.</param>
+/// <param name="Level">The index into the stack's levels that gives the pages file; meaningless for other origins.</param>
+/// <param name="FileOffset">The offset in the pages file, in bytes.</param>
 internal readonly record struct MemoryStretch(ulong Address, ulong Length, PageOrigin Origin, int Level, long FileOffset)
 {
     internal ulong End => Address + Length;
 }
 
-/// <summary>One address space's, or one shared segment's, pages: the image's own pagemap above those of its parents.</summary>
+/// <summary>The pages of one address space or shared memory segment: the image's own pagemap, then those of its parents.</summary>
 internal sealed class PageStack
 {
-    // Longer chains of parents than anybody makes; a chain may be a ring.
-    private const int MostLevels = 256;
+    // A limit above any real chain of parents; the parent links may form a cycle.
+    private const int MaximumLevels = 256;
     private readonly List<Level> _levels = [];
 
     internal readonly record struct Level(ImageSource Source, PageMap Map);
 
     internal IReadOnlyList<Level> Levels => _levels;
 
-    /// <summary>Opens the pagemap of that name in an image and in its parents; null where the image has none.</summary>
+    /// <summary>Opens the pagemap file in an image and its parents; null if the image has none.</summary>
     internal static PageStack? Open(ImageSource source, string name)
     {
         var stack = new PageStack();
-        for (ImageSource? each = source; each is not null && stack._levels.Count < MostLevels; each = each.Parent)
+        for (ImageSource? each = source; each is not null && stack._levels.Count < MaximumLevels; each = each.Parent)
         {
             if (PageMap.Read(each, name) is not { } map)
             {
@@ -65,7 +65,7 @@ internal sealed class PageStack
 
     internal ImageFile OpenPages(int level) => _levels[level].Source.Open(_levels[level].Map.PagesFile);
 
-    /// <summary>Divides a range into stretches, without gaps; what no pagemap knows has <paramref name="otherwise"/> as its origin.</summary>
+    /// <summary>Divides an address range into ranges without gaps; <paramref name="otherwise"/> is the origin of pages that no pagemap lists.</summary>
     internal void Map(ulong start, ulong end, PageOrigin otherwise, List<MemoryStretch> stretches) => Map(0, start, end, otherwise, stretches);
 
     private void Map(int level, ulong start, ulong end, PageOrigin otherwise, List<MemoryStretch> stretches)
@@ -74,7 +74,7 @@ internal sealed class PageStack
         ReadOnlySpan<PageRun> runs = map.Runs;
         ulong pageSize = (ulong)map.PageSize;
         ulong at = start;
-        for (int i = map.FirstEndingAfter(start); i < runs.Length && at < end; i++)
+        for (int i = map.FindFirstEndingAfter(start); i < runs.Length && at < end; i++)
         {
             PageRun run = runs[i];
             if (run.Address >= end)

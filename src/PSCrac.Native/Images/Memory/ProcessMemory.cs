@@ -3,14 +3,14 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Memory;
 
-/// <summary>The memory of one process of an image: its areas, and where the bytes of each are.</summary>
+/// <summary>The memory of one process of an image: its areas, and where the content of each is.</summary>
 internal sealed class ProcessMemory
 {
     private readonly ImageSource _source;
     private readonly Func<uint, ulong?> _segmentOfMemFd;
-    private readonly PageStack? _own;
+    private readonly PageStack? _private;
 
-    // A search goes on while its matches are looked at.
+    // A caller may read from a match's process while the search runs.
     private readonly ConcurrentDictionary<ulong, PageStack?> _shared = new();
 
     internal ProcessMemory(ImageSource source, int processId, AddressSpace space, Func<uint, ulong?> segmentOfMemFd)
@@ -19,18 +19,18 @@ internal sealed class ProcessMemory
         _segmentOfMemFd = segmentOfMemFd;
         ProcessId = processId;
         Space = space;
-        _own = PageStack.Open(source, PageMap.NameFor(processId));
+        _private = PageStack.Open(source, PageMap.NameFor(processId));
     }
 
     internal int ProcessId { get; }
 
     internal AddressSpace Space { get; }
 
-    /// <summary>The process's private pages; null where it has none.</summary>
-    internal PageStack? Own => _own;
+    /// <summary>The process's private pages; null if it has none.</summary>
+    internal PageStack? PrivatePages => _private;
 
-    /// <summary>The shared segment that an area's content is in; null where the area has no such.</summary>
-    internal ulong? SegmentOf(in MappedArea area)
+    /// <summary>The shared memory segment that holds an area's content; null if the area is not shared memory.</summary>
+    internal ulong? FindSegment(in MappedArea area)
     {
         if ((area.Status & AreaStatus.AnonymousShared) != 0)
         {
@@ -40,34 +40,34 @@ internal sealed class ProcessMemory
         return (area.Status & AreaStatus.MemFd) != 0 && area.IsShared ? _segmentOfMemFd((uint)area.ShmId) : null;
     }
 
-    /// <summary>A shared segment's pages; null where the image has none of them.</summary>
-    internal PageStack? Shared(ulong segment) =>
+    /// <summary>The pages of a shared memory segment; null if the image has none of them.</summary>
+    internal PageStack? GetSharedPages(ulong segment) =>
         _shared.GetOrAdd(segment, static (each, source) => PageStack.Open(source, PageMap.NameForShared(each)), _source);
 
-    /// <summary>Divides the part of an area within a range into stretches; the stack tells whose levels they mean.</summary>
+    /// <summary>Divides a range of an area by where the content is. Returns the stack to which the levels refer.</summary>
     internal PageStack? Map(in MappedArea area, ulong start, ulong end, List<MemoryStretch> stretches)
     {
-        if (SegmentOf(area) is { } segment)
+        if (FindSegment(area) is { } segment)
         {
             return MapShared(area, segment, start, end, stretches);
         }
 
         bool isZero = (area.Status & AreaStatus.AnonymousPrivate) != 0;
         PageOrigin otherwise = isZero ? PageOrigin.Zero : PageOrigin.MappedFile;
-        if (_own is null)
+        if (_private is null)
         {
             stretches.Add(new MemoryStretch(start, end - start, otherwise, 0, 0));
         }
         else
         {
-            _own.Map(start, end, otherwise, stretches);
+            _private.Map(start, end, otherwise, stretches);
         }
 
-        return _own;
+        return _private;
     }
 
-    /// <summary>Reads from an address on, up to a buffer's length; stops before the first byte that the image does not have.</summary>
-    /// <returns>How many bytes were read, and where the next one is or would be.</returns>
+    /// <summary>Reads up to the buffer's length from an address; stops before the first byte that the image does not have.</summary>
+    /// <returns>The number of bytes read, and where the next byte is.</returns>
     internal (int Read, PageOrigin Next) Read(ulong address, Span<byte> buffer)
     {
         var stretches = new List<MemoryStretch>();
@@ -116,14 +116,14 @@ internal sealed class ProcessMemory
 
     private PageStack? MapShared(in MappedArea area, ulong segment, ulong start, ulong end, List<MemoryStretch> stretches)
     {
-        PageStack? stack = Shared(segment);
+        PageStack? stack = GetSharedPages(segment);
         if (stack is null)
         {
             stretches.Add(new MemoryStretch(start, end - start, PageOrigin.Zero, 0, 0));
             return null;
         }
 
-        // A segment's pagemap counts addresses from the segment's beginning.
+        // A segment's pagemap has addresses relative to the start of the segment.
         ulong shift = area.Start - area.FileOffset;
         int first = stretches.Count;
         stack.Map(start - shift, end - shift, PageOrigin.Zero, stretches);

@@ -3,7 +3,7 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac;
 
-/// <summary>The container that a checkpoint archive is of: what Podman, CRI-O or the kubelet wrote beside criu's image.</summary>
+/// <summary>The container of a checkpoint archive, from the files that Podman, CRI-O or the kubelet add to criu's image.</summary>
 public sealed class CracContainer
 {
     private readonly ArchiveImageSource _archive;
@@ -18,28 +18,28 @@ public sealed class CracContainer
     /// <summary>The container's id.</summary>
     public required string Id { get; init; }
 
-    /// <summary>The image it was made from, such as "docker.io/library/redis:7"; empty where it was made from a folder.</summary>
+    /// <summary>The container image, such as "docker.io/library/redis:7"; empty if the container was created from a directory.</summary>
     public required string Image { get; init; }
 
-    /// <summary>The runtime, such as "runc"; empty where it is not told.</summary>
+    /// <summary>The runtime, such as "runc"; empty if the archive does not record it.</summary>
     public required string Runtime { get; init; }
 
-    /// <summary>What took the checkpoint: "Podman", "CRI-O" or "containerd"; empty where it is not told.</summary>
+    /// <summary>The engine that took the checkpoint: "Podman", "CRI-O" or "containerd"; empty if the archive does not record it.</summary>
     public required string Engine { get; init; }
 
-    /// <summary>When the container was created; null where it is not told.</summary>
+    /// <summary>When the container was created; null if the archive does not record it.</summary>
     public DateTimeOffset? Created { get; init; }
 
-    /// <summary>The paths that the container had changed or added in its root file system; the archive has them in rootfs-diff.tar.</summary>
+    /// <summary>The paths that the container changed or added in its root file system; their content is in rootfs-diff.tar of the archive.</summary>
     public IReadOnlyList<string> RootFileSystemChanges => _changes ??= ReadChanges();
 
-    /// <summary>The paths that the container had deleted from its root file system.</summary>
+    /// <summary>The paths that the container deleted from its root file system.</summary>
     public IReadOnlyList<string> RootFileSystemDeletions => _deleted ??= ReadDeleted();
 
     /// <inheritdoc/>
     public override string ToString() => $"{Name} ({Image})";
 
-    /// <summary>Reads what an archive says of its container; null where it says nothing.</summary>
+    /// <summary>Reads the container of an archive; null if the archive describes none.</summary>
     internal static CracContainer? Read(ArchiveImageSource archive)
     {
         using JsonDocument? config = ReadJson(archive, "config.dump");
@@ -55,28 +55,28 @@ public sealed class CracContainer
         JsonElement root = config.RootElement;
         return new CracContainer(archive)
         {
-            Name = isAnnotated && Text(annotations, "io.kubernetes.container.name") is { Length: > 0 } name ? name : Text(root, "name"),
-            Id = Text(root, "id"),
-            Image = Text(root, "rootfsImageName") is { Length: > 0 } image ? image : Text(root, "rootfsImage"),
-            Runtime = Text(root, "runtime"),
-            Engine = !isAnnotated ? "" : Text(annotations, "io.container.manager") switch
+            Name = isAnnotated && GetText(annotations, "io.kubernetes.container.name") is { Length: > 0 } name ? name : GetText(root, "name"),
+            Id = GetText(root, "id"),
+            Image = GetText(root, "rootfsImageName") is { Length: > 0 } image ? image : GetText(root, "rootfsImage"),
+            Runtime = GetText(root, "runtime"),
+            Engine = !isAnnotated ? "" : GetText(annotations, "io.container.manager") switch
             {
                 "libpod" => "Podman",
                 "cri-o" => "CRI-O",
                 "" => annotations.TryGetProperty("io.kubernetes.cri.container-type", out _) ? "containerd" : "",
                 string other => other,
             },
-            Created = DateTimeOffset.TryParse(Text(root, "createdTime"), System.Globalization.CultureInfo.InvariantCulture, out DateTimeOffset time) ? time : null,
+            Created = DateTimeOffset.TryParse(GetText(root, "createdTime"), System.Globalization.CultureInfo.InvariantCulture, out DateTimeOffset time) ? time : null,
         };
     }
 
-    private static string Text(JsonElement element, string name) =>
+    private static string GetText(JsonElement element, string name) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
 
     private static JsonDocument? ReadJson(ArchiveImageSource archive, string name)
     {
-        using ImageFile? file = archive.TryOpenOutside(name);
-        if (file is null || file.Length > ArchiveImageSource.LargestKept)
+        using ImageFile? file = archive.TryOpenMember(name);
+        if (file is null || file.Length > ArchiveImageSource.MaximumKeptFileSize)
         {
             return null;
         }
@@ -89,14 +89,14 @@ public sealed class CracContainer
         }
         catch (JsonException e)
         {
-            ImageFault.Corrupt(file, e.BytePositionInLine ?? 0, "it is not JSON");
+            ImageFault.Corrupt(file, e.BytePositionInLine ?? 0, "it is not valid JSON");
             return null;
         }
     }
 
     private List<string> ReadChanges()
     {
-        using ImageFile? file = _archive.TryOpenOutside("rootfs-diff.tar");
+        using ImageFile? file = _archive.TryOpenMember("rootfs-diff.tar");
         if (file is null)
         {
             return [];

@@ -21,36 +21,36 @@ public sealed partial class CracImage
     /// <summary>The sockets of all processes.</summary>
     internal IReadOnlyList<CracImageSocket> Sockets => _sockets ??= Collect(static process => process.Sockets);
 
-    /// <summary>The mapped areas of all processes.</summary>
+    /// <summary>The mapped memory areas of all processes.</summary>
     internal IReadOnlyList<CracImageMemoryArea> MemoryAreas => _areas ??= Collect(static process => process.MemoryAreas);
 
     /// <summary>The timers of all processes.</summary>
     internal IReadOnlyList<CracImageTimer> Timers => _timers ??= Collect(static process => process.Timers);
 
-    /// <summary>The mounts of the mount namespaces that the image holds, parents first; empty where it holds none.</summary>
+    /// <summary>The mounts of the mount namespaces in the image, parents first; empty if there are none.</summary>
     internal IReadOnlyList<CracImageMount> Mounts => _mounts ??= CracImageMount.ReadAll(_source);
 
-    /// <summary>The namespaces that the processes were in.</summary>
+    /// <summary>The namespaces of the processes.</summary>
     internal IReadOnlyList<CracImageNamespace> Namespaces => _namespaces ??= CracImageNamespace.ReadAll(_source, Processes);
 
-    /// <summary>The root's command line, an argument an element: from the manifest, else out of the dumped memory; empty where neither has it.</summary>
+    /// <summary>The root's command line, one element per argument: from the manifest, else from the dumped memory; empty if neither has it.</summary>
     internal IReadOnlyList<string> CommandLine =>
         _commandLine ??= Manifest is { Process.Command: { Count: > 0 } command } ? command : Processes[0].CommandLine;
 
-    /// <summary>The root's environment, out of the dumped memory; empty where the image does not have it.</summary>
+    /// <summary>The root's environment, from the dumped memory; empty if the image does not have it.</summary>
     internal IReadOnlyList<string> Environment => Processes[0].Environment;
 
-    /// <summary>The CPU's feature flags by the names of /proc/cpuinfo: from the manifest; empty without one (see <see cref="Cpu"/>).</summary>
+    /// <summary>The CPU's feature flags, with the names of /proc/cpuinfo, from the manifest; empty without a manifest (see <see cref="Cpu"/>).</summary>
     internal IReadOnlyList<string> CpuFeatures => Manifest?.Host.CpuFeatures ?? [];
 
-    /// <summary>What criu noted of the CPU; null unless it was told to (criu's option cpu-cap).</summary>
+    /// <summary>criu's record of the CPU; null unless the checkpoint was taken with criu's option cpu-cap.</summary>
     internal CracImageRecord? Cpu => _cpu.Value;
 
     internal OpenFileTable OpenFiles => _openFiles ??= new OpenFileTable(_source);
 
-    /// <summary>Finds a process.</summary>
-    /// <param name="processId">Its id.</param>
-    /// <returns>The process; null where the image has none of that id.</returns>
+    /// <summary>Finds a process by its id.</summary>
+    /// <param name="processId">The process id in the image.</param>
+    /// <returns>The process; null if the image has no process with this id.</returns>
     public CracImageProcess? FindProcess(int processId)
     {
         foreach (CracImageProcess process in Processes)
@@ -64,13 +64,13 @@ public sealed partial class CracImage
         return null;
     }
 
-    /// <summary>Finds a process that must be there.</summary>
-    /// <param name="processId">Its id; null for the root's.</param>
-    /// <exception cref="CracException">The image has none of that id (ProcessNotFound).</exception>
+    /// <summary>Gets a process by its id.</summary>
+    /// <param name="processId">The process id in the image; null for the root.</param>
+    /// <exception cref="CracException">The image has no process with this id (ProcessNotFound).</exception>
     public CracImageProcess GetProcess(int? processId)
     {
         int id = processId ?? RootProcessId;
-        return FindProcess(id) ?? throw NoProcess(id);
+        return FindProcess(id) ?? throw ProcessNotFound(id);
     }
 
     private static CracImageRecord? ReadCpu(ImageSource source)
@@ -84,23 +84,23 @@ public sealed partial class CracImage
         return last;
     }
 
-    private T[] Collect<T>(Func<CracImageProcess, IReadOnlyList<T>> of)
+    private T[] Collect<T>(Func<CracImageProcess, IReadOnlyList<T>> select)
     {
         var all = new List<T>();
         foreach (CracImageProcess process in Processes)
         {
-            all.AddRange(of(process));
+            all.AddRange(select(process));
         }
 
         return [.. all];
     }
 
-    /// <summary>What is thrown where the image has no process of an id.</summary>
-    internal CracException NoProcess(int processId) =>
+    /// <summary>The exception for a process id that the image does not have.</summary>
+    internal CracException ProcessNotFound(int processId) =>
         new(
             CracReason.ProcessNotFound,
             $"The image {Path} has no process {processId}.",
-            $"It has: {string.Join(", ", ProcessIds.Take(20))}{(ProcessIds.Count > 20 ? $" and {ProcessIds.Count - 20} more; see its Processes" : "")}.")
+            $"Its processes are: {string.Join(", ", ProcessIds.Take(20))}{(ProcessIds.Count > 20 ? $" and {ProcessIds.Count - 20} more; see the image's Processes" : "")}.")
         {
             ProcessId = processId,
             ImagePath = Path,

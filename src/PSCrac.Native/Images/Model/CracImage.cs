@@ -6,8 +6,8 @@ using PSCrac.Images.Storage;
 namespace PSCrac;
 
 /// <summary>
-/// A checkpoint image: a directory that criu, a CRaC JVM or PSCrac wrote. Everything is read when it is first asked for
-/// and kept then; a damaged file shows as a <see cref="CracException"/> from the property that needs it.
+/// A checkpoint image: a directory that criu, a CRaC JVM or PSCrac wrote. Each part is read on first use
+/// and then cached; if a file is damaged, the property that needs it throws a <see cref="CracException"/>.
 /// </summary>
 public sealed partial class CracImage
 {
@@ -18,7 +18,7 @@ public sealed partial class CracImage
     private IReadOnlyList<int>? _processIds;
     private IReadOnlyList<int>? _threadIds;
 
-    // What may be absent. Of threads that ask at once each may read; a failure is not kept, but met again by the next that asks.
+    // Values that may be null. Threads may read them concurrently; failures are not cached, so a later call tries again.
     private readonly Lazy<CracImageStatistics?> _statistics;
     private readonly Lazy<string?> _criuVersion;
     private readonly Lazy<CracContainer?> _container;
@@ -37,35 +37,35 @@ public sealed partial class CracImage
         Name = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(source.Path));
     }
 
-    /// <summary>The directory's, or the archive's, name.</summary>
+    /// <summary>The name of the directory or archive.</summary>
     public string Name { get; }
 
-    /// <summary>The directory's, or the archive's, full path.</summary>
+    /// <summary>The full path of the directory or archive.</summary>
     public string Path => _source.Path;
 
-    /// <summary>When the checkpoint was taken, in local time: from the manifest, else when inventory.img was written.</summary>
+    /// <summary>When the checkpoint was taken, in local time: from the manifest, else the time of inventory.img.</summary>
     public DateTime Created => (Manifest?.Created ?? _source.LastWrite(Inventory)).LocalDateTime;
 
-    /// <summary>What PSCrac recorded beside criu's files; null for an image that criu or a JVM made without PSCrac.</summary>
+    /// <summary>PSCrac's manifest (pscrac.json); null for an image that criu or a JVM wrote without PSCrac.</summary>
     internal ImageManifest? Manifest { get; }
 
     /// <summary>The process id of the tree's root.</summary>
     public int RootProcessId => Manifest?.Process.RootPid ?? Processes[0].ProcessId;
 
-    /// <summary>The root's command line for display: its arguments with blanks between them, or, without a manifest, its short name.</summary>
+    /// <summary>The root's command line for display: its arguments separated by spaces or, without a manifest, its short name.</summary>
     public string Command =>
         Manifest is { Process.Command: { Count: > 0 } command } ? string.Join(' ', command) : Processes[0].Command;
 
-    /// <summary>How many processes the image holds.</summary>
+    /// <summary>The number of processes.</summary>
     public int ProcessCount => Manifest is { Process.ProcessCount: > 0 and int count } ? count : Processes.Count;
 
-    /// <summary>How many threads the image's processes have in all.</summary>
+    /// <summary>The number of threads of all processes.</summary>
     public int ThreadCount => Manifest is { Process.ThreadCount: > 0 and int count } ? count : ThreadIds.Count;
 
-    /// <summary>How much memory the image holds, in bytes: the size of its pages files, without those of a parent image.</summary>
+    /// <summary>The size of the dumped memory, in bytes: the pages files of this image, without those of a parent image.</summary>
     public long Memory => _memory >= 0 ? _memory : _memory = SumMemory();
 
-    /// <summary>What the image takes on disk, in bytes: the sizes of the directory's files.</summary>
+    /// <summary>The total size of the files in the directory, in bytes.</summary>
     public long Size => _size >= 0 ? _size : _size = SumFiles();
 
     /// <summary>What took the checkpoint.</summary>
@@ -74,25 +74,25 @@ public sealed partial class CracImage
             ? _source.Contains("cppath") ? CracEngine.Jvm : CracEngine.Criu
             : Manifest.Engine.Equals("jvm", StringComparison.OrdinalIgnoreCase) ? CracEngine.Jvm : CracEngine.Criu;
 
-    /// <summary>The version of criu that took the checkpoint: from the manifest, else from its log; null where neither tells.</summary>
+    /// <summary>The version of criu that took the checkpoint: from the manifest, else from criu's log; null if neither has it.</summary>
     public string? CriuVersion => _criuVersion.Value;
 
-    /// <summary>The machine the checkpoint was taken on; null without a manifest.</summary>
+    /// <summary>The host on which the checkpoint was taken; null without a manifest.</summary>
     internal ImageManifestHost? Host => Manifest?.Host;
 
-    /// <summary>The options the checkpoint was taken with, by criu's long option names; empty without a manifest.</summary>
+    /// <summary>The options of the checkpoint, by criu's long option names; empty without a manifest.</summary>
     internal IReadOnlyDictionary<string, object> Options => Manifest?.Options ?? System.Collections.ObjectModel.ReadOnlyDictionary<string, object>.Empty;
 
-    /// <summary>Whether the image can be restored only once (link-remap); false where there is no manifest to say so.</summary>
+    /// <summary>Whether the image can be restored only once (link-remap), according to the manifest; false without one.</summary>
     public bool IsOneShot => Manifest?.OneShot ?? false;
 
-    /// <summary>What criu measured while it took the checkpoint; null where there is no stats-dump.</summary>
+    /// <summary>criu's statistics of the checkpoint; null if there is no stats-dump.</summary>
     internal CracImageStatistics? Statistics => _statistics.Value;
 
     /// <summary>The processes, parents before their children; the first is the root.</summary>
     internal IReadOnlyList<CracImageProcess> Processes => _processes ??= CracImageProcess.ReadAll(this);
 
-    /// <summary>The ids of all processes, the root's first.</summary>
+    /// <summary>The ids of all processes, starting with the root.</summary>
     internal IReadOnlyList<int> ProcessIds
     {
         get
@@ -112,7 +112,7 @@ public sealed partial class CracImage
         }
     }
 
-    /// <summary>The ids of all threads of all processes, the processes' own ids among them: what must be free for a restore.</summary>
+    /// <summary>The ids of all threads of all processes, including the process ids: these must be free for a restore.</summary>
     internal IReadOnlyList<int> ThreadIds
     {
         get
@@ -132,10 +132,10 @@ public sealed partial class CracImage
         }
     }
 
-    /// <summary>The container, where the image is in a checkpoint archive of one; null where it is not.</summary>
+    /// <summary>The container, if the image is in a checkpoint archive of a container; else null.</summary>
     internal CracContainer? Container => _container.Value;
 
-    /// <summary>Whether the image is in an archive: it has to be imported before it can be restored.</summary>
+    /// <summary>Whether the image is in an archive. An archive must be imported before it can be restored.</summary>
     public bool IsArchive => _source is ArchiveImageSource;
 
     internal ImageSource Source => _source;
@@ -143,12 +143,12 @@ public sealed partial class CracImage
     /// <summary>Opens an image.</summary>
     /// <param name="path">
     /// The image's directory, or a checkpoint archive as Podman, CRI-O and the kubelet write it (tar, plain or compressed with
-    /// gzip or, where libzstd is there, zstd), which is read without unpacking it to disk.
+    /// gzip or, if libzstd is installed, zstd), which is read without unpacking it to disk.
     /// </param>
-    /// <returns>The image; what is in it is read when it is asked for.</returns>
+    /// <returns>The image; its content is read on first use.</returns>
     /// <exception cref="CracException">
-    /// NotAnImage where nothing, or something else, is at the path; ImageIncomplete where the checkpoint did not finish or
-    /// files are missing; ImageCorrupt where a file is damaged; PermissionDenied where it may not be read.
+    /// NotAnImage: there is no image at the path. ImageIncomplete: the checkpoint did not finish or
+    /// files are missing. ImageCorrupt: a file is damaged. PermissionDenied: the image may not be read.
     /// </exception>
     public static CracImage Open(string path)
     {
@@ -157,7 +157,7 @@ public sealed partial class CracImage
         {
             try
             {
-                // A directory that may not be read looks like one without files.
+                // A directory without read permission would look empty.
                 _ = Directory.EnumerateFileSystemEntries(full).Any();
             }
             catch (UnauthorizedAccessException e)
@@ -168,19 +168,19 @@ public sealed partial class CracImage
             return Open(new DirectoryImageSource(full));
         }
 
-        return File.Exists(full) ? Open(new ArchiveImageSource(full)) : throw ImageFault.NotAnImage(full, "there is nothing there");
+        return File.Exists(full) ? Open(new ArchiveImageSource(full)) : throw ImageFault.NotAnImage(full, "the path does not exist");
     }
 
-    /// <summary>Whether a directory looks like an image: it holds inventory.img, or a manifest. Reads nothing.</summary>
-    /// <param name="path">A path; need not exist.</param>
+    /// <summary>Whether a directory looks like an image: it contains inventory.img or a manifest. Does not read the files.</summary>
+    /// <param name="path">A path, which need not exist.</param>
     public static bool IsImageDirectory(string path) =>
         File.Exists(System.IO.Path.Combine(path, Inventory)) || File.Exists(System.IO.Path.Combine(path, ImageManifest.FileName));
 
     /// <summary>
-    /// Whether the files that a restore needs are there: those of every process and, where there is a manifest, all that
-    /// it lists, in the sizes it lists. Looks at names and sizes only; Test-CracImage -Full reads what is in them.
+    /// Whether the files that a restore needs exist: those of every process and, with a manifest, all files that
+    /// it lists, with the listed sizes. Checks names and sizes only; Test-CracImage -Full reads the content.
     /// </summary>
-    /// <param name="missing">The name of the first file that is missing or of another size; null where none is.</param>
+    /// <param name="missing">The first file that is missing or has another size; null if there is none.</param>
     /// <exception cref="CracException">The process tree cannot be read.</exception>
     public bool IsRestorable([System.Diagnostics.CodeAnalysis.NotNullWhen(false)] out string? missing)
     {
@@ -202,7 +202,7 @@ public sealed partial class CracImage
 
         foreach (CracImageProcess process in Processes)
         {
-            missing ??= process.FirstMissing(lengths);
+            missing ??= process.FindMissingFile(lengths);
         }
 
         return missing is null;

@@ -3,8 +3,8 @@ using PSCrac.Images.Manifest;
 namespace PSCrac;
 
 /// <summary>
-/// What images and their parts hold beside the few values that sum them up. Extension members, and no properties of the types: what writes
-/// out all properties of an object (ConvertTo-Json, Export-Csv, a logger) writes the values, but neither long lists, nor memory, nor
+/// Further members of images and their parts. They are extension members, not properties, so that commands that write
+/// all properties of an object (ConvertTo-Json, Export-Csv, a logger) do not write long lists, memory or
 /// an environment with its secrets.
 /// </summary>
 public static class CracImageContents
@@ -20,115 +20,115 @@ public static class CracImageContents
         /// <summary>The sockets of all processes.</summary>
         public IReadOnlyList<CracImageSocket> Sockets => image.Sockets;
 
-        /// <summary>The mapped areas of all processes.</summary>
+        /// <summary>The mapped memory areas of all processes.</summary>
         public IReadOnlyList<CracImageMemoryArea> MemoryAreas => image.MemoryAreas;
 
         /// <summary>The timers of all processes.</summary>
         public IReadOnlyList<CracImageTimer> Timers => image.Timers;
 
-        /// <summary>The mounts of the mount namespaces that the image holds, parents first; empty where it holds none.</summary>
+        /// <summary>The mounts of the mount namespaces in the image, parents first; empty if there are none.</summary>
         public IReadOnlyList<CracImageMount> Mounts => image.Mounts;
 
-        /// <summary>The namespaces that the processes were in.</summary>
+        /// <summary>The namespaces of the processes.</summary>
         public IReadOnlyList<CracImageNamespace> Namespaces => image.Namespaces;
 
-        /// <summary>The root's command line, an argument an element: from the manifest, else out of the dumped memory; empty where neither has it.</summary>
+        /// <summary>The root's command line, one element per argument: from the manifest, else from the dumped memory; empty if neither has it.</summary>
         public IReadOnlyList<string> CommandLine => image.CommandLine;
 
-        /// <summary>The root's environment, out of the dumped memory; empty where the image does not have it.</summary>
+        /// <summary>The root's environment, from the dumped memory; empty if the image does not have it.</summary>
         public IReadOnlyList<string> Environment => image.Environment;
 
-        /// <summary>The CPU's feature flags by the names of /proc/cpuinfo: from the manifest; empty without one (see <c>Cpu</c>).</summary>
+        /// <summary>The CPU's feature flags, with the names of /proc/cpuinfo, from the manifest; empty without a manifest (see <c>Cpu</c>).</summary>
         public IReadOnlyList<string> CpuFeatures => image.CpuFeatures;
 
-        /// <summary>What criu noted of the CPU; null unless it was told to (criu's option cpu-cap).</summary>
+        /// <summary>criu's record of the CPU; null unless the checkpoint was taken with criu's option cpu-cap.</summary>
         public CracImageRecord? Cpu => image.Cpu;
 
-        /// <summary>The ids of all processes, the root's first.</summary>
+        /// <summary>The ids of all processes, starting with the root.</summary>
         public IReadOnlyList<int> ProcessIds => image.ProcessIds;
 
-        /// <summary>The ids of all threads of all processes, the processes' own ids among them: what must be free for a restore.</summary>
+        /// <summary>The ids of all threads of all processes, including the process ids: these must be free for a restore.</summary>
         public IReadOnlyList<int> ThreadIds => image.ThreadIds;
 
-        /// <summary>What PSCrac recorded beside criu's files; null for an image that criu or a JVM made without PSCrac.</summary>
+        /// <summary>PSCrac's manifest (pscrac.json); null for an image that criu or a JVM wrote without PSCrac.</summary>
         public ImageManifest? Manifest => image.Manifest;
 
-        /// <summary>The machine the checkpoint was taken on; null without a manifest.</summary>
+        /// <summary>The host on which the checkpoint was taken; null without a manifest.</summary>
         public ImageManifestHost? Host => image.Host;
 
-        /// <summary>The options the checkpoint was taken with, by criu's long option names; empty without a manifest.</summary>
+        /// <summary>The options of the checkpoint, by criu's long option names; empty without a manifest.</summary>
         public IReadOnlyDictionary<string, object> Options => image.Options;
 
-        /// <summary>What criu measured while it took the checkpoint; null where there is no stats-dump.</summary>
+        /// <summary>criu's statistics of the checkpoint; null if there is no stats-dump.</summary>
         public CracImageStatistics? Statistics => image.Statistics;
 
-        /// <summary>The container, where the image is in a checkpoint archive of one; null where it is not.</summary>
+        /// <summary>The container, if the image is in a checkpoint archive of a container; else null.</summary>
         public CracContainer? Container => image.Container;
     }
 
     extension(CracImageProcess process)
     {
-        /// <summary>The ids of the threads; the process's own id is one of them.</summary>
+        /// <summary>The ids of the threads, including the process id.</summary>
         public IReadOnlyList<int> ThreadIds => process.ThreadIds;
 
-        /// <summary>The open descriptors in the order of their numbers, then working directory, root directory and executable.</summary>
+        /// <summary>The open descriptors, ordered by number, then the working directory, root directory and executable.</summary>
         public IReadOnlyList<CracImageFile> Files => process.Files;
 
         /// <summary>The descriptors that are sockets.</summary>
         public IReadOnlyList<CracImageSocket> Sockets => process.Sockets;
 
-        /// <summary>The mapped areas, in the order of their addresses; empty for a process that had ended.</summary>
+        /// <summary>The mapped memory areas, ordered by address; empty for a process that had ended.</summary>
         public IReadOnlyList<CracImageMemoryArea> MemoryAreas => process.MemoryAreas;
 
         /// <summary>The interval timers, POSIX timers and timer descriptors that were set.</summary>
         public IReadOnlyList<CracImageTimer> Timers => process.Timers;
 
-        /// <summary>Whose rights the process had: its main thread's; null for a process that had ended.</summary>
+        /// <summary>The credentials of the process's main thread; null for a process that had ended.</summary>
         public CracImageCredentials? Credentials => process.Credentials;
 
         /// <summary>
-        /// The command line, an argument an element, read out of the dumped memory: empty where the process had ended, or
-        /// where the image does not have that part of its memory.
+        /// The command line, one element per argument, from the dumped memory; empty if the process had ended or
+        /// the image does not have that part of its memory.
         /// </summary>
         public IReadOnlyList<string> CommandLine => process.CommandLine;
 
-        /// <summary>The environment, "NAME=value" an element, as the process was started with it, read out of the dumped memory; empty as <c>CommandLine</c>.</summary>
+        /// <summary>The initial environment, one "NAME=value" per element, from the dumped memory; empty in the same cases as <c>CommandLine</c>.</summary>
         public IReadOnlyList<string> Environment => process.Environment;
 
-        /// <summary>The process's core entry, decoded: registers, signals, limits and all else that criu noted of it.</summary>
+        /// <summary>The decoded core entry of the process: registers, signals, limits and more.</summary>
         public CracImageRecord Details => process.Details;
     }
 
     extension(CracImageFile file)
     {
-        /// <summary>The file's entry in files.img, with all that criu noted; null where the image has none.</summary>
+        /// <summary>The file's decoded entry in files.img; null if the image has none.</summary>
         public CracImageRecord? Details => file.Details;
     }
 
     extension(CracImageSocket socket)
     {
-        /// <summary>The socket's options, by criu's names; null where criu noted none.</summary>
+        /// <summary>The socket's options, by criu's names; null if the image has none.</summary>
         public CracImageRecord? Options => socket.Options;
 
-        /// <summary>The socket's entry in files.img, with all that criu noted.</summary>
+        /// <summary>The socket's decoded entry in files.img.</summary>
         public CracImageRecord Details => socket.Details;
     }
 
     extension(CracImageMount mount)
     {
-        /// <summary>The mount's entry, with all that criu noted.</summary>
+        /// <summary>The mount's decoded entry.</summary>
         public CracImageRecord Details => mount.Details;
     }
 
     extension(CracImageTimer timer)
     {
-        /// <summary>All that criu noted.</summary>
+        /// <summary>The timer's decoded entry.</summary>
         public CracImageRecord Details => timer.Details;
     }
 
     extension(CracImageNamespace space)
     {
-        /// <summary>What criu noted of the namespace as a whole: host name, id maps, clocks, settings; null where it noted nothing.</summary>
+        /// <summary>The namespace's decoded entry: host name, id maps, clocks, settings; null if the image has none.</summary>
         public CracImageRecord? Details => space.Details;
     }
 }

@@ -2,13 +2,13 @@ using PSCrac.Images.Model;
 
 namespace PSCrac;
 
-/// <summary>What an open file is. The values are those of criu's fd_types.</summary>
+/// <summary>The kind of an open file. The values are those of criu's fd_types.</summary>
 public enum CracFileKind
 {
-    /// <summary>Nothing criu 4.2 knows, or not in the image.</summary>
+    /// <summary>Not known to criu 4.2, or not in the image.</summary>
     Unknown = 0,
 
-    /// <summary>A file or directory of a file system.</summary>
+    /// <summary>A regular file, directory or device of a file system.</summary>
     Regular = 1,
 
     /// <summary>One end of a pipe.</summary>
@@ -47,13 +47,13 @@ public enum CracFileKind
     /// <summary>A netlink socket.</summary>
     NetlinkSocket = 13,
 
-    /// <summary>A file that stands for a namespace.</summary>
+    /// <summary>A namespace file (/proc/PID/ns).</summary>
     Namespace = 14,
 
     /// <summary>A tun or tap device.</summary>
     Tun = 15,
 
-    /// <summary>A file that a plugin of criu's takes care of.</summary>
+    /// <summary>A file that a criu plugin handles.</summary>
     External = 16,
 
     /// <summary>A timerfd.</summary>
@@ -69,7 +69,7 @@ public enum CracFileKind
     PidFd = 20,
 }
 
-/// <summary>What a process has a file for.</summary>
+/// <summary>How a process uses a file.</summary>
 public enum CracFileRole
 {
     /// <summary>An open descriptor.</summary>
@@ -85,7 +85,7 @@ public enum CracFileRole
     Executable,
 }
 
-/// <summary>A file that a process of an image had open.</summary>
+/// <summary>A file that a process in an image had open.</summary>
 public sealed class CracImageFile
 {
     private static readonly (uint Bit, string Name)[] s_flags =
@@ -96,7 +96,7 @@ public sealed class CracImageFile
     ];
 
     private readonly OpenFileTable _table;
-    private readonly CracImageRecord? _own;
+    private readonly CracImageRecord? _kindEntry;
 
     internal CracImageFile(OpenFileTable table, int processId, CracFileRole role, int? descriptor, bool closeOnExec, uint id)
     {
@@ -107,49 +107,49 @@ public sealed class CracImageFile
         CloseOnExec = closeOnExec;
         Id = (int)id;
         Details = table.Find(id);
-        _own = Details is null ? null : OpenFileTable.Own(Details);
+        _kindEntry = Details is null ? null : OpenFileTable.GetKindEntry(Details);
     }
 
-    /// <summary>The process.</summary>
+    /// <summary>The process id.</summary>
     public int ProcessId { get; }
 
-    /// <summary>What the process has the file for.</summary>
+    /// <summary>How the process uses the file.</summary>
     public CracFileRole Role { get; }
 
     /// <summary>The descriptor's number; null for the working and root directories and the executable.</summary>
     public int? Descriptor { get; }
 
-    /// <summary>Whether the descriptor closes when the process executes another program.</summary>
+    /// <summary>Whether the descriptor is closed when the process executes another program (FD_CLOEXEC).</summary>
     public bool CloseOnExec { get; }
 
-    /// <summary>The open file's id in files.img: equal for descriptors that share one open file.</summary>
+    /// <summary>The open file's id in files.img; equal for descriptors that share one open file description.</summary>
     public int Id { get; }
 
-    /// <summary>What the file is.</summary>
+    /// <summary>The kind of the file.</summary>
     public CracFileKind Kind => Details is null ? CracFileKind.Unknown : OpenFileTable.KindOf(Details);
 
-    /// <summary>The path; for what has none, the words that proc shows for such a descriptor, or a socket's addresses.</summary>
+    /// <summary>The path; without one, the text that proc shows for such a descriptor, or a socket's addresses.</summary>
     public string Path => _table.PathOf((uint)Id);
 
-    /// <summary>Whether the path was unlinked: the image keeps the file's content, or a link to it.</summary>
+    /// <summary>Whether the path was unlinked. The image then contains the file's content or refers to a link to it.</summary>
     public bool IsDeleted => _table.IsUnlinked((uint)Id);
 
-    /// <summary>The position, in bytes; null for what has none.</summary>
-    public long? Position => _own is not null && _own.ContainsKey("pos") ? (long)_own.Number("pos") : null;
+    /// <summary>The file position, in bytes; null if the file has none.</summary>
+    public long? Position => _kindEntry is not null && _kindEntry.ContainsKey("pos") ? (long)_kindEntry.GetNumber("pos") : null;
 
-    /// <summary>The size at the checkpoint, in bytes; null for what has none, or where criu did not note it.</summary>
-    public long? Size => _own is null ? null : _table.SizeOf(_own);
+    /// <summary>The size at the checkpoint, in bytes; null if the file has none or the image does not record it.</summary>
+    public long? Size => _kindEntry is null ? null : _table.SizeOf(_kindEntry);
 
-    /// <summary>How the file was opened, as "O_RDWR|O_APPEND".</summary>
-    public string Flags => Describe((uint)(_own?.Number("flags") ?? 0));
+    /// <summary>The open(2) flags, such as "O_RDWR|O_APPEND".</summary>
+    public string Flags => FormatFlags((uint)(_kindEntry?.GetNumber("flags") ?? 0));
 
-    /// <summary>The file's entry in files.img, with all that criu noted; null where the image has none.</summary>
+    /// <summary>The file's decoded entry in files.img; null if the image has none.</summary>
     internal CracImageRecord? Details { get; }
 
     /// <inheritdoc/>
     public override string ToString() => Descriptor is { } number ? $"{ProcessId}:{number} {Path}" : $"{ProcessId}:{Role} {Path}";
 
-    private static string Describe(uint flags)
+    private static string FormatFlags(uint flags)
     {
         string text = (flags & 3) switch
         {

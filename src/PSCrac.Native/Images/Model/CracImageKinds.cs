@@ -1,19 +1,19 @@
 namespace PSCrac;
 
-/// <summary>What took a checkpoint.</summary>
+/// <summary>The engine of a checkpoint.</summary>
 public enum CracEngine
 {
-    /// <summary>criu, started by PSCrac or by hand.</summary>
+    /// <summary>criu, started by PSCrac or directly.</summary>
     Criu = 0,
 
-    /// <summary>criu, started by a CRaC JVM (it leaves a file named cppath).</summary>
+    /// <summary>criu, started by a CRaC JVM (which adds a file named cppath).</summary>
     Jvm,
 }
 
-/// <summary>The state a process of an image was in. The values are those of criu's task_state.</summary>
+/// <summary>The state of a process in an image. The values are those of criu's task_state.</summary>
 public enum CracProcessState
 {
-    /// <summary>The image does not say, or says what criu 4.2 does not know.</summary>
+    /// <summary>Not in the image, or not known to criu 4.2.</summary>
     Unknown = 0,
 
     /// <summary>Running or sleeping.</summary>
@@ -25,6 +25,6 @@ public enum CracProcessState
     /// <summary>Stopped by a signal.</summary>
     Stopped = 3,
 
-    /// <summary>Ended, and not yet waited for.</summary>
+    /// <summary>Ended, and not yet reaped by its parent.</summary>
     Zombie = 6,
 }

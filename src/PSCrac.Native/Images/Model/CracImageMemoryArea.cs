@@ -3,7 +3,7 @@ using PSCrac.Images.Model;
 
 namespace PSCrac;
 
-/// <summary>An area of memory that a process of an image had mapped.</summary>
+/// <summary>A mapped memory area of a process in an image.</summary>
 public sealed class CracImageMemoryArea
 {
     private readonly ProcessMemory _memory;
@@ -18,19 +18,19 @@ public sealed class CracImageMemoryArea
         _files = files;
     }
 
-    /// <summary>The process.</summary>
+    /// <summary>The process id.</summary>
     public int ProcessId => _memory.ProcessId;
 
     /// <summary>The first address.</summary>
     public ulong Start => _area.Start;
 
-    /// <summary>The address behind the last.</summary>
+    /// <summary>The first address after the area.</summary>
     public ulong End => _area.End;
 
     /// <summary>The area's size, in bytes.</summary>
     public long Size => (long)_area.Length;
 
-    /// <summary>What may be done with it, and whether changes are private or shared, as proc shows it: "rw-p".</summary>
+    /// <summary>The access rights, and private or shared, as proc shows them, such as "rw-p".</summary>
     public string Protection => string.Create(4, _area, static (text, area) =>
     {
         text[0] = (area.Protection & 1) != 0 ? 'r' : '-';
@@ -39,7 +39,7 @@ public sealed class CracImageMemoryArea
         text[3] = area.IsShared ? 's' : 'p';
     });
 
-    /// <summary>Whether changes are seen by others who map the same.</summary>
+    /// <summary>Whether the area is shared memory (MAP_SHARED).</summary>
     public bool IsShared => _area.IsShared;
 
     /// <summary>The mapped file's path, or "[heap]", "[stack]", "[vdso]", "[vvar]", "[vsyscall]", "[shmem]"; empty for private anonymous memory.</summary>
@@ -61,10 +61,10 @@ public sealed class CracImageMemoryArea
         }
     }
 
-    /// <summary>Where in the mapped file, or in the shared segment, the area begins, in bytes.</summary>
+    /// <summary>The area's offset in the mapped file or shared memory segment, in bytes.</summary>
     public long FileOffset => (long)_area.FileOffset;
 
-    /// <summary>How much of the area the image and its parents hold, in bytes. Shared memory counts in each area that maps it.</summary>
+    /// <summary>How much of the area is in the image and its parents, in bytes. Shared memory is counted in each area that maps it.</summary>
     public long Dumped => _dumped >= 0 ? _dumped : _dumped = SumDumped();
 
     internal MappedArea Area => _area;

@@ -3,10 +3,10 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac;
 
-/// <summary>A mount of a mount namespace that an image holds.</summary>
+/// <summary>A mount of a mount namespace in an image.</summary>
 public sealed class CracImageMount
 {
-    // criu's numbers of file systems; 16 stands for one whose name is in fsname.
+    // criu's numbers for file systems; for 16 the name is in fsname.
     private static readonly string[] s_types =
     [
         "unsupported", "proc", "sysfs", "devtmpfs", "binfmt_misc", "tmpfs", "devpts", "simfs", "pstore", "securityfs", "fusectl", "debugfs",
@@ -23,40 +23,40 @@ public sealed class CracImageMount
     public int NamespaceId { get; }
 
     /// <summary>The mount's id.</summary>
-    public int MountId => (int)Details.Number("mnt_id");
+    public int MountId => (int)Details.GetNumber("mnt_id");
 
-    /// <summary>The id of the mount it is on.</summary>
-    public int ParentMountId => (int)Details.Number("parent_mnt_id");
+    /// <summary>The id of the parent mount.</summary>
+    public int ParentMountId => (int)Details.GetNumber("parent_mnt_id");
 
-    /// <summary>Where it is mounted.</summary>
-    public string MountPoint => Details.Text("mountpoint") ?? "";
+    /// <summary>The mount point.</summary>
+    public string MountPoint => Details.GetText("mountpoint") ?? "";
 
     /// <summary>The file system's type, such as "tmpfs".</summary>
     public string FileSystem
     {
         get
         {
-            ulong type = Details.Number("fstype");
-            return Details.Text("fsname") is { Length: > 0 } name ? name : type < (ulong)s_types.Length ? s_types[type] : type.ToString();
+            ulong type = Details.GetNumber("fstype");
+            return Details.GetText("fsname") is { Length: > 0 } name ? name : type < (ulong)s_types.Length ? s_types[type] : type.ToString();
         }
     }
 
-    /// <summary>What is mounted: a device's path, or a name.</summary>
-    public string Source => Details.Text("source") ?? "";
+    /// <summary>The mount source: a device's path or a name.</summary>
+    public string Source => Details.GetText("source") ?? "";
 
-    /// <summary>The folder of the file system that is mounted: "/" unless it is a bind mount.</summary>
-    public string Root => Details.Text("root") ?? "";
+    /// <summary>The directory of the file system that is mounted: "/" unless it is a bind mount.</summary>
+    public string Root => Details.GetText("root") ?? "";
 
-    /// <summary>The file system's options, with commas between them.</summary>
-    public string Options => Details.Text("options") ?? "";
+    /// <summary>The file system's options, separated by commas.</summary>
+    public string Options => Details.GetText("options") ?? "";
 
     /// <summary>The file system's device number, as "major:minor".</summary>
-    public string Device => $"{Details.Number("root_dev") >> 20}:{Details.Number("root_dev") & 0xfffff}";
+    public string Device => $"{Details.GetNumber("root_dev") >> 20}:{Details.GetNumber("root_dev") & 0xfffff}";
 
-    /// <summary>Whether the mount comes from outside, and must be there again at the restore.</summary>
-    public bool IsExternal => Details.Flag("ext_mount") || Details.ContainsKey("ext_key");
+    /// <summary>Whether the mount is external: the restore must provide it.</summary>
+    public bool IsExternal => Details.GetFlag("ext_mount") || Details.ContainsKey("ext_key");
 
-    /// <summary>The mount's entry, with all that criu noted.</summary>
+    /// <summary>The mount's decoded entry.</summary>
     internal CracImageRecord Details { get; }
 
     /// <inheritdoc/>
@@ -67,7 +67,7 @@ public sealed class CracImageMount
         var mounts = new List<CracImageMount>();
         foreach (ImageFileInfo file in source.Files)
         {
-            if (ImageFileName.Number(file.Name, "mountpoints-") is not { } id)
+            if (ImageFileName.ParseNumber(file.Name, "mountpoints-") is not { } id)
             {
                 continue;
             }

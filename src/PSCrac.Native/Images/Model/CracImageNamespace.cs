@@ -3,7 +3,7 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac;
 
-/// <summary>A namespace that processes of an image were in.</summary>
+/// <summary>A namespace of processes in an image.</summary>
 public sealed class CracImageNamespace
 {
     private static readonly (string Field, string Kind, string? File, ImageType? Type)[] s_kinds =
@@ -18,28 +18,28 @@ public sealed class CracImageNamespace
         ("time_ns_id", "time", "timens", ImageType.Timens),
     ];
 
-    private CracImageNamespace(string kind, int id, bool isHosts, IReadOnlyList<int> processIds, CracImageRecord? details)
+    private CracImageNamespace(string kind, int id, bool isHost, IReadOnlyList<int> processIds, CracImageRecord? details)
     {
         Kind = kind;
         Id = id;
-        IsHosts = isHosts;
+        IsHost = isHost;
         ProcessIds = processIds;
         Details = details;
     }
 
-    /// <summary>The kind, as proc names it: "pid", "net", "ipc", "uts", "mnt", "user", "cgroup" or "time".</summary>
+    /// <summary>The kind, with the name in proc: "pid", "net", "ipc", "uts", "mnt", "user", "cgroup" or "time".</summary>
     public string Kind { get; }
 
-    /// <summary>The namespace's id in the image, which is in the names of its files.</summary>
+    /// <summary>The namespace's id in the image, which is part of the names of its files.</summary>
     public int Id { get; }
 
-    /// <summary>Whether it is the namespace that criu ran in itself: it is not in the image, and a restore uses the one it runs in.</summary>
-    public bool IsHosts { get; }
+    /// <summary>Whether criu itself was in this namespace. It is then not in the image, and a restore uses its own namespace.</summary>
+    public bool IsHost { get; }
 
-    /// <summary>The processes that were in it.</summary>
+    /// <summary>The ids of the processes in the namespace.</summary>
     public IReadOnlyList<int> ProcessIds { get; }
 
-    /// <summary>What criu noted of the namespace as a whole: host name, id maps, clocks, settings; null where it noted nothing.</summary>
+    /// <summary>The namespace's decoded entry: host name, id maps, clocks, settings; null if the image has none.</summary>
     internal CracImageRecord? Details { get; }
 
     /// <inheritdoc/>
@@ -50,7 +50,7 @@ public sealed class CracImageNamespace
         CracImageRecord? own = null;
         foreach (CracImageRecord inventory in source.ReadRecords("inventory.img", ImageType.Inventory))
         {
-            own = inventory.Record("root_ids");
+            own = inventory.GetRecord("root_ids");
         }
 
         var members = new SortedDictionary<(int Kind, uint Id), List<int>>();
@@ -59,7 +59,7 @@ public sealed class CracImageNamespace
             CracImageRecord? ids = process.ReadIds();
             for (int i = 0; ids is not null && i < s_kinds.Length; i++)
             {
-                if (ids.Number(s_kinds[i].Field) is > 0 and ulong id)
+                if (ids.GetNumber(s_kinds[i].Field) is > 0 and ulong id)
                 {
                     (int, uint) key = (i, (uint)id);
                     if (!members.TryGetValue(key, out List<int>? list))
@@ -82,7 +82,7 @@ public sealed class CracImageNamespace
                 details = record;
             }
 
-            namespaces.Add(new CracImageNamespace(kind, (int)id, own is not null && own.Number(field) == id, pids, details));
+            namespaces.Add(new CracImageNamespace(kind, (int)id, own is not null && own.GetNumber(field) == id, pids, details));
         }
 
         return [.. namespaces];

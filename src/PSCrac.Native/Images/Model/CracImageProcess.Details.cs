@@ -7,8 +7,8 @@ namespace PSCrac;
 
 public sealed partial class CracImageProcess
 {
-    // The kernel itself allows no longer command line; what a damaged image claims must not cost more.
-    private const int LongestStrings = 8 << 20;
+    // Above the kernel's limit for a command line: the sizes in a damaged image must not be allocated.
+    private const int MaximumStringsLength = 8 << 20;
 
     private ProcessMemory? _memory;
     private CracImageCredentials? _credentials;
@@ -20,21 +20,21 @@ public sealed partial class CracImageProcess
     private IReadOnlyList<string>? _commandLine;
     private IReadOnlyList<string>? _environment;
 
-    /// <summary>The open descriptors in the order of their numbers, then working directory, root directory and executable.</summary>
+    /// <summary>The open descriptors, ordered by number, then the working directory, root directory and executable.</summary>
     internal IReadOnlyList<CracImageFile> Files => _files ??= ReadFiles();
 
     /// <summary>The descriptors that are sockets.</summary>
     internal IReadOnlyList<CracImageSocket> Sockets => _sockets ??= ReadSockets();
 
-    /// <summary>The mapped areas, in the order of their addresses; empty for a process that had ended.</summary>
+    /// <summary>The mapped memory areas, ordered by address; empty for a process that had ended.</summary>
     internal IReadOnlyList<CracImageMemoryArea> MemoryAreas => _areas ??= ReadAreas();
 
     /// <summary>The interval timers, POSIX timers and timer descriptors that were set.</summary>
     internal IReadOnlyList<CracImageTimer> Timers => _timers ??= CracImageTimer.ReadAll(this);
 
-    /// <summary>Whose rights the process had: its main thread's; null for a process that had ended.</summary>
+    /// <summary>The credentials of the process's main thread; null for a process that had ended.</summary>
     internal CracImageCredentials? Credentials =>
-        _credentials ??= CoreRecord.Record("thread_core")?.Record("creds") is { } creds ? new CracImageCredentials(creds) : null;
+        _credentials ??= CoreRecord.GetRecord("thread_core")?.GetRecord("creds") is { } creds ? new CracImageCredentials(creds) : null;
 
     /// <summary>The executable's path; null for a process that had ended.</summary>
     public string? Executable => PathOf(CracFileRole.Executable);
@@ -43,43 +43,43 @@ public sealed partial class CracImageProcess
     public string? WorkingDirectory => PathOf(CracFileRole.WorkingDirectory);
 
     /// <summary>
-    /// The command line, an argument an element, read out of the dumped memory: empty where the process had ended, or
-    /// where the image does not have that part of its memory.
+    /// The command line, one element per argument, from the dumped memory; empty if the process had ended or
+    /// the image does not have that part of its memory.
     /// </summary>
     internal IReadOnlyList<string> CommandLine =>
         _commandLine ??= AddressSpace is { } space ? ReadStrings(space.ArgumentsStart, space.ArgumentsEnd) : [];
 
-    /// <summary>The environment, "NAME=value" an element, as the process was started with it, read out of the dumped memory; empty as <see cref="CommandLine"/>.</summary>
+    /// <summary>The initial environment, one "NAME=value" per element, from the dumped memory; empty in the same cases as <see cref="CommandLine"/>.</summary>
     internal IReadOnlyList<string> Environment =>
         _environment ??= AddressSpace is { } space ? ReadStrings(space.EnvironmentStart, space.EnvironmentEnd) : [];
 
-    /// <summary>The process's core entry, decoded: registers, signals, limits and all else that criu noted of it.</summary>
+    /// <summary>The decoded core entry of the process: registers, signals, limits and more.</summary>
     internal CracImageRecord Details => CoreRecord;
 
     internal AddressSpace? AddressSpace => _space.Value;
 
-    /// <summary>The process's memory; null for a process that had ended.</summary>
-    internal ProcessMemory? AddressedMemory =>
-        _memory ??= AddressSpace is { } space ? new ProcessMemory(_source, ProcessId, space, id => _image.OpenFiles.SharedMemoryOf(id)) : null;
+    /// <summary>The content of the process's memory; null for a process that had ended.</summary>
+    internal ProcessMemory? DumpedMemory =>
+        _memory ??= AddressSpace is { } space ? new ProcessMemory(_source, ProcessId, space, id => _image.OpenFiles.FindSharedMemory(id)) : null;
 
     private CracImageRecord CoreRecord => _coreRecord ??= ReadCoreRecord();
 
     /// <summary>Reads from the process's memory.</summary>
     /// <param name="address">The first byte's address.</param>
-    /// <param name="length">How many bytes, 0 to 2,147,483,591.</param>
-    /// <returns>The bytes: fewer than asked for where the image has no more without a gap.</returns>
-    /// <exception cref="CracException">Not even the first byte is in the image; the message says where it is instead.</exception>
+    /// <param name="length">The number of bytes, 0 to 2,147,483,591.</param>
+    /// <returns>The bytes; fewer than requested if the image does not have the next byte.</returns>
+    /// <exception cref="CracException">The first byte is not in the image; the message says where it is.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The length is negative or too large for an array.</exception>
     public byte[] ReadMemory(ulong address, int length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Array.MaxLength);
-        if (AddressedMemory is not { } memory)
+        if (DumpedMemory is not { } memory)
         {
             throw NotInImage(address, "the process had ended");
         }
 
-        // Zero pages make a long read possible at no cost in the file: grow with what is there.
+        // A damaged image may state a huge size. Allocate only as data is read.
         byte[] bytes = new byte[Math.Min(length, 1 << 20)];
         int done = 0;
         while (true)
@@ -93,18 +93,18 @@ public sealed partial class CracImageProcess
 
             if (done < bytes.Length)
             {
-                return done > 0 ? bytes[..done] : throw NotInImage(address, Describe(next));
+                return done > 0 ? bytes[..done] : throw NotInImage(address, DescribeOrigin(next));
             }
 
             Array.Resize(ref bytes, (int)Math.Min(length, bytes.Length * 2L));
         }
     }
 
-    private static string Describe(PageOrigin origin) => origin switch
+    private static string DescribeOrigin(PageOrigin origin) => origin switch
     {
-        PageOrigin.MappedFile => "a file is mapped there and was not changed: its bytes are in the file, not in the image",
-        PageOrigin.Lazy => "these pages were left with the process, to be fetched later (lazy pages)",
-        PageOrigin.MissingInParent => "these pages are in a parent image, which is not there or does not have them",
+        PageOrigin.MappedFile => "an unchanged file is mapped there, and its content is in the file, not in the image",
+        PageOrigin.Lazy => "the pages are lazy pages, which were left in the process to be fetched later",
+        PageOrigin.MissingInParent => "the pages are in a parent image, which is missing or does not have them",
         _ => "nothing is mapped there",
     };
 
@@ -112,13 +112,13 @@ public sealed partial class CracImageProcess
         new(
             CracReason.MemoryNotInImage,
             $"The memory of process {ProcessId} at 0x{address:x} is not in the image: {why}.",
-            "The process's MemoryAreas list what is mapped, and how much of each area the image holds.")
+            "The process's MemoryAreas list the mapped areas, and how much of each is in the image.")
         {
             ProcessId = ProcessId,
             ImagePath = _source.Path,
         };
 
-    /// <summary>Counts the process's descriptors, and adds each to a list where one is given.</summary>
+    /// <summary>Counts the process's descriptors and adds them to the list, if one is given.</summary>
     private int ReadDescriptors(List<CracImageFile>? files)
     {
         using ImageEntryReader? entries = Core.FilesId == 0 ? null : _source.TryOpenEntries($"fdinfo-{Core.FilesId}.img", ImageType.Fdinfo);
@@ -140,13 +140,13 @@ public sealed partial class CracImageProcess
                 switch (entry.Field)
                 {
                     case Wire.FdinfoEntry.Id:
-                        id = entry.UInt32();
+                        id = entry.ReadUInt32();
                         break;
                     case Wire.FdinfoEntry.Flags:
-                        flags = entry.UInt32();
+                        flags = entry.ReadUInt32();
                         break;
                     case Wire.FdinfoEntry.Fd:
-                        descriptor = entry.UInt32();
+                        descriptor = entry.ReadUInt32();
                         break;
                     default:
                         entry.Skip();
@@ -174,10 +174,10 @@ public sealed partial class CracImageProcess
                 switch (entry.Field)
                 {
                     case Wire.FsEntry.CwdId:
-                        files.Add(new CracImageFile(_image.OpenFiles, ProcessId, CracFileRole.WorkingDirectory, null, false, entry.UInt32()));
+                        files.Add(new CracImageFile(_image.OpenFiles, ProcessId, CracFileRole.WorkingDirectory, null, false, entry.ReadUInt32()));
                         break;
                     case Wire.FsEntry.RootId:
-                        files.Add(new CracImageFile(_image.OpenFiles, ProcessId, CracFileRole.RootDirectory, null, false, entry.UInt32()));
+                        files.Add(new CracImageFile(_image.OpenFiles, ProcessId, CracFileRole.RootDirectory, null, false, entry.ReadUInt32()));
                         break;
                     default:
                         entry.Skip();
@@ -210,7 +210,7 @@ public sealed partial class CracImageProcess
 
     private CracImageMemoryArea[] ReadAreas()
     {
-        if (AddressedMemory is not { } memory)
+        if (DumpedMemory is not { } memory)
         {
             return [];
         }
@@ -236,7 +236,7 @@ public sealed partial class CracImageProcess
         return null;
     }
 
-    /// <summary>The numbers that say which objects the process shares with others; null where the image has none.</summary>
+    /// <summary>The ids of the kernel objects that the process shares with others; null if the image has none.</summary>
     internal CracImageRecord? ReadIds()
     {
         foreach (CracImageRecord ids in _source.ReadRecords($"ids-{(uint)ProcessId}.img", ImageType.Ids))
@@ -244,7 +244,7 @@ public sealed partial class CracImageProcess
             return ids;
         }
 
-        return CoreRecord.Record("ids");
+        return CoreRecord.GetRecord("ids");
     }
 
     private string? PathOf(CracFileRole role)
@@ -260,10 +260,10 @@ public sealed partial class CracImageProcess
         return null;
     }
 
-    /// <summary>Reads strings that each end with a zero byte.</summary>
+    /// <summary>Reads null-terminated strings.</summary>
     private string[] ReadStrings(ulong start, ulong end)
     {
-        if (AddressedMemory is not { } memory || end <= start || end - start > LongestStrings)
+        if (DumpedMemory is not { } memory || end <= start || end - start > MaximumStringsLength)
         {
             return [];
         }
@@ -279,7 +279,7 @@ public sealed partial class CracImageProcess
             rest = rest[Math.Min(rest.Length, length + 1)..];
         }
 
-        // A program that renames itself writes over the area, and leaves zeros behind its new name.
+        // A program that changes its title overwrites the area and leaves zeros after the new title.
         while (strings.Count > 0 && strings[^1].Length == 0)
         {
             strings.RemoveAt(strings.Count - 1);

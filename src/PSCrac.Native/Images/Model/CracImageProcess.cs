@@ -5,13 +5,13 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac;
 
-/// <summary>A process of an image. Its ids are read with the image's process tree, all else when it is asked for.</summary>
+/// <summary>A process in an image. Its ids are read with the process tree, everything else on first use.</summary>
 public sealed partial class CracImageProcess
 {
     private readonly CracImage _image;
     private readonly ImageSource _source;
 
-    // null for a process that had ended. As with the image's own, a failure to read is not kept.
+    // null for a process that had ended. As in CracImage, failures are not cached.
     private readonly Lazy<PageMap?> _pages;
     private readonly Lazy<AddressSpace?> _space;
     private ProcessCore? _core;
@@ -30,40 +30,40 @@ public sealed partial class CracImageProcess
         _space = new(() => AddressSpace.Read(_source, ProcessId), LazyThreadSafetyMode.PublicationOnly);
     }
 
-    /// <summary>The image it is in.</summary>
+    /// <summary>The image of the process.</summary>
     internal CracImage Image => _image;
 
-    /// <summary>The process id, as the process itself saw it.</summary>
+    /// <summary>The process id in the innermost pid namespace of the process.</summary>
     public int ProcessId { get; }
 
     /// <summary>The parent's process id; 0 for the root of the tree.</summary>
     public int ParentProcessId { get; }
 
-    /// <summary>The id of the process group.</summary>
+    /// <summary>The process group id.</summary>
     public int ProcessGroupId { get; }
 
-    /// <summary>The id of the session.</summary>
+    /// <summary>The session id.</summary>
     public int SessionId { get; }
 
-    /// <summary>The ids of the threads; the process's own id is one of them.</summary>
+    /// <summary>The ids of the threads, including the process id.</summary>
     internal IReadOnlyList<int> ThreadIds { get; }
 
-    /// <summary>The name the kernel shows for the process (comm): at most 15 bytes.</summary>
+    /// <summary>The command name that the kernel shows for the process (comm), at most 15 bytes.</summary>
     public string Command => Core.Command;
 
-    /// <summary>The state the process was in.</summary>
+    /// <summary>The state of the process.</summary>
     public CracProcessState State => Core.State;
 
-    /// <summary>The status the process ended with, as wait(2) gives it; 0 where it had not ended.</summary>
+    /// <summary>The exit status, as wait(2) encodes it; 0 if the process had not ended.</summary>
     public int ExitCode => Core.ExitCode;
 
-    /// <summary>How many descriptors the process had open.</summary>
+    /// <summary>The number of open descriptors.</summary>
     public int DescriptorCount => _descriptorCount >= 0 ? _descriptorCount : _descriptorCount = ReadDescriptors(null);
 
-    /// <summary>How much of the process's private memory the image holds, in bytes; pages of a parent image are not counted.</summary>
+    /// <summary>The size of the process's private memory in the image, in bytes, without pages in a parent image.</summary>
     public long Memory => Pages?.PresentBytes ?? 0;
 
-    /// <summary>The size of all mapped areas, in bytes, whether or not anything of them was dumped.</summary>
+    /// <summary>The size of all mapped areas, in bytes, dumped or not.</summary>
     public long VirtualMemory
     {
         get
@@ -85,8 +85,8 @@ public sealed partial class CracImageProcess
     /// <inheritdoc/>
     public override string ToString() => $"{Command} ({ProcessId})";
 
-    /// <summary>The name of the first file of the process that is not in a directory, or has fewer pages than it should; null where all are there.</summary>
-    internal string? FirstMissing(Dictionary<string, long> lengths)
+    /// <summary>The first file of the process that is missing from a directory, or is too short for its pages; null if there is none.</summary>
+    internal string? FindMissingFile(Dictionary<string, long> lengths)
     {
         foreach (int thread in ThreadIds)
         {
@@ -115,11 +115,11 @@ public sealed partial class CracImageProcess
             return table;
         }
 
-        // Where pages are missing at its end criu does not fail, but reads on for ever.
+        // If pages are missing at the end, criu does not fail, but reads in an endless loop.
         return Pages is { PresentPages: > 0 } pages && lengths.GetValueOrDefault(pages.PagesFile) < pages.PresentBytes ? pages.PagesFile : null;
     }
 
-    /// <summary>Reads the process tree: pstree.img, which has parents before their children.</summary>
+    /// <summary>Reads the process tree from pstree.img, which lists parents before their children.</summary>
     internal static CracImageProcess[] ReadAll(CracImage image)
     {
         var processes = new List<CracImageProcess>();
@@ -147,16 +147,16 @@ public sealed partial class CracImageProcess
             switch (entry.Field)
             {
                 case Wire.PstreeEntry.Pid:
-                    pid = Id(ref entry);
+                    pid = ReadId(ref entry);
                     break;
                 case Wire.PstreeEntry.Ppid:
-                    ppid = Id(ref entry);
+                    ppid = ReadId(ref entry);
                     break;
                 case Wire.PstreeEntry.Pgid:
-                    pgid = Id(ref entry);
+                    pgid = ReadId(ref entry);
                     break;
                 case Wire.PstreeEntry.Sid:
-                    sid = Id(ref entry);
+                    sid = ReadId(ref entry);
                     break;
                 case Wire.PstreeEntry.Threads:
                     entry.AddTo(threads);
@@ -167,17 +167,17 @@ public sealed partial class CracImageProcess
             }
         }
 
-        // criu 4.2 writes whatever was in its memory as the threads of a process that had ended. A live one is its own first thread.
+        // criu 4.2 writes uninitialized memory as the thread ids of a process that had ended. The list of a live process contains its own id.
         int[] ids = threads.Contains((uint)pid) ? [.. threads.ConvertAll(static id => (int)id)] : [pid];
         return new CracImageProcess(image, pid, ppid, pgid, sid, ids);
     }
 
-    private static int Id(ref ProtobufReader entry)
+    private static int ReadId(ref ProtobufReader entry)
     {
-        uint id = entry.UInt32();
+        uint id = entry.ReadUInt32();
         if (id > int.MaxValue)
         {
-            ImageFault.Corrupt(entry.File, entry.FieldOffset, $"{id} is not a process id");
+            ImageFault.Corrupt(entry.File, entry.FieldOffset, $"{id} is not a valid process id");
         }
 
         return (int)id;

@@ -2,10 +2,10 @@ using PSCrac.Images.Model;
 
 namespace PSCrac;
 
-/// <summary>A socket's family. The values are the kernel's AF_ numbers.</summary>
+/// <summary>A socket's address family. The values are the kernel's AF_ numbers.</summary>
 public enum CracSocketFamily
 {
-    /// <summary>The image does not say.</summary>
+    /// <summary>Not in the image.</summary>
     Unknown = 0,
 
     /// <summary>Unix.</summary>
@@ -24,7 +24,7 @@ public enum CracSocketFamily
     Packet = 17,
 }
 
-/// <summary>A socket that a process of an image had open.</summary>
+/// <summary>A socket that a process in an image had open.</summary>
 public sealed class CracImageSocket
 {
     private readonly CracImageRecord _own;
@@ -36,17 +36,17 @@ public sealed class CracImageSocket
         Descriptor = file.Descriptor ?? -1;
     }
 
-    /// <summary>The process.</summary>
+    /// <summary>The process id.</summary>
     public int ProcessId { get; }
 
     /// <summary>The descriptor's number.</summary>
     public int Descriptor { get; }
 
-    /// <summary>The family.</summary>
+    /// <summary>The address family.</summary>
     public CracSocketFamily Family { get; private init; }
 
-    /// <summary>The type: "stream", "dgram", "raw", "seqpacket", or the kernel's number.</summary>
-    public string Type => _own.Number("type") switch
+    /// <summary>The type: "stream", "dgram", "raw", "seqpacket", or the kernel's number for another type.</summary>
+    public string Type => _own.GetNumber("type") switch
     {
         1 => "stream",
         2 => "dgram",
@@ -56,37 +56,37 @@ public sealed class CracImageSocket
         ulong other => other.ToString(),
     };
 
-    /// <summary>The protocol: "tcp", "udp", "udplite", "icmp", "icmp6", or its number; for a netlink socket the family's number; empty for a unix socket.</summary>
+    /// <summary>The protocol: "tcp", "udp", "udplite", "icmp", "icmp6", or its number; the netlink family for a netlink socket; empty for a unix socket.</summary>
     public string Protocol { get; private init; } = "";
 
     /// <summary>The state.</summary>
-    public CracSocketState State => _own.Number("state") is >= 1 and <= 11 and ulong state ? (CracSocketState)state : CracSocketState.Unknown;
+    public CracSocketState State => _own.GetNumber("state") is >= 1 and <= 11 and ulong state ? (CracSocketState)state : CracSocketState.Unknown;
 
-    /// <summary>The local address and port, or name; empty where it has none.</summary>
+    /// <summary>The local address and port, or the name; empty if there is none.</summary>
     public string Local { get; private init; } = "";
 
-    /// <summary>The other end's address and port, or name, or, for an unnamed unix socket, "socket:[inode]"; empty where there is none.</summary>
+    /// <summary>The peer's address and port, or its name or, for an unnamed unix socket, "socket:[inode]"; empty if there is none.</summary>
     public string Remote { get; private init; } = "";
 
-    /// <summary>How many connections may wait to be accepted; 0 unless it listens.</summary>
-    public int Backlog => State == CracSocketState.Listening ? (int)_own.Number("backlog") : 0;
+    /// <summary>The maximum number of pending connections; 0 unless the socket listens.</summary>
+    public int Backlog => State == CracSocketState.Listening ? (int)_own.GetNumber("backlog") : 0;
 
-    /// <summary>The socket's inode number, by which criu's files refer to it; 0 for a packet socket.</summary>
-    public long Inode => (long)_own.Number("ino");
+    /// <summary>The socket's inode number, which criu's files use to refer to it; 0 for a packet socket.</summary>
+    public long Inode => (long)_own.GetNumber("ino");
 
-    /// <summary>The socket's options, by criu's names; null where criu noted none.</summary>
-    internal CracImageRecord? Options => _own.Record("opts");
+    /// <summary>The socket's options, by criu's names; null if the image has none.</summary>
+    internal CracImageRecord? Options => _own.GetRecord("opts");
 
-    /// <summary>The socket's entry in files.img, with all that criu noted.</summary>
+    /// <summary>The socket's decoded entry in files.img.</summary>
     internal CracImageRecord Details => _own;
 
     /// <inheritdoc/>
     public override string ToString() => $"{ProcessId}:{Descriptor} {Family} {Protocol} {Local} {Remote}";
 
-    /// <summary>Makes the socket of a descriptor; null where the descriptor is none's.</summary>
+    /// <summary>Creates the socket of a descriptor; null if the descriptor is not a socket.</summary>
     internal static CracImageSocket? From(CracImageFile file, OpenFileTable table)
     {
-        if (file.Details is null || OpenFileTable.Own(file.Details) is not { } own)
+        if (file.Details is null || OpenFileTable.GetKindEntry(file.Details) is not { } own)
         {
             return null;
         }
@@ -95,8 +95,8 @@ public sealed class CracImageSocket
         {
             CracFileKind.InetSocket => new CracImageSocket(file, own)
             {
-                Family = own.Number("family") == 10 ? CracSocketFamily.Inet6 : CracSocketFamily.Inet,
-                Protocol = own.Number("proto") switch
+                Family = own.GetNumber("family") == 10 ? CracSocketFamily.Inet6 : CracSocketFamily.Inet,
+                Protocol = own.GetNumber("proto") switch
                 {
                     1 => "icmp",
                     6 => "tcp",
@@ -105,27 +105,27 @@ public sealed class CracImageSocket
                     136 => "udplite",
                     ulong other => other.ToString(),
                 },
-                Local = OpenFileTable.Address(own, "src"),
-                Remote = own.Number("dst_port") == 0 ? "" : OpenFileTable.Address(own, "dst"),
+                Local = OpenFileTable.FormatAddress(own, "src"),
+                Remote = own.GetNumber("dst_port") == 0 ? "" : OpenFileTable.FormatAddress(own, "dst"),
             },
             CracFileKind.UnixSocket => new CracImageSocket(file, own)
             {
                 Family = CracSocketFamily.Unix,
-                Local = OpenFileTable.UnixName(own),
-                Remote = UnixPeer(own.Number("peer"), table),
+                Local = OpenFileTable.FormatUnixName(own),
+                Remote = UnixPeer(own.GetNumber("peer"), table),
             },
             CracFileKind.NetlinkSocket => new CracImageSocket(file, own)
             {
                 Family = CracSocketFamily.Netlink,
-                Protocol = own.Number("protocol").ToString(),
-                Local = own.Number("portid").ToString(),
-                Remote = own.Number("dst_portid") is > 0 and ulong port ? port.ToString() : "",
+                Protocol = own.GetNumber("protocol").ToString(),
+                Local = own.GetNumber("portid").ToString(),
+                Remote = own.GetNumber("dst_portid") is > 0 and ulong port ? port.ToString() : "",
             },
             CracFileKind.PacketSocket => new CracImageSocket(file, own)
             {
                 Family = CracSocketFamily.Packet,
-                Protocol = $"0x{System.Buffers.Binary.BinaryPrimitives.ReverseEndianness((ushort)own.Number("protocol")):x4}",
-                Local = own.Number("ifindex") is > 0 and ulong index ? $"interface {index}" : "",
+                Protocol = $"0x{System.Buffers.Binary.BinaryPrimitives.ReverseEndianness((ushort)own.GetNumber("protocol")):x4}",
+                Local = own.GetNumber("ifindex") is > 0 and ulong index ? $"interface {index}" : "",
             },
             _ => null,
         };
@@ -138,6 +138,6 @@ public sealed class CracImageSocket
             return "";
         }
 
-        return table.UnixSocket(inode) is { } peer && OpenFileTable.UnixName(peer) is { Length: > 0 } name ? name : $"socket:[{inode}]";
+        return table.FindUnixSocket(inode) is { } peer && OpenFileTable.FormatUnixName(peer) is { Length: > 0 } name ? name : $"socket:[{inode}]";
     }
 }

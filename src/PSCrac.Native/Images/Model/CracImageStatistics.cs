@@ -3,43 +3,43 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac;
 
-/// <summary>What criu measured while it took the checkpoint: the content of stats-dump.</summary>
+/// <summary>criu's statistics of the checkpoint: the content of stats-dump.</summary>
 public sealed class CracImageStatistics
 {
-    /// <summary>The time until all processes of the tree stood still.</summary>
+    /// <summary>The time to freeze all processes of the tree.</summary>
     public TimeSpan FreezingTime { get; private set; }
 
-    /// <summary>The time the tree stood still.</summary>
+    /// <summary>The time for which the tree was frozen.</summary>
     public TimeSpan FrozenTime { get; private set; }
 
-    /// <summary>The time it took to find and take the memory's pages.</summary>
+    /// <summary>The time to collect the memory pages.</summary>
     public TimeSpan MemoryDumpTime { get; private set; }
 
-    /// <summary>The time it took to write the pages.</summary>
+    /// <summary>The time to write the memory pages.</summary>
     public TimeSpan MemoryWriteTime { get; private set; }
 
-    /// <summary>How many pages were looked at.</summary>
+    /// <summary>The number of memory pages that were examined.</summary>
     public long PagesScanned { get; private set; }
 
-    /// <summary>How many pages were left out because the parent image has them.</summary>
+    /// <summary>The number of pages that were skipped because the parent image has them.</summary>
     public long PagesSkippedParent { get; private set; }
 
-    /// <summary>How many pages were written.</summary>
+    /// <summary>The number of pages that were written.</summary>
     public long PagesWritten { get; private set; }
 
-    /// <summary>How many pages were left with the process, to be fetched later (lazy pages).</summary>
+    /// <summary>The number of lazy pages, which were left in the process to be fetched later.</summary>
     public long PagesLazy { get; private set; }
 
-    /// <summary>How many pages of shared memory were looked at.</summary>
+    /// <summary>The number of shared memory pages that were examined.</summary>
     public long SharedPagesScanned { get; private set; }
 
-    /// <summary>How many pages of shared memory were left out because the parent image has them.</summary>
+    /// <summary>The number of shared memory pages that were skipped because the parent image has them.</summary>
     public long SharedPagesSkippedParent { get; private set; }
 
-    /// <summary>How many pages of shared memory were written.</summary>
+    /// <summary>The number of shared memory pages that were written.</summary>
     public long SharedPagesWritten { get; private set; }
 
-    /// <summary>Reads stats-dump; null where there is none, or it tells of no dump.</summary>
+    /// <summary>Reads stats-dump; null if there is none or it has no dump statistics.</summary>
     internal static CracImageStatistics? Read(ImageSource source)
     {
         using ImageEntryReader? entries = source.TryOpenEntries("stats-dump", ImageType.Stats);
@@ -53,7 +53,7 @@ public sealed class CracImageStatistics
         {
             if (entry.Field == Wire.StatsEntry.Dump)
             {
-                return Read(entry.Message());
+                return Read(entry.ReadMessage());
             }
 
             entry.Skip();
@@ -73,7 +73,7 @@ public sealed class CracImageStatistics
                 continue;
             }
 
-            ulong value = dump.UInt64();
+            ulong value = dump.ReadUInt64();
             switch (dump.Field)
             {
                 case Wire.DumpStatsEntry.FreezingTime:

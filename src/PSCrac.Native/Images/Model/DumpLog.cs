@@ -3,12 +3,12 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Model;
 
-/// <summary>The log that criu may have left in an image.</summary>
+/// <summary>The criu log in an image, if there is one.</summary>
 internal static class DumpLog
 {
     private static ReadOnlySpan<byte> VersionMark => ") Version: "u8;
 
-    /// <summary>The version of criu that wrote the image's log, such as "4.2.1"; null where no log tells.</summary>
+    /// <summary>The version of criu that wrote the image's log, such as "4.2.1"; null if no log has it.</summary>
     internal static string? FindVersion(ImageSource source) => FindVersion(source, "dump.log") ?? FindVersion(source, "dump4.log");
 
     private static string? FindVersion(ImageSource source, string name)
@@ -19,7 +19,7 @@ internal static class DumpLog
             return null;
         }
 
-        // The version is in the second line or so; a log of a big tree has megabytes.
+        // The version is near the beginning; the log of a large tree has megabytes.
         Span<byte> head = stackalloc byte[1024];
         head = head[..Math.Max(0, file.ReadAt(0, head))];
         int mark = head.IndexOf(VersionMark);

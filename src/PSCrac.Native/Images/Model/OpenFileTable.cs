@@ -4,7 +4,7 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Model;
 
-/// <summary>The open files of an image by their ids: files.img, with what memfd.img and remap-fpath.img add to it.</summary>
+/// <summary>The open files of an image by id: files.img, with additions from memfd.img and remap-fpath.img.</summary>
 internal sealed class OpenFileTable
 {
     private readonly Dictionary<uint, CracImageRecord> _files = [];
@@ -16,33 +16,33 @@ internal sealed class OpenFileTable
     {
         foreach (CracImageRecord file in source.ReadRecords("files.img", ImageType.Files))
         {
-            _files[(uint)file.Number("id")] = file;
-            if (file.Record("usk") is { } socket)
+            _files[(uint)file.GetNumber("id")] = file;
+            if (file.GetRecord("usk") is { } socket)
             {
-                _unixByInode[socket.Number("ino")] = socket;
+                _unixByInode[socket.GetNumber("ino")] = socket;
             }
         }
 
         foreach (CracImageRecord memfd in source.ReadRecords("memfd.img", ImageType.MemfdInode))
         {
-            _memfds[memfd.Number("inode_id")] = memfd;
+            _memfds[memfd.GetNumber("inode_id")] = memfd;
         }
 
         foreach (CracImageRecord remap in source.ReadRecords("remap-fpath.img", ImageType.RemapFpath))
         {
-            _unlinked.Add((uint)remap.Number("orig_id"));
+            _unlinked.Add((uint)remap.GetNumber("orig_id"));
         }
     }
 
     internal IEnumerable<CracImageRecord> All => _files.Values;
 
-    /// <summary>Finds an open file's entry; null where there is none of that id.</summary>
+    /// <summary>Finds the entry of an open file; null if there is none with this id.</summary>
     internal CracImageRecord? Find(uint id) => _files.GetValueOrDefault(id);
 
-    /// <summary>Whether the file's path was gone when it was dumped.</summary>
+    /// <summary>Whether the file's path was unlinked when it was dumped.</summary>
     internal bool IsUnlinked(uint id) => _unlinked.Contains(id);
 
-    internal static CracFileKind KindOf(CracImageRecord file) => file.Text("type") switch
+    internal static CracFileKind KindOf(CracImageRecord file) => file.GetText("type") switch
     {
         "REG" => CracFileKind.Regular,
         "PIPE" => CracFileKind.Pipe,
@@ -67,8 +67,8 @@ internal sealed class OpenFileTable
         _ => CracFileKind.Unknown,
     };
 
-    /// <summary>The message of the file's own kind within its entry; null where there is none.</summary>
-    internal static CracImageRecord? Own(CracImageRecord file)
+    /// <summary>The nested message for the file's kind in its entry; null if there is none.</summary>
+    internal static CracImageRecord? GetKindEntry(CracImageRecord file)
     {
         foreach (object value in file.Values)
         {
@@ -81,51 +81,51 @@ internal sealed class OpenFileTable
         return null;
     }
 
-    /// <summary>What stands behind an id in words: a path where there is one, else what proc shows for such a descriptor.</summary>
+    /// <summary>A file's path; without one, the text that proc shows for such a descriptor.</summary>
     internal string PathOf(uint id)
     {
-        if (Find(id) is not { } file || Own(file) is not { } own)
+        if (Find(id) is not { } file || GetKindEntry(file) is not { } own)
         {
             return "";
         }
 
         return KindOf(file) switch
         {
-            CracFileKind.Regular => own.Text("name") ?? "",
-            CracFileKind.Pipe => $"pipe:[{own.Number("pipe_id")}]",
-            CracFileKind.Fifo => Named(own, "regf_id") ?? $"fifo:[{own.Number("pipe_id")}]",
-            CracFileKind.Terminal => Named(own, "regf_id") ?? $"tty:[{own.Number("tty_info_id")}]",
+            CracFileKind.Regular => own.GetText("name") ?? "",
+            CracFileKind.Pipe => $"pipe:[{own.GetNumber("pipe_id")}]",
+            CracFileKind.Fifo => FindPath(own, "regf_id") ?? $"fifo:[{own.GetNumber("pipe_id")}]",
+            CracFileKind.Terminal => FindPath(own, "regf_id") ?? $"tty:[{own.GetNumber("tty_info_id")}]",
             CracFileKind.InetSocket => InetPath(own),
-            CracFileKind.UnixSocket => UnixName(own) is { Length: > 0 } name ? name : $"socket:[{own.Number("ino")}]",
-            CracFileKind.NetlinkSocket or CracFileKind.PacketSocket => $"socket:[{own.Number("ino")}]",
-            CracFileKind.MemFd => $"/memfd:{Memfd(own)?.Text("name")}",
+            CracFileKind.UnixSocket => FormatUnixName(own) is { Length: > 0 } name ? name : $"socket:[{own.GetNumber("ino")}]",
+            CracFileKind.NetlinkSocket or CracFileKind.PacketSocket => $"socket:[{own.GetNumber("ino")}]",
+            CracFileKind.MemFd => $"/memfd:{FindMemfd(own)?.GetText("name")}",
             CracFileKind.EventFd => "anon_inode:[eventfd]",
             CracFileKind.EventPoll => "anon_inode:[eventpoll]",
             CracFileKind.SignalFd => "anon_inode:[signalfd]",
             CracFileKind.TimerFd => "anon_inode:[timerfd]",
             CracFileKind.Inotify => "anon_inode:inotify",
             CracFileKind.Fanotify => "anon_inode:[fanotify]",
-            CracFileKind.PidFd => $"pidfd:[{own.Number("nspid")}]",
-            CracFileKind.Tun => $"/dev/net/tun:{own.Text("netdev")}",
-            CracFileKind.BpfMap => $"bpf-map:{own.Text("map_name")}",
-            CracFileKind.Namespace => $"ns:[{own.Number("ns_id")}]",
+            CracFileKind.PidFd => $"pidfd:[{own.GetNumber("nspid")}]",
+            CracFileKind.Tun => $"/dev/net/tun:{own.GetText("netdev")}",
+            CracFileKind.BpfMap => $"bpf-map:{own.GetText("map_name")}",
+            CracFileKind.Namespace => $"ns:[{own.GetNumber("ns_id")}]",
             _ => "",
         };
     }
 
-    /// <summary>The shared memory segment that a mapped memfd's content is in; null where the id is no memfd's.</summary>
-    internal ulong? SharedMemoryOf(uint id) =>
-        Find(id)?.Record("memfd") is { } memfd && Memfd(memfd) is { } inode ? inode.Number("shmid") : null;
+    /// <summary>The shared memory segment that holds a memfd's content; null if the file is not a memfd.</summary>
+    internal ulong? FindSharedMemory(uint id) =>
+        Find(id)?.GetRecord("memfd") is { } memfd && FindMemfd(memfd) is { } inode ? inode.GetNumber("shmid") : null;
 
-    /// <summary>The size of a file in bytes; null where the image does not say it.</summary>
+    /// <summary>The size of a file, in bytes; null if the image does not record it.</summary>
     internal long? SizeOf(CracImageRecord own) =>
-        own.ContainsKey("size") ? (long)own.Number("size")
-        : own.ContainsKey("inode_id") && Memfd(own) is { } memfd ? (long)memfd.Number("size")
+        own.ContainsKey("size") ? (long)own.GetNumber("size")
+        : own.ContainsKey("inode_id") && FindMemfd(own) is { } memfd ? (long)memfd.GetNumber("size")
         : null;
 
-    internal static string Address(CracImageRecord socket, string side)
+    internal static string FormatAddress(CracImageRecord socket, string side)
     {
-        object[] words = socket.Items($"{side}_addr");
+        object[] words = socket.GetItems($"{side}_addr");
         Span<byte> bytes = stackalloc byte[16];
         if (words.Length is not (1 or 4))
         {
@@ -137,27 +137,27 @@ internal sealed class OpenFileTable
             System.Buffers.Binary.BinaryPrimitives.WriteUInt32LittleEndian(bytes[(i * 4)..], words[i] is uint word ? word : 0);
         }
 
-        return new IPEndPoint(new IPAddress(bytes[..(words.Length * 4)]), (int)(socket.Number($"{side}_port") & 0xffff)).ToString();
+        return new IPEndPoint(new IPAddress(bytes[..(words.Length * 4)]), (int)(socket.GetNumber($"{side}_port") & 0xffff)).ToString();
     }
 
-    /// <summary>A unix socket's name as proc shows it: a path, or, with an @ first, an abstract name; empty where it has none.</summary>
-    internal static string UnixName(CracImageRecord socket)
+    /// <summary>A unix socket's name as proc shows it: a path, or @ and an abstract name; empty if it has none.</summary>
+    internal static string FormatUnixName(CracImageRecord socket)
     {
-        string name = QuotedPrintable.DecodeForDisplay(socket.Text("name") ?? "");
-        return socket.Text("name_dir") is { Length: > 0 } folder && !name.StartsWith('@') ? Path.Combine(folder, name) : name;
+        string name = QuotedPrintable.DecodeForDisplay(socket.GetText("name") ?? "");
+        return socket.GetText("name_dir") is { Length: > 0 } folder && !name.StartsWith('@') ? Path.Combine(folder, name) : name;
     }
 
-    /// <summary>The unix socket of an inode; null where it is not in the image.</summary>
-    internal CracImageRecord? UnixSocket(ulong inode) => _unixByInode.GetValueOrDefault(inode);
+    /// <summary>Finds a unix socket by its inode; null if it is not in the image.</summary>
+    internal CracImageRecord? FindUnixSocket(ulong inode) => _unixByInode.GetValueOrDefault(inode);
 
     private static string InetPath(CracImageRecord socket)
     {
-        string local = Address(socket, "src");
-        return socket.Number("dst_port") == 0 ? local : $"{local}->{Address(socket, "dst")}";
+        string local = FormatAddress(socket, "src");
+        return socket.GetNumber("dst_port") == 0 ? local : $"{local}->{FormatAddress(socket, "dst")}";
     }
 
-    private CracImageRecord? Memfd(CracImageRecord file) => _memfds.GetValueOrDefault(file.Number("inode_id"));
+    private CracImageRecord? FindMemfd(CracImageRecord file) => _memfds.GetValueOrDefault(file.GetNumber("inode_id"));
 
-    private string? Named(CracImageRecord own, string field) =>
-        own.ContainsKey(field) ? Find((uint)own.Number(field))?.Record("reg")?.Text("name") : null;
+    private string? FindPath(CracImageRecord own, string field) =>
+        own.ContainsKey(field) ? Find((uint)own.GetNumber(field))?.GetRecord("reg")?.GetText("name") : null;
 }

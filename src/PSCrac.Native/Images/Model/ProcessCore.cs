@@ -3,7 +3,7 @@ using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Model;
 
-/// <summary>What core-PID.img and ids-PID.img say of a process as a whole.</summary>
+/// <summary>The process-wide data of core-PID.img and ids-PID.img.</summary>
 internal sealed class ProcessCore
 {
     internal string Command { get; private set; } = "";
@@ -12,7 +12,7 @@ internal sealed class ProcessCore
 
     internal int ExitCode { get; private set; }
 
-    /// <summary>The descriptor table's number N in fdinfo-N.img; 0 where the process has none, as a zombie.</summary>
+    /// <summary>The number N of the process's descriptor table fdinfo-N.img; 0 if it has none (a zombie).</summary>
     internal uint FilesId { get; private set; }
 
     internal static ProcessCore Read(ImageSource source, int processId)
@@ -27,10 +27,10 @@ internal sealed class ProcessCore
                 switch (entry.Field)
                 {
                     case Wire.CoreEntry.Tc:
-                        core.ReadTask(entry.Message());
+                        core.ReadTask(entry.ReadMessage());
                         break;
                     case Wire.CoreEntry.Ids:
-                        core.ReadIds(entry.Message());
+                        core.ReadIds(entry.ReadMessage());
                         break;
                     default:
                         entry.Skip();
@@ -55,14 +55,14 @@ internal sealed class ProcessCore
             switch (task.Field)
             {
                 case Wire.TaskCoreEntry.TaskState:
-                    uint state = task.UInt32();
+                    uint state = task.ReadUInt32();
                     State = state is 1 or 2 or 3 or 6 ? (CracProcessState)state : CracProcessState.Unknown;
                     break;
                 case Wire.TaskCoreEntry.ExitCode:
-                    ExitCode = task.Int32();
+                    ExitCode = task.ReadInt32();
                     break;
                 case Wire.TaskCoreEntry.Comm:
-                    Command = task.String();
+                    Command = task.ReadString();
                     break;
                 default:
                     task.Skip();
@@ -77,7 +77,7 @@ internal sealed class ProcessCore
         {
             if (ids.Field == Wire.TaskKobjIdsEntry.FilesId)
             {
-                FilesId = ids.UInt32();
+                FilesId = ids.ReadUInt32();
             }
             else
             {

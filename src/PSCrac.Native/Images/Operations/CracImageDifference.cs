@@ -1,6 +1,6 @@
 namespace PSCrac;
 
-/// <summary>What differs between two images.</summary>
+/// <summary>The kind of a difference between two images.</summary>
 public enum CracDifferenceKind
 {
     /// <summary>A process.</summary>
@@ -18,11 +18,11 @@ public enum CracDifferenceKind
     /// <summary>The content of a process's memory.</summary>
     Pages,
 
-    /// <summary>The content of all processes' memory: the sum of the others.</summary>
+    /// <summary>The content of the memory of all processes: the sum over the processes.</summary>
     AllPages,
 }
 
-/// <summary>How it differs.</summary>
+/// <summary>How something differs between two images.</summary>
 public enum CracChange
 {
     /// <summary>Only the second image has it.</summary>
@@ -31,18 +31,18 @@ public enum CracChange
     /// <summary>Only the first image has it.</summary>
     Removed,
 
-    /// <summary>Both have it, but not the same.</summary>
+    /// <summary>Both images have it, with different values.</summary>
     Changed,
 }
 
 /// <summary>One difference between two images.</summary>
 /// <param name="Kind">What differs.</param>
-/// <param name="Change">How.</param>
-/// <param name="ProcessId">The process; for a process that came or went, itself; 0 for all processes together.</param>
-/// <param name="Subject">What it is, in words: a command, a descriptor and its path, an area.</param>
-/// <param name="Before">What the first image says; null where it has nothing.</param>
-/// <param name="After">What the second image says; null where it has nothing.</param>
-/// <param name="Bytes">By how many bytes an area grew (or, below 0, shrank), or how many bytes of memory changed; 0 for the rest.</param>
+/// <param name="Change">How it differs.</param>
+/// <param name="ProcessId">The process id; 0 for all processes together.</param>
+/// <param name="Subject">What differs, as text: a command, a descriptor number, an area.</param>
+/// <param name="Before">The value in the first image; null if there is none.</param>
+/// <param name="After">The value in the second image; null if there is none.</param>
+/// <param name="Bytes">The growth of an area, in bytes (negative if it shrank), or the size of the changed memory; 0 for other kinds.</param>
 public sealed record CracImageDifference(
     CracDifferenceKind Kind, CracChange Change, int ProcessId, string Subject, string? Before, string? After, long Bytes)
 {

@@ -1,6 +1,6 @@
 namespace PSCrac;
 
-/// <summary>A place in a process's memory that matches what was searched for.</summary>
+/// <summary>A match of a search in a process's memory.</summary>
 public sealed class CracMemoryMatch
 {
     internal CracMemoryMatch(CracImageProcess process, CracImageMemoryArea? area, ulong address, int length, byte[] context, int start)
@@ -26,37 +26,37 @@ public sealed class CracMemoryMatch
         ContextStart = start;
     }
 
-    /// <summary>The process's id; null where no process had the memory mapped or open.</summary>
+    /// <summary>The process id; null if no process had the memory mapped or open.</summary>
     public int? ProcessId => Process?.ProcessId;
 
-    /// <summary>The process's short name; null where no process had the memory mapped or open.</summary>
+    /// <summary>The process's command name; null if no process had the memory mapped or open.</summary>
     public string? Command => Process?.Command;
 
     /// <summary>
-    /// The process whose memory it is, or, for a memfd that is not mapped there, that had it open; null where no process
-    /// had the memory mapped or open, as a System V segment that nobody was attached to.
+    /// The process whose memory it is or, for an unmapped part of a memfd, that had it open; null if no process
+    /// had the memory mapped or open, such as a System V segment without attached processes.
     /// </summary>
     internal CracImageProcess? Process { get; }
 
-    /// <summary>The image it is in.</summary>
+    /// <summary>The path of the image.</summary>
     public string ImagePath { get; }
 
-    /// <summary>The area it is in; null where it is not mapped, or the image does not list the area.</summary>
+    /// <summary>The memory area; null if the memory is not mapped or the image does not list the area.</summary>
     public CracImageMemoryArea? Area { get; }
 
-    /// <summary>What it is in: the area's path, which is empty for private anonymous memory; of memory that is not mapped, "/memfd:" and its name, or "[sysv]".</summary>
+    /// <summary>The area's path, empty for private anonymous memory; for unmapped memory, "/memfd:" and its name, "[shmem]" or "[sysv]".</summary>
     public string Location { get; }
 
-    /// <summary>The first byte's address in the process; of memory that is not mapped (<see cref="Area"/> is null), how far it is from that memory's beginning.</summary>
+    /// <summary>The address of the match in the process; for unmapped memory (<see cref="Area"/> is null), the offset in that memory.</summary>
     public ulong Address { get; }
 
     /// <summary>The match's length, in bytes.</summary>
     public int Length { get; }
 
-    /// <summary>The bytes that match.</summary>
+    /// <summary>The matching bytes.</summary>
     internal byte[] Bytes => ContextBytes[ContextStart..(ContextStart + Length)];
 
-    /// <summary>The match with what is around it, as text: what is not printable ASCII is shown as a dot.</summary>
+    /// <summary>The match with the surrounding bytes, as text; bytes that are not printable ASCII are shown as dots.</summary>
     public string Context => string.Create(ContextBytes.Length, ContextBytes, static (text, bytes) =>
     {
         for (int i = 0; i < bytes.Length; i++)
@@ -65,17 +65,17 @@ public sealed class CracMemoryMatch
         }
     });
 
-    /// <summary>The match with what is around it.</summary>
+    /// <summary>The match with the surrounding bytes.</summary>
     internal byte[] ContextBytes { get; }
 
-    /// <summary>Where in the context the match begins.</summary>
+    /// <summary>The index of the match in the context.</summary>
     public int ContextStart { get; }
 
-    /// <summary>Reads the memory from where the match begins.</summary>
-    /// <param name="length">How many bytes, 0 to 2,147,483,591.</param>
-    /// <returns>The bytes: fewer than asked for where the image has no more without a gap.</returns>
+    /// <summary>Reads memory from the start of the match.</summary>
+    /// <param name="length">The number of bytes, 0 to 2,147,483,591.</param>
+    /// <returns>The bytes; fewer than requested if the image does not have the next byte.</returns>
     /// <exception cref="CracException">
-    /// The memory is mapped by no process (MemoryNotInImage): what is known of it is in <see cref="ContextBytes"/>.
+    /// The memory is not mapped by any process (MemoryNotInImage); use <see cref="ContextBytes"/>.
     /// </exception>
     public byte[] ReadMemory(int length)
     {
@@ -86,8 +86,8 @@ public sealed class CracMemoryMatch
 
         throw new CracException(
             CracReason.MemoryNotInImage,
-            $"The match is {(Location.Length > 0 ? $"in {Location}, which is not mapped there" : "in no area")}: it has no address to read on from.",
-            "Its Bytes and ContextBytes are what was found; Search-CracImage -Context 4096 gives more of what stands around it.")
+            $"The match has no address to read from: it is {(Location.Length > 0 ? $"in an unmapped part of {Location}" : "not in a memory area")}.",
+            "Use the match's Bytes and ContextBytes; Search-CracImage -Context 4096 gives more of the surrounding bytes.")
         {
             ImagePath = ImagePath,
             ProcessId = ProcessId,

@@ -86,7 +86,7 @@ internal sealed class ImageCheck
                 {
                     if (entry.FileType == ImageContentReader.UnknownType)
                     {
-                        finding = new(CracReason.ImageCorrupt, name, 0, null, $"{name} has a magic that criu 4.2 does not know: {entry.Text("magic")}.") { Kind = ImageFindingKind.Unreadable };
+                        finding = new(CracReason.ImageCorrupt, name, 0, null, $"{name} has a magic that criu 4.2 does not know: {entry.GetText("magic")}.") { Kind = ImageFindingKind.Unreadable };
                     }
                 }
             }
@@ -194,7 +194,7 @@ internal sealed class ImageCheck
 
     private IEnumerable<CracImageFinding> CheckProcess(CracImageProcess process)
     {
-        if (process.FirstMissing(_files) is { } missing)
+        if (process.FindMissingFile(_files) is { } missing)
         {
             yield return Missing(missing, process.ProcessId, $"process {process.ProcessId} needs it");
             yield break;
@@ -223,21 +223,21 @@ internal sealed class ImageCheck
     {
         foreach (CracImageRecord remap in _image.Source.ReadRecords("remap-fpath.img", ImageType.RemapFpath))
         {
-            string ghost = $"ghost-file-{remap.Number("remap_id"):x}.img";
-            if (remap.Text("remap_type") == "GHOST" && !_files.ContainsKey(ghost))
+            string ghost = $"ghost-file-{remap.GetNumber("remap_id"):x}.img";
+            if (remap.GetText("remap_type") == "GHOST" && !_files.ContainsKey(ghost))
             {
-                yield return Missing(ghost, null, $"file {remap.Number("orig_id")} was unlinked, and has its content there");
+                yield return Missing(ghost, null, $"file {remap.GetNumber("orig_id")} was unlinked, and has its content there");
             }
         }
 
         foreach (CracImageRecord file in _image.OpenFiles.All)
         {
-            if (file.Record("isk") is { } socket && socket.Number("proto") == 6 && socket.Number("state") == (ulong)CracSocketState.Established)
+            if (file.GetRecord("isk") is { } socket && socket.GetNumber("proto") == 6 && socket.GetNumber("state") == (ulong)CracSocketState.Established)
             {
-                string stream = $"tcp-stream-{socket.Number("ino"):x}.img";
+                string stream = $"tcp-stream-{socket.GetNumber("ino"):x}.img";
                 if (!_files.ContainsKey(stream) && !ClosesConnections())
                 {
-                    yield return Missing(stream, null, $"the connection {OpenFileTable.Address(socket, "src")} to {OpenFileTable.Address(socket, "dst")} needs it");
+                    yield return Missing(stream, null, $"the connection {OpenFileTable.FormatAddress(socket, "src")} to {OpenFileTable.FormatAddress(socket, "dst")} needs it");
                 }
             }
         }
@@ -296,7 +296,7 @@ internal sealed class ImageCheck
     {
         foreach (CracImageRecord inventory in _image.Source.ReadRecords("inventory.img", ImageType.Inventory))
         {
-            return inventory.Flag("tcp_close");
+            return inventory.GetFlag("tcp_close");
         }
 
         return false;

@@ -162,7 +162,7 @@ internal static class ImageComparison
     /// <summary>Counts the pages of the second image that the first has not, or with other bytes.</summary>
     private static (long Changed, long Same) ComparePages(CracImageProcess before, CracImageProcess after, CancellationToken cancellation)
     {
-        if (before.AddressedMemory is not { } old || after.AddressedMemory is not { } now)
+        if (before.DumpedMemory is not { } old || after.DumpedMemory is not { } now)
         {
             return default;
         }

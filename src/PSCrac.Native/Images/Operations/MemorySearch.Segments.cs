@@ -78,10 +78,10 @@ internal sealed partial class MemorySearch
         bool hasMemfds = _image.Source.Contains("memfd.img");
         foreach (CracImageProcess process in Searched())
         {
-            ProcessMemory memory = process.AddressedMemory!;
+            ProcessMemory memory = process.DumpedMemory!;
             foreach (MappedArea area in memory.Space.Areas)
             {
-                if (memory.SegmentOf(area) is { } id)
+                if (memory.FindSegment(area) is { } id)
                 {
                     Get(segments, id).Areas.Add((process, area));
                 }
@@ -89,7 +89,7 @@ internal sealed partial class MemorySearch
 
             foreach (CracImageFile file in hasMemfds ? process.Files : [])
             {
-                if (file.Kind == CracFileKind.MemFd && _image.OpenFiles.SharedMemoryOf((uint)file.Id) is { } id)
+                if (file.Kind == CracFileKind.MemFd && _image.OpenFiles.FindSharedMemory((uint)file.Id) is { } id)
                 {
                     List<(CracImageProcess Process, string Path)> holders = Get(segments, id).Holders;
                     if (holders.Count == 0 || holders[^1].Process != process)

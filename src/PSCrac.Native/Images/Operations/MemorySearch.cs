@@ -48,7 +48,7 @@ internal sealed partial class MemorySearch
         RequireProcesses();
         foreach (CracImageProcess process in Searched())
         {
-            foreach (CracMemoryMatch match in SearchOwn(process, process.AddressedMemory!, cancellation))
+            foreach (CracMemoryMatch match in SearchOwn(process, process.DumpedMemory!, cancellation))
             {
                 yield return match;
             }
@@ -65,7 +65,7 @@ internal sealed partial class MemorySearch
     {
         foreach (CracImageProcess process in _image.Processes)
         {
-            if ((_processes is null || _processes.Contains(process.ProcessId)) && process.AddressedMemory is not null)
+            if ((_processes is null || _processes.Contains(process.ProcessId)) && process.DumpedMemory is not null)
             {
                 yield return process;
             }
@@ -78,14 +78,14 @@ internal sealed partial class MemorySearch
         {
             if (_image.FindProcess(id) is null)
             {
-                throw _image.NoProcess(id);
+                throw _image.ProcessNotFound(id);
             }
         }
     }
 
     private IEnumerable<CracMemoryMatch> SearchOwn(CracImageProcess process, ProcessMemory memory, CancellationToken cancellation)
     {
-        if (memory.Own is not { } stack)
+        if (memory.PrivatePages is not { } stack)
         {
             yield break;
         }
@@ -126,7 +126,7 @@ internal sealed partial class MemorySearch
         long length = map.PresentBytes;
         if (length > pages.Length)
         {
-            ImageFault.CutShort(pages, pages.Length, $"the pagemap counts {length} bytes of pages");
+            ImageFault.Truncated(pages, pages.Length, $"the pagemap counts {length} bytes of pages");
         }
 
         byte[] window = ArrayPool<byte>.Shared.Rent(WindowSize);
@@ -189,7 +189,7 @@ internal sealed partial class MemorySearch
     private static ulong? AddressOf(PageStack stack, int level, long offset, int length)
     {
         PageMap map = stack.Levels[level].Map;
-        int index = map.RunOfFileOffset(offset);
+        int index = map.FindRunAtFileOffset(offset);
         if (index < 0)
         {
             return null;
@@ -267,7 +267,7 @@ internal sealed partial class MemorySearch
 
     private CracMemoryMatch Describe(CracImageProcess process, ulong address, int length)
     {
-        ProcessMemory memory = process.AddressedMemory!;
+        ProcessMemory memory = process.DumpedMemory!;
         int index = memory.Space.IndexOf(address);
         ulong first = index < 0 ? address : Math.Max(memory.Space.Areas[index].Start, address - Math.Min(address, (ulong)_context));
         byte[] context = new byte[(int)(address - first) + length + _context];

@@ -12,16 +12,16 @@ internal enum ArchiveCompression
 }
 
 /// <summary>
-/// An image inside a checkpoint archive, as Podman, CRI-O and the kubelet write it, or a plain tar of an image. Nothing is
-/// unpacked to disk. Of a plain tar, files are read where they lie. Of a compressed one, small files are kept in memory,
-/// and pages are unpacked as they are read.
+/// An image inside a checkpoint archive, as Podman, CRI-O and the kubelet write it, or in a plain tar file. Nothing is
+/// unpacked to disk. Files of a plain tar are read in place. Small files of a compressed archive are kept in memory,
+/// and pages files are decompressed as they are read.
 /// </summary>
 internal sealed class ArchiveImageSource : ImageSource
 {
-    /// <summary>The longest file of a compressed archive that is kept in memory, in bytes.</summary>
-    internal const int LargestKept = 16 << 20;
+    /// <summary>The size limit for a file of a compressed archive to be kept in memory, in bytes.</summary>
+    internal const int MaximumKeptFileSize = 16 << 20;
 
-    private const long MostKept = 256 << 20;
+    private const long MaximumKeptTotalSize = 256 << 20;
     private readonly ArchiveCompression _compression;
     private readonly Dictionary<string, TarMember> _members = new(StringComparer.Ordinal);
     private readonly Dictionary<string, byte[]> _kept = new(StringComparer.Ordinal);
@@ -34,7 +34,7 @@ internal sealed class ArchiveImageSource : ImageSource
         : base(path)
     {
         _written = File.GetLastWriteTimeUtc(path);
-        _compression = Detect();
+        _compression = DetectCompression();
         _unpacked = new UnpackedContent(OpenContent);
         Index();
         foreach (string name in _members.Keys)
@@ -51,7 +51,7 @@ internal sealed class ArchiveImageSource : ImageSource
     /// <summary>The content of a compressed archive.</summary>
     internal UnpackedContent Unpacked => _unpacked;
 
-    internal override IReadOnlyList<ImageFileInfo> Files => _files ??= List();
+    internal override IReadOnlyList<ImageFileInfo> Files => _files ??= ListFiles();
 
     internal override bool Contains(string name) => Find(name) is not null;
 
@@ -59,8 +59,8 @@ internal sealed class ArchiveImageSource : ImageSource
 
     internal override ImageFile? TryOpen(string name) => Find(name) is { } member ? Open(name, member) : null;
 
-    /// <summary>Opens a file of the archive itself, beside the image; null where there is none of that name.</summary>
-    internal ImageFile? TryOpenOutside(string name) => _members.TryGetValue(name, out TarMember member) ? Open(name, member) : null;
+    /// <summary>Opens a file of the archive that is not part of the image; null if there is no such file.</summary>
+    internal ImageFile? TryOpenMember(string name) => _members.TryGetValue(name, out TarMember member) ? Open(name, member) : null;
 
     /// <summary>Opens the archive's content from its beginning.</summary>
     internal Stream OpenContent()
@@ -105,13 +105,13 @@ internal sealed class ArchiveImageSource : ImageSource
             : new CompressedImageFile(this, name, member);
     }
 
-    private ArchiveCompression Detect()
+    private ArchiveCompression DetectCompression()
     {
         try
         {
             if (new FileInfo(Path).Length < 512)
             {
-                throw ImageFault.NotAnImage(Path, "it is a file, and too short for a checkpoint archive");
+                throw ImageFault.NotAnImage(Path, "it is a file, but too short to be a checkpoint archive");
             }
 
             using SafeFileHandle handle = File.OpenHandle(Path);
@@ -122,7 +122,7 @@ internal sealed class ArchiveImageSource : ImageSource
                 [0x1f, 0x8b, ..] => ArchiveCompression.Gzip,
                 [0x28, 0xb5, 0x2f, 0xfd, ..] => ArchiveCompression.Zstandard,
                 _ when head.Length == 512 && head.Slice(257, 5).SequenceEqual("ustar"u8) => ArchiveCompression.None,
-                _ => throw ImageFault.NotAnImage(Path, "it is a file, but no checkpoint archive (tar, plain or compressed with gzip or zstd)"),
+                _ => throw ImageFault.NotAnImage(Path, "it is a file, but not a checkpoint archive (tar, optionally compressed with gzip or zstd)"),
             };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -140,8 +140,8 @@ internal sealed class ArchiveImageSource : ImageSource
         {
             _members[member.Name] = member;
             bool isKept = _compression != ArchiveCompression.None
-                && member.Length <= LargestKept
-                && kept + member.Length <= MostKept
+                && member.Length <= MaximumKeptFileSize
+                && kept + member.Length <= MaximumKeptTotalSize
                 && !ImageFileName.IsPages(System.IO.Path.GetFileName(member.Name));
             if (isKept)
             {
@@ -151,7 +151,7 @@ internal sealed class ArchiveImageSource : ImageSource
         }
     }
 
-    private ImageFileInfo[] List()
+    private ImageFileInfo[] ListFiles()
     {
         var files = new List<ImageFileInfo>();
         foreach (TarMember member in _members.Values)
@@ -172,7 +172,7 @@ internal sealed class ArchiveImageSource : ImageSource
     }
 }
 
-/// <summary>A file of a compressed archive that is too long to keep, or pages.</summary>
+/// <summary>A file of a compressed archive that is not kept in memory: a pages file, or one above the size limit.</summary>
 internal sealed class CompressedImageFile(ArchiveImageSource archive, string name, TarMember member)
     : ImageFile(archive.Path, name, member.Length)
 {

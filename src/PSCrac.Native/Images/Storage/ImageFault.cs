@@ -2,28 +2,28 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace PSCrac.Images.Storage;
 
-/// <summary>What is thrown about an image's files, kept out of the readers' hot paths.</summary>
+/// <summary>Creates and throws the exceptions about an image's files, outside the readers' hot paths.</summary>
 internal static class ImageFault
 {
-    private const string Damaged =
-        "Take the checkpoint again, or put back a good copy of the file; Test-CracImage -Full lists everything that is wrong with an image.";
+    private const string DamagedAction =
+        "Take the checkpoint again, or restore the file from an intact copy; Test-CracImage -Full lists all damage of an image.";
 
-    /// <summary>The file's bytes are not what they should be.</summary>
+    /// <summary>Throws ImageCorrupt: the file's content is invalid.</summary>
     [DoesNotReturn]
     internal static void Corrupt(ImageFile file, long offset, string what) =>
-        throw At(CracReason.ImageCorrupt, file, offset, $"{file.Name} is damaged at offset {offset}: {what}.", Damaged);
+        throw Create(CracReason.ImageCorrupt, file, offset, $"{file.Name} is damaged at offset {offset}: {what}.", DamagedAction);
 
-    /// <summary>The file ends before what it says it holds.</summary>
+    /// <summary>Throws ImageIncomplete: the file is shorter than its content requires.</summary>
     [DoesNotReturn]
-    internal static void CutShort(ImageFile file, long offset, string what) =>
-        throw At(
+    internal static void Truncated(ImageFile file, long offset, string what) =>
+        throw Create(
             CracReason.ImageIncomplete,
             file,
             offset,
-            $"{file.Name} is cut short: {what} at offset {offset}, but the file has {file.Length} bytes.",
-            Damaged);
+            $"{file.Name} is truncated: {what} at offset {offset}, but the file has {file.Length} bytes.",
+            DamagedAction);
 
-    /// <summary>A file that the image needs is not there.</summary>
+    /// <summary>Throws ImageIncomplete: a required file is missing.</summary>
     [DoesNotReturn]
     internal static void Missing(string imagePath, string name) =>
         throw new CracException(
@@ -35,7 +35,7 @@ internal static class ImageFault
             FileName = name,
         };
 
-    /// <summary>The path leads to something that is no image.</summary>
+    /// <summary>The exception for a path that is not an image.</summary>
     internal static CracException NotAnImage(string path, string why) =>
         new(
             CracReason.NotAnImage,
@@ -45,19 +45,19 @@ internal static class ImageFault
             ImagePath = path,
         };
 
-    /// <summary>The operating system would not let the file be read.</summary>
+    /// <summary>The exception for a file that the operating system cannot read.</summary>
     internal static CracException Unreadable(string imagePath, string name, Exception cause) =>
         new(
             cause is UnauthorizedAccessException ? CracReason.PermissionDenied : CracReason.ImageIncomplete,
             $"{name} of the image {imagePath} cannot be read: {cause.Message}",
-            cause is UnauthorizedAccessException ? "An image belongs to whoever took the checkpoint: read it as that user, or as root." : null,
+            cause is UnauthorizedAccessException ? "An image belongs to the user who took the checkpoint: read it as that user, or as root." : null,
             cause)
         {
             ImagePath = imagePath,
             FileName = name,
         };
 
-    private static CracException At(CracReason reason, ImageFile file, long offset, string message, string recommendedAction) =>
+    private static CracException Create(CracReason reason, ImageFile file, long offset, string message, string recommendedAction) =>
         new(reason, message, recommendedAction)
         {
             ImagePath = file.ImagePath,

@@ -3,9 +3,9 @@ using Microsoft.Win32.SafeHandles;
 namespace PSCrac.Images.Storage;
 
 /// <summary>
-/// One file of an image, wherever its bytes are: on disk, inside an archive, or in memory.
-/// Reads at offsets and never maps: a mapped file that someone cuts short takes the whole process down with SIGBUS,
-/// and searching it grows the process by all of its pages; reading from the page cache is as fast.
+/// One file of an image: on disk, inside an archive, or in memory.
+/// Reads at offsets and never maps: if a mapped file is truncated, access ends the whole process with SIGBUS,
+/// and a search adds all of its pages to the resident memory; reading from the page cache is as fast.
 /// </summary>
 internal abstract class ImageFile(string imagePath, string name, long length) : IDisposable
 {
@@ -18,7 +18,7 @@ internal abstract class ImageFile(string imagePath, string name, long length) : 
     /// <summary>The file's length when it was opened, in bytes.</summary>
     internal long Length { get; } = length;
 
-    /// <summary>Reads up to a buffer of bytes; 0 at the end, or where the file shrank meanwhile.</summary>
+    /// <summary>Reads up to the buffer's length. Returns the number of bytes; 0 at the end, or if the file was truncated meanwhile.</summary>
     internal abstract int ReadAt(long offset, Span<byte> buffer);
 
     /// <summary>Fills the whole buffer, or throws ImageIncomplete.</summary>
@@ -30,7 +30,7 @@ internal abstract class ImageFile(string imagePath, string name, long length) : 
             int read = ReadAt(offset + done, buffer[done..]);
             if (read <= 0)
             {
-                ImageFault.CutShort(this, offset, $"{buffer.Length} bytes are wanted");
+                ImageFault.Truncated(this, offset, $"{buffer.Length} bytes are expected");
             }
 
             done += read;
@@ -42,7 +42,7 @@ internal abstract class ImageFile(string imagePath, string name, long length) : 
     }
 }
 
-/// <summary>A file on disk, or a stretch of one (a member of a plain tar archive).</summary>
+/// <summary>A file on disk, or a part of one (a member of a plain tar archive).</summary>
 internal sealed class DiskImageFile(string imagePath, string name, SafeFileHandle handle, long start, long length, bool ownsHandle)
     : ImageFile(imagePath, name, length)
 {
@@ -79,7 +79,7 @@ internal sealed class DiskImageFile(string imagePath, string name, SafeFileHandl
     }
 }
 
-/// <summary>A file whose bytes are in memory: an empty one, or a small one out of a compressed archive.</summary>
+/// <summary>A file whose content is in memory: an empty one, or a small one from a compressed archive.</summary>
 internal sealed class MemoryImageFile(string imagePath, string name, ReadOnlyMemory<byte> bytes)
     : ImageFile(imagePath, name, bytes.Length)
 {

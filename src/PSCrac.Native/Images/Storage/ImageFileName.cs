@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace PSCrac.Images.Storage;
 
-/// <summary>Takes the names of image files apart.</summary>
+/// <summary>Parses the names of image files.</summary>
 internal static class ImageFileName
 {
     private const string Extension = ".img";
@@ -11,8 +11,8 @@ internal static class ImageFileName
     internal static bool IsPages(string name) =>
         name.StartsWith("pages-", StringComparison.Ordinal) && name.EndsWith(Extension, StringComparison.Ordinal);
 
-    /// <summary>The number N of a file named START-N.img; null where the name is not such.</summary>
-    internal static long? Number(string name, string start) =>
+    /// <summary>The number N of a file named START-N.img; null if the name does not have this form.</summary>
+    internal static long? ParseNumber(string name, string start) =>
         name.StartsWith(start, StringComparison.Ordinal)
         && name.EndsWith(Extension, StringComparison.Ordinal)
         && name.Length > start.Length + Extension.Length

@@ -1,6 +1,6 @@
 namespace PSCrac.Images.Storage;
 
-/// <summary>A stretch of an image file as a stream. Disposing of it closes the file.</summary>
+/// <summary>A part of an image file as a stream. Disposing the stream closes the file.</summary>
 internal sealed class ImageFileStream(ImageFile file, long start, long length) : Stream
 {
     private long _position;

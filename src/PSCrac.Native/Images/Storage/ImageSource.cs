@@ -5,7 +5,7 @@ namespace PSCrac.Images.Storage;
 /// <summary>The name and length of one file of an image.</summary>
 internal readonly record struct ImageFileInfo(string Name, long Length);
 
-/// <summary>Where an image's files come from: a directory, or an archive that holds one.</summary>
+/// <summary>Provides an image's files: a directory, or an archive that contains one.</summary>
 internal abstract class ImageSource(string path)
 {
     /// <summary>The full path of the directory or of the archive.</summary>
@@ -14,10 +14,10 @@ internal abstract class ImageSource(string path)
     /// <summary>All files, ordered by name.</summary>
     internal abstract IReadOnlyList<ImageFileInfo> Files { get; }
 
-    /// <summary>Opens a file; null where there is none of that name.</summary>
+    /// <summary>Opens a file; null if there is no such file.</summary>
     internal abstract ImageFile? TryOpen(string name);
 
-    /// <summary>The image that this one was dumped on top of; null where there is none.</summary>
+    /// <summary>The parent image of an incremental dump; null if there is none.</summary>
     internal abstract ImageSource? Parent { get; }
 
     internal abstract bool Contains(string name);
@@ -25,7 +25,7 @@ internal abstract class ImageSource(string path)
     /// <summary>When a file was last written, UTC.</summary>
     internal abstract DateTimeOffset LastWrite(string name);
 
-    /// <summary>Opens a file that the image must have.</summary>
+    /// <summary>Opens a required file; throws ImageIncomplete if it is missing.</summary>
     internal ImageFile Open(string name)
     {
         ImageFile? file = TryOpen(name);
@@ -48,7 +48,7 @@ internal sealed class DirectoryImageSource : ImageSource
     internal DirectoryImageSource(string path)
         : base(path) => _parent = new(FindParent, LazyThreadSafetyMode.PublicationOnly);
 
-    internal override IReadOnlyList<ImageFileInfo> Files => _files ??= List();
+    internal override IReadOnlyList<ImageFileInfo> Files => _files ??= ListFiles();
 
     internal override ImageSource? Parent => _parent.Value;
 
@@ -61,7 +61,7 @@ internal sealed class DirectoryImageSource : ImageSource
         string path = System.IO.Path.Combine(Path, name);
         try
         {
-            // A FIFO would block the open for good. It, and every device, has the length 0.
+            // Opening a FIFO would block forever. FIFOs and devices have the length 0.
             var info = new FileInfo(path);
             if (!info.Exists)
             {
@@ -97,7 +97,7 @@ internal sealed class DirectoryImageSource : ImageSource
         return Directory.Exists(link) ? new DirectoryImageSource(Directory.ResolveLinkTarget(link, returnFinalTarget: true)?.FullName ?? link) : null;
     }
 
-    private ImageFileInfo[] List()
+    private ImageFileInfo[] ListFiles()
     {
         var files = new List<ImageFileInfo>();
         try

@@ -6,13 +6,13 @@ namespace PSCrac.Images.Storage;
 internal readonly record struct TarMember(string Name, long Length, long Offset);
 
 /// <summary>
-/// Walks a tar archive from its beginning to its end: ustar, GNU's long names and pax's paths and sizes. Own code, because
-/// what is wanted is where a file's bytes are, in archives that may be compressed.
+/// Reads the headers of a tar archive in order: ustar, GNU long names, pax paths and sizes. System.Formats.Tar is not used
+/// because it does not give the offset of a file's content, also in a compressed archive.
 /// </summary>
 internal sealed class TarScanner(Stream stream, string imagePath, string name)
 {
     private const int BlockSize = 512;
-    private const int MostMembers = 1 << 20;
+    private const int MaximumMembers = 1 << 20;
     private readonly byte[] _block = new byte[BlockSize];
     private string? _longName;
     private long? _longSize;
@@ -20,7 +20,7 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
     private long _next;
     private int _members;
 
-    /// <summary>Goes to the next file; null at the end. Folders, links and devices are passed over.</summary>
+    /// <summary>Reads the next file's header; null at the end. Directories, links and devices are skipped.</summary>
     internal TarMember? Next()
     {
         while (true)
@@ -32,15 +32,15 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
             }
 
             long header = _position - BlockSize;
-            if (!HasChecksum() || ++_members > MostMembers)
+            if (!HasValidChecksum() || ++_members > MaximumMembers)
             {
-                throw Damaged(header, "no tar header is there");
+                throw Damaged(header, "it does not contain a tar header there");
             }
 
-            long size = _longSize ?? Number(124, 12);
+            long size = _longSize ?? ParseNumber(124, 12);
             if (size < 0 || size > long.MaxValue - _position - BlockSize)
             {
-                throw Damaged(header, "a file has an impossible size");
+                throw Damaged(header, "a file has an invalid size");
             }
 
             long data = _position;
@@ -48,7 +48,7 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
             switch ((char)_block[156])
             {
                 case 'L':
-                    _longName = Text(ReadData(size));
+                    _longName = DecodeText(ReadData(size));
                     continue;
                 case 'x':
                     ReadPax(ReadData(size));
@@ -68,7 +68,7 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
         }
     }
 
-    /// <summary>Reads the bytes of the member that <see cref="Next"/> just gave; throws ImageIncomplete where the archive ends before.</summary>
+    /// <summary>Reads the content of the member that <see cref="Next"/> returned; throws ImageIncomplete if the archive ends first.</summary>
     internal byte[] Read(TarMember member) => ReadData(member.Length);
 
     private static string Normalize(string path)
@@ -82,7 +82,7 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
         return rest.ToString();
     }
 
-    private static string Text(ReadOnlySpan<byte> bytes)
+    private static string DecodeText(ReadOnlySpan<byte> bytes)
     {
         int end = bytes.IndexOf((byte)0);
         return Encoding.UTF8.GetString(end < 0 ? bytes : bytes[..end]);
@@ -90,13 +90,13 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
 
     private string HeaderName()
     {
-        string own = Text(_block.AsSpan(0, 100));
-        string prefix = _block.AsSpan(257, 6).SequenceEqual("ustar\0"u8) ? Text(_block.AsSpan(345, 155)) : "";
+        string own = DecodeText(_block.AsSpan(0, 100));
+        string prefix = _block.AsSpan(257, 6).SequenceEqual("ustar\0"u8) ? DecodeText(_block.AsSpan(345, 155)) : "";
         return prefix.Length == 0 ? own : $"{prefix}/{own}";
     }
 
-    /// <summary>Octal digits, or, where the first bit is set, a big-endian number.</summary>
-    private long Number(int offset, int length)
+    /// <summary>Parses octal digits or, if the first bit is set, a big-endian number.</summary>
+    private long ParseNumber(int offset, int length)
     {
         ReadOnlySpan<byte> field = _block.AsSpan(offset, length);
         long value = 0;
@@ -125,9 +125,9 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
         return value;
     }
 
-    private bool HasChecksum()
+    private bool HasValidChecksum()
     {
-        long expected = Number(148, 8);
+        long expected = ParseNumber(148, 8);
         long sum = 8 * ' ';
         for (int i = 0; i < BlockSize; i++)
         {
@@ -163,12 +163,12 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
 
     private byte[] ReadData(long size)
     {
-        if (size > ArchiveImageSource.LargestKept)
+        if (size > ArchiveImageSource.MaximumKeptFileSize)
         {
-            throw Damaged(_position, $"{size} bytes are more than is kept of one file");
+            throw Damaged(_position, $"a header record of {size} bytes exceeds the limit");
         }
 
-        // The size is only a claim: memory grows with what is really there.
+        // The size may be wrong: allocate only as data is read.
         using var kept = new MemoryStream((int)Math.Min(size, 64 << 10));
         byte[] part = new byte[Math.Min(size, 64 << 10)];
         while (kept.Length < size)
@@ -176,7 +176,7 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
             int read = ReadSome(part.AsSpan(0, (int)Math.Min(part.Length, size - kept.Length)));
             if (read == 0)
             {
-                throw CutShort();
+                throw Truncated();
             }
 
             kept.Write(part, 0, read);
@@ -193,7 +193,7 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
             int read = ReadSome(_block.AsSpan(done));
             if (read == 0)
             {
-                return done == 0 ? false : throw CutShort();
+                return done == 0 ? false : throw Truncated();
             }
 
             done += read;
@@ -210,18 +210,18 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
             stream.Position = _position;
             if (_position < position)
             {
-                throw CutShort();
+                throw Truncated();
             }
 
             return;
         }
 
-        Span<byte> scrap = stackalloc byte[4096];
+        Span<byte> discarded = stackalloc byte[4096];
         while (_position < position)
         {
-            if (ReadSome(scrap[..(int)Math.Min(scrap.Length, position - _position)]) == 0)
+            if (ReadSome(discarded[..(int)Math.Min(discarded.Length, position - _position)]) == 0)
             {
-                throw CutShort();
+                throw Truncated();
             }
         }
     }
@@ -240,7 +240,7 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
         }
     }
 
-    private CracException CutShort() => Fault(CracReason.ImageIncomplete, _position, $"{name} is cut short at offset {_position}.");
+    private CracException Truncated() => Fault(CracReason.ImageIncomplete, _position, $"{name} is truncated at offset {_position}.");
 
     private CracException Damaged(long offset, string what) => Fault(CracReason.ImageCorrupt, offset, $"{name} is damaged at offset {offset} of its content: {what}.");
 

@@ -1,27 +1,27 @@
 namespace PSCrac.Images.Storage;
 
 /// <summary>
-/// The unpacked content of a compressed archive, for reads at any offset. Going on from where a read ended costs what it
-/// unpacks; going back costs nothing within the last <see cref="MostBlocks"/> blocks that were read, and beyond them the
-/// unpacking of everything before. Two places are kept open, so that a reader who looks back now and then does not send
-/// one who goes forward to the beginning again. Memory is bounded, and nothing goes to disk. For several threads.
+/// The decompressed content of an archive, for reads at any offset. A read that continues the previous one decompresses only
+/// what it returns. A read further back is served from the last <see cref="MaximumBlocks"/> blocks, or else decompresses the
+/// archive from its beginning. Two cursors are kept open, so that occasional reads further back do not restart a
+/// sequential reader. Memory is bounded, nothing is written to disk. Thread-safe.
 /// </summary>
 internal sealed class UnpackedContent(Func<Stream> open)
 {
     internal const int BlockSize = 256 << 10;
-    internal const int MostBlocks = 96;
-    private const int MostPlaces = 2;
+    internal const int MaximumBlocks = 96;
+    private const int MaximumCursors = 2;
     private readonly Lock _lock = new();
-    private readonly List<Place> _places = [];
+    private readonly List<Cursor> _cursors = [];
     private readonly List<Block> _blocks = [];
     private long _clock;
 
-    /// <summary>How often the archive was unpacked from its beginning.</summary>
-    internal int Starts { get; private set; }
+    /// <summary>How often decompression was started at the beginning of the archive.</summary>
+    internal int StartCount { get; private set; }
 
-    /// <summary>Reads up to a buffer of bytes; 0 at the end of the content.</summary>
+    /// <summary>Reads up to the buffer's length. Returns the number of bytes; 0 at the end of the content.</summary>
     /// <exception cref="IOException">The archive cannot be read.</exception>
-    /// <exception cref="InvalidDataException">It is damaged.</exception>
+    /// <exception cref="InvalidDataException">The archive is damaged.</exception>
     internal int ReadAt(long offset, Span<byte> buffer)
     {
         lock (_lock)
@@ -47,23 +47,23 @@ internal sealed class UnpackedContent(Func<Stream> open)
             return known;
         }
 
-        Place place = PlaceBefore(number * BlockSize);
+        Cursor cursor = CursorBefore(number * BlockSize);
         try
         {
-            // What is passed over is kept while there is room: a small archive is unpacked once, in whatever order it is read.
-            for (long passed = place.Position / BlockSize; passed < number && _blocks.Count < MostBlocks; passed++)
+            // Skipped blocks are kept while there is room: a small archive is decompressed once, in whatever order it is read.
+            for (long passed = cursor.Position / BlockSize; passed < number && _blocks.Count < MaximumBlocks; passed++)
             {
-                if (Find(passed) is null && Fill(place, passed, new Block()) is { Length: < BlockSize } last)
+                if (Find(passed) is null && Fill(cursor, passed, new Block()) is { Length: < BlockSize } last)
                 {
                     return new Block { Length = 0, Number = last.Number + 1 };
                 }
             }
 
-            return Fill(place, number, _blocks.Count < MostBlocks ? new Block() : _blocks.MinBy(static block => block.Used)!);
+            return Fill(cursor, number, _blocks.Count < MaximumBlocks ? new Block() : _blocks.MinBy(static block => block.Used)!);
         }
         catch
         {
-            Close(place);
+            Close(cursor);
             throw;
         }
     }
@@ -81,11 +81,11 @@ internal sealed class UnpackedContent(Func<Stream> open)
         return null;
     }
 
-    private Block Fill(Place place, long number, Block block)
+    private Block Fill(Cursor cursor, long number, Block block)
     {
-        // Until it is filled it is nobody's: reading may throw.
+        // Until the block is filled it belongs to no offset: reading may throw.
         block.Number = -1;
-        block.Length = place.Fill(number * BlockSize, block.Bytes);
+        block.Length = cursor.Fill(number * BlockSize, block.Bytes);
         block.Number = number;
         block.Used = ++_clock;
         if (!_blocks.Contains(block))
@@ -95,18 +95,18 @@ internal sealed class UnpackedContent(Func<Stream> open)
 
         if (block.Length < BlockSize)
         {
-            Close(place);
+            Close(cursor);
         }
 
         return block;
     }
 
-    /// <summary>The open place that is the least way before an offset; a new one, instead of the one not used for longest, where none is.</summary>
-    private Place PlaceBefore(long offset)
+    /// <summary>The nearest open cursor before an offset. If there is none, a new one replaces the least recently used.</summary>
+    private Cursor CursorBefore(long offset)
     {
-        Place? nearest = null;
-        Place? oldest = null;
-        foreach (Place each in _places)
+        Cursor? nearest = null;
+        Cursor? oldest = null;
+        foreach (Cursor each in _cursors)
         {
             if (each.Position <= offset && (nearest is null || each.Position > nearest.Position))
             {
@@ -118,24 +118,24 @@ internal sealed class UnpackedContent(Func<Stream> open)
 
         if (nearest is null)
         {
-            if (_places.Count == MostPlaces)
+            if (_cursors.Count == MaximumCursors)
             {
                 Close(oldest!);
             }
 
-            nearest = new Place(open());
-            Starts++;
-            _places.Add(nearest);
+            nearest = new Cursor(open());
+            StartCount++;
+            _cursors.Add(nearest);
         }
 
         nearest.Used = ++_clock;
         return nearest;
     }
 
-    private void Close(Place place)
+    private void Close(Cursor cursor)
     {
-        place.Dispose();
-        _places.Remove(place);
+        cursor.Dispose();
+        _cursors.Remove(cursor);
     }
 
     private sealed class Block
@@ -149,13 +149,13 @@ internal sealed class UnpackedContent(Func<Stream> open)
         internal long Used { get; set; }
     }
 
-    private sealed class Place(Stream content) : IDisposable
+    private sealed class Cursor(Stream content) : IDisposable
     {
         internal long Position { get; private set; }
 
         internal long Used { get; set; }
 
-        /// <summary>Goes forward to an offset, using the buffer as scrap, and fills the buffer from there; less at the end.</summary>
+        /// <summary>Advances to an offset, overwriting the buffer, then fills the buffer from there. Returns fewer bytes at the end.</summary>
         internal int Fill(long offset, byte[] buffer)
         {
             while (Position < offset)

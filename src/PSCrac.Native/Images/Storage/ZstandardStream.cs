@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace PSCrac.Images.Storage;
 
 /// <summary>
-/// Unpacks zstd through the system's libzstd, where there is one: .NET 10 has no zstd of its own.
-/// The calls follow zstd.h: a stream object, and buffers described by pointer, size and position.
+/// Decompresses zstd with the system's libzstd: .NET 10 has no zstd support.
+/// The calls follow zstd.h: a stream object, and buffers with pointer, size and position.
 /// </summary>
 internal sealed unsafe class ZstandardStream : Stream
 {
@@ -24,8 +24,8 @@ internal sealed unsafe class ZstandardStream : Stream
             packed.Dispose();
             throw new CracException(
                 CracReason.NotAnImage,
-                "The archive is compressed with zstd, and there is no libzstd to unpack it with.",
-                "Install libzstd (the package is libzstd1 on Debian and Ubuntu, libzstd on Fedora), or unpack the archive with zstd -d.");
+                "The archive is compressed with zstd, and libzstd is not installed.",
+                "Install libzstd (the package is libzstd1 on Debian and Ubuntu, libzstd on Fedora), or decompress the archive with zstd -d.");
         }
 
         _state = s_api.Create();
@@ -111,7 +111,7 @@ internal sealed unsafe class ZstandardStream : Stream
                 nuint result = s_api!.Decompress(_state, &to, &from);
                 if (s_api.IsError(result) != 0)
                 {
-                    throw new InvalidDataException(Marshal.PtrToStringUTF8(s_api.ErrorName(result)) ?? "the data is not zstd's");
+                    throw new InvalidDataException(Marshal.PtrToStringUTF8(s_api.ErrorName(result)) ?? "the data is not in zstd format");
                 }
 
                 _inputPosition = from.Position;
@@ -140,7 +140,7 @@ internal sealed unsafe class ZstandardStream : Stream
 
         internal required delegate* unmanaged<nuint, nint> ErrorName { get; init; }
 
-        /// <summary>Loads the library; null where there is none. It stays loaded.</summary>
+        /// <summary>Loads the library; null if it is not installed. It stays loaded.</summary>
         internal static Api? Load() => !NativeLibrary.TryLoad(Library, out nint library) ? null : new Api
         {
             Create = (delegate* unmanaged<nint>)NativeLibrary.GetExport(library, "ZSTD_createDStream"),

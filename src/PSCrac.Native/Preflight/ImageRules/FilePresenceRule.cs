@@ -33,16 +33,16 @@ internal sealed class FilePresenceRule : ImageRule
         var terminals = new HashSet<uint>();
         foreach (CracImageRecord file in subject.Image.OpenFiles.All)
         {
-            if (OpenFileTable.KindOf(file) == CracFileKind.Terminal && OpenFileTable.Own(file) is { } terminal)
+            if (OpenFileTable.KindOf(file) == CracFileKind.Terminal && OpenFileTable.GetKindEntry(file) is { } terminal)
             {
-                terminals.Add((uint)terminal.Number("regf_id"));
+                terminals.Add((uint)terminal.GetNumber("regf_id"));
             }
         }
 
         foreach (CracImageRecord file in subject.Image.OpenFiles.All)
         {
-            if (OpenFileTable.KindOf(file) != CracFileKind.Regular || OpenFileTable.Own(file) is not { } own
-                || own.Flag("ext") || terminals.Contains((uint)own.Number("id")) || subject.Options.UnopenedFiles.Contains((uint)own.Number("id")) || subject.Remaps.ContainsKey((uint)own.Number("id")))
+            if (OpenFileTable.KindOf(file) != CracFileKind.Regular || OpenFileTable.GetKindEntry(file) is not { } own
+                || own.GetFlag("ext") || terminals.Contains((uint)own.GetNumber("id")) || subject.Options.UnopenedFiles.Contains((uint)own.GetNumber("id")) || subject.Remaps.ContainsKey((uint)own.GetNumber("id")))
             {
                 continue;
             }
@@ -62,14 +62,14 @@ internal sealed class FilePresenceRule : ImageRule
     private static void Compare(ImageSubject subject, CracImageRecord own, string path)
     {
         // A link that was itself open (O_PATH) is one again.
-        bool isLink = ((uint)own.Number("mode") & FileTypeMask) == SymbolicLink;
+        bool isLink = ((uint)own.GetNumber("mode") & FileTypeMask) == SymbolicLink;
         if (!FileStatus.TryRead(path, isLink ? LibC.AT_SYMLINK_NOFOLLOW : 0, out FileStatus status, out Errno error))
         {
             BlockMissing(subject, path, isDenied: error is Errno.EACCES or Errno.EPERM);
             return;
         }
 
-        if (own.ContainsKey("mode") && ((uint)own.Number("mode") & FileTypeMask) != ((uint)status.Mode & FileTypeMask))
+        if (own.ContainsKey("mode") && ((uint)own.GetNumber("mode") & FileTypeMask) != ((uint)status.Mode & FileTypeMask))
         {
             subject.Block(
                 null,
@@ -83,15 +83,15 @@ internal sealed class FilePresenceRule : ImageRule
                     Action = s_replaceFiles,
                 });
         }
-        else if (own.ContainsKey("size") && status.SizeBytes != (long)own.Number("size"))
+        else if (own.ContainsKey("size") && status.SizeBytes != (long)own.GetNumber("size"))
         {
             CompareSize(subject, own, path, status.SizeBytes);
         }
-        else if (own.ContainsKey("mode") && !IsSameMode(subject, (int)own.Number("mode"), status.Mode))
+        else if (own.ContainsKey("mode") && !IsSameMode(subject, (int)own.GetNumber("mode"), status.Mode))
         {
             subject.Block(
                 null,
-                $"{path}: mode {Convert.ToString(status.Mode & 0xfff, 8)}, was {Convert.ToString((int)own.Number("mode") & 0xfff, 8)}",
+                $"{path}: mode {Convert.ToString(status.Mode & 0xfff, 8)}, was {Convert.ToString((int)own.GetNumber("mode") & 0xfff, 8)}",
                 CracReason.FileChanged,
                 "The file's permissions have changed since the checkpoint.",
                 $"chmod {Convert.ToString((int)own.Number("mode") & 0xfff, 8)} {path}, or give -CriuOption @{{ 'skip-file-rwx-check' = $true }}",
@@ -102,7 +102,7 @@ internal sealed class FilePresenceRule : ImageRule
                     Action = static commands => $"{string.Join("; ", commands)}; or give -CriuOption @{{ 'skip-file-rwx-check' = $true }}",
                 });
         }
-        else if (own.Items("build_id") is { Length: > 0 } expected && ElfBuildId.TryRead(path) is { } actual && !IsSameBuild(expected, actual))
+        else if (own.GetItems("build_id") is { Length: > 0 } expected && ElfBuildId.TryRead(path) is { } actual && !IsSameBuild(expected, actual))
         {
             subject.Block(
                 null,

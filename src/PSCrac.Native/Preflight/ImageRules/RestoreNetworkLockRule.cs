@@ -57,7 +57,7 @@ internal sealed class RestoreNetworkLockRule : ImageRule
         int method = Iptables;
         foreach (CracImageRecord inventory in subject.Image.Source.ReadRecords("inventory.img", ImageType.Inventory))
         {
-            method = (int)inventory.Number("network_lock_method");
+            method = (int)inventory.GetNumber("network_lock_method");
         }
 
         return method;

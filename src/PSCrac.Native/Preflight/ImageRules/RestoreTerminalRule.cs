@@ -8,7 +8,7 @@ internal sealed class RestoreTerminalRule : ImageRule
 {
     internal override void Examine(ImageSubject subject)
     {
-        var outside = new HashSet<uint>(OutsideTerminals.Find(subject.Image));
+        var outside = new HashSet<uint>(ExternalTerminals.Find(subject.Image));
         bool isJob = subject.HasOption("shell-job");
         if (outside.Count == 0 || (isJob && subject.Options.HasTerminal))
         {

@@ -23,12 +23,12 @@ internal sealed class WatchRule : ImageRule
         foreach (CracImageRecord file in subject.Image.OpenFiles.All)
         {
             string? marks = OpenFileTable.KindOf(file) switch { CracFileKind.Inotify => "wd", CracFileKind.Fanotify => "mark", _ => null };
-            if (marks is null || OpenFileTable.Own(file) is not { } own || subject.Options.UnopenedFiles.Contains((uint)own.Number("id")))
+            if (marks is null || OpenFileTable.GetKindEntry(file) is not { } own || subject.Options.UnopenedFiles.Contains((uint)own.GetNumber("id")))
             {
                 continue;
             }
 
-            foreach (object each in own.Items(marks))
+            foreach (object each in own.GetItems(marks))
             {
                 if (each is CracImageRecord mark && PathOf(mark) is { Length: > 0 } path && seen.Add(FilePresenceRule.ToAbsolutePath(path)))
                 {
@@ -40,7 +40,7 @@ internal sealed class WatchRule : ImageRule
 
     // A watch of inotify's has its handle itself; a mark of fanotify's is one of an inode (ie) or of a mount (me).
     private static string? PathOf(CracImageRecord mark) =>
-        (mark.Record("ie") ?? mark).Record("f_handle")?.Text("path") ?? mark.Record("me")?.Text("path");
+        (mark.GetRecord("ie") ?? mark).GetRecord("f_handle")?.GetText("path") ?? mark.GetRecord("me")?.GetText("path");
 
     private static void Require(ImageSubject subject, string path)
     {

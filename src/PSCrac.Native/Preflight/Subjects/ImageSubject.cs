@@ -25,7 +25,7 @@ internal sealed class ImageSubject(CracImage image, ImagePreflightOptions option
     {
         foreach (CracImageNamespace each in Image.Namespaces)
         {
-            if (each.Kind == kind && !each.IsHosts)
+            if (each.Kind == kind && !each.IsHost)
             {
                 return true;
             }
@@ -42,7 +42,7 @@ internal sealed class ImageSubject(CracImage image, ImagePreflightOptions option
         var remaps = new Dictionary<uint, (string, uint)>();
         foreach (CracImageRecord remap in Image.Source.ReadRecords("remap-fpath.img", ImageType.RemapFpath))
         {
-            remaps[(uint)remap.Number("orig_id")] = (remap.Text("remap_type") ?? "LINKED", (uint)remap.Number("remap_id"));
+            remaps[(uint)remap.GetNumber("orig_id")] = (remap.GetText("remap_type") ?? "LINKED", (uint)remap.GetNumber("remap_id"));
         }
 
         return remaps;

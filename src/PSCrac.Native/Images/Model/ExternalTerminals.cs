@@ -2,8 +2,8 @@ using PSCrac.Images.Format;
 
 namespace PSCrac.Images.Model;
 
-/// <summary>Which of an image's terminals come from outside the tree, and so must be given to it again by the restore.</summary>
-internal static class OutsideTerminals
+/// <summary>Finds the terminals of an image that are external to the tree, so that the restore must provide them.</summary>
+internal static class ExternalTerminals
 {
     // Documentation/admin-guide/devices.txt of the kernel: /dev/tty and /dev/ptmx, and the slaves of pseudo-terminals.
     private const uint AuxiliaryMajor = 5;
@@ -12,15 +12,15 @@ internal static class OutsideTerminals
     private const uint FirstSlaveMajor = 136;
     private const uint LastSlaveMajor = 143;
 
-    /// <summary>The ids of open files that are terminals without a master in the tree, and of /dev/tty where there are such.</summary>
+    /// <summary>The ids of open files that are terminals without a master in the tree and, if there are any, of open files of /dev/tty.</summary>
     internal static IReadOnlyList<uint> Find(CracImage image)
     {
         var files = new List<(uint Id, uint Info)>();
         foreach (CracImageRecord file in image.OpenFiles.All)
         {
-            if (file.Record("tty") is { } terminal)
+            if (file.GetRecord("tty") is { } terminal)
             {
-                files.Add(((uint)file.Number("id"), (uint)terminal.Number("tty_info_id")));
+                files.Add(((uint)file.GetNumber("id"), (uint)terminal.GetNumber("tty_info_id")));
             }
         }
 
@@ -33,10 +33,10 @@ internal static class OutsideTerminals
         var mastered = new HashSet<ulong>();
         foreach (CracImageRecord info in image.Source.ReadRecords("tty-info.img", ImageType.TtyInfo))
         {
-            infos[(uint)info.Number("id")] = info;
-            if (Device(info) == (AuxiliaryMajor, MasterMinor) && info.Record("pty") is { } pair)
+            infos[(uint)info.GetNumber("id")] = info;
+            if (Device(info) == (AuxiliaryMajor, MasterMinor) && info.GetRecord("pty") is { } pair)
             {
-                mastered.Add(pair.Number("index"));
+                mastered.Add(pair.GetNumber("index"));
             }
         }
 
@@ -50,7 +50,7 @@ internal static class OutsideTerminals
             }
 
             (uint major, uint minor) = Device(info);
-            if (major is >= FirstSlaveMajor and <= LastSlaveMajor && info.Record("pty") is { } pair && !mastered.Contains(pair.Number("index")))
+            if (major is >= FirstSlaveMajor and <= LastSlaveMajor && info.GetRecord("pty") is { } pair && !mastered.Contains(pair.GetNumber("index")))
             {
                 slaves.Add(id);
             }
@@ -63,10 +63,10 @@ internal static class OutsideTerminals
         return slaves.Count == 0 ? [] : [.. slaves, .. own];
     }
 
-    // The kernel's own encoding of a device number in 32 bits (its new_encode_dev).
+    // The kernel's 32-bit encoding of a device number (new_encode_dev).
     private static (uint Major, uint Minor) Device(CracImageRecord info)
     {
-        uint number = (uint)info.Number("rdev");
+        uint number = (uint)info.GetNumber("rdev");
         return ((number >> 8) & 0xfff, (number & 0xff) | ((number >> 12) & 0xfff00));
     }
 }
