@@ -121,7 +121,7 @@ try {
     Add-Schema $theirs (Join-Path $CriuPath images)
     Add-Magic $theirs (Join-Path $CriuPath criu/include/magic.h) '#define\s+(?:IMG_)?(?<name>(?!KDAT_)\w+)_MAGIC\s+(?<magic>0x[0-9a-fA-F]{8})\b'
     Add-Schema $ours (Join-Path $project Images/Format/Schemas)
-    Add-Magic $ours (Join-Path $project Images/Format/ImageType.cs) '(?:Known\(|uint )(?:(?<name>Common|Service)Prefix = )?(?<magic>0x[0-9a-fA-F]{8})(?:, "(?<name>\w+)")?'
+    Add-Magic $ours (Join-Path $project Images/Format/ImageType.cs) '(?:Register\(|uint )(?:(?<name>Common|Service)Prefix = )?(?<magic>0x[0-9a-fA-F]{8})(?:, "(?<name>\w+)")?'
 }
 catch {
     [Console]::Error.WriteLine($_)

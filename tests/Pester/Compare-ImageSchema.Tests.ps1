@@ -25,7 +25,7 @@ Describe 'Compare-ImageSchema.ps1' {
         $null = New-Item -ItemType Directory "$checkout/images", "$checkout/criu/include" -Force
         Copy-Item "$format/Schemas/*.proto" "$checkout/images"
         $magics = @{ IMG_COMMON = '0x54564319'; IMG_SERVICE = '0x55105940'; KDAT = '0x57023458' }
-        foreach ($known in [regex]::Matches((Get-Content -LiteralPath "$format/ImageType.cs" -Raw), 'Known\((0x\w+), "(\w+)"')) {
+        foreach ($known in [regex]::Matches((Get-Content -LiteralPath "$format/ImageType.cs" -Raw), 'Register\((0x\w+), "(\w+)"')) {
             $magics[$known.Groups[2].Value] = $known.Groups[1].Value
         }
         $magics.Keys.ForEach({ "#define ${_}_MAGIC $($magics[$_]) /* a town */" }) | Set-Content -LiteralPath "$checkout/criu/include/magic.h"

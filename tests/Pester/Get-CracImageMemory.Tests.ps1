@@ -66,7 +66,7 @@ Describe "Get-CracImageMemory$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle)
 
     It 'says where bytes are that the image does not have: <What>' -ForEach @(
         @{ What = 'nowhere'; Find = { 1 }; Says = 'nothing is mapped there' }
-        @{ What = 'in a file'; Find = { ($image.MemoryAreas | Where-Object { $_.Protection -eq 'r-xp' -and $_.Path -like '/*' -and -not $_.Dumped } | Select-Object -First 1).Start }; Says = 'its bytes are in the file' }
+        @{ What = 'in a file'; Find = { ($image.MemoryAreas | Where-Object { $_.Protection -eq 'r-xp' -and $_.Path -like '/*' -and -not $_.Dumped } | Select-Object -First 1).Start }; Says = 'its content is in the file' }
     ) {
         $failure = { Get-CracImageMemory $path -Address (& $Find) -ErrorAction Stop } | Should -Throw -ErrorId 'MemoryNotInImage,*' -PassThru
         $failure.Exception.Message | Should -Match $Says
