@@ -75,9 +75,9 @@ internal sealed class FilePresenceRule : ImageRule
                 null,
                 $"{path}: another kind of file",
                 CracReason.FileChanged,
-                $"It was {Describe((uint)own.Number("mode"))} at the checkpoint, and is now {Describe((uint)status.Mode)}.",
+                $"It was {Describe((uint)own.GetNumber("mode"))} at the checkpoint, and is now {Describe((uint)status.Mode)}.",
                 $"Put the original file back, or use another one: -ReplaceFile @{{ '{path}' = 'NEW' }}",
-                new("files of another kind", path, $"{Describe((uint)status.Mode)}, was {Describe((uint)own.Number("mode"))}")
+                new("files of another kind", path, $"{Describe((uint)status.Mode)}, was {Describe((uint)own.GetNumber("mode"))}")
                 {
                     Why = "Their paths now lead to files of another kind.",
                     Action = s_replaceFiles,
@@ -94,10 +94,10 @@ internal sealed class FilePresenceRule : ImageRule
                 $"{path}: mode {Convert.ToString(status.Mode & 0xfff, 8)}, was {Convert.ToString((int)own.GetNumber("mode") & 0xfff, 8)}",
                 CracReason.FileChanged,
                 "The file's permissions have changed since the checkpoint.",
-                $"chmod {Convert.ToString((int)own.Number("mode") & 0xfff, 8)} {path}, or give -CriuOption @{{ 'skip-file-rwx-check' = $true }}",
-                new("files with other permissions", path, $"{Convert.ToString(status.Mode & 0xfff, 8)}, was {Convert.ToString((int)own.Number("mode") & 0xfff, 8)}")
+                $"chmod {Convert.ToString((int)own.GetNumber("mode") & 0xfff, 8)} {path}, or give -CriuOption @{{ 'skip-file-rwx-check' = $true }}",
+                new("files with other permissions", path, $"{Convert.ToString(status.Mode & 0xfff, 8)}, was {Convert.ToString((int)own.GetNumber("mode") & 0xfff, 8)}")
                 {
-                    Argument = $"chmod {Convert.ToString((int)own.Number("mode") & 0xfff, 8)} {path}",
+                    Argument = $"chmod {Convert.ToString((int)own.GetNumber("mode") & 0xfff, 8)} {path}",
                     Why = "Their permissions have changed since the checkpoint.",
                     Action = static commands => $"{string.Join("; ", commands)}; or give -CriuOption @{{ 'skip-file-rwx-check' = $true }}",
                 });
