@@ -62,7 +62,7 @@ Describe "Get-CracImageContent$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle
     }
 
     It 'says of <What> that it is wrong, after the rest' -ForEach @(
-        @{ What = 'a word that is no type'; Type = 'cor', 'inventory'; Reason = 'OptionRefused'; Says = "'cor' is no type" }
+        @{ What = 'a word that is no type'; Type = 'cor', 'inventory'; Reason = 'OptionRefused'; Says = "'cor' is not a type" }
         @{ What = 'a file that is not there'; Type = 'core-1.img', 'inventory'; Reason = 'FileMissing'; Says = 'has no file core-1\.img' }
     ) {
         $entries = @(Get-CracImageContent $path -Type $Type -ErrorAction SilentlyContinue -ErrorVariable errors)

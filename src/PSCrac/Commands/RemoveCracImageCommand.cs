@@ -9,7 +9,7 @@ namespace PSCrac.Commands;
 [OutputType(typeof(void))]
 public sealed class RemoveCracImageCommand : ImageInputCommand
 {
-    /// <summary>Remove an image although others build on it.</summary>
+    /// <summary>Remove an image although it is the parent of other images.</summary>
     [Parameter]
     public SwitchParameter Force { get; set; }
 

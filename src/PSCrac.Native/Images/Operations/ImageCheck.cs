@@ -8,8 +8,8 @@ using PSCrac.Images.Storage;
 namespace PSCrac.Images.Operations;
 
 /// <summary>
-/// Tests an image whole: every file's magic, framing and messages; that what refers to each other is there; that pagemaps
-/// add up to their pages files; that the files are those of the manifest.
+/// Checks a whole image: every file's magic, framing and messages; the references between files; that pagemaps
+/// match their pages files; that the files match the manifest.
 /// </summary>
 internal sealed class ImageCheck
 {
@@ -25,39 +25,39 @@ internal sealed class ImageCheck
         }
     }
 
-    /// <summary>Tests an image; reads all of its files but the pages.</summary>
+    /// <summary>Checks an image. Reads all files except the pages files.</summary>
     /// <param name="image">The image.</param>
-    /// <returns>What is wrong, as it is found; nothing for an image that is sound.</returns>
+    /// <returns>The findings, as they are found; empty for an intact image.</returns>
     internal static IEnumerable<CracImageFinding> Run(CracImage image)
     {
         ArgumentNullException.ThrowIfNull(image);
         var check = new ImageCheck(image);
 
-        // What refers to a damaged file cannot be judged, and of a file itself one thing is told, sizes first.
-        bool canBeJudged = true;
-        var told = new HashSet<string>(StringComparer.Ordinal);
+        // References to a damaged file cannot be checked. Each file has at most one finding; sizes are checked first.
+        bool canCheckReferences = true;
+        var reported = new HashSet<string>(StringComparer.Ordinal);
         foreach (CracImageFinding finding in check.CheckSizes())
         {
-            told.Add(finding.FileName!);
-            canBeJudged &= ImageFileName.IsPages(finding.FileName!) || !check._files.ContainsKey(finding.FileName!);
+            reported.Add(finding.FileName!);
+            canCheckReferences &= ImageFileName.IsPages(finding.FileName!) || !check._files.ContainsKey(finding.FileName!);
             yield return finding;
         }
 
-        foreach (CracImageFinding finding in check.CheckFiles(told))
+        foreach (CracImageFinding finding in check.CheckFiles(reported))
         {
-            told.Add(finding.FileName ?? string.Empty);
-            canBeJudged = false;
+            reported.Add(finding.FileName ?? string.Empty);
+            canCheckReferences = false;
             yield return finding;
         }
 
-        foreach (CracImageFinding finding in check.CheckHashes(told))
+        foreach (CracImageFinding finding in check.CheckHashes(reported))
         {
             yield return finding;
         }
 
-        foreach (CracImageFinding finding in canBeJudged ? check.CheckReferences() : [])
+        foreach (CracImageFinding finding in canCheckReferences ? check.CheckReferences() : [])
         {
-            if (finding.FileName is null || !told.Contains(finding.FileName))
+            if (finding.FileName is null || !reported.Contains(finding.FileName))
             {
                 yield return finding;
             }
@@ -69,12 +69,12 @@ internal sealed class ImageCheck
     private static CracImageFinding Missing(string file, int? processId, string why) =>
         new(CracReason.ImageIncomplete, file, null, processId, $"The image has no {file}: {why}.") { Kind = ImageFindingKind.MissingFile };
 
-    private IEnumerable<CracImageFinding> CheckFiles(HashSet<string> told)
+    private IEnumerable<CracImageFinding> CheckFiles(HashSet<string> reported)
     {
         var reader = new ImageContentReader(_image, payloadLimit: 0);
         foreach (string name in _files.Keys)
         {
-            if (!ImageType.IsImageFile(name) || told.Contains(name))
+            if (!ImageType.IsImageFile(name) || reported.Contains(name))
             {
                 continue;
             }
@@ -117,14 +117,14 @@ internal sealed class ImageCheck
         }
     }
 
-    private IEnumerable<CracImageFinding> CheckHashes(HashSet<string> told)
+    private IEnumerable<CracImageFinding> CheckHashes(HashSet<string> reported)
     {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(64 << 10);
         try
         {
             foreach (ImageManifestFile file in _image.Manifest?.Files ?? [])
             {
-                if (file.Sha256 is not null && !told.Contains(file.Name) && CheckHash(file, ref buffer) is { } finding)
+                if (file.Sha256 is not null && !reported.Contains(file.Name) && CheckHash(file, ref buffer) is { } finding)
                 {
                     yield return finding;
                 }
@@ -143,7 +143,7 @@ internal sealed class ImageCheck
             using ImageFile opened = _image.Source.Open(file.Name);
             return ImageManifest.Hash(opened, ref buffer) == file.Sha256
                 ? null
-                : new(CracReason.ImageCorrupt, file.Name, null, null, $"{file.Name} is not what it was when the checkpoint was taken: its SHA-256 is another.") { Kind = ImageFindingKind.OtherContent };
+                : new(CracReason.ImageCorrupt, file.Name, null, null, $"{file.Name} was changed after the checkpoint: its SHA-256 differs.") { Kind = ImageFindingKind.OtherContent };
         }
         catch (CracException e)
         {
@@ -159,7 +159,7 @@ internal sealed class ImageCheck
         {
             if (!pids.Add(process.ProcessId))
             {
-                yield return new(CracReason.ImageCorrupt, "pstree.img", null, process.ProcessId, $"The process {process.ProcessId} is in the tree twice.") { Entry = $"process {process.ProcessId}" };
+                yield return new(CracReason.ImageCorrupt, "pstree.img", null, process.ProcessId, $"Process {process.ProcessId} is in the tree twice.") { Entry = $"process {process.ProcessId}" };
             }
 
             if (process.ParentProcessId != 0 && !pids.Contains(process.ParentProcessId))
@@ -171,7 +171,7 @@ internal sealed class ImageCheck
             {
                 if (!tids.Add(tid))
                 {
-                    yield return new(CracReason.ImageCorrupt, "pstree.img", null, process.ProcessId, $"The thread {tid} belongs to two processes.") { Entry = $"thread {tid}" };
+                    yield return new(CracReason.ImageCorrupt, "pstree.img", null, process.ProcessId, $"Thread {tid} belongs to two processes.") { Entry = $"thread {tid}" };
                 }
             }
 
@@ -205,7 +205,7 @@ internal sealed class ImageCheck
             if (file.Details is null)
             {
                 string what = file.Descriptor is { } number ? $"descriptor {number}" : $"{file.Role}";
-                yield return new(CracReason.ImageCorrupt, "files.img", null, process.ProcessId, $"files.img has no file {file.Id}, which is the {what} of process {process.ProcessId}.") { Entry = $"{what} of process {process.ProcessId}" };
+                yield return new(CracReason.ImageCorrupt, "files.img", null, process.ProcessId, $"files.img has no entry for file {file.Id}, the {what} of process {process.ProcessId}.") { Entry = $"{what} of process {process.ProcessId}" };
             }
         }
 
@@ -214,7 +214,7 @@ internal sealed class ImageCheck
         {
             if ((area.Area.Status & MapsFile) != 0 && _image.OpenFiles.Find((uint)area.Area.ShmId) is null)
             {
-                yield return new(CracReason.ImageCorrupt, "files.img", null, process.ProcessId, $"files.img has no file {area.Area.ShmId}, which process {process.ProcessId} maps at 0x{area.Start:x}.") { Entry = $"mapping 0x{area.Start:x} of process {process.ProcessId}" };
+                yield return new(CracReason.ImageCorrupt, "files.img", null, process.ProcessId, $"files.img has no entry for file {area.Area.ShmId}, which process {process.ProcessId} maps at 0x{area.Start:x}.") { Entry = $"mapping 0x{area.Start:x} of process {process.ProcessId}" };
             }
         }
     }
@@ -226,7 +226,7 @@ internal sealed class ImageCheck
             string ghost = $"ghost-file-{remap.GetNumber("remap_id"):x}.img";
             if (remap.GetText("remap_type") == "GHOST" && !_files.ContainsKey(ghost))
             {
-                yield return Missing(ghost, null, $"file {remap.GetNumber("orig_id")} was unlinked, and has its content there");
+                yield return Missing(ghost, null, $"it has the content of the unlinked file {remap.GetNumber("orig_id")}");
             }
         }
 
@@ -237,7 +237,7 @@ internal sealed class ImageCheck
                 string stream = $"tcp-stream-{socket.GetNumber("ino"):x}.img";
                 if (!_files.ContainsKey(stream) && !ClosesConnections())
                 {
-                    yield return Missing(stream, null, $"the connection {OpenFileTable.FormatAddress(socket, "src")} to {OpenFileTable.FormatAddress(socket, "dst")} needs it");
+                    yield return Missing(stream, null, $"the connection from {OpenFileTable.FormatAddress(socket, "src")} to {OpenFileTable.FormatAddress(socket, "dst")} needs it");
                 }
             }
         }
@@ -262,19 +262,19 @@ internal sealed class ImageCheck
             long length = _files.GetValueOrDefault(map.PagesFile, -1);
             if (length < 0 && map.PresentPages > 0)
             {
-                yield return Missing(map.PagesFile, null, $"{name} has its pages there");
+                yield return Missing(map.PagesFile, null, $"it has the pages of {name}");
             }
             else if (length >= 0 && length != map.PresentBytes)
             {
                 yield return new(
                     length < map.PresentBytes ? CracReason.ImageIncomplete : CracReason.ImageCorrupt, map.PagesFile, Math.Min(length, map.PresentBytes), null,
-                    $"{map.PagesFile} has {length} bytes, but {name} counts {map.PresentBytes}.")
+                    $"{map.PagesFile} has {length} bytes, but {name} requires {map.PresentBytes}.")
                 { Kind = ImageFindingKind.OtherSize };
             }
 
             if (_image.Source.Parent is null && NeedsParent(map))
             {
-                yield return new(CracReason.ImageIncomplete, name, null, null, $"{name} has pages in a parent image, but the image has no link to one.");
+                yield return new(CracReason.ImageIncomplete, name, null, null, $"{name} refers to pages in a parent image, but the image has no link to a parent.");
             }
         }
 
@@ -282,16 +282,16 @@ internal sealed class ImageCheck
         {
             if (ImageFileName.IsPages(name) && !used.Contains(name))
             {
-                yield return new(CracReason.ImageIncomplete, name, null, null, $"No pagemap says what the pages of {name} are.");
+                yield return new(CracReason.ImageIncomplete, name, null, null, $"No pagemap refers to {name}.");
             }
         }
     }
 
-    // podman checkpoints a container again into the same folder, and leaves what it wrote of processes that have ended since.
+    // Podman checkpoints a container repeatedly into the same folder and leaves the files of processes that have since ended.
     private bool IsLeftOver(string pagemap) =>
         int.TryParse(pagemap.AsSpan("pagemap-".Length, pagemap.Length - "pagemap-.img".Length), out int processId) && _image.FindProcess(processId) is null;
 
-    /// <summary>Whether the checkpoint was told to drop connections (criu's option tcp-close).</summary>
+    /// <summary>Whether the checkpoint was taken with criu's option tcp-close, which drops connections.</summary>
     private bool ClosesConnections()
     {
         foreach (CracImageRecord inventory in _image.Source.ReadRecords("inventory.img", ImageType.Inventory))

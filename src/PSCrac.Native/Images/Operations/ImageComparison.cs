@@ -4,8 +4,8 @@ using PSCrac.Images.Memory;
 namespace PSCrac.Images.Operations;
 
 /// <summary>
-/// Compares two images of, most often, one program: processes by their ids, descriptors by their numbers, areas by
-/// where they begin, memory page by page.
+/// Compares two images, usually of one program: processes by id, descriptors by number, areas by
+/// start address, memory page by page.
 /// </summary>
 internal static class ImageComparison
 {
@@ -13,11 +13,11 @@ internal static class ImageComparison
     private const int BufferSize = 64 * PageSize;
 
     /// <summary>Compares two images.</summary>
-    /// <param name="before">The first.</param>
-    /// <param name="after">The second.</param>
-    /// <param name="withPages">Whether to compare memory's content too, which reads all pages of both.</param>
-    /// <param name="cancellation">Ends the comparison.</param>
-    /// <returns>The differences, as they are found: processes first, then the others, a process after the other, at last what changed of all memory.</returns>
+    /// <param name="before">The first image.</param>
+    /// <param name="after">The second image.</param>
+    /// <param name="withPages">Whether to compare the content of memory too, which reads all pages of both images.</param>
+    /// <param name="cancellation">Cancels the comparison.</param>
+    /// <returns>The differences, as they are found: first processes, then the differences of each process, last the total of changed memory.</returns>
     /// <exception cref="CracException">One of the images is damaged.</exception>
     internal static IEnumerable<CracImageDifference> Compare(
         CracImage before, CracImage after, bool withPages = true, CancellationToken cancellation = default)
@@ -80,7 +80,7 @@ internal static class ImageComparison
     }
 
     private static CracImageDifference Pages(CracDifferenceKind kind, int processId, string subject, long changed, long same) =>
-        new(kind, CracChange.Changed, processId, subject, $"{same} pages the same", $"{changed} pages changed", changed * PageSize);
+        new(kind, CracChange.Changed, processId, subject, $"{same} pages unchanged", $"{changed} pages changed", changed * PageSize);
 
     private static IEnumerable<CracImageDifference> CompareDescriptors(CracImageProcess before, CracImageProcess after)
     {
@@ -107,9 +107,9 @@ internal static class ImageComparison
             }
         }
 
-        foreach (CracImageFile gone in old.Values)
+        foreach (CracImageFile removed in old.Values)
         {
-            yield return new(CracDifferenceKind.File, CracChange.Removed, before.ProcessId, Subject(gone), Describe(gone, before), null, 0);
+            yield return new(CracDifferenceKind.File, CracChange.Removed, before.ProcessId, Subject(removed), Describe(removed, before), null, 0);
         }
     }
 
@@ -125,7 +125,7 @@ internal static class ImageComparison
             }
         }
 
-        // Numbers of pipes and the like are other ones after each restore, and say nothing.
+        // The numbers of pipes and similar objects change with each restore and are left out.
         string path = file.Path.Contains(":[", StringComparison.Ordinal) ? "" : file.Path;
         return $"{file.Kind} {path} {file.Flags}{(file.Position is { } position ? $" at {position}" : "")}";
     }
@@ -150,16 +150,16 @@ internal static class ImageComparison
             }
         }
 
-        foreach (CracImageMemoryArea gone in old.Values)
+        foreach (CracImageMemoryArea removed in old.Values)
         {
-            yield return new(CracDifferenceKind.MemoryArea, CracChange.Removed, before.ProcessId, Subject(gone), gone.ToString(), null, -gone.Size);
+            yield return new(CracDifferenceKind.MemoryArea, CracChange.Removed, before.ProcessId, Subject(removed), removed.ToString(), null, -removed.Size);
         }
     }
 
-    // Of files many areas are mapped; the heap and the stack are known by their names.
+    // A file may be mapped in many areas, so its areas are named by address; the heap and the stack are named by path.
     private static string Subject(CracImageMemoryArea area) => area.Path is ['[', ..] path ? path : $"0x{area.Start:x}";
 
-    /// <summary>Counts the pages of the second image that the first has not, or with other bytes.</summary>
+    /// <summary>Counts the pages of the second image that are missing or different in the first.</summary>
     private static (long Changed, long Same) ComparePages(CracImageProcess before, CracImageProcess after, CancellationToken cancellation)
     {
         if (before.DumpedMemory is not { } old || after.DumpedMemory is not { } now)
@@ -204,11 +204,11 @@ internal static class ImageComparison
             cancellation.ThrowIfCancellationRequested();
             int size = (int)Math.Min(BufferSize, stretch.End - at);
             now.Read(at, right.AsSpan(0, size));
-            int there = old.Read(at, left.AsSpan(0, size)).Read;
+            int available = old.Read(at, left.AsSpan(0, size)).Read;
             for (int page = 0; page < size; page += PageSize)
             {
                 int length = Math.Min(PageSize, size - page);
-                bool equal = page + length <= there && left.AsSpan(page, length).SequenceEqual(right.AsSpan(page, length));
+                bool equal = page + length <= available && left.AsSpan(page, length).SequenceEqual(right.AsSpan(page, length));
                 changed += equal ? 0 : 1;
                 same += equal ? 1 : 0;
             }

@@ -4,8 +4,8 @@ using PSCrac.Images.Storage;
 namespace PSCrac.Images.Operations;
 
 /// <summary>
-/// Decodes the files of an image, whatever criu 4.2 writes, entry by entry. An unknown magic, an unknown field and the
-/// bytes of formats that are not criu's own are all given, as what they are.
+/// Decodes all files that criu 4.2 writes, entry by entry. Files with an unknown magic, unknown fields and
+/// files in other formats are returned too, marked as such.
 /// </summary>
 internal sealed class ImageContentReader
 {
@@ -14,11 +14,11 @@ internal sealed class ImageContentReader
     private readonly RecordDecoder _decoder = new();
     private readonly PayloadReader _payload;
 
-    /// <summary>Makes a reader of an image's files.</summary>
+    /// <summary>Creates a reader for an image's files.</summary>
     /// <param name="image">The image.</param>
     /// <param name="payloadLimit">
-    /// The longest payload, in bytes, that an entry's <c>extra</c> is to hold; 0 for none at all, as <c>crit --nopl</c>.
-    /// A longer one is left out there and read through <see cref="CracImageEntry.OpenPayload"/>.
+    /// The maximum payload, in bytes, that is decoded into an entry's <c>extra</c>; 0 for none, as <c>crit --nopl</c>.
+    /// A longer payload is read with <see cref="CracImageEntry.OpenPayload"/>.
     /// </param>
     internal ImageContentReader(CracImage image, int payloadLimit = 64 << 20)
     {
@@ -30,7 +30,7 @@ internal sealed class ImageContentReader
     /// <summary>The names of all types of image file, for completion.</summary>
     internal static IReadOnlyList<string> TypeNames { get; } = [.. ImageType.TypeNames.Order(StringComparer.Ordinal)];
 
-    /// <summary>Lists the image's files, with their types; reads no more of each than its magic. A file without a readable magic is "UNKNOWN".</summary>
+    /// <summary>Lists the image's files with their types. Reads only the magic of each file; a file without a readable magic is "UNKNOWN".</summary>
     internal IEnumerable<(string File, string Type)> ListFiles()
     {
         foreach (ImageFileInfo info in _source.Files)
@@ -42,21 +42,21 @@ internal sealed class ImageContentReader
         }
     }
 
-    /// <summary>Decodes the files of some types.</summary>
+    /// <summary>Decodes selected files.</summary>
     /// <param name="types">
-    /// What to decode: types ("core", "REG_FILES", "reg-files"), or names of files with or without wildcards ("core-12.img", "fdinfo-*");
-    /// empty for everything.
+    /// File types ("core", "REG_FILES", "reg-files") or file names, with or without wildcards ("core-12.img", "fdinfo-*");
+    /// empty for all files.
     /// </param>
-    /// <returns>The entries, read as they are enumerated, in the order of the files' names.</returns>
+    /// <returns>The entries, read as they are enumerated, ordered by file name.</returns>
     /// <exception cref="CracException">
-    /// A file is damaged, or, once all others have been given, the image has no file of a name (FileMissing), or a type is none (OptionRefused).
+    /// A file is damaged. After all other entries: the image has no file with a given name (FileMissing), or a type is not known (OptionRefused).
     /// </exception>
     internal IEnumerable<CracImageEntry> Read(params IReadOnlyList<string> types)
     {
-        var met = new bool[types.Count];
+        var found = new bool[types.Count];
         foreach (ImageFileInfo info in _source.Files)
         {
-            if (!ImageType.IsImageFile(info.Name) || (types.Count > 0 && !Matches(info, types, met)))
+            if (!ImageType.IsImageFile(info.Name) || (types.Count > 0 && !Matches(info, types, found)))
             {
                 continue;
             }
@@ -67,13 +67,13 @@ internal sealed class ImageContentReader
             }
         }
 
-        RequireSense(types, met);
+        RequireKnownTypes(types, found);
     }
 
     /// <summary>Decodes one file.</summary>
     /// <param name="name">The file's name in the image.</param>
     /// <returns>The entries, read as they are enumerated.</returns>
-    /// <exception cref="CracException">The file is not there (ImageIncomplete) or is damaged (ImageCorrupt, ImageIncomplete).</exception>
+    /// <exception cref="CracException">The file is missing (ImageIncomplete) or damaged (ImageCorrupt, ImageIncomplete).</exception>
     internal IEnumerable<CracImageEntry> ReadFile(string name)
     {
         ImageFile file = _source.Open(name);
@@ -81,7 +81,7 @@ internal sealed class ImageContentReader
         {
             using (file)
             {
-                yield return Whole(file, raw.Name, 0);
+                yield return CreateWholeFileEntry(file, raw.Name, 0);
             }
 
             yield break;
@@ -91,7 +91,7 @@ internal sealed class ImageContentReader
         ImageType? type = ImageType.OfMagic(entries.Magic);
         if (type is null)
         {
-            yield return Whole(file, UnknownType, entries.Magic);
+            yield return CreateWholeFileEntry(file, UnknownType, entries.Magic);
             yield break;
         }
 
@@ -118,8 +118,8 @@ internal sealed class ImageContentReader
             _source, entries.File.Name, entries.Index, type.Name, offset, length, value, offset + length, entries.Position - offset - length);
     }
 
-    /// <summary>A file that is not made of criu's entries, or of entries nobody knows, as one entry.</summary>
-    private CracImageEntry Whole(ImageFile file, string type, uint magic)
+    /// <summary>Creates one entry for a whole file that is not in criu's format, or is of an unknown type.</summary>
+    private CracImageEntry CreateWholeFileEntry(ImageFile file, string type, uint magic)
     {
         CracImageRecord value = type == UnknownType
             ? new CracImageRecord(["magic", "size"], [$"0x{magic:x8}", file.Length])
@@ -127,7 +127,7 @@ internal sealed class ImageContentReader
         return new CracImageEntry(_source, file.Name, 0, type, 0, 0, value, 0, file.Length);
     }
 
-    private bool Matches(ImageFileInfo info, IReadOnlyList<string> types, bool[] met)
+    private bool Matches(ImageFileInfo info, IReadOnlyList<string> types, bool[] found)
     {
         string? type = null;
         bool matches = false;
@@ -136,9 +136,9 @@ internal sealed class ImageContentReader
             string wanted = types[i];
             if (IsFileName(wanted)
                 ? System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(wanted, info.Name, ignoreCase: false)
-                : SameType(wanted, type ??= TypeOf(info)) || (type == UnknownType && SameType(wanted, Stem(info.Name))))
+                : IsSameType(wanted, type ??= TypeOf(info)) || (type == UnknownType && IsSameType(wanted, GetStem(info.Name))))
             {
-                matches = met[i] = true;
+                matches = found[i] = true;
             }
         }
 
@@ -147,13 +147,13 @@ internal sealed class ImageContentReader
 
     private static bool IsFileName(string wanted) => wanted.AsSpan().ContainsAny('.', '*', '?') || ImageType.IsImageFile(wanted);
 
-    /// <summary>A type that the image has no file of is fine; a word that is no type, or one file's name that is not there, is a mistake.</summary>
-    private void RequireSense(IReadOnlyList<string> types, bool[] met)
+    /// <summary>Throws for a value that is not a type, and for the name of a missing file. A type without files is not an error.</summary>
+    private void RequireKnownTypes(IReadOnlyList<string> types, bool[] found)
     {
-        for (int i = 0; i < met.Length; i++)
+        for (int i = 0; i < found.Length; i++)
         {
             string wanted = types[i];
-            if (met[i] || wanted.AsSpan().ContainsAny('*', '?'))
+            if (found[i] || wanted.AsSpan().ContainsAny('*', '?'))
             {
                 continue;
             }
@@ -161,19 +161,19 @@ internal sealed class ImageContentReader
             if (IsFileName(wanted))
             {
                 throw new CracException(
-                    CracReason.FileMissing, $"The image {_source.Path} has no file {wanted}.", "Name one that it has, or use wildcards: core-*.")
+                    CracReason.FileMissing, $"The image {_source.Path} has no file {wanted}.", "Name a file of the image, or use wildcards: core-*.")
                 {
                     ImagePath = _source.Path,
                     FileName = wanted,
                 };
             }
 
-            if (!SameType(wanted, UnknownType) && !TypeNames.Any(type => SameType(wanted, type)))
+            if (!IsSameType(wanted, UnknownType) && !TypeNames.Any(type => IsSameType(wanted, type)))
             {
                 throw new CracException(
                     CracReason.OptionRefused,
-                    $"'{wanted}' is no type of image file.",
-                    "Types are core, mm, files, pagemap and the like: Tab completes them after -Type. A file is named with its extension, or with wildcards.")
+                    $"'{wanted}' is not a type of image file.",
+                    "Give a type, such as core, mm, files or pagemap (Tab completes them after -Type), or a file name with its extension or with wildcards.")
                 {
                     ImagePath = _source.Path,
                 };
@@ -181,7 +181,7 @@ internal sealed class ImageContentReader
         }
     }
 
-    private static bool SameType(string wanted, ReadOnlySpan<char> type)
+    private static bool IsSameType(string wanted, ReadOnlySpan<char> type)
     {
         bool same = wanted.Length == type.Length;
         for (int i = 0; same && i < type.Length; i++)
@@ -192,8 +192,8 @@ internal sealed class ImageContentReader
         return same;
     }
 
-    /// <summary>A file's name without numbers and extension: what to go by where its magic is damaged.</summary>
-    private static ReadOnlySpan<char> Stem(string name)
+    /// <summary>A file's name without number and extension, used as its type if the magic is damaged.</summary>
+    private static ReadOnlySpan<char> GetStem(string name)
     {
         ReadOnlySpan<char> stem = name.AsSpan(0, Math.Max(0, name.IndexOf('.')));
         int dash = stem.LastIndexOf('-');
@@ -215,7 +215,7 @@ internal sealed class ImageContentReader
         }
         catch (CracException)
         {
-            // Whoever reads the file is told what is wrong with it.
+            // Reading the file reports the damage.
             return UnknownType;
         }
     }

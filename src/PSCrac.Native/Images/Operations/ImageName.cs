@@ -3,33 +3,33 @@ using System.Text;
 
 namespace PSCrac.Images.Operations;
 
-/// <summary>What a new image may be called. Images that are there are found under any name.</summary>
+/// <summary>Checks the name of a new image. Existing images are found under any name.</summary>
 internal static class ImageName
 {
-    /// <summary>How the names begin that PSCrac gives to what it moves aside or has not finished.</summary>
+    /// <summary>The prefix of PSCrac's names for unfinished and replaced images.</summary>
     internal const string StagingPrefix = ".pscrac-";
 
-    // What a file name may have on Linux (NAME_MAX).
-    private const int LongestBytes = 255;
+    // The limit for a file name on Linux (NAME_MAX).
+    private const int MaximumBytes = 255;
 
-    /// <summary>Why an image cannot be called so, as the end of a sentence; null where it can.</summary>
-    /// <param name="name">The name.</param>
+    /// <summary>Why a name is not valid for an image, as the end of a sentence; null if it is valid.</summary>
+    /// <param name="name">The name to check.</param>
     internal static string? FindFault(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
-        return name.Length == 0 || name.AsSpan().Trim().Length != name.Length ? "it is empty, or begins or ends with a blank"
-            : name is "." or ".." or "~" ? "it stands for another folder"
-            : name.AsSpan().ContainsAny('/', '\\') ? "it has a slash or a backslash, which PowerShell takes for a folder's end"
+        return name.Length == 0 || name.AsSpan().Trim().Length != name.Length ? "it is empty, or begins or ends with white space"
+            : name is "." or ".." or "~" ? "it refers to another folder"
+            : name.AsSpan().ContainsAny('/', '\\') ? "it contains a slash or a backslash, which PowerShell uses as a path separator"
             : name[0] == '-' ? "it begins with a dash, as parameters do"
-            : name.StartsWith(StagingPrefix, StringComparison.Ordinal) ? $"PSCrac calls unfinished images {StagingPrefix}… and takes them away"
-            : HasUnprintable(name) ? "it has a control character, a line break or half of a character"
-            : Encoding.UTF8.GetByteCount(name) > LongestBytes ? $"it is longer than {LongestBytes} bytes"
+            : name.StartsWith(StagingPrefix, StringComparison.Ordinal) ? $"PSCrac uses the prefix {StagingPrefix} for unfinished images and removes them"
+            : HasUnprintable(name) ? "it contains a control character, a line break or an incomplete surrogate pair"
+            : Encoding.UTF8.GetByteCount(name) > MaximumBytes ? $"it is longer than {MaximumBytes} bytes"
             : null;
     }
 
-    /// <summary>The name of a process's image where nobody gave one: the command's and the pid. It is always a good one.</summary>
-    /// <param name="command">The command's name.</param>
-    /// <param name="processId">The process's pid.</param>
+    /// <summary>The default name for a process's image: command name and pid. It is always valid.</summary>
+    /// <param name="command">The command name.</param>
+    /// <param name="processId">The pid.</param>
     internal static string ForProcess(string command, int processId)
     {
         ArgumentNullException.ThrowIfNull(command);
@@ -45,7 +45,7 @@ internal static class ImageName
 
     private static bool HasUnprintable(string name)
     {
-        // Half of a surrogate pair shows as the replacement character, and would be written as one.
+        // An incomplete surrogate pair decodes to the replacement character and would be written as one.
         foreach (Rune rune in name.EnumerateRunes())
         {
             if (rune == Rune.ReplacementChar || IsUnprintable(rune))

@@ -2,23 +2,23 @@ using PSCrac.Images.Manifest;
 
 namespace PSCrac.Images.Operations;
 
-/// <summary>Removing an image: what belongs to it, and nothing else.</summary>
+/// <summary>Removes an image: only the files that belong to it.</summary>
 internal static class ImageRemoval
 {
     private const string ParentLink = "parent";
 
-    // What criu and a CRaC JVM write beside the *.img files.
+    // The files that criu and a CRaC JVM write in addition to the *.img files.
     private static readonly string[] OtherFiles =
     [
         ImageManifest.FileName, "stats-dump", "stats-restore", "cppath", "perfdata", "dump.log", "dump4.log", "restore.log", "restore4.log", "criu.log", ParentLink,
     ];
 
     /// <summary>
-    /// The images that have an image as their parent, and so cannot be restored without it. Looked for beside the image
-    /// and under the image root, where a chain of images normally stands.
+    /// Finds the images that have an image as their parent and cannot be restored without it. Searches the folder of the image
+    /// and the image root, where incremental images usually are.
     /// </summary>
     /// <param name="image">The image.</param>
-    /// <returns>Their paths.</returns>
+    /// <returns>The paths of the images.</returns>
     internal static IReadOnlyList<string> FindChildren(CracImage image)
     {
         ArgumentNullException.ThrowIfNull(image);
@@ -43,13 +43,13 @@ internal static class ImageRemoval
         return children;
     }
 
-    /// <summary>Removes an image's files, the helper files outside it that its manifest names, and its directory if that is then empty.</summary>
+    /// <summary>Removes an image's files, the helper files outside it that its manifest lists, and its directory if it is then empty.</summary>
     /// <param name="image">The image.</param>
-    /// <param name="force">Whether it is removed although other images build on it.</param>
-    /// <returns>What else is in the directory and was left there; empty where the directory is gone.</returns>
+    /// <param name="force">Whether to remove it although it is the parent of other images.</param>
+    /// <returns>The other files in the directory, which were left there; empty if the directory was removed.</returns>
     /// <exception cref="CracException">
-    /// Other images build on it (<see cref="CracReason.ImageInUse"/>), a file could not be removed (<see cref="CracReason.PermissionDenied"/>),
-    /// or the image is in an archive, which may hold anything else (<see cref="CracReason.NotAnImage"/>).
+    /// It is the parent of other images (<see cref="CracReason.ImageInUse"/>), a file could not be removed (<see cref="CracReason.PermissionDenied"/>),
+    /// or the image is in an archive, which may contain other files (<see cref="CracReason.NotAnImage"/>).
     /// </exception>
     internal static IReadOnlyList<string> Remove(CracImage image, bool force)
     {
@@ -57,7 +57,7 @@ internal static class ImageRemoval
         if (image.IsArchive)
         {
             throw new CracException(
-                CracReason.NotAnImage, $"{image.Path} is an archive with an image in it, and may hold more than that.", "Remove the file with Remove-Item.")
+                CracReason.NotAnImage, $"{image.Path} is an archive that contains an image, and may contain other files.", "Remove the file with Remove-Item.")
             {
                 ImagePath = image.Path,
             };
@@ -68,8 +68,8 @@ internal static class ImageRemoval
         {
             throw new CracException(
                 CracReason.ImageInUse,
-                $"The image {image.Path} holds pages that {children.Count} other {(children.Count == 1 ? "image builds" : "images build")} on: {string.Join(", ", children)}.",
-                "Remove those first, or add -Force; they can then not be restored any more.")
+                $"The image {image.Path} is the parent of {children.Count} other {(children.Count == 1 ? "image" : "images")}: {string.Join(", ", children)}.",
+                "Remove these images first, or add -Force; with -Force they can no longer be restored.")
             {
                 ImagePath = image.Path,
             };
@@ -99,7 +99,7 @@ internal static class ImageRemoval
             }
         }
 
-        // The inventory goes first: what is left of an interrupted removal is then no image any more.
+        // The inventory is removed first, so that an interrupted removal does not leave something that looks like an image.
         File.Delete(Path.Combine(image.Path, "inventory.img"));
         var left = new List<string>();
         foreach (FileSystemInfo each in new DirectoryInfo(image.Path).EnumerateFileSystemInfos())
@@ -123,7 +123,7 @@ internal static class ImageRemoval
         return left;
     }
 
-    // A manifest may name anything. Only what criu itself makes outside an image is removed (create_link_remap in criu/files-reg.c).
+    // A manifest may list any path. Only helper links of criu are removed (create_link_remap in criu/files-reg.c).
     private static bool IsHelperLink(string path)
     {
         const string Prefix = "link_remap.";
@@ -134,7 +134,7 @@ internal static class ImageRemoval
             && !name.AsSpan(Prefix.Length).ContainsAnyExceptInRange('0', '9');
     }
 
-    /// <summary>Whether a file of this name in an image's directory is one that criu, a CRaC JVM or this engine has made.</summary>
+    /// <summary>Whether a file name in an image's directory is one that criu, a CRaC JVM or this engine creates.</summary>
     internal static bool IsOfImage(string name) =>
         name.EndsWith(".img", StringComparison.Ordinal) || Array.IndexOf(OtherFiles, name) >= 0;
 

@@ -1,13 +1,13 @@
 namespace PSCrac.Images.Operations;
 
-/// <summary>The folder in which an image is found by its name alone.</summary>
+/// <summary>The image root: the folder in which images are found by name.</summary>
 internal static class ImageRoot
 {
-    /// <summary>The environment variable that names the folder.</summary>
+    /// <summary>The environment variable that sets the folder.</summary>
     internal const string Variable = "PSCRAC_IMAGE_ROOT";
 
     /// <summary>
-    /// The folder: what <see cref="Variable"/> names, else /var/lib/pscrac/images for root, else
+    /// The folder: the value of <see cref="Variable"/>, else /var/lib/pscrac/images for root, else
     /// $XDG_STATE_HOME/pscrac/images. It need not exist.
     /// </summary>
     internal static string Path
@@ -19,17 +19,17 @@ internal static class ImageRoot
         }
     }
 
-    /// <summary>The path of the image that is to get a name.</summary>
-    /// <param name="name">One file name, no path.</param>
-    /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>: no image can be called so (<see cref="ImageName.FindFault"/>).</exception>
+    /// <summary>The path for a new image with a name.</summary>
+    /// <param name="name">A file name without a path.</param>
+    /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>: the name is not valid for an image (<see cref="ImageName.FindFault"/>).</exception>
     internal static string PathOf(string name) =>
         ImageName.FindFault(name) is not { } fault
             ? System.IO.Path.Combine(Path, name)
             : throw new CracException(
-                CracReason.OptionRefused, $"'{name}' cannot be an image's name: {fault}.", "Give a plain file name, such as counter-1, or a path with -ImagePath.");
+                CracReason.OptionRefused, $"'{name}' is not a valid image name: {fault}.", "Give a plain file name, such as counter-1, or a path with -ImagePath.");
 
-    /// <summary>The folder with a name that is there; null where none is. Its name need not be one that a new image could get.</summary>
-    /// <param name="name">One file name, no path.</param>
+    /// <summary>Finds an existing folder by name; null if there is none. The name need not be valid for a new image.</summary>
+    /// <param name="name">A file name without a path.</param>
     internal static string? Find(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
@@ -42,7 +42,7 @@ internal static class ImageRoot
         return Directory.Exists(path) ? path : null;
     }
 
-    /// <summary>The paths of the images, in the order of their names; empty where there is no such folder.</summary>
+    /// <summary>The paths of the images, ordered by name; empty if the folder does not exist.</summary>
     /// <exception cref="CracException"><see cref="CracReason.PermissionDenied"/>, <see cref="CracReason.FileMissing"/>: the folder cannot be read.</exception>
     internal static IReadOnlyList<string> EnumerateImages()
     {
@@ -63,7 +63,7 @@ internal static class ImageRoot
             throw new CracException(
                 e is UnauthorizedAccessException ? CracReason.PermissionDenied : CracReason.FileMissing,
                 $"The image root {root} cannot be read: {e.Message}",
-                $"Have the environment variable {Variable} name a folder of your own.",
+                $"Set the environment variable {Variable} to a folder that you own.",
                 e);
         }
 

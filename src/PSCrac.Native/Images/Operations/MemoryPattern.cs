@@ -4,11 +4,11 @@ using System.Text.RegularExpressions;
 
 namespace PSCrac.Images.Operations;
 
-/// <summary>What to search memory for: texts or bytes, or a regular expression.</summary>
+/// <summary>A search pattern for memory: text, bytes or a regular expression.</summary>
 internal sealed class MemoryPattern
 {
-    /// <summary>The longest match of a regular expression, in bytes; longer ones are cut there or missed.</summary>
-    internal const int LongestExpressionMatch = 4096;
+    /// <summary>The maximum match of a regular expression, in bytes; longer matches are truncated or missed.</summary>
+    internal const int MaximumExpressionMatch = 4096;
 
     private readonly byte[][] _needles;
     private readonly Regex? _expression;
@@ -22,34 +22,34 @@ internal sealed class MemoryPattern
             Overlap = Math.Max(Overlap, needle.Length - 1);
         }
 
-        Overlap = expression is null ? Overlap : LongestExpressionMatch;
+        Overlap = expression is null ? Overlap : MaximumExpressionMatch;
     }
 
-    /// <summary>How far into the next window a match may reach that begins in this one.</summary>
+    /// <summary>How far a match that begins in one window may extend into the next, in bytes.</summary>
     internal int Overlap { get; }
 
-    /// <summary>Searches for bytes.</summary>
-    /// <param name="bytes">At least one, at most 65,536.</param>
-    /// <exception cref="ArgumentException">There are none, or too many.</exception>
+    /// <summary>Creates a pattern for bytes.</summary>
+    /// <param name="bytes">1 to 65,536 bytes.</param>
+    /// <exception cref="ArgumentException">The number of bytes is out of range.</exception>
     internal static MemoryPattern FromBytes(params ReadOnlySpan<byte> bytes)
     {
         if (bytes.Length is 0 or > 65536)
         {
-            throw new ArgumentException("A pattern has from 1 to 65,536 bytes.", nameof(bytes));
+            throw new ArgumentException("A pattern must have 1 to 65,536 bytes.", nameof(bytes));
         }
 
         return new MemoryPattern([bytes.ToArray()], null);
     }
 
-    /// <summary>Searches for a text, as UTF-8, and also as UTF-16, the form in which .NET, Java and JavaScript keep many strings.</summary>
-    /// <param name="text">Not empty.</param>
-    /// <param name="alsoUtf16">Whether to look for UTF-16 (little endian) too.</param>
+    /// <summary>Creates a pattern for a text in UTF-8 and optionally in UTF-16, in which .NET, Java and JavaScript store many strings.</summary>
+    /// <param name="text">1 to 16,384 characters.</param>
+    /// <param name="alsoUtf16">Whether to search for UTF-16 (little endian) too.</param>
     /// <exception cref="ArgumentException">The text is empty, or longer than 16,384 characters.</exception>
     internal static MemoryPattern FromString(string text, bool alsoUtf16 = false)
     {
         if (text.Length is 0 or > 16384)
         {
-            throw new ArgumentException("A pattern has from 1 to 16,384 characters.", nameof(text));
+            throw new ArgumentException("A pattern must have 1 to 16,384 characters.", nameof(text));
         }
 
         byte[] utf8 = Encoding.UTF8.GetBytes(text);
@@ -57,16 +57,16 @@ internal sealed class MemoryPattern
     }
 
     /// <summary>
-    /// Searches for a regular expression. Memory is matched byte for byte as Latin-1: a letter outside ASCII matches its
-    /// Latin-1 byte, not its UTF-8 form. A match may have up to <see cref="LongestExpressionMatch"/> bytes.
+    /// Creates a pattern for a regular expression. Memory is matched byte by byte as Latin-1: a letter outside ASCII matches its
+    /// Latin-1 byte, not its UTF-8 form. A match has up to <see cref="MaximumExpressionMatch"/> bytes.
     /// </summary>
     /// <param name="expression">
-    /// One that matches at least one character. Memory holds anything: an expression that may backtrack for long should have
-    /// a timeout, or RegexOptions.NonBacktracking.
+    /// An expression that matches at least one character. As memory has arbitrary content, an expression that may backtrack for long
+    /// should have a timeout or RegexOptions.NonBacktracking.
     /// </param>
     internal static MemoryPattern FromExpression(Regex expression) => new([], expression);
 
-    /// <summary>Finds the first match at or behind a place in a window; a match that begins behind the limit is not wanted.</summary>
+    /// <summary>Finds the first match in a window that begins at or after <paramref name="from"/> and before <paramref name="limit"/>; a start of -1 means none.</summary>
     internal (int Start, int Length) Find(ReadOnlySpan<byte> window, ReadOnlySpan<char> characters, int from, int limit)
     {
         if (_expression is not null)
@@ -78,7 +78,7 @@ internal sealed class MemoryPattern
         int length = 0;
         foreach (byte[] needle in _needles)
         {
-            // Only as far as a match that is wanted can reach, and no further than the best one so far.
+            // Search only as far as a match before the limit, or before the best match so far, can extend.
             int reach = Math.Min(window.Length, (best < 0 ? limit : best) + needle.Length - 1);
             int at = from < reach ? window[from..reach].IndexOf(needle) : -1;
             if (at >= 0)
@@ -91,7 +91,7 @@ internal sealed class MemoryPattern
         return (best, length);
     }
 
-    /// <summary>Whether <see cref="Find"/> looks at the window's characters instead of at its bytes.</summary>
+    /// <summary>Whether <see cref="Find"/> uses the window's characters instead of its bytes.</summary>
     internal bool NeedsCharacters => _expression is not null;
 
     private (int Start, int Length) FindExpression(ReadOnlySpan<char> characters, int from, int limit)
@@ -107,7 +107,7 @@ internal sealed class MemoryPattern
 
                 if (match.Length > 0)
                 {
-                    return (match.Index, Math.Min(match.Length, LongestExpressionMatch));
+                    return (match.Index, Math.Min(match.Length, MaximumExpressionMatch));
                 }
             }
         }
@@ -115,8 +115,8 @@ internal sealed class MemoryPattern
         {
             throw new CracException(
                 CracReason.TimedOut,
-                $"The expression {_expression} backtracks too long in this memory: more than {e.MatchTimeout.TotalSeconds} s at a stretch.",
-                "Write it without repeats inside repeats, or begin it with what is rare; or search for a text first.",
+                $"The expression {_expression} exceeded the match timeout of {e.MatchTimeout.TotalSeconds} s in this memory because of backtracking.",
+                "Write it without nested quantifiers, begin it with a rare text, or search for a text instead.",
                 e);
         }
 

@@ -6,9 +6,9 @@ namespace PSCrac.Images.Operations;
 
 internal sealed partial class MemorySearch
 {
-    private const string SegmentStart = "pagemap-shmem-";
+    private const string SegmentPrefix = "pagemap-shmem-";
 
-    /// <summary>What stands on a segment of shared memory: who maps it, and who has it open as a memfd.</summary>
+    /// <summary>A shared memory segment: the areas that map it, and the processes that have it open as a memfd.</summary>
     private sealed class Segment
     {
         internal List<(CracImageProcess Process, MappedArea Area)> Areas { get; } = [];
@@ -16,7 +16,7 @@ internal sealed partial class MemorySearch
         internal List<(CracImageProcess Process, string Path)> Holders { get; } = [];
     }
 
-    /// <summary>Searches each segment of shared memory that the image has pages of, once.</summary>
+    /// <summary>Searches each shared memory segment in the image once.</summary>
     private IEnumerable<CracMemoryMatch> SearchSegments(CancellationToken cancellation)
     {
         SortedDictionary<ulong, Segment> segments = FindSegments();
@@ -62,7 +62,7 @@ internal sealed partial class MemorySearch
 
         if (segment.Holders.Count == 0 && segment.Areas.Count > 0)
         {
-            // Mapped, but only elsewhere: whoever maps some of it can map all of it.
+            // Other parts of the segment are mapped: a process that maps one part can map all of it.
             yield return new CracMemoryMatch(_image, segment.Areas[0].Process, "[shmem]", offset, length, context, start);
         }
         else if (segment.Holders.Count == 0)
@@ -71,12 +71,12 @@ internal sealed partial class MemorySearch
         }
     }
 
-    /// <summary>The segments that the searched processes have, and, where all are searched, those that nobody has.</summary>
+    /// <summary>The segments of the searched processes and, if all processes are searched, the segments of no process.</summary>
     private SortedDictionary<ulong, Segment> FindSegments()
     {
         var segments = new SortedDictionary<ulong, Segment>();
         bool hasMemfds = _image.Source.Contains("memfd.img");
-        foreach (CracImageProcess process in Searched())
+        foreach (CracImageProcess process in SearchedProcesses())
         {
             ProcessMemory memory = process.DumpedMemory!;
             foreach (MappedArea area in memory.Space.Areas)
@@ -102,8 +102,8 @@ internal sealed partial class MemorySearch
 
         foreach (ImageFileInfo file in _processes is null ? _image.Source.Files : [])
         {
-            if (file.Name.StartsWith(SegmentStart, StringComparison.Ordinal) && file.Name.EndsWith(".img", StringComparison.Ordinal)
-                && ulong.TryParse(file.Name.AsSpan(SegmentStart.Length, file.Name.Length - SegmentStart.Length - 4), NumberStyles.None, CultureInfo.InvariantCulture, out ulong id))
+            if (file.Name.StartsWith(SegmentPrefix, StringComparison.Ordinal) && file.Name.EndsWith(".img", StringComparison.Ordinal)
+                && ulong.TryParse(file.Name.AsSpan(SegmentPrefix.Length, file.Name.Length - SegmentPrefix.Length - 4), NumberStyles.None, CultureInfo.InvariantCulture, out ulong id))
             {
                 Get(segments, id);
             }
@@ -122,7 +122,7 @@ internal sealed partial class MemorySearch
         return segment;
     }
 
-    /// <summary>Reads a match with what is around it in its segment; what the image does not have there is left out.</summary>
+    /// <summary>Reads a match with the surrounding bytes in its segment, as far as the image has them.</summary>
     private (byte[] Bytes, int Start) ReadContext(PageStack stack, ulong offset, int length)
     {
         ulong first = offset - Math.Min(offset, (ulong)_context);
@@ -141,7 +141,7 @@ internal sealed partial class MemorySearch
             }
             else if (stretch.End <= offset)
             {
-                // A gap before the match: what is before it does not stand around it.
+                // Bytes before a gap do not surround the match.
                 bytes.SetLength(0);
                 first = stretch.End;
             }

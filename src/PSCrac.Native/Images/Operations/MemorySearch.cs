@@ -6,9 +6,9 @@ using PSCrac.Images.Storage;
 namespace PSCrac.Images.Operations;
 
 /// <summary>
-/// Searches the dumped memory of an image: each pages file once, from its beginning to its end, in windows that fit the
-/// processor's cache. What a match means, a process and an address, is worked out only where there is one.
-/// Pages that are all zero, pages left with the process (lazy pages) and mapped files are not searched: their bytes are not in the image.
+/// Searches the dumped memory of an image: each pages file once, sequentially, in windows that fit the
+/// processor's cache. The process and address are determined only for matches.
+/// Zero pages, lazy pages and mapped files are not searched: their content is not in the image.
 /// </summary>
 internal sealed partial class MemorySearch
 {
@@ -20,9 +20,9 @@ internal sealed partial class MemorySearch
 
     /// <summary>Prepares a search.</summary>
     /// <param name="image">The image.</param>
-    /// <param name="pattern">What to look for.</param>
-    /// <param name="processIds">Whose memory to look in; null for all processes'.</param>
-    /// <param name="context">How many bytes before and behind a match to give with it, 0 to 4,096.</param>
+    /// <param name="pattern">The pattern to search for.</param>
+    /// <param name="processIds">The processes whose memory is searched; null for all.</param>
+    /// <param name="context">The number of bytes before and after a match to return with it, 0 to 4,096.</param>
     internal MemorySearch(CracImage image, MemoryPattern pattern, IEnumerable<int>? processIds = null, int context = 32)
     {
         ArgumentNullException.ThrowIfNull(image);
@@ -33,22 +33,22 @@ internal sealed partial class MemorySearch
         _processes = processIds is null ? null : [.. processIds];
     }
 
-    /// <summary>Bytes searched so far, of all pages files; for progress.</summary>
+    /// <summary>The number of bytes searched so far, for progress.</summary>
     internal long BytesSearched { get; private set; }
 
     /// <summary>
-    /// Searches. Matches of a process come in the order of their addresses, private memory first; a match in shared memory
-    /// comes once for each process and area that maps it, or, where none does, for each process that has it open. Matches do not overlap.
+    /// Runs the search. Matches of a process are ordered by address, private memory first. A match in shared memory
+    /// is returned for each process and area that maps it or, if none does, for each process that has it open. Matches do not overlap.
     /// </summary>
-    /// <param name="cancellation">Ends the search between two windows.</param>
-    /// <exception cref="CracException">A pages file is missing or cut short, a pagemap is damaged, or the image has no process of an id (ProcessNotFound).</exception>
+    /// <param name="cancellation">Cancels the search between two windows.</param>
+    /// <exception cref="CracException">A pages file is missing or truncated, a pagemap is damaged, or the image has no process with an id (ProcessNotFound).</exception>
     /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
     internal IEnumerable<CracMemoryMatch> Run(CancellationToken cancellation = default)
     {
         RequireProcesses();
-        foreach (CracImageProcess process in Searched())
+        foreach (CracImageProcess process in SearchedProcesses())
         {
-            foreach (CracMemoryMatch match in SearchOwn(process, process.DumpedMemory!, cancellation))
+            foreach (CracMemoryMatch match in SearchPrivate(process, process.DumpedMemory!, cancellation))
             {
                 yield return match;
             }
@@ -60,8 +60,8 @@ internal sealed partial class MemorySearch
         }
     }
 
-    /// <summary>The processes that are to be searched and have memory.</summary>
-    private IEnumerable<CracImageProcess> Searched()
+    /// <summary>The processes to search that have memory.</summary>
+    private IEnumerable<CracImageProcess> SearchedProcesses()
     {
         foreach (CracImageProcess process in _image.Processes)
         {
@@ -83,7 +83,7 @@ internal sealed partial class MemorySearch
         }
     }
 
-    private IEnumerable<CracMemoryMatch> SearchOwn(CracImageProcess process, ProcessMemory memory, CancellationToken cancellation)
+    private IEnumerable<CracMemoryMatch> SearchPrivate(CracImageProcess process, ProcessMemory memory, CancellationToken cancellation)
     {
         if (memory.PrivatePages is not { } stack)
         {
@@ -109,10 +109,10 @@ internal sealed partial class MemorySearch
             }
         }
 
-        // Pages next to each other in memory are next to each other in the file, unless some are a parent's.
+        // Adjacent pages in memory are adjacent in the file, unless some are in a parent image.
         if (stack.Levels.Count > 1)
         {
-            foreach ((ulong, int) match in SearchSeams(stack))
+            foreach ((ulong, int) match in SearchBoundaries(stack))
             {
                 yield return match;
             }
@@ -126,14 +126,14 @@ internal sealed partial class MemorySearch
         long length = map.PresentBytes;
         if (length > pages.Length)
         {
-            ImageFault.Truncated(pages, pages.Length, $"the pagemap counts {length} bytes of pages");
+            ImageFault.Truncated(pages, pages.Length, $"the pagemap requires {length} bytes of pages");
         }
 
         byte[] window = ArrayPool<byte>.Shared.Rent(WindowSize);
         char[] characters = _pattern.NeedsCharacters ? ArrayPool<char>.Shared.Rent(WindowSize) : [];
         try
         {
-            long behindLast = 0;
+            long endOfLast = 0;
             for (long offset = 0; offset < length;)
             {
                 cancellation.ThrowIfCancellationRequested();
@@ -146,7 +146,7 @@ internal sealed partial class MemorySearch
                 }
 
                 int limit = isLast ? size : size - _pattern.Overlap;
-                int from = (int)Math.Max(0, behindLast - offset);
+                int from = (int)Math.Max(0, endOfLast - offset);
                 while (from < limit)
                 {
                     (int start, int found) = _pattern.Find(window.AsSpan(0, size), characters.AsSpan(0, Math.Min(size, characters.Length)), from, limit);
@@ -165,7 +165,7 @@ internal sealed partial class MemorySearch
                         from = start + 1;
                     }
 
-                    behindLast = offset + from;
+                    endOfLast = offset + from;
                 }
 
                 BytesSearched += limit;
@@ -183,8 +183,8 @@ internal sealed partial class MemorySearch
     }
 
     /// <summary>
-    /// The address of bytes in a pages file; null where they only happen to lie side by side in the file,
-    /// or where a newer image has other bytes for these pages.
+    /// The address of bytes in a pages file; null if they are adjacent in the file but not in memory,
+    /// or if a newer image has other content for these pages.
     /// </summary>
     private static ulong? AddressOf(PageStack stack, int level, long offset, int length)
     {
@@ -212,37 +212,37 @@ internal sealed partial class MemorySearch
         return stretches.Count > 0 ? address : null;
     }
 
-    /// <summary>Looks across the places where memory goes on but the pages file does not.</summary>
-    private IEnumerable<(ulong Address, int Length)> SearchSeams(PageStack stack)
+    /// <summary>Searches across boundaries where memory is contiguous but the pages file is not.</summary>
+    private IEnumerable<(ulong Address, int Length)> SearchBoundaries(PageStack stack)
     {
         var stretches = new List<MemoryStretch>();
         stack.Map(0, ulong.MaxValue, PageOrigin.Unmapped, stretches);
         for (int i = 1; i < stretches.Count; i++)
         {
             MemoryStretch before = stretches[i - 1];
-            MemoryStretch behind = stretches[i];
-            bool isSeam = before.Origin == PageOrigin.Pages && behind.Origin == PageOrigin.Pages
-                && (before.Level != behind.Level || before.FileOffset + (long)before.Length != behind.FileOffset);
-            if (isSeam && FindAcross(stack, before, behind) is { } match)
+            MemoryStretch after = stretches[i];
+            bool isBoundary = before.Origin == PageOrigin.Pages && after.Origin == PageOrigin.Pages
+                && (before.Level != after.Level || before.FileOffset + (long)before.Length != after.FileOffset);
+            if (isBoundary && FindAcross(stack, before, after) is { } match)
             {
                 yield return match;
             }
         }
     }
 
-    private (ulong Address, int Length)? FindAcross(PageStack stack, MemoryStretch before, MemoryStretch behind)
+    private (ulong Address, int Length)? FindAcross(PageStack stack, MemoryStretch before, MemoryStretch after)
     {
         int left = (int)Math.Min((ulong)_pattern.Overlap, before.Length);
-        int right = (int)Math.Min((ulong)_pattern.Overlap, behind.Length);
+        int right = (int)Math.Min((ulong)_pattern.Overlap, after.Length);
         byte[] window = new byte[left + right];
         using (ImageFile pages = stack.OpenPages(before.Level))
         {
             pages.ReadExactlyAt(before.FileOffset + (long)before.Length - left, window.AsSpan(0, left));
         }
 
-        using (ImageFile pages = stack.OpenPages(behind.Level))
+        using (ImageFile pages = stack.OpenPages(after.Level))
         {
-            pages.ReadExactlyAt(behind.FileOffset, window.AsSpan(left));
+            pages.ReadExactlyAt(after.FileOffset, window.AsSpan(left));
         }
 
         char[] characters = _pattern.NeedsCharacters ? Encoding.Latin1.GetChars(window) : [];
@@ -274,7 +274,7 @@ internal sealed partial class MemorySearch
         int read = memory.Read(first, context).Read;
         if (read < (int)(address - first) + length)
         {
-            // What is before the match is not in the image.
+            // The bytes before the match are not in the image.
             first = address;
             context = new byte[length + _context];
             read = memory.Read(first, context).Read;
@@ -282,7 +282,7 @@ internal sealed partial class MemorySearch
 
         if (read < length)
         {
-            // No area covers the match: the pages say less than the pagemap.
+            // No area covers the match: the list of areas has less than the pagemap.
             context = new byte[length];
             read = length;
         }
