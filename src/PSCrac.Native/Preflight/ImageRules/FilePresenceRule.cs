@@ -47,7 +47,7 @@ internal sealed class FilePresenceRule : ImageRule
                 continue;
             }
 
-            string path = ToAbsolutePath(own.Text("name") ?? "");
+            string path = ToAbsolutePath(own.GetText("name") ?? "");
             if (!subject.Options.ReplacedFiles.Contains(path) && !path.StartsWith("/proc/", StringComparison.Ordinal)
                 && !path.Contains("/link_remap.", StringComparison.Ordinal))
             {
@@ -135,10 +135,10 @@ internal sealed class FilePresenceRule : ImageRule
 
     private static void CompareSize(ImageSubject subject, CracImageRecord own, string path, long size)
     {
-        long expected = (long)own.Number("size");
-        bool isMapped = IsMapped(subject, (uint)own.Number("id"));
+        long expected = (long)own.GetNumber("size");
+        bool isMapped = IsMapped(subject, (uint)own.GetNumber("id"));
         bool canReopen = size > expected && !isMapped;
-        if (isMapped && own.Items("build_id") is { Length: > 0 })
+        if (isMapped && own.GetItems("build_id") is { Length: > 0 })
         {
             subject.Block(
                 null,

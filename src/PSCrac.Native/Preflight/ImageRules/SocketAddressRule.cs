@@ -94,7 +94,7 @@ internal sealed class SocketAddressRule : ImageRule
         string taken = owner is var (name, id) ? $"taken by {name} ({id})" : "taken";
         string end = owner is null ? "End that process, which ss -lnp shows to root" : $"End that process (Stop-Process -Id {owner.Value.ProcessId})";
         var cause = new FindingCause("ports", what, taken) { Argument = owner is null ? "" : $"{owner.Value.ProcessId}", NamesProcess = false };
-        bool shares = socket.Options is { } options && (options.Flag("so_reuseport") || (socket.Protocol != "tcp" && options.Flag("reuseaddr")));
+        bool shares = socket.Options is { } options && (options.GetFlag("so_reuseport") || (socket.Protocol != "tcp" && options.GetFlag("reuseaddr")));
         if (shares)
         {
             subject.Warn(
