@@ -15,4 +15,8 @@ public sealed record CheckpointResult(
     IReadOnlyList<ImageManifestChoice> Choices,
     IReadOnlyList<CracFinding> Findings,
     IReadOnlyList<string> ConfigurationFiles,
-    string? ReplacedImagePath = null);
+    string? ReplacedImagePath = null)
+{
+    /// <summary>What a restore of the image will lose or change, that was found only while the checkpoint was made; sentences.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+}

@@ -38,6 +38,7 @@ internal sealed class CriuCheckpoint
     private ProcessTree? _frozenTree;
     private bool _sealed;
     private bool _isPastReturn;
+    private readonly List<string> _warnings = [];
 
     private CriuCheckpoint(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
@@ -91,7 +92,7 @@ internal sealed class CriuCheckpoint
             throw;
         }
 
-        return new CheckpointResult(CracImage.Open(staging.TargetPath), [], _plan.Choices, _plan.Findings, _configurationFiles, replaced);
+        return new CheckpointResult(CracImage.Open(staging.TargetPath), [], _plan.Choices, _plan.Findings, _configurationFiles, replaced) { Warnings = _warnings };
     }
 
     private void Dump(ImageStaging staging, CriuWorkDirectory work)
@@ -185,9 +186,13 @@ internal sealed class CriuCheckpoint
     private void Seal(ImageStaging staging, ImageManifest manifest)
     {
         Report(CracPhase.Sealing);
+        foreach (int thread in InterruptedCalls.Restart(staging))
+        {
+            _warnings.Add($"Thread {thread} was in a system call that had been interrupted before: it fails with EINTR after the restore, which some programs do not expect.");
+        }
 
         // Once the tree is dead there is nothing left to cancel.
-        ImageSeal.Commit(staging, manifest, sync: !_request.NoSync, _isPastReturn ? CancellationToken.None : _cancellation);
+        ImageSeal.Commit(staging, manifest with { Warnings = [.. manifest.Warnings, .. _warnings] }, sync: !_request.NoSync, _isPastReturn ? CancellationToken.None : _cancellation);
         _sealed = true;
     }
 
@@ -199,6 +204,7 @@ internal sealed class CriuCheckpoint
         Automatic = _plan.Choices,
         Options = _plan.Options.ToNames(),
         ConfigurationFiles = _configurationFiles,
+        Warnings = [.. _plan.Findings.Where(static finding => finding.Severity == CracFindingSeverity.Warning).Select(static finding => $"{finding.What}: {finding.Why}")],
     };
 
     private void RequireParentImage()

@@ -25,7 +25,7 @@ public class LayeringTests
         ("Options", "Common Interop Processes Images/Model"),
         ("PidNamespaces", "Common Interop"),
         ("Criu", "Common Interop Procfs Processes Options PidNamespaces"),
-        ("Staging", "Common Interop Procfs Images/Manifest Images/Model Images/Operations"),
+        ("Staging", "Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Model Images/Operations"),
         ("Preflight/Subjects", "Common Interop Procfs Images/Format Images/Model Options"),
         ("Preflight/ProcessRules", "Common Interop Procfs Options Criu Preflight/Subjects"),
         ("Preflight/ImageRules", "Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Images/Operations Options Criu Preflight/Subjects"),

@@ -17,8 +17,29 @@ internal static class Wire
 
     internal static class CoreEntry
     {
+        internal const int ThreadInfoX86 = 2;
         internal const int Tc = 3;
         internal const int Ids = 4;
+        internal const int ThreadCore = 5;
+    }
+
+    internal static class ThreadCoreEntry
+    {
+        internal const int Signals = 9;
+    }
+
+    /// <summary>user_x86_regs_entry, in thread_info_x86.</summary>
+    internal static class X86Registers
+    {
+        internal const int InThreadInfo = 2;
+        internal const int R10 = 8;
+        internal const int Ax = 11;
+        internal const int Dx = 13;
+        internal const int Si = 14;
+        internal const int Di = 15;
+        internal const int OrigAx = 16;
+        internal const int Ip = 17;
+        internal const int Mode = 28;
     }
 
     internal static class TaskCoreEntry
@@ -26,6 +47,7 @@ internal static class Wire
         internal const int TaskState = 1;
         internal const int ExitCode = 2;
         internal const int Comm = 6;
+        internal const int Signals = 10;
     }
 
     internal static class TaskKobjIdsEntry

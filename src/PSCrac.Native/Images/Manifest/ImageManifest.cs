@@ -51,6 +51,9 @@ public sealed partial record ImageManifest
     /// <summary>Full paths of the criu configuration files that were in effect.</summary>
     public IReadOnlyList<string> ConfigurationFiles { get; init; } = [];
 
+    /// <summary>What a restore loses or changes, as the checkpoint knew it beforehand; sentences.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
     /// <summary>The image's files, ordered by name, without the manifest.</summary>
     public IReadOnlyList<ImageManifestFile> Files { get; init; } = [];
 }

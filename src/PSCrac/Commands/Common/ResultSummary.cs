@@ -28,6 +28,11 @@ internal static class ResultSummary
                 $"Frozen for {statistics.FrozenTime.TotalMilliseconds:0} ms, {statistics.PagesWritten} pages written, options: {string.Join(", ", result.Image.Options.Keys.DefaultIfEmpty("none"))}."));
         }
 
+        foreach (string warning in result.Warnings)
+        {
+            cmdlet.WriteWarning(warning);
+        }
+
         if (result.LingeringProcessIds.Count > 0)
         {
             cmdlet.WriteWarning(

@@ -1,0 +1,204 @@
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Images.Format;
+using PSCrac.Images.Storage;
+using PSCrac.Interop;
+
+namespace PSCrac.Staging;
+
+/// <summary>
+/// System calls that the freezing of a tree interrupted. criu restores a thread behind its call, which has then failed with EINTR,
+/// where the kernel would need its restart block to continue it (get_task_regs in compel's infect.c), and some programs end
+/// by that. A wait has no effect but to wait: in the image its registers are set back to before the call, as the kernel does
+/// for a call that it restarts (handle_signal in arch/x86/kernel/signal.c). The timeout then counts from the restore.
+/// </summary>
+internal static class InterruptedCalls
+{
+    private const ulong Interrupted = unchecked((ulong)-(int)Errno.EINTR);
+    private const ulong SyscallLength = 2;
+    private const ulong NanosleepCall = 35;
+    private const ulong ClockNanosleepCall = 230;
+    private const ulong FutexCall = 202;
+    private const ulong RestartCall = 219;
+    private const ulong AbsoluteTime = 1;
+    private const ulong FutexCommand = 0x7f;
+
+    // The numbers of x86-64 (arch/x86/entry/syscalls/syscall_64.tbl). signal(7) lists the calls that a stop interrupts.
+    private static readonly HashSet<ulong> s_waits =
+    [
+        7,    // poll
+        23,   // select
+        NanosleepCall,
+        43,   // accept
+        45,   // recvfrom
+        47,   // recvmsg
+        65,   // semop
+        128,  // rt_sigtimedwait
+        FutexCall,
+        208,  // io_getevents
+        220,  // semtimedop
+        ClockNanosleepCall,
+        232,  // epoll_wait
+        270,  // pselect6
+        271,  // ppoll
+        281,  // epoll_pwait
+        288,  // accept4
+        441,  // epoll_pwait2
+    ];
+
+    /// <summary>Sets back the threads of a staged image that were interrupted while they waited.</summary>
+    /// <returns>The ids in the image of threads whose call will fail with EINTR although nothing of the program's interrupted it.</returns>
+    /// <exception cref="CracException">A file could not be written (<see cref="CracReason.NoSpace"/>, <see cref="CracReason.SealFailed"/>).</exception>
+    internal static List<int> Restart(ImageStaging staging)
+    {
+        try
+        {
+            return Restart(staging.Handle, new DirectoryImageSource(staging.CurrentPath));
+        }
+        catch (IOException e)
+        {
+            throw staging.SealFailed(e.Message, e);
+        }
+    }
+
+    private static List<int> Restart(SafeFileHandle folder, DirectoryImageSource source)
+    {
+        var left = new List<int>();
+        foreach (ImageFileInfo file in source.Files)
+        {
+            if (file.Name.StartsWith("core-", StringComparison.Ordinal) && int.TryParse(file.Name.AsSpan(5, file.Name.Length - 9), out int thread))
+            {
+                using ImageEntryReader entries = source.OpenEntries(file.Name, ImageType.Core);
+                entries.MoveToFirst();
+                if (Restart(entries, out bool isLeft) is { } message)
+                {
+                    Write(folder, file.Name, entries, message);
+                }
+                else if (isLeft)
+                {
+                    left.Add(thread);
+                }
+            }
+        }
+
+        return left;
+    }
+
+    // The edited message; null where nothing is to be edited.
+    private static ProtobufWriter? Restart(ImageEntryReader entries, out bool isLeft)
+    {
+        isLeft = false;
+        ProtobufReader core = entries.Reader;
+        ProtobufReader info = default;
+        bool hasInfo = false;
+        while (core.MoveNext())
+        {
+            if (core.Field == Wire.CoreEntry.ThreadInfoX86)
+            {
+                info = core.ReadMessage();
+                hasInfo = true;
+            }
+            else if (core.Field is Wire.CoreEntry.Tc or Wire.CoreEntry.ThreadCore
+                && HasPendingSignal(core.ReadMessage(), core.Field == Wire.CoreEntry.Tc ? Wire.TaskCoreEntry.Signals : Wire.ThreadCoreEntry.Signals))
+            {
+                // Its handler is to run, and a program may rely on the call ending by it.
+                return null;
+            }
+            else if (core.Field is not (Wire.CoreEntry.Tc or Wire.CoreEntry.ThreadCore))
+            {
+                core.Skip();
+            }
+        }
+
+        if (!hasInfo)
+        {
+            return null;
+        }
+
+        ProtobufReader registers = Find(info, Wire.X86Registers.InThreadInfo);
+        var values = new Dictionary<int, ulong>();
+        for (ProtobufReader each = registers; each.MoveNext();)
+        {
+            values[each.Field] = each.ReadUInt64();
+        }
+
+        if (values.GetValueOrDefault(Wire.X86Registers.Ax) != Interrupted || values.GetValueOrDefault(Wire.X86Registers.Mode, 1uL) != 1)
+        {
+            return null;
+        }
+
+        ulong call = values.GetValueOrDefault(Wire.X86Registers.OrigAx);
+        isLeft = call == RestartCall;
+        if (!s_waits.Contains(call) || (call == FutexCall && (values[Wire.X86Registers.Si] & FutexCommand) is not (0 or 9)))
+        {
+            return null;
+        }
+
+        Dictionary<int, ulong> changed = new() { [Wire.X86Registers.Ax] = call, [Wire.X86Registers.Ip] = values[Wire.X86Registers.Ip] - SyscallLength };
+        ShortenSleep(call, values, changed);
+        ProtobufWriter edited = new ProtobufWriter().CopyExcept(registers, [.. changed.Keys]);
+        foreach ((int field, ulong value) in changed)
+        {
+            edited.WriteVarint(field, value);
+        }
+
+        ProtobufWriter editedInfo = new ProtobufWriter().CopyExcept(info, Wire.X86Registers.InThreadInfo).WriteBytes(Wire.X86Registers.InThreadInfo, edited.Message);
+        return new ProtobufWriter().CopyExcept(entries.Reader, Wire.CoreEntry.ThreadInfoX86).WriteBytes(Wire.CoreEntry.ThreadInfoX86, editedInfo.Message);
+    }
+
+    // A sleep that returns what was left of it has been told by the kernel: it sleeps for that.
+    private static void ShortenSleep(ulong call, Dictionary<int, ulong> values, Dictionary<int, ulong> changed)
+    {
+        if (call == NanosleepCall && values[Wire.X86Registers.Si] is not 0 and var left)
+        {
+            changed[Wire.X86Registers.Di] = left;
+        }
+        else if (call == ClockNanosleepCall && (values[Wire.X86Registers.Si] & AbsoluteTime) == 0 && values[Wire.X86Registers.R10] is not 0 and var remaining)
+        {
+            changed[Wire.X86Registers.Dx] = remaining;
+        }
+    }
+
+    private static bool HasPendingSignal(ProtobufReader message, int field)
+    {
+        while (message.MoveNext())
+        {
+            if (message.Field == field)
+            {
+                return message.ReadMessage().MoveNext();
+            }
+
+            message.Skip();
+        }
+
+        return false;
+    }
+
+    private static ProtobufReader Find(ProtobufReader message, int field)
+    {
+        while (message.MoveNext())
+        {
+            if (message.Field == field)
+            {
+                return message.ReadMessage();
+            }
+
+            message.Skip();
+        }
+
+        return default;
+    }
+
+    private static void Write(SafeFileHandle folder, string name, ImageEntryReader like, ProtobufWriter message)
+    {
+        using SafeFileHandle file = LibC.OpenAt(folder, name, LibC.O_WRONLY | LibC.O_NOFOLLOW, out Errno errno);
+        if (errno != 0)
+        {
+            throw new IOException($"{name}: {LibC.Message(errno)}");
+        }
+
+        using var stream = new FileStream(file, FileAccess.Write, bufferSize: 4096);
+        ProtobufWriter.WriteMagic(stream, like);
+        message.WriteEntry(stream);
+        stream.SetLength(stream.Position);
+    }
+}
