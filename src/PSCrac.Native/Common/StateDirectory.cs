@@ -1,4 +1,4 @@
-namespace PSCrac;
+namespace PSCrac.Common;
 
 /// <summary>Where PSCrac keeps what outlives a command: /var/lib/pscrac for root, else $XDG_STATE_HOME/pscrac.</summary>
 internal static class StateDirectory

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace PSCrac;
+namespace PSCrac.Jvm;
 
 /// <summary>An installed Java runtime: where it is, which version, and whether it knows CRaC. Nothing of it is started to find out.</summary>
 internal sealed record JavaRuntime

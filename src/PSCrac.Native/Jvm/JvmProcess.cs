@@ -1,7 +1,6 @@
-using PSCrac.Jvm;
 using PSCrac.Procfs;
 
-namespace PSCrac;
+namespace PSCrac.Jvm;
 
 /// <summary>
 /// A process in which a HotSpot JVM runs: libjvm.so is mapped. Read from proc and from the runtime's files alone; the JVM

@@ -1,4 +1,5 @@
 using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Xunit;
 
@@ -71,12 +72,13 @@ public class LayeringTests
     [Fact]
     public void Folders_are_namespaces()
     {
-        // What a cmdlet hands out is PSCrac.Something to whoever writes a script, wherever its file is.
+        // What a cmdlet hands out is PSCrac.Something to whoever writes a script, wherever its file is; what nobody gets is not.
         var wrong = new List<string>();
         foreach (SyntaxTree tree in EngineSources.All.Trees.Where(static tree => tree.FilePath.StartsWith("src/PSCrac.Native/", StringComparison.Ordinal)))
         {
             string name = tree.GetRoot().DescendantNodes().OfType<BaseNamespaceDeclarationSyntax>().Single().Name.ToString();
-            if (name != "PSCrac" && name != "PSCrac." + EngineSources.RoomOf(tree.FilePath).Replace('/', '.'))
+            bool isHandedOut = tree.GetRoot().DescendantNodes().OfType<BaseTypeDeclarationSyntax>().Any(static type => type.Modifiers.Any(SyntaxKind.PublicKeyword));
+            if (name != "PSCrac." + EngineSources.RoomOf(tree.FilePath).Replace('/', '.') && (name != "PSCrac" || !isHandedOut))
             {
                 wrong.Add($"{tree.FilePath}: {name}");
             }

@@ -1,3 +1,4 @@
+using PSCrac.Jvm;
 using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 

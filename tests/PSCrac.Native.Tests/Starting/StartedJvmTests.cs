@@ -1,3 +1,4 @@
+using PSCrac.Jvm;
 using PSCrac.Starting;
 using PSCrac.Tests.Jvm;
 using PSCrac.Tests.Support;

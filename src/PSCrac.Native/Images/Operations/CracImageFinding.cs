@@ -1,4 +1,4 @@
-namespace PSCrac;
+namespace PSCrac.Images.Operations;
 
 /// <summary>The kind of damage. Findings of one kind have one cause.</summary>
 internal enum ImageFindingKind

@@ -1,3 +1,5 @@
+using PSCrac.Common;
+
 namespace PSCrac.Images.Operations;
 
 /// <summary>The image root: the folder in which images are found by name.</summary>
