@@ -7,6 +7,9 @@ namespace PSCrac.Tests.Architecture;
 /// <summary>The product's sources as the compiler reads them, and what in them uses what.</summary>
 internal sealed class EngineSources
 {
+    /// <summary>The name of what stands above all rooms of the engine: src/PSCrac.</summary>
+    internal const string Cmdlets = "PSCrac";
+
     private const string Engine = "src/PSCrac.Native";
     private static readonly Lazy<EngineSources> s_all = new(static () => new EngineSources());
     private readonly CSharpCompilation _compilation;
@@ -35,7 +38,7 @@ internal sealed class EngineSources
         string library = Path.GetDirectoryName(typeof(object).Assembly.Location)!;
         _compilation = CSharpCompilation.Create(
             "engine",
-            [.. trees.Where(static tree => tree.FilePath.StartsWith(Engine, StringComparison.Ordinal)), globals],
+            [.. trees.Where(static tree => tree.FilePath.StartsWith(Engine + "/", StringComparison.Ordinal) || tree.FilePath.StartsWith("src/PSCrac/", StringComparison.Ordinal)), globals],
             platform.Split(':').Where(path => path.StartsWith(library, StringComparison.Ordinal)).Select(static path => MetadataReference.CreateFromFile(path)),
             new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, allowUnsafe: true));
     }
@@ -48,10 +51,11 @@ internal sealed class EngineSources
     /// <summary>All files below src, with their paths from the root on.</summary>
     internal IReadOnlyList<SyntaxTree> Trees { get; }
 
-    /// <summary>The room of a file of the engine: its folder below src/PSCrac.Native.</summary>
-    internal static string RoomOf(string file) => Path.GetRelativePath(Engine, Path.GetDirectoryName(file)!);
+    /// <summary>The room of a file: its folder below src/PSCrac.Native, or the cmdlets for all of src/PSCrac.</summary>
+    internal static string RoomOf(string file) =>
+        file.StartsWith(Engine, StringComparison.Ordinal) ? Path.GetRelativePath(Engine, Path.GetDirectoryName(file)!) : Cmdlets;
 
-    /// <summary>Each use of something that another room of the engine declares: user, used, and the name.</summary>
+    /// <summary>Each use of something that another room declares, by the engine or by the cmdlets: user, used, and the name.</summary>
     internal IEnumerable<(string From, string To, string Name)> Uses()
     {
         foreach (SyntaxTree tree in _compilation.SyntaxTrees)

@@ -35,6 +35,9 @@ public class LayeringTests
         ("Checkpointing", "Common Interop Procfs Processes Images/Manifest Images/Model Options PidNamespaces Criu Staging Preflight/Subjects Preflight Jvm"),
         ("Restoring", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Options PidNamespaces Criu Preflight/Subjects Preflight/ImageRules Preflight Jvm"),
         ("Starting", "Common Interop Procfs Processes Images/Model Images/Operations Options PidNamespaces Criu Staging Checkpointing Restoring Jvm"),
+
+        // The cmdlets see what is internal to the engine, and use of it the operations and what these take and give.
+        (EngineSources.Cmdlets, "Common Procfs Images/Format Images/Manifest Images/Model Images/Operations Options Criu Preflight Checkpointing Restoring Starting"),
     ];
 
     [Fact]
