@@ -21,8 +21,8 @@ internal static partial class LibC
     /// <summary>mkdirat(2).</summary>
     internal static Errno MakeDirectory(SafeHandle directory, string name, uint mode) => Result(mkdirat(directory, name, mode));
 
-    /// <summary>fchmodat(2).</summary>
-    internal static Errno ChangeMode(SafeHandle directory, string name, uint mode) => Result(fchmodat(directory, name, mode, 0));
+    /// <summary>fchmodat(2); a symbolic link is not followed, and has no mode (EOPNOTSUPP).</summary>
+    internal static Errno ChangeMode(SafeHandle directory, string name, uint mode) => Result(fchmodat(directory, name, mode, AT_SYMLINK_NOFOLLOW));
 
     /// <summary>statx(2) with the mount's id, without waking a file server or an automounter for it.</summary>
     internal static Errno StatAt(SafeHandle directory, string path, int flags, out Statx status) =>

@@ -108,6 +108,9 @@ internal static unsafe partial class LibC
     /// <summary>Gives a file another name (linkat(2)); symbolic links are not followed.</summary>
     internal static Errno Link(string file, SafeHandle directory, string name) => Result(linkat(WorkingDirectory, file, directory, name, 0));
 
+    /// <summary>The same for a file of a directory.</summary>
+    internal static Errno Link(SafeHandle fromDirectory, string from, SafeHandle toDirectory, string to) => Result(linkat(fromDirectory, from, toDirectory, to, 0));
+
     /// <summary>unlinkat(2) of a file, or with <see cref="AT_REMOVEDIR"/> of an empty directory.</summary>
     internal static Errno Unlink(SafeHandle directory, string name, int flags) => Result(unlinkat(directory, name, flags));
 

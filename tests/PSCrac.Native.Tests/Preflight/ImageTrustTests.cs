@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
+using PSCrac.Tests.Support;
 using Xunit;
 
 namespace PSCrac.Tests.Preflight;
@@ -142,16 +143,4 @@ public sealed partial class ImageTrustTests : IDisposable
 
     [LibraryImport("libc", EntryPoint = "lchown", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int ChangeOwner(string path, int user, int group);
-
-    private sealed class RootFactAttribute : FactAttribute
-    {
-        public RootFactAttribute()
-        {
-            if (Environment.UserName != "root")
-            {
-                Skip = "only root gives files to others";
-                DisplayName = "(skipped: only root gives files to others)";
-            }
-        }
-    }
 }

@@ -1,7 +1,10 @@
 using System.Diagnostics;
+using Microsoft.Win32.SafeHandles;
 using PSCrac.Checkpointing;
 using PSCrac.Common;
 using PSCrac.Criu;
+using PSCrac.Images.Storage;
+using PSCrac.Interop;
 using PSCrac.Jvm;
 using PSCrac.Options;
 using PSCrac.Restoring;
@@ -38,7 +41,8 @@ internal static class Helper
         return RunCommand(environment, [Environment.ProcessPath!, Path.Combine(folder, $"{name}.dll"), .. arguments]);
     }
 
-    private static (int ExitCode, string Output, string Error) RunCommand(IReadOnlyDictionary<string, string?> environment, string[] command)
+    /// <summary>Runs a command line that begins with another program, which starts the helper, to its end.</summary>
+    internal static (int ExitCode, string Output, string Error) RunCommand(IReadOnlyDictionary<string, string?> environment, string[] command)
     {
         var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach ((string name, string? value) in environment)
@@ -103,6 +107,9 @@ internal static class Helper
                     Console.WriteLine($"handed over {start.Process.Id}");
                     start.Process.WaitForExit(Timeout.InfiniteTimeSpan);
                     return 0;
+                case ["open-beneath", var path, .. var files]:
+                    OpenBeneath(path, files);
+                    return 0;
                 case ["count"]:
                     for (int number = 1; ; number++)
                     {
@@ -111,7 +118,7 @@ internal static class Helper
                     }
 
                 default:
-                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE [Child | Lazy | New | SCRIPT]... | (start | or-restore) NAMESPACE IMAGE CONDITION COMMAND... | count");
+                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE [Child | Lazy | New | SCRIPT]... | (start | or-restore) NAMESPACE IMAGE CONDITION COMMAND... | open-beneath FOLDER FILE... | count");
                     return 2;
             }
         }
@@ -126,6 +133,19 @@ internal static class Helper
             }
 
             return 1;
+        }
+    }
+
+    // What the system call itself answers, and each file's text, or why it is not opened.
+    private static void OpenBeneath(string path, string[] files)
+    {
+        using FolderHandle folder = FolderHandle.TryOpen(path, out Errno errno)!;
+        LibC.OpenBeneath(folder.Handle, ".", LibC.O_RDONLY, out errno).Dispose();
+        Console.WriteLine($"openat2 {errno}");
+        foreach (string name in files)
+        {
+            using SafeFileHandle file = folder.OpenToRead(name, out errno);
+            Console.WriteLine(errno != 0 ? errno.ToString() : new StreamReader(new FileStream(file, FileAccess.Read)).ReadToEnd());
         }
     }
 

@@ -57,6 +57,42 @@ internal static class ImageFault
             FileName = name,
         };
 
+    /// <summary>The way to what is to be changed is someone else's to decide.</summary>
+    internal static CracException ForeignLink(string path, string link, uint user) =>
+        new(
+            CracReason.ImageNotTrusted,
+            $"{path} is reached through the symbolic link {link} of user {user}, who decides where it leads.",
+            "Give the path of the folder itself.")
+        {
+            ImagePath = path,
+        };
+
+    /// <summary>What is to be changed belongs to someone else.</summary>
+    internal static CracException Foreign(string path, uint user) =>
+        new(
+            CracReason.ImageNotTrusted,
+            $"{path} belongs to user {user}, who could have put anything there.",
+            $"Do it as that user: sudo -u '#{user}' pwsh.")
+        {
+            ImagePath = path,
+        };
+
+    /// <summary>A path leads to no folder.</summary>
+    internal static CracException Unreachable(string path, string reached, PathEnd end) =>
+        new(
+            end == PathEnd.Denied ? CracReason.PermissionDenied : CracReason.NotAnImage,
+            $"{path} cannot be opened: {reached} {end switch
+            {
+                PathEnd.Denied => "may not be accessed by this user",
+                PathEnd.NotAFolder => "is not a folder",
+                PathEnd.TooManyLinks => "has too many levels of symbolic links",
+                _ => "does not exist",
+            }}.",
+            end == PathEnd.Denied ? "Run this session as root (sudo pwsh), or ask its owner." : "Check the path.")
+        {
+            ImagePath = path,
+        };
+
     private static CracException Create(CracReason reason, ImageFile file, long offset, string message, string recommendedAction) =>
         new(reason, message, recommendedAction)
         {

@@ -1,6 +1,6 @@
-using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Common;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Procfs;
 
@@ -19,7 +19,6 @@ internal sealed class ImageTrust : IDisposable
 {
     private const int GroupOrOthersWrite = 0x12; // 022
     private const int Sticky = 0x200; // 01000
-    private const int MaximumLinks = 40; // what the kernel follows, path_resolution(7)
     private const int MaximumParents = 100;
 
     private List<CracFinding> _findings = [];
@@ -49,7 +48,7 @@ internal sealed class ImageTrust : IDisposable
     internal static ImageTrust Examine(string path)
     {
         ArgumentNullException.ThrowIfNull(path);
-        return Examine(path, TrustedUsers());
+        return Examine(path, TrustedUsers.Read());
     }
 
     internal static ImageTrust Examine(string path, int[] trustedUsers)
@@ -63,105 +62,52 @@ internal sealed class ImageTrust : IDisposable
     /// <inheritdoc/>
     public void Dispose() => Directory.Dispose();
 
-    /// <summary>Root, the caller, and behind sudo the one who called it: sudo(8) tells in SUDO_UID, which only root's word is good for.</summary>
-    private static int[] TrustedUsers()
-    {
-        int own = ProcessStatus.TryRead(Environment.ProcessId)?.EffectiveUserId ?? 0;
-        bool isSudo = own == 0
-            && int.TryParse(Environment.GetEnvironmentVariable("SUDO_UID"), NumberStyles.None, CultureInfo.InvariantCulture, out int caller)
-            && caller > 0;
-        return isSudo
-            ? [0, int.Parse(Environment.GetEnvironmentVariable("SUDO_UID")!, CultureInfo.InvariantCulture)]
-            : own == 0 ? [0] : [0, own];
-    }
-
     private void Walk()
     {
-        SafeFileHandle? folder = OpenFolder(_path, out string reached);
-        if (folder is null)
+        using PathWalk? walk = WalkTo(_path);
+        if (walk is not null)
         {
-            return;
-        }
-
-        using (folder)
-        {
-            ExamineFolder(folder, reached, depth: 0);
-            Directory = LibC.OpenAt(folder, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
+            ExamineFolder(walk.Folder!, walk.Reached, depth: 0);
+            Directory = LibC.OpenAt(walk.Folder!, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
         }
     }
 
-    /// <summary>Opens a folder component by component; null when there is none, which is a finding.</summary>
-    private SafeFileHandle? OpenFolder(string path, out string reached)
+    /// <summary>Goes to a folder and looks at all on the way; null when there is none, which is a finding.</summary>
+    private PathWalk? WalkTo(string path)
     {
-        var waiting = new Stack<string>();
-        Push(waiting, path);
-        SafeFileHandle current = OpenRoot();
-        reached = "/";
-        int links = 0;
-        while (waiting.TryPop(out string? name))
+        PathWalk walk = PathWalk.Along(path);
+        foreach ((string here, FileStatus status) in walk.Steps)
         {
-            SafeFileHandle next = LibC.OpenAt(current, name, LibC.O_PATH | LibC.O_NOFOLLOW, out Errno error);
-            string here = name == ".." ? Path.GetDirectoryName(reached) ?? "/" : Path.Combine(reached, name);
-            if (next.IsInvalid || !FileStatus.TryReadAt(next, "", LibC.AT_EMPTY_PATH, out FileStatus status, out error))
-            {
-                next.Dispose();
-                current.Dispose();
-                Add(here, error == Errno.EACCES ? CracReason.PermissionDenied : CracReason.NotAnImage, "It does not exist, or this user may not access it.", "Check the path.");
-                return null;
-            }
-
             if (status.Type == FileType.SymbolicLink)
             {
-                string? target = ExamineLink(current, name, here, status, ++links);
-                next.Dispose();
-                if (target is null)
-                {
-                    current.Dispose();
-                    return null;
-                }
-
-                Push(waiting, target);
-                if (target.StartsWith('/'))
-                {
-                    current.Dispose();
-                    current = OpenRoot();
-                    reached = "/";
-                }
-
-                continue;
+                ExamineLink(here, status);
             }
-
-            if (status.Type != FileType.Directory)
-            {
-                next.Dispose();
-                current.Dispose();
-                Add(here, CracReason.NotAnImage, "It is not a folder.", "Check the path; unpack a checkpoint archive with tar -xf and give its checkpoint folder.");
-                return null;
-            }
-
-            // The image's own folder is looked at with its files.
-            if (waiting.Count > 0)
+            else
             {
                 ExamineOwner(here, status, isAncestorFolder: true);
             }
-
-            current.Dispose();
-            current = next;
-            reached = here;
         }
 
-        return current;
+        if (walk.Folder is not null)
+        {
+            return walk;
+        }
+
+        (CracReason reason, string why, string recommendedAction) = walk.End switch
+        {
+            PathEnd.NotAFolder => (CracReason.NotAnImage, "It is not a folder.", "Check the path; unpack a checkpoint archive with tar -xf and give its checkpoint folder."),
+            PathEnd.TooManyLinks => (CracReason.NotAnImage, "There are too many levels of symbolic links.", "Check the path."),
+            PathEnd.Denied => (CracReason.PermissionDenied, "It does not exist, or this user may not access it.", "Check the path."),
+            _ => (CracReason.NotAnImage, "It does not exist, or this user may not access it.", "Check the path."),
+        };
+        Add(walk.Reached, reason, why, recommendedAction);
+        walk.Dispose();
+        return null;
     }
 
-    private string? ExamineLink(SafeFileHandle folder, string name, string here, in FileStatus status, int links)
+    // Who owns a link decides where it leads; its mode means nothing.
+    private void ExamineLink(string here, in FileStatus status)
     {
-        if (links > MaximumLinks)
-        {
-            Add(here, CracReason.NotAnImage, "There are too many levels of symbolic links.", "Check the path.");
-            return null;
-        }
-
-        // Who owns a link decides where it leads; its mode means nothing.
         if (!_trusted.Contains((int)status.UserId))
         {
             Add(
@@ -174,10 +120,6 @@ internal sealed class ImageTrust : IDisposable
                     Why = "Their owner decides where they lead.",
                 });
         }
-
-        Span<byte> buffer = stackalloc byte[4096];
-        int length = LibC.ReadLinkAt(folder, name, buffer, out _);
-        return length <= 0 ? null : System.Text.Encoding.UTF8.GetString(buffer[..length]);
     }
 
     private void ExamineFolder(SafeFileHandle folder, string path, int depth)
@@ -222,16 +164,17 @@ internal sealed class ImageTrust : IDisposable
     /// <summary>An image that was dumped on top of another has a link to it (criu's images dir), and what is there is restored as well.</summary>
     private void ExamineParent(SafeFileHandle folder, string here, in FileStatus status, int depth)
     {
-        if (depth >= MaximumParents || ExamineLink(folder, "parent", here, status, links: 1) is not { } target)
+        ExamineLink(here, status);
+        if (depth >= MaximumParents || PathWalk.ReadLink(folder, "parent") is not { } target)
         {
             return;
         }
 
         string path = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, target));
-        using SafeFileHandle? parent = OpenFolder(path, out string reached);
+        using PathWalk? parent = WalkTo(path);
         if (parent is not null)
         {
-            ExamineFolder(parent, reached, depth + 1);
+            ExamineFolder(parent.Folder!, parent.Reached, depth + 1);
         }
     }
 
@@ -276,18 +219,4 @@ internal sealed class ImageTrust : IDisposable
         RecommendedAction = recommendedAction,
         Cause = cause,
     });
-
-    private static SafeFileHandle OpenRoot() => LibC.Open("/", LibC.O_PATH | LibC.O_DIRECTORY, out _);
-
-    private static void Push(Stack<string> waiting, string path)
-    {
-        string[] parts = path.Split('/', StringSplitOptions.RemoveEmptyEntries);
-        for (int i = parts.Length - 1; i >= 0; i--)
-        {
-            if (parts[i] != ".")
-            {
-                waiting.Push(parts[i]);
-            }
-        }
-    }
 }

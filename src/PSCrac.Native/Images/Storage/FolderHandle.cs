@@ -1,0 +1,293 @@
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Images.Storage;
+
+/// <summary>
+/// An open folder, and the only way to what is in it. Whoever may write to a folder above can exchange this one for a link at any
+/// time, and a path would then lead elsewhere; a descriptor does not. So below an image, a staging, a work or a log folder all
+/// is opened, linked, renamed, given a mode, listed and deleted here: no symbolic link is followed, and nothing above is reached.
+/// </summary>
+internal sealed class FolderHandle : IDisposable
+{
+    // What this engine makes is three folders deep. Each level of a deletion holds a descriptor.
+    private const int MaximumDepth = 32;
+    private static volatile bool s_lacksOpenat2;
+    private readonly bool _isStepwise;
+
+    private FolderHandle(SafeFileHandle handle, string path, bool isStepwise)
+    {
+        Handle = handle;
+        Path = path;
+        _isStepwise = isStepwise;
+    }
+
+    /// <summary>The descriptor, to be handed to criu; this object's own.</summary>
+    internal SafeFileHandle Handle { get; }
+
+    /// <summary>Where the folder was when it was opened, for messages.</summary>
+    internal string Path { get; }
+
+    /// <summary>Opens a folder by its path, on which symbolic links are followed; null on failure.</summary>
+    /// <param name="path">The path.</param>
+    /// <param name="errno">Why there is none.</param>
+    /// <param name="isStepwise">Whether openat2(2) is not used, as on kernels before 5.6.</param>
+    internal static FolderHandle? TryOpen(string path, out Errno errno, bool isStepwise = false) =>
+        Adopt(LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY, out errno), path, errno, isStepwise);
+
+    /// <summary>
+    /// Opens a folder that is to be changed: it must belong to one of certain users, and so must each symbolic link on the way to
+    /// it, whose owner decides where it leads.
+    /// </summary>
+    /// <param name="path">A full path.</param>
+    /// <param name="users">The users.</param>
+    /// <exception cref="CracException">
+    /// <see cref="CracReason.ImageNotTrusted"/>: it belongs to someone else; <see cref="CracReason.NotAnImage"/>: it is no folder;
+    /// <see cref="CracReason.PermissionDenied"/>: it may not be opened.
+    /// </exception>
+    internal static FolderHandle OpenOwned(string path, ReadOnlySpan<int> users)
+    {
+        using PathWalk walk = PathWalk.Along(path);
+        return OpenOwned(walk, path, users);
+    }
+
+    /// <summary>The same at the end of a walk.</summary>
+    internal static FolderHandle OpenOwned(PathWalk walk, string path, ReadOnlySpan<int> users)
+    {
+        foreach ((string link, FileStatus status) in walk.Steps)
+        {
+            if (status.Type == FileType.SymbolicLink && !users.Contains((int)status.UserId))
+            {
+                throw ImageFault.ForeignLink(path, link, status.UserId);
+            }
+        }
+
+        if (walk.Folder is null)
+        {
+            throw ImageFault.Unreachable(path, walk.Reached, walk.End);
+        }
+
+        if (!users.Contains((int)walk.Status.UserId))
+        {
+            throw ImageFault.Foreign(path, walk.Status.UserId);
+        }
+
+        return Adopt(LibC.OpenAt(walk.Folder, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno), walk.Reached, errno, isStepwise: false)
+            ?? throw ImageFault.Unreachable(path, walk.Reached, errno == Errno.EACCES ? PathEnd.Denied : PathEnd.Missing);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Handle.Dispose();
+
+    /// <summary>The status of the folder itself.</summary>
+    internal bool TryGetStatus(out FileStatus status) => FileStatus.TryReadAt(Handle, "", LibC.AT_EMPTY_PATH, out status, out _);
+
+    /// <summary>The status of what is in it; of a symbolic link, of the link itself.</summary>
+    internal bool TryGetStatus(string name, out FileStatus status, out Errno errno)
+    {
+        status = default;
+        errno = Check(name);
+        return errno == 0 && FileStatus.TryReadAt(Handle, name, LibC.AT_SYMLINK_NOFOLLOW, out status, out errno);
+    }
+
+    /// <summary>Whether there is something of this name.</summary>
+    internal bool Contains(string name) => TryGetStatus(name, out _, out _);
+
+    /// <summary>The names of all that is in it, in the file system's order; null where it cannot be read.</summary>
+    internal List<string>? ReadNames()
+    {
+        // The position in a folder is the descriptor's, and several may read at once.
+        using SafeFileHandle own = LibC.OpenAt(Handle, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
+        return ProcessDirectory.ReadNames(own);
+    }
+
+    /// <summary>Opens a file; the handle is invalid on failure: <see cref="Errno.ELOOP"/> where a symbolic link is met.</summary>
+    /// <param name="path">Its name, or a relative path, without "..".</param>
+    /// <param name="flags">Flags of open(2).</param>
+    /// <param name="errno">Why it could not be opened.</param>
+    /// <param name="mode">The mode of a file that is made.</param>
+    internal SafeFileHandle Open(string path, int flags, out Errno errno, uint mode = 0)
+    {
+        if (path.Length == 0 || path[0] == '/' || path.Contains('\0', StringComparison.Ordinal) || path.Split('/').Contains(".."))
+        {
+            errno = Errno.EXDEV;
+            return new SafeFileHandle(-1, ownsHandle: true);
+        }
+
+        if (!_isStepwise && !s_lacksOpenat2)
+        {
+            SafeFileHandle opened = LibC.OpenBeneath(Handle, path, flags, out errno, mode);
+
+            // Filters of container engines that do not know the call answer EPERM, others ENOSYS as a kernel before 5.6.
+            if (errno is not (Errno.ENOSYS or Errno.EPERM))
+            {
+                return opened;
+            }
+
+            opened.Dispose();
+            s_lacksOpenat2 |= errno == Errno.ENOSYS;
+        }
+
+        return OpenStepwise(path, flags, out errno, mode);
+    }
+
+    /// <summary>Opens a regular file for reading; the handle is invalid on failure, and <see cref="Errno.EINVAL"/> tells of something else.</summary>
+    internal SafeFileHandle OpenToRead(string path, out Errno errno)
+    {
+        // A FIFO would keep the open waiting for whoever writes to it.
+        SafeFileHandle file = Open(path, LibC.O_RDONLY | LibC.O_NONBLOCK | LibC.O_NOCTTY, out errno);
+        if (errno == 0 && FileStatus.TryReadAt(file, "", LibC.AT_EMPTY_PATH, out FileStatus status, out errno) && status.Type != FileType.Regular)
+        {
+            errno = Errno.EINVAL;
+        }
+
+        if (errno == 0)
+        {
+            return file;
+        }
+
+        file.Dispose();
+        return new SafeFileHandle(-1, ownsHandle: true);
+    }
+
+    /// <summary>Makes a file that is not there yet and opens it for writing; the handle is invalid on failure.</summary>
+    internal SafeFileHandle Create(string name, out Errno errno, uint mode) =>
+        Open(name, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL, out errno, mode);
+
+    /// <summary>Opens a folder in it; null on failure: <see cref="Errno.ELOOP"/> or <see cref="Errno.ENOTDIR"/> for a symbolic link.</summary>
+    internal FolderHandle? TryOpenFolder(string path, out Errno errno) =>
+        Adopt(Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY, out errno), System.IO.Path.Combine(Path, path), errno, _isStepwise);
+
+    /// <summary>Makes a folder in it.</summary>
+    internal Errno MakeFolder(string name, uint mode) => Check(name) is var errno and not 0 ? errno : LibC.MakeDirectory(Handle, name, mode);
+
+    /// <summary>The text of a symbolic link in it; null for anything else.</summary>
+    internal string? ReadLink(string name) => Check(name) != 0 ? null : PathWalk.ReadLink(Handle, name);
+
+    /// <summary>Makes a symbolic link in it.</summary>
+    internal Errno MakeLink(string name, string target) => Check(name) is var errno and not 0 ? errno : LibC.MakeLink(Handle, name, target);
+
+    /// <summary>Gives a file of it another name in another folder.</summary>
+    internal Errno Link(string name, FolderHandle folder, string newName) =>
+        Check(name, newName) is var errno and not 0 ? errno : LibC.Link(Handle, name, folder.Handle, newName);
+
+    /// <summary>Renames what is in it (renameat2(2)).</summary>
+    internal Errno Rename(string name, FolderHandle folder, string newName, uint flags = 0) =>
+        Check(name, newName) is var errno and not 0 ? errno : LibC.Rename(Handle, name, folder.Handle, newName, flags);
+
+    /// <summary>Changes the mode of what is in it. A symbolic link has none.</summary>
+    internal Errno ChangeMode(string name, uint mode) => Check(name) is var errno and not 0 ? errno : LibC.ChangeMode(Handle, name, mode);
+
+    /// <summary>Deletes a file of it, or a symbolic link: <see cref="Errno.EISDIR"/> for a folder.</summary>
+    internal Errno Delete(string name) => Check(name) is var errno and not 0 ? errno : LibC.Unlink(Handle, name, 0);
+
+    /// <summary>Deletes an empty folder in it.</summary>
+    internal Errno DeleteFolder(string name) => Check(name) is var errno and not 0 ? errno : LibC.Unlink(Handle, name, LibC.AT_REMOVEDIR);
+
+    /// <summary>
+    /// Deletes a folder in it with all that is in there. A folder of someone else, or of another file system, stays, and so do those
+    /// above it.
+    /// </summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="users">To whom it, and each folder in it, must belong: <see cref="Errno.EPERM"/> otherwise.</param>
+    internal Errno DeleteTree(string name, ReadOnlySpan<int> users) => Check(name) is var errno and not 0 ? errno : DeleteTree(name, users, MaximumDepth);
+
+    /// <summary>Deletes all that is in it; whom itself belongs to is asked too.</summary>
+    internal Errno DeleteContents(ReadOnlySpan<int> users) => DeleteContents(users, MaximumDepth);
+
+    /// <summary>Whether the folder belongs to one of certain users.</summary>
+    internal bool BelongsTo(ReadOnlySpan<int> users) => TryGetStatus(out FileStatus status) && users.Contains((int)status.UserId);
+
+    private static FolderHandle? Adopt(SafeFileHandle handle, string path, Errno errno, bool isStepwise)
+    {
+        if (errno == 0)
+        {
+            return new FolderHandle(handle, path, isStepwise);
+        }
+
+        handle.Dispose();
+        return null;
+    }
+
+    private static Errno Check(string name, string other = "name") => IsName(name) && IsName(other) ? Errno.None : Errno.EINVAL;
+
+    private static bool IsName(string name) => name is not ("" or "." or "..") && name.AsSpan().IndexOfAny('/', '\0') < 0;
+
+    private SafeFileHandle OpenStepwise(string path, int flags, out Errno errno, uint mode)
+    {
+        string[] parts = path.Split('/', StringSplitOptions.RemoveEmptyEntries);
+        SafeFileHandle? folder = null;
+        try
+        {
+            for (int i = 0; i < parts.Length - 1; i++)
+            {
+                SafeFileHandle next = LibC.OpenAt(folder ?? Handle, parts[i], LibC.O_PATH | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out errno);
+                folder?.Dispose();
+                folder = next;
+                if (errno != 0)
+                {
+                    return new SafeFileHandle(-1, ownsHandle: true);
+                }
+            }
+
+            SafeFileHandle opened = LibC.OpenAt(folder ?? Handle, parts[^1], flags | LibC.O_NOFOLLOW, out errno, mode);
+            if (errno != 0 || (flags & LibC.O_PATH) == 0 || !FileStatus.TryReadAt(opened, "", LibC.AT_EMPTY_PATH, out FileStatus status, out errno)
+                || status.Type != FileType.SymbolicLink)
+            {
+                return opened;
+            }
+
+            // Of O_PATH and O_NOFOLLOW together the link itself is opened.
+            opened.Dispose();
+            errno = Errno.ELOOP;
+            return new SafeFileHandle(-1, ownsHandle: true);
+        }
+        finally
+        {
+            folder?.Dispose();
+        }
+    }
+
+    private Errno DeleteTree(string name, ReadOnlySpan<int> users, int depth)
+    {
+        using (FolderHandle? folder = TryOpenFolder(name, out Errno errno))
+        {
+            if (folder is null)
+            {
+                return errno;
+            }
+
+            if (!folder.TryGetStatus(out FileStatus theirs) || !TryGetStatus(out FileStatus own) || theirs.Device != own.Device || theirs.MountId != own.MountId)
+            {
+                return Errno.EBUSY;
+            }
+
+            errno = depth == 0 ? Errno.ELOOP : folder.DeleteContents(users, depth - 1);
+            if (errno != 0)
+            {
+                return errno;
+            }
+        }
+
+        return DeleteFolder(name);
+    }
+
+    private Errno DeleteContents(ReadOnlySpan<int> users, int depth)
+    {
+        if (!BelongsTo(users))
+        {
+            return Errno.EPERM;
+        }
+
+        Errno first = Errno.None;
+        foreach (string name in ReadNames() ?? [])
+        {
+            Errno errno = Delete(name);
+            errno = errno == Errno.EISDIR ? DeleteTree(name, users, depth) : errno;
+            first = first == 0 && errno != Errno.ENOENT ? errno : first;
+        }
+
+        return first;
+    }
+}
