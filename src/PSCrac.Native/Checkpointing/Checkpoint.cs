@@ -25,8 +25,21 @@ public static class Checkpoint
     public static CheckpointResult Run(CheckpointRequest request, IProgress<CracProgress>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(request);
-        request.Options.RequireConsistent();
         cancellation.ThrowIfCancellationRequested();
+        try
+        {
+            return RunEither(request, progress, cancellation);
+        }
+        catch (CracException e)
+        {
+            e.AddContext(CracOperation.Checkpoint, request.ProcessId, request.ImagePath);
+            throw;
+        }
+    }
+
+    private static CheckpointResult RunEither(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    {
+        request.Options.RequireConsistent();
         JvmProcess? jvm = JvmCheckpoint.Select(request.Engine, request.ProcessId, cancellation);
         if (request.CollectGarbage)
         {

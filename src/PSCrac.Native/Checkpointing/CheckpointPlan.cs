@@ -64,8 +64,6 @@ internal sealed class CheckpointPlan
         return new CracException(
             first.Reason, $"Process {root.ProcessId} ({root.CommandName}) cannot be checkpointed: {where}. {first.Why}{more}", first.RecommendedAction)
         {
-            Operation = "checkpoint",
-            ProcessId = root.ProcessId,
             Findings = findings,
         };
     }

@@ -17,7 +17,6 @@ namespace PSCrac.Checkpointing;
 /// </summary>
 internal sealed class CriuCheckpoint
 {
-    private const string Operation = "checkpoint";
     private const int MillisecondsToDie = 1000;
 
     private readonly CheckpointRequest _request;
@@ -81,7 +80,7 @@ internal sealed class CriuCheckpoint
         string? replaced;
         try
         {
-            using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{_request.ProcessId}", config, _plan.Watched);
+            using CriuWorkDirectory work = CriuWorkDirectory.Create($"{CracOperation.Checkpoint.Name}-{_request.ProcessId}", config, _plan.Watched);
             Dump(staging, work);
             replaced = staging.Finish();
             MoveBeside(work, staging.CurrentPath);
@@ -121,7 +120,7 @@ internal sealed class CriuCheckpoint
                 return;
             }
 
-            Exception failure = session.Failure(Operation, _request.ProcessId, staging.TargetPath, _cancellation);
+            Exception failure = session.Failure(CracOperation.Checkpoint, _cancellation);
             if (_isPastReturn)
             {
                 throw DiedWhileKilling(staging, failure);
@@ -160,9 +159,6 @@ internal sealed class CriuCheckpoint
             alive.Length == 0 ? "Restore the image." : $"End what is left with Stop-Process -Id {string.Join(',', alive)} -Force, then restore the image.",
             failure)
         {
-            Operation = Operation,
-            ProcessId = _request.ProcessId,
-            ImagePath = staging.TargetPath,
             LogPath = (failure as CracException)?.LogPath,
         };
     }
@@ -216,8 +212,6 @@ internal sealed class CriuCheckpoint
                 $"The parent image {parent} is not an image.",
                 "Give -ParentImage the path of an image that was made of this process with -TrackMemory and -LeaveRunning.")
             {
-                Operation = Operation,
-                ProcessId = _request.ProcessId,
                 ImagePath = parent,
             };
         }
@@ -238,11 +232,7 @@ internal sealed class CriuCheckpoint
                 $"Process {_request.ProcessId} ({root.CommandName}) {why}, which cannot be checkpointed{(root.IsKernelThread || hasEnded ? string.Empty : " from here")}.",
                 hasEnded || root.IsKernelThread ? "Get-Process shows what runs now."
                     : root.ProcessId == 1 ? "Checkpoint one of the processes that it has started, from a session outside that process's tree; or checkpoint a whole container with its engine, such as podman container checkpoint."
-                    : "Checkpoint it from a session outside the tree: another terminal, or another login.")
-            {
-                Operation = Operation,
-                ProcessId = _request.ProcessId,
-            };
+                    : "Checkpoint it from a session outside the tree: another terminal, or another login.");
         }
     }
 
@@ -252,11 +242,7 @@ internal sealed class CriuCheckpoint
     private PidNamespace OpenNamespace() => PidNamespace.TryOpen(_request.ProcessId, out Errno errno) ?? throw new CracException(
         errno == Errno.ENOENT ? CracReason.ProcessGone : CracReason.PermissionDenied,
         $"The pid namespace of process {_request.ProcessId} cannot be opened: {LibC.Message(errno)}.",
-        errno == Errno.ENOENT ? "Get-Process shows what runs now." : "Run as root.")
-    {
-        Operation = Operation,
-        ProcessId = _request.ProcessId,
-    };
+        errno == Errno.ENOENT ? "Get-Process shows what runs now." : "Run as root.");
 
     // criu writes its statistics and the end of its log after the image was sealed. An image without them is whole.
     private static void MoveBeside(CriuWorkDirectory work, string image)

@@ -3,6 +3,10 @@ namespace PSCrac;
 /// <summary>The one exception of PSCrac: what was tried, on what, why it failed and what to do about it.</summary>
 public sealed class CracException : Exception
 {
+    private CracOperation? _operation;
+    private int? _processId;
+    private string? _imagePath;
+
     /// <summary>Creates the exception.</summary>
     /// <param name="reason">Why the operation failed.</param>
     /// <param name="message">One or two sentences a user can read without knowing CRIU.</param>
@@ -30,20 +34,43 @@ public sealed class CracException : Exception
         FileOffset = FileOffset,
     };
 
+    /// <summary>
+    /// Adds what an operation knows of itself, where nobody nearer to the failure said it: called once, by the operation that the
+    /// failure leaves. What is thrown in it says only what is its own, such as another process or another image.
+    /// </summary>
+    internal void AddContext(CracOperation operation, int? processId, string? imagePath)
+    {
+        _operation ??= operation;
+        _processId ??= processId;
+        _imagePath ??= imagePath;
+    }
+
     /// <summary>Why the operation failed.</summary>
     public CracReason Reason { get; }
 
     /// <summary>What to do next; null where nothing can be said.</summary>
     public string? RecommendedAction { get; }
 
-    /// <summary>The operation that failed, such as "checkpoint"; null where it was none of criu's.</summary>
-    public string? Operation { get; init; }
+    /// <summary>The operation that failed; null where something else did, such as a property of an image that could not be read.</summary>
+    public CracOperation? Operation
+    {
+        get => _operation;
+        init => _operation = value;
+    }
 
-    /// <summary>The process the operation was about; null where it was about none.</summary>
-    public int? ProcessId { get; init; }
+    /// <summary>The process the operation was about, or the one that stood in its way; null where it was about none.</summary>
+    public int? ProcessId
+    {
+        get => _processId;
+        init => _processId = value;
+    }
 
     /// <summary>The image the operation was about; null where it was about none.</summary>
-    public string? ImagePath { get; init; }
+    public string? ImagePath
+    {
+        get => _imagePath;
+        init => _imagePath = value;
+    }
 
     /// <summary>criu's log of the failed operation; null where criu wrote none.</summary>
     public string? LogPath { get; init; }

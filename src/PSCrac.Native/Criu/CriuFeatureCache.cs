@@ -63,6 +63,20 @@ internal static class CriuFeatureCache
             return false;
         }
 
+        try
+        {
+            Make(criuPath, cancellation);
+            return true;
+        }
+        catch (CracException e)
+        {
+            e.AddContext(CracOperation.Check, processId: null, imagePath: null);
+            throw;
+        }
+    }
+
+    private static void Make(string? criuPath, CancellationToken cancellation)
+    {
         var criu = CriuInstallation.Locate(criuPath);
         RequireFolders();
         byte[] cache = CreateInOwnNamespace(criu, cancellation);
@@ -77,7 +91,6 @@ internal static class CriuFeatureCache
             }
 
             CreateLink(kept);
-            return true;
         }
         catch (IOException e)
         {

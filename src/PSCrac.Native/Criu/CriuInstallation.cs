@@ -219,9 +219,9 @@ internal sealed class CriuInstallation
     {
         // criu reads its configuration files even to tell its version, and says nothing else where one is wrong.
         IReadOnlyList<string> lines = CriuLog.SelectErrors(errors);
-        if (KnownFailures.Find("check", lines).Row is not null)
+        if (KnownFailures.Find(CracOperation.Check, lines).Row is not null)
         {
-            return KnownFailures.Explain("check", null, null, null, lines);
+            return KnownFailures.Explain(CracOperation.Check, log: null, lines);
         }
 
         string answer = output.Trim().Length > 0 ? output.Trim().Split('\n')[0] : lines.Count > 0 ? lines[0] : "nothing";

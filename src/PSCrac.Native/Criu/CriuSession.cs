@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Common;
 using PSCrac.Interop;
 using PSCrac.Options;
 
@@ -228,26 +229,21 @@ internal sealed class CriuSession : IDisposable
     }
 
     /// <summary>Throws what made <see cref="Run"/> fail, with criu's own words and where to find more of them.</summary>
-    /// <param name="operation">"checkpoint", "restore" or "check".</param>
-    /// <param name="processId">The process it was about; null where it was about none.</param>
-    /// <param name="imagePath">The image it was about.</param>
+    /// <param name="operation">What criu was asked to do.</param>
     /// <param name="cancellation">The token that the operation ran under.</param>
-    internal Exception Failure(string operation, int? processId, string? imagePath, CancellationToken cancellation)
+    internal Exception Failure(CracOperation operation, CancellationToken cancellation)
     {
         string? log = _work.Keep();
         _callerFailure?.Throw();
         if (cancellation.IsCancellationRequested && !WorkerDied)
         {
-            return new OperationCanceledException($"The {operation} was cancelled; criu rolled it back.", cancellation);
+            return new OperationCanceledException($"The {operation.Name} was cancelled; criu rolled it back.", cancellation);
         }
 
         if (_handlerFailure?.SourceException is { } refused)
         {
             return refused as CracException ?? new CracException(CracReason.SealFailed, refused.Message, null, refused)
             {
-                Operation = operation,
-                ProcessId = processId,
-                ImagePath = imagePath,
                 LogPath = log,
             };
         }
@@ -260,10 +256,10 @@ internal sealed class CriuSession : IDisposable
 
         if (WorkerDied)
         {
-            return DescribeDeath(operation, processId, imagePath, log, lines);
+            return DescribeDeath(operation, log, lines);
         }
 
-        return KnownFailures.Explain(operation, processId, imagePath, log, lines);
+        return KnownFailures.Explain(operation, log, lines);
     }
 
     public void Dispose()
@@ -345,20 +341,17 @@ internal sealed class CriuSession : IDisposable
         Notified?.Invoke(action, pid);
     }
 
-    private CracException DescribeDeath(string operation, int? processId, string? imagePath, string? log, IReadOnlyList<string> lines)
+    private CracException DescribeDeath(CracOperation operation, string? log, IReadOnlyList<string> lines)
     {
         string what = WasKilled
             ? $"criu did not roll back within {RollbackTimeout.TotalSeconds:0} s and was killed."
             : $"The criu worker ended before it answered ({_worker.ExitDescription}).";
-        string damage = operation == "checkpoint"
+        string damage = operation == CracOperation.Checkpoint
             ? " The process continues, but criu could not clean up: two of criu's memory mappings may be left in it."
             : " The processes that it had already created were killed.";
         return new CracException(
             CracReason.WorkerDied, what + damage, "Try again; criu's log shows how far it came.")
         {
-            Operation = operation,
-            ProcessId = processId,
-            ImagePath = imagePath,
             LogPath = log,
             CriuLines = lines,
         };

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using PSCrac.Common;
 
 namespace PSCrac.Criu;
 
@@ -8,9 +9,6 @@ namespace PSCrac.Criu;
 /// </summary>
 internal static partial class KnownFailures
 {
-    private const string Checkpoint = "checkpoint";
-    private const string Restore = "restore";
-
     /// <summary>One known failure.</summary>
     /// <param name="Name">What the tests call it.</param>
     /// <param name="Pattern">A regular expression for the line that tells it.</param>
@@ -32,12 +30,10 @@ internal static partial class KnownFailures
     internal static IEnumerable<Row> Rows => [.. CheckpointRows, .. RestoreRows, .. CommonRows];
 
     /// <summary>The exception for a failure of criu.</summary>
-    /// <param name="operation">"checkpoint", "restore" or "check".</param>
-    /// <param name="processId">The process it was about; null where it was about none.</param>
-    /// <param name="imagePath">The image it was about; null where it was about none.</param>
+    /// <param name="operation">What criu was asked to do.</param>
     /// <param name="log">criu's log; null where it wrote none.</param>
     /// <param name="lines">criu's error lines.</param>
-    internal static CracException Explain(string operation, int? processId, string? imagePath, string? log, IReadOnlyList<string> lines)
+    internal static CracException Explain(CracOperation operation, string? log, IReadOnlyList<string> lines)
     {
         (Row? row, Match? match) = Find(operation, lines);
         string message;
@@ -48,25 +44,22 @@ internal static partial class KnownFailures
         else
         {
             message = lines.Count == 0
-                ? $"criu failed the {operation} without saying why."
-                : $"criu failed the {operation}: {lines[0]}";
+                ? $"criu failed the {operation.Name} without saying why."
+                : $"criu failed the {operation.Name}: {lines[0]}";
         }
 
         string? recommendedAction = row is not null ? Fill(row.RecommendedAction, match!) : log is null ? null : $"Read criu's log: {log}";
         return new CracException(row?.Reason ?? CracReason.Unknown, message, recommendedAction)
         {
-            Operation = operation,
-            ProcessId = processId,
-            ImagePath = imagePath,
             LogPath = log,
             CriuLines = lines,
         };
     }
 
     /// <summary>The first row that one of the lines matches, and how it does.</summary>
-    internal static (Row? Row, Match? Match) Find(string operation, IReadOnlyList<string> lines)
+    internal static (Row? Row, Match? Match) Find(CracOperation operation, IReadOnlyList<string> lines)
     {
-        IEnumerable<Row> own = operation switch { Checkpoint => CheckpointRows, Restore => RestoreRows, _ => [] };
+        IEnumerable<Row> own = operation switch { CracOperation.Checkpoint => CheckpointRows, CracOperation.Restore => RestoreRows, _ => [] };
         foreach (Row row in own.Concat(CommonRows))
         {
             foreach (string line in lines)

@@ -178,7 +178,6 @@ internal sealed class PageDaemon : IDisposable
             $"criu's page daemon ({_installation.CriuPath} lazy-pages) cannot serve the restore: {what}.",
             "Leave out -LazyPages. Test-CracEnvironment shows whether this kernel supports it (uffd-noncoop).")
         {
-            Operation = "restore",
             CriuLines = lines,
         };
     }

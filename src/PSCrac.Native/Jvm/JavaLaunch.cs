@@ -15,8 +15,6 @@ namespace PSCrac.Jvm;
 /// </summary>
 internal static class JavaLaunch
 {
-    private const string Operation = "restore";
-
     // What the engine's guard is started with (openjdk/crac: criuhelper.c, criuengine.c).
     private const string GuardCommand = "restorewait";
     private const int MostOutput = 64 * 1024;
@@ -31,7 +29,7 @@ internal static class JavaLaunch
     {
         progress?.Report(new CracProgress(CracPhase.Restoring, 0, 0));
         long start = Stopwatch.GetTimestamp();
-        using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{request.Image.RootProcessId}", null);
+        using CriuWorkDirectory work = CriuWorkDirectory.Create($"{CracOperation.Restore.Name}-{request.Image.RootProcessId}", null);
         SafeFileHandle guard = Start(request, java, work, out int guardId);
         request.Guard?.Watch(guardId);
         try
@@ -95,11 +93,7 @@ internal static class JavaLaunch
             out pid);
         SafeFileHandle child = errno == 0 ? LibC.OpenPidFd(pid, out errno) : new SafeFileHandle(-1, ownsHandle: true);
         return errno == 0 ? child : throw new CracException(
-            CracReason.JvmNotCapable, $"{java} could not be started: {LibC.Message(errno)}.", "Give -JavaPath the java of the runtime that made the image.")
-        {
-            Operation = Operation,
-            ImagePath = request.Image.Path,
-        };
+            CracReason.JvmNotCapable, $"{java} could not be started: {LibC.Message(errno)}.", "Give -JavaPath the java of the runtime that made the image.");
     }
 
     private static IEnumerable<string> Arguments(RestoreRequest request)
@@ -170,8 +164,6 @@ internal static class JavaLaunch
                 throw new CracException(
                     CracReason.TimedOut, $"java did not restore the image within {request.Jvm.Timeout.TotalSeconds:0.#} s.", "Restore it with -Engine Criu.")
                 {
-                    Operation = Operation,
-                    ImagePath = request.Image.Path,
                     LogPath = work.Keep(),
                     CriuLines = CriuLog.SelectErrors(ReadEnd(work.LogPath)),
                 };
@@ -180,14 +172,11 @@ internal static class JavaLaunch
 
         IReadOnlyList<string> lines = CriuLog.SelectErrors(ReadEnd(work.LogPath));
         string? kept = work.Keep();
-        CracException why = KnownFailures.Explain(Operation, root, request.Image.Path, kept, lines);
+        CracException why = KnownFailures.Explain(CracOperation.Restore, kept, lines);
         throw why.Reason != CracReason.Unknown ? why : new CracException(
             CracReason.Unknown, $"java did not restore the image: {(lines.Count > 0 ? lines[0] : "it gave no reason")}",
             "Restore it with -Engine Criu, whose log says more.")
         {
-            Operation = Operation,
-            ProcessId = root,
-            ImagePath = request.Image.Path,
             LogPath = kept,
             CriuLines = lines,
         };

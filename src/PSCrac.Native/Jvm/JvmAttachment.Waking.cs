@@ -36,8 +36,7 @@ internal sealed partial class JvmAttachment
             throw new CracException(
                 CracReason.JvmNotAttachable,
                 $"Process {_jvm.ProcessId} does not handle the signal that asks a JVM for its socket, and would be ended by it.",
-                "It may still be starting: try again in a moment.")
-            { ProcessId = _jvm.ProcessId };
+                "It may still be starting: try again in a moment.");
         }
 
         string? trigger = MakeTrigger(task);
@@ -91,7 +90,6 @@ internal sealed partial class JvmAttachment
         throw errno is Errno.EACCES or Errno.EPERM ? NotAllowed(null) : new CracException(
             CracReason.JvmNotAttachable,
             $"The file that asks the JVM {_jvm.ProcessId} for its socket could be made neither in its working directory nor in its /tmp: {LibC.Message(errno)}.",
-            "Give the JVM a /tmp that can be written to.")
-        { ProcessId = _jvm.ProcessId };
+            "Give the JVM a /tmp that can be written to.");
     }
 }

@@ -142,8 +142,7 @@ internal sealed partial class JvmAttachment
             throw new CracException(
                 CracReason.OptionRefused,
                 $"A JVM before JDK 24 takes {MostArguments} arguments of {LongestArgument} bytes to a command; these are more.",
-                "Give shorter arguments.")
-            { ProcessId = _jvm.ProcessId };
+                "Give shorter arguments.");
         }
 
         byte[] words = Utf8.GetBytes($"{command}\0{string.Concat(arguments.Select(static argument => argument + '\0'))}");
@@ -206,8 +205,7 @@ internal sealed partial class JvmAttachment
         {
             throw new CracException(
                 CracReason.PermissionDenied, $"The JVM {_jvm.ProcessId} takes commands from its own user only, and that user's ids may not be taken: {e.Message}.",
-                "Run as the user the JVM runs as.", e)
-            { ProcessId = _jvm.ProcessId };
+                "Run as the user the JVM runs as.", e);
         }
     }
 
@@ -241,8 +239,7 @@ internal sealed partial class JvmAttachment
                 : new CracException(
                     CracReason.JvmNotAttachable,
                     $"The JVM {_jvm.ProcessId} does not listen on its socket /tmp/.java_pid{_jvm.InnerProcessId}: {e.Message}.",
-                    "The file may be left over from another process; remove it and try again.", e)
-                { ProcessId = _jvm.ProcessId };
+                    "The file may be left over from another process; remove it and try again.", e);
         }
         catch
         {
@@ -263,8 +260,7 @@ internal sealed partial class JvmAttachment
             throw new CracException(
                 CracReason.JvmNotAttachable,
                 $"The socket /tmp/.java_pid{_jvm.InnerProcessId} is not that of the JVM {_jvm.ProcessId}: user {(uint)credentials[1]} listens there.",
-                "Remove that file; the JVM makes its own when it is asked again.")
-            { ProcessId = _jvm.ProcessId };
+                "Remove that file; the JVM makes its own when it is asked again.");
         }
     }
 
@@ -290,8 +286,7 @@ internal sealed partial class JvmAttachment
             throw new CracException(
                 CracReason.JvmNotAttachable,
                 $"The JVM {_jvm.ProcessId} was started with -XX:+DisableAttachMechanism and takes no commands.",
-                "Start it without that option, let its own code ask for the checkpoint, or use -Engine Criu.")
-            { ProcessId = _jvm.ProcessId };
+                "Start it without that option, let its own code ask for the checkpoint, or use -Engine Criu.");
         }
 
         if ((ReadTask() ?? throw Gone()).IsStopped)
@@ -299,8 +294,7 @@ internal sealed partial class JvmAttachment
             throw new CracException(
                 CracReason.JvmNotAttachable,
                 $"The JVM {_jvm.ProcessId} is stopped and cannot answer.",
-                $"Let it go on with: kill -CONT {_jvm.ProcessId}; or end the debugger that holds it.")
-            { ProcessId = _jvm.ProcessId };
+                $"Let it go on with: kill -CONT {_jvm.ProcessId}; or end the debugger that holds it.");
         }
     }
 
@@ -325,24 +319,20 @@ internal sealed partial class JvmAttachment
         throw ReadTask() is null ? Gone() : new CracException(
             CracReason.JvmNotAttachable,
             $"The JVM {_jvm.ProcessId} closed the connection without an answer.",
-            "It takes commands from its own user, and from JDK 11 on from root: run as one of these.")
-        { ProcessId = _jvm.ProcessId };
+            "It takes commands from its own user, and from JDK 11 on from root: run as one of these.");
     }
 
     private CracException TimedOut(TimeSpan limit) => new(
         CracReason.JvmNotAttachable,
         $"The JVM {_jvm.ProcessId} did not answer within {limit.TotalSeconds:0.#} s.",
-        "It may be busy collecting garbage or at a breakpoint; try again, or use -Engine Criu.")
-    { ProcessId = _jvm.ProcessId };
+        "It may be busy collecting garbage or at a breakpoint; try again, or use -Engine Criu.");
 
     private CracException Gone() => new(
-        CracReason.ProcessGone, $"The JVM {_jvm.ProcessId} has ended.", "Get-Process shows what runs now.")
-    { ProcessId = _jvm.ProcessId };
+        CracReason.ProcessGone, $"The JVM {_jvm.ProcessId} has ended.", "Get-Process shows what runs now.");
 
     private CracException NotAllowed(Exception? inner) => new(
         CracReason.PermissionDenied, $"Commands to the JVM {_jvm.ProcessId} are not allowed to this user.",
-        "Run as root, or as the user the JVM runs as.", inner)
-    { ProcessId = _jvm.ProcessId };
+        "Run as root, or as the user the JVM runs as.", inner);
 
     /// <summary>How long something may take, and what ends it early.</summary>
     private readonly struct Deadline(TimeSpan limit, CancellationToken cancellation)

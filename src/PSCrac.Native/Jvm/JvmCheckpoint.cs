@@ -15,7 +15,6 @@ namespace PSCrac.Jvm;
 /// </summary>
 internal sealed class JvmCheckpoint
 {
-    private const string Operation = "checkpoint";
     private const string TargetFlag = "CRaCCheckpointTo";
 
     private readonly JvmProcess _jvm;
@@ -50,11 +49,7 @@ internal sealed class JvmCheckpoint
         if (choice == CracEngineChoice.Jvm && jvm is null)
         {
             throw new CracException(
-                CracReason.JvmNotCapable, $"Process {processId} is no HotSpot JVM, or may not be looked into.", "Leave out -Engine, or use -Engine Criu.")
-            {
-                Operation = Operation,
-                ProcessId = processId,
-            };
+                CracReason.JvmNotCapable, $"Process {processId} is no HotSpot JVM, or may not be looked into.", "Leave out -Engine, or use -Engine Criu.");
         }
 
         if (choice == CracEngineChoice.Jvm || jvm is null or { IsAttachDisabled: true } or { IsCoordinated: true })
@@ -131,14 +126,14 @@ internal sealed class JvmCheckpoint
         if (_jvm.Engine is { } engine && Path.GetFileNameWithoutExtension(engine) is var name
             && (name.Contains("warp", StringComparison.Ordinal) || name.Contains("simengine", StringComparison.Ordinal) || name.Contains("pauseengine", StringComparison.Ordinal)))
         {
-            throw Refuse(
+            throw new CracException(
                 CracReason.ResourceUnsupported, $"The JVM {_jvm.ProcessId} uses the engine {engine}, whose images are not criu's.",
                 "Start it with -XX:CRaCEngine=criuengine, or use -Engine Criu.");
         }
 
         if (_request.Options.LeaveRunning && !_jvm.KeepsRunning)
         {
-            throw Refuse(
+            throw new CracException(
                 CracReason.OptionRefused, "A JVM that checkpoints itself ends then, unless it was started to go on.",
                 "Start it with -XX:CRaCEngineOptions=keep_running=true (older builds: CRAC_CRIU_LEAVE_RUNNING=1 in its environment), or use -Engine Criu.");
         }
@@ -148,7 +143,7 @@ internal sealed class JvmCheckpoint
         options.Remove("shell-job"); // What the engine passes anyway.
         if (options.Count > 0)
         {
-            throw Refuse(
+            throw new CracException(
                 CracReason.OptionRefused, $"A JVM that checkpoints itself chooses criu's options: {string.Join(", ", options.Keys)} cannot be passed to it.",
                 "Leave them out, put them into CRAC_CRIU_OPTS in the JVM's environment when it is started, or use -Engine Criu.");
         }
@@ -160,10 +155,10 @@ internal sealed class JvmCheckpoint
         string? value = attachment.ReadFlag(TargetFlag, _cancellation);
         return value switch
         {
-            null => throw Refuse(
+            null => throw new CracException(
                 CracReason.JvmNotCapable, $"The JVM {_jvm.ProcessId} ({_jvm.Runtime?.Version ?? "version unknown"}) does not know CRaC.",
                 "Use -Engine Criu, which freezes it as it is; or start it with a CRaC build of OpenJDK."),
-            "" => throw Refuse(
+            "" => throw new CracException(
                 CracReason.JvmNotCapable, $"The JVM {_jvm.ProcessId} knows CRaC but was not started for it.",
                 "Start it with -XX:CRaCCheckpointTo=DIRECTORY, or use -Engine Criu."),
             _ => value,
@@ -181,7 +176,7 @@ internal sealed class JvmCheckpoint
     private string Place(JvmImageDirectory directory, ImageStaging? staging, ImageManifest manifest)
     {
         _isMade = true;
-        string made = directory.Locate() ?? throw Refuse(CracReason.ImageIncomplete, $"The JVM has ended, and {directory.OriginalPath} is not there.", null);
+        string made = directory.Locate() ?? throw new CracException(CracReason.ImageIncomplete, $"The JVM has ended, and {directory.OriginalPath} is not there.", null);
         try
         {
             if (staging is null)
@@ -215,15 +210,10 @@ internal sealed class JvmCheckpoint
                 $"The JVM made its image in {directory.Describe()}, but it could not be put in place at {_request.ImagePath}: {e.Message.TrimEnd('.')}. It can be restored from where it is.",
                 (e as CracException)?.RecommendedAction ?? "Move it by hand, or restore it from there.", e)
             {
-                Operation = Operation,
-                ProcessId = _jvm.ProcessId,
                 ImagePath = directory.Describe(),
             };
         }
     }
-
-    private CracException Refuse(CracReason reason, string message, string? recommendedAction) =>
-        new(reason, message, recommendedAction) { Operation = Operation, ProcessId = _jvm.ProcessId };
 
     private void Report(CracPhase phase, long bytes = 0) => _progress?.Report(new CracProgress(phase, bytes, 0));
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Common;
 using PSCrac.Criu;
 using PSCrac.Images.Model;
 using PSCrac.Images.Storage;
@@ -15,7 +16,6 @@ namespace PSCrac.Jvm;
 /// </summary>
 internal sealed class JvmDump
 {
-    private const string Operation = "checkpoint";
     private const string Finished = "Dumping finished successfully";
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(20);
 
@@ -170,8 +170,6 @@ internal sealed class JvmDump
                 unknown ? $"The JVM {_jvm.ProcessId} does not know the command JDK.checkpoint." : $"The JVM {_jvm.ProcessId} did not checkpoint itself: {FirstLine(reply.Text)}",
                 unknown ? "Use -Engine Criu; or start it with a CRaC build of OpenJDK." : "Read the JVM's console.")
             {
-                Operation = Operation,
-                ProcessId = _jvm.ProcessId,
                 CriuLines = Lines(reply.Text),
             };
         }
@@ -207,7 +205,7 @@ internal sealed class JvmDump
             throw new CracException(
                 CracReason.ImageIncomplete, $"The JVM {_jvm.ProcessId} ended without a finished image in {_directory.OriginalPath}.",
                 "Read the JVM's console, and dump4.log in that directory.")
-            { Operation = Operation, ProcessId = _jvm.ProcessId, CriuLines = Lines(_console.ReadNew()) };
+            { CriuLines = Lines(_console.ReadNew()) };
         }
 
         // An engine that is a program of its own writes cppath after criu has ended; its restore needs it.
@@ -265,8 +263,6 @@ internal sealed class JvmDump
         return new CracException(
             CracReason.JvmRefused, $"The JVM {_jvm.ProcessId} refused the checkpoint: {findings[0].What}{more}. {findings[0].Why}", findings[0].RecommendedAction)
         {
-            Operation = Operation,
-            ProcessId = _jvm.ProcessId,
             Findings = findings,
             CriuLines = [.. findings.Select(static finding => finding.What)],
         };
@@ -276,10 +272,10 @@ internal sealed class JvmDump
     private CracException CriuFailed()
     {
         string source = Path.Combine(_directory.Locate()!, JvmImageDirectory.LogName);
-        using CriuWorkDirectory work = CriuWorkDirectory.Create($"{Operation}-{_jvm.ProcessId}", null);
+        using CriuWorkDirectory work = CriuWorkDirectory.Create($"{CracOperation.Checkpoint.Name}-{_jvm.ProcessId}", null);
         File.Copy(source, work.LogPath);
         string? kept = work.Keep();
-        return KnownFailures.Explain(Operation, _jvm.ProcessId, _directory.Describe(), kept, CriuLog.ReadErrors(work.LogPath));
+        return KnownFailures.Explain(CracOperation.Checkpoint, kept, CriuLog.ReadErrors(work.LogPath));
     }
 
     private CracException NoSign(TimeSpan patience) => new(
@@ -287,11 +283,7 @@ internal sealed class JvmDump
         $"The JVM {_jvm.ProcessId} took the command, but within {patience.TotalSeconds:0.#} s there was no sign of its criu.",
         _console.IsVisible
             ? "Its console tells nothing either: its application may still prepare itself. Get-CracImage shows whether an image has come."
-            : "Read the JVM's console: older builds tell there, and there only, what they refuse.")
-    {
-        Operation = Operation,
-        ProcessId = _jvm.ProcessId,
-    };
+            : "Read the JVM's console: older builds tell there, and there only, what they refuse.");
 
     private static string FirstLine(string text) => Lines(text).FirstOrDefault() ?? "it gave no reason";
 

@@ -29,10 +29,7 @@ internal static class JvmHeap
         JvmProcess jvm = JvmProcess.TryDetect(processId) ?? throw new CracException(
             CracReason.JvmNotCapable,
             $"Process {processId} is no HotSpot JVM, or may not be looked into: it cannot be told to collect its garbage.",
-            "Leave out -CollectGarbage.")
-        {
-            ProcessId = processId,
-        };
+            "Leave out -CollectGarbage.");
         JvmReply reply = JvmAttachment.Open(jvm, timeout: null, cancellation).Jcmd("GC.run", MostTime, cancellation);
         if (reply.IsSuccess)
         {
@@ -41,10 +38,7 @@ internal static class JvmHeap
         else
         {
             throw new CracException(
-                CracReason.JvmNotAttachable, $"JVM {processId} would not collect its garbage: {reply.Text.Trim()}", "Leave out -CollectGarbage.")
-            {
-                ProcessId = processId,
-            };
+                CracReason.JvmNotAttachable, $"JVM {processId} would not collect its garbage: {reply.Text.Trim()}", "Leave out -CollectGarbage.");
         }
     }
 

@@ -10,7 +10,6 @@ namespace PSCrac.Jvm;
 /// <summary>What an image that a JVM took of itself says about that JVM.</summary>
 internal sealed class JvmImage
 {
-    private const string Operation = "restore";
     private const string Library = "/libjvm.so";
     private const string PerfData = "perfdata";
     private const int LongestPath = 4096;
@@ -49,11 +48,7 @@ internal sealed class JvmImage
     {
         bool isJvm = IsOf(image);
         return isJvm || engine != CracEngineChoice.Jvm ? isJvm : throw new CracException(
-            CracReason.JvmNotCapable, $"The image {image.Path} was not taken by a JVM of itself.", "Leave out -Engine, or use -Engine Criu.")
-        {
-            Operation = Operation,
-            ImagePath = image.Path,
-        };
+            CracReason.JvmNotCapable, $"The image {image.Path} was not taken by a JVM of itself.", "Leave out -Engine, or use -Engine Criu.");
     }
 
     /// <summary>Reads which files the image's processes had open or mapped.</summary>
@@ -112,8 +107,6 @@ internal sealed class JvmImage
             throw new CracException(
                 CracReason.PermissionDenied, $"The image's file {PerfData} cannot be opened for writing: {LibC.Message(errno)}.", "Run as the image's owner.")
             {
-                Operation = Operation,
-                ImagePath = _image.Path,
                 FileName = PerfData,
             };
         }
@@ -151,9 +144,7 @@ internal sealed class JvmImage
                 $"The JVM was restored as process {processId}, but could not be woken: {LibC.Message(errno)}.",
                 $"Wake it with: kill -s {signal} {processId}, as root; or end it.")
             {
-                Operation = Operation,
                 ProcessId = processId,
-                ImagePath = _image.Path,
             };
         }
     }

@@ -74,8 +74,7 @@ internal sealed class JvmImageDirectory : IDisposable
             parent.Dispose();
             throw new CracException(
                 CracReason.FileMissing, $"The JVM {jvm.ProcessId} checkpoints to {original}, and the folder above cannot be opened: {LibC.Message(errno)}.",
-                "Make that folder; the JVM makes only the last part of the path.")
-            { Operation = "checkpoint", ProcessId = jvm.ProcessId };
+                "Make that folder; the JVM makes only the last part of the path.");
         }
 
         var directory = new JvmImageDirectory(parent, name, isPattern, original, sameMounts ? parentPath : null);
@@ -186,8 +185,6 @@ internal sealed class JvmImageDirectory : IDisposable
                 CracReason.ImageExists, $"The JVM {jvm.ProcessId} checkpoints to {OriginalPath}, and the image that was there is at {left} while another session replaces it.",
                 "Wait until that checkpoint has ended; or, where there is none, move the image back or remove it.")
             {
-                Operation = "checkpoint",
-                ProcessId = jvm.ProcessId,
                 ImagePath = OriginalPath,
             };
         }
@@ -204,7 +201,7 @@ internal sealed class JvmImageDirectory : IDisposable
             throw new CracException(
                 CracReason.ImageExists, $"The JVM {jvm.ProcessId} checkpoints to {OriginalPath}, where there is an image already.",
                 "Replace it with -Force, or move it away.")
-            { Operation = "checkpoint", ProcessId = jvm.ProcessId, ImagePath = OriginalPath };
+            { ImagePath = OriginalPath };
         }
 
         bool isLeftover = File.Exists(Path.Combine(path, LogName));
@@ -220,7 +217,7 @@ internal sealed class JvmImageDirectory : IDisposable
             throw new CracException(
                 CracReason.ImageExists, $"The JVM {jvm.ProcessId} checkpoints to {OriginalPath}, and the image there cannot be moved aside: {LibC.Message(errno)}.",
                 "Empty the directory, and try again.")
-            { Operation = "checkpoint", ProcessId = jvm.ProcessId, ImagePath = OriginalPath };
+            { ImagePath = OriginalPath };
         }
     }
 
@@ -250,6 +247,5 @@ internal sealed class JvmImageDirectory : IDisposable
 
     private static CracException Unsupported(JvmProcess jvm, string checkpointTo, string why) => new(
         CracReason.ResourceUnsupported, $"The JVM {jvm.ProcessId} checkpoints to {checkpointTo}, which {why}.",
-        "Start it with a plain directory in -XX:CRaCCheckpointTo, or use -Engine Criu.")
-    { Operation = "checkpoint", ProcessId = jvm.ProcessId };
+        "Start it with a plain directory in -XX:CRaCCheckpointTo, or use -Engine Criu.");
 }

@@ -27,8 +27,8 @@ internal static class JvmRestoreSupport
     {
         if (request.Jvm.Given() is [var name, ..])
         {
-            throw Refuse(
-                request, CracReason.OptionRefused, $"{name} is for an image that a CRaC JVM took of itself, and this is none.",
+            throw new CracException(
+                CracReason.OptionRefused, $"{name} is for an image that a CRaC JVM took of itself, and this is none.",
                 $"Leave out {name}: a process that criu checkpointed goes on with the arguments it had.");
         }
     }
@@ -45,8 +45,8 @@ internal static class JvmRestoreSupport
         if (ofCriu.Count > 0)
         {
             List<string> ofJava = asked.Given();
-            throw Refuse(
-                request, CracReason.OptionRefused,
+            throw new CracException(
+                CracReason.OptionRefused,
                 $"java restores its image itself, and cannot be told of {List(ofCriu)}."
                     + (ofJava.Count > 0 ? $" criu can, but not do what {List(ofJava)} asks for." : string.Empty),
                 ofJava.Count > 0 ? $"Leave out {List(ofCriu)}, or {List(ofJava)}." : $"Use -Engine Criu, or leave out {List(ofCriu)}.");
@@ -55,22 +55,19 @@ internal static class JvmRestoreSupport
         if (image.FindJava(asked.JavaPath) is not { } java)
         {
             string where = asked.JavaPath ?? (image.Home is null ? "a java that the image does not name" : Path.Combine(image.Home, "bin", "java"));
-            throw Refuse(
-                request, CracReason.JvmNotCapable, $"The image is to be restored by {where}, which is not there or does not know CRaC.",
+            throw new CracException(
+                CracReason.JvmNotCapable, $"The image is to be restored by {where}, which is not there or does not know CRaC.",
                 "Install the runtime that made the image at the same place, give -JavaPath its java, or use -Engine Criu.");
         }
 
-        return asked.MainClass is not null || asked.Arguments.Count == 0 ? java : throw Refuse(
-            request, CracReason.OptionRefused, "New arguments are those of a new main class, and none is named.",
+        return asked.MainClass is not null || asked.Arguments.Count == 0 ? java : throw new CracException(
+            CracReason.OptionRefused, "New arguments are those of a new main class, and none is named.",
             "Give -MainClass the class whose main method is to be called with them.");
     }
 
     // Their names in a sentence.
     private static string List(List<string> names) =>
         names.Count == 1 ? names[0] : $"{string.Join(", ", names[..^1])} and {names[^1]}";
-
-    private static CracException Refuse(RestoreRequest request, CracReason reason, string message, string recommendation) =>
-        new(reason, message, recommendation) { Operation = "restore", ImagePath = request.Image.Path };
 
     private static IEnumerable<string> OptionsOfCriu(RestoreOptions options)
     {

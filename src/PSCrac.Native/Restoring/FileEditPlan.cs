@@ -88,7 +88,7 @@ internal sealed class FileEditPlan
         CracImageFile? stream = _image.Processes[0].Files.FirstOrDefault(file => file.Descriptor == number);
         if (stream is null)
         {
-            throw Refused($"The process had no {StreamNames[number]} open at the checkpoint, so it cannot be given another.", "Leave out the parameter for it.");
+            throw new CracException(CracReason.OptionRefused, $"The process had no {StreamNames[number]} open at the checkpoint, so it cannot be given another.", "Leave out the parameter for it.");
         }
 
         _edits.Moved[((uint)stream.Id, number)] = id;
@@ -110,7 +110,7 @@ internal sealed class FileEditPlan
 
                 if (_image.OpenFiles.IsUnlinked(id))
                 {
-                    throw Refused($"{old} was unlinked before the checkpoint; the image itself keeps its content.", "Leave it out of -ReplaceFile.");
+                    throw new CracException(CracReason.OptionRefused, $"{old} was unlinked before the checkpoint; the image itself keeps its content.", "Leave it out of -ReplaceFile.");
                 }
 
                 any = true;
@@ -119,7 +119,7 @@ internal sealed class FileEditPlan
 
             if (!any)
             {
-                throw Refused($"No process of the image has {old} open or mapped.", "Get-CracImage's Files property lists what they have; give paths as they are there.");
+                throw new CracException(CracReason.OptionRefused, $"No process of the image has {old} open or mapped.", "Get-CracImage's Files property lists what they have; give paths as they are there.");
             }
         }
     }
@@ -190,20 +190,18 @@ internal sealed class FileEditPlan
         }
     }
 
-    private void RequireThere(string path, string what)
+    private static void RequireThere(string path, string what)
     {
         if (!Path.Exists(path))
         {
             throw new CracException(CracReason.FileMissing, $"The file {path}, given for {what}, is not there.", "Give the path of one that is.")
             {
-                Operation = "restore",
-                ImagePath = _image.Path,
                 FileName = path,
             };
         }
     }
 
-    private void Touch(string path, string what)
+    private static void Touch(string path, string what)
     {
         try
         {
@@ -217,13 +215,8 @@ internal sealed class FileEditPlan
                 "Give a path in a folder that is there and may be written to.",
                 e)
             {
-                Operation = "restore",
-                ImagePath = _image.Path,
                 FileName = path,
             };
         }
     }
-
-    private CracException Refused(string message, string recommendedAction) =>
-        new(CracReason.OptionRefused, message, recommendedAction) { Operation = "restore", ImagePath = _image.Path };
 }

@@ -39,8 +39,6 @@ internal sealed class ImageOverlay : IDisposable
         {
             throw new CracException(CracReason.ImageIncomplete, $"The image {image.Path} has no {FilesName}, so no other file can be given to its processes.", "Make the image with criu 3.13 or later.")
             {
-                Operation = "restore",
-                ImagePath = image.Path,
                 FileName = FilesName,
             };
         }

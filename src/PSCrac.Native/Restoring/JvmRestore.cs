@@ -35,7 +35,7 @@ internal static class JvmRestore
         // java reads the image by its path, so what was looked at is what it reads only as long as the folders above stay trusted.
         using (var trust = ImageTrust.Examine(request.Image.Path))
         {
-            RestorePreflight.RequireTrusted(request.Image, trust, request.SkipTrustCheck);
+            RestorePreflight.RequireTrusted(trust, request.SkipTrustCheck);
         }
 
         RequirePids(request, mayGoByCriu, progress, cancellation);
@@ -81,9 +81,7 @@ internal static class JvmRestore
                 mayGoByCriu ? $"Add -PidNamespace Auto to have criu restore beside it, in a pid namespace of its own{(mend is null ? "" : $"; or {mend}, and restore again")}."
                     : mend is null ? "Restore it with -Engine Criu -PidNamespace New." : $"{char.ToUpperInvariant(mend[0])}{mend[1..]}, and restore again.")
             {
-                Operation = "restore",
                 ProcessId = taken[0],
-                ImagePath = request.Image.Path,
             };
         }
     }

@@ -7,8 +7,6 @@ namespace PSCrac.Restoring;
 /// <summary>What an image must be before criu is given it: this restore's alone, where it can be restored once, and whole.</summary>
 internal static class RestorableImage
 {
-    private const string Operation = "restore";
-
     // Two at once would both find the helper links, and one would use them up under the other. The lock goes with the handle.
     internal static void RequireSole(CracImage image, SafeFileHandle directory)
     {
@@ -17,11 +15,7 @@ internal static class RestorableImage
             throw new CracException(
                 CracReason.ImageConsumed,
                 $"The image {image.Path} is being restored by another session, and it can be restored once.",
-                "Make a checkpoint for each restore that is wanted.")
-            {
-                Operation = Operation,
-                ImagePath = image.Path,
-            };
+                "Make a checkpoint for each restore that is wanted.");
         }
     }
 
@@ -69,8 +63,6 @@ internal static class RestorableImage
         $"The image {image.Path} is damaged: its file {file} {what}.",
         recommendedAction ?? "Copy the image again with all of its files, or make a new one with Invoke-CracCheckpoint.")
     {
-        Operation = Operation,
-        ImagePath = image.Path,
         FileName = file,
     };
 }

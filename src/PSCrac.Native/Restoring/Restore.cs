@@ -17,8 +17,21 @@ public static class Restore
     public static CracRestoredProcess Run(RestoreRequest request, IProgress<CracProgress>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(request);
-        request.RequireConsistent();
         cancellation.ThrowIfCancellationRequested();
+        try
+        {
+            return RunEither(request, progress, cancellation);
+        }
+        catch (CracException e)
+        {
+            e.AddContext(CracOperation.Restore, request.Image.RootProcessId, request.Image.Path);
+            throw;
+        }
+    }
+
+    private static CracRestoredProcess RunEither(RestoreRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    {
+        request.RequireConsistent();
         if (JvmImage.IsOf(request.Image, request.Engine))
         {
             return JvmRestore.Run(request, progress, cancellation);

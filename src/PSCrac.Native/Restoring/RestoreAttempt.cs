@@ -18,7 +18,6 @@ namespace PSCrac.Restoring;
 /// </summary>
 internal sealed class RestoreAttempt : IDisposable
 {
-    private const string Operation = "restore";
 
     // Only scripts of the user's and page daemons can keep a restore from noticing that it was cancelled.
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
@@ -92,7 +91,7 @@ internal sealed class RestoreAttempt : IDisposable
 
         // Whom the folder belongs to is asked of the descriptor that criu then reads from.
         ImageTrust trust = Keep(ImageTrust.Examine(_image.Path));
-        _images = RestorePreflight.RequireTrusted(_image, trust, _request.SkipTrustCheck);
+        _images = RestorePreflight.RequireTrusted(trust, _request.SkipTrustCheck);
         RestorableImage.RequireSole(_image, _images);
         RestoreReadahead readahead = Keep(RestoreReadahead.Begin(_images, _image, withPages: !_options.LazyPages));
         RestorableImage.RequireComplete(_image);
@@ -104,7 +103,7 @@ internal sealed class RestoreAttempt : IDisposable
         Report(CracPhase.WaitingForPids);
         _isNew = RestorePlacement.WantsNewNamespace(_request, _cancellation);
         Report(CracPhase.Preparing);
-        _work = Keep(CriuWorkDirectory.Create($"{Operation}-{_image.RootProcessId}", ComposeConfig()));
+        _work = Keep(CriuWorkDirectory.Create($"{CracOperation.Restore.Name}-{_image.RootProcessId}", ComposeConfig()));
         FileEdits edits = EditFiles();
         _look = Keep(BackgroundPreflight.Start(() => RestorePreflight.RequirePossible(_request, _options, _installation, _isNew, edits)));
         _ = readahead.ContinueAfter(_look.Over);
@@ -178,7 +177,7 @@ internal sealed class RestoreAttempt : IDisposable
     private Exception Explain(CriuSession session)
     {
         // What stands in the way says more than how criu stumbled over it.
-        Exception failure = (_cancellation.IsCancellationRequested ? null : _look!.Blocker) ?? session.Failure(Operation, _image.RootProcessId, _image.Path, _cancellation);
+        Exception failure = (_cancellation.IsCancellationRequested ? null : _look!.Blocker) ?? session.Failure(CracOperation.Restore, _cancellation);
         if (!_isNew && (session.WorkerDied || _request.AsChild))
         {
             // criu ends what it made when it fails, but cannot reap a root that is our child.

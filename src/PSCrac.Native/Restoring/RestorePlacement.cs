@@ -38,7 +38,7 @@ internal static class RestorePlacement
         }
 
         List<int> taken = FindTaken(request, cancellation);
-        return taken.Count > 0 && (place == CracPidNamespace.Auto ? true : throw Taken(image, taken));
+        return taken.Count > 0 && (place == CracPidNamespace.Auto ? true : throw Taken(taken));
     }
 
     /// <summary>The ids of the image that are taken here, after those that are on their way out were waited for.</summary>
@@ -83,7 +83,7 @@ internal static class RestorePlacement
             : (who, holder is null || PidRule.CanBeEnded(holder.ProcessId) ? $"end it with Stop-Process -Id {holder?.ProcessId ?? id}" : null);
     }
 
-    private static CracException Taken(CracImage image, List<int> taken)
+    private static CracException Taken(List<int> taken)
     {
         int first = taken[0];
         string others = taken.Count > 1 ? $", and {taken.Count - 1} more of the image's ids are taken" : string.Empty;
@@ -93,9 +93,7 @@ internal static class RestorePlacement
             $"Process id {first} of the image belongs to {who}{others}.",
             $"Add -PidNamespace Auto to restore beside it, in a pid namespace of its own{(mend is null ? "" : $"; or {mend}, and restore again")}.")
         {
-            Operation = "restore",
             ProcessId = first,
-            ImagePath = image.Path,
         };
     }
 }

@@ -12,8 +12,6 @@ namespace PSCrac.Restoring;
 /// </summary>
 public static class RestorePreflight
 {
-    private const string Operation = "restore";
-
     /// <summary>Says whether a restore would work, here and now. Changes nothing, and starts nothing but criu, for its version.</summary>
     /// <param name="request">What would be restored, and how. Of its files only those are looked at that stay what they were.</param>
     /// <param name="full">Whether all files of the image but the pages are read, instead of only their names and sizes.</param>
@@ -59,16 +57,12 @@ public static class RestorePreflight
 
     /// <summary>Refuses what someone else could have written.</summary>
     /// <returns>The image's folder, open; the trust's own.</returns>
-    internal static SafeFileHandle RequireTrusted(CracImage image, ImageTrust trust, bool skip)
+    internal static SafeFileHandle RequireTrusted(ImageTrust trust, bool skip)
     {
         if (trust.Directory.IsInvalid || (!trust.IsTrusted && !skip))
         {
             CracFinding first = trust.Findings[0];
-            throw new CracException(first.Reason, $"{char.ToUpperInvariant(first.What[0])}{first.What[1..]}: {first.Why}", first.RecommendedAction)
-            {
-                Operation = Operation,
-                ImagePath = image.Path,
-            };
+            throw new CracException(first.Reason, $"{char.ToUpperInvariant(first.What[0])}{first.What[1..]}: {first.Why}", first.RecommendedAction);
         }
 
         return trust.Directory;
@@ -147,9 +141,6 @@ public static class RestorePreflight
         string more = others.Length == 0 ? string.Empty : $" Also in the way: {string.Join("; ", others)}.";
         return new CracException(first.Reason, $"The image {image.Path} cannot be restored here: {where}. {first.Why}{more}", first.RecommendedAction)
         {
-            Operation = Operation,
-            ProcessId = image.RootProcessId,
-            ImagePath = image.Path,
             Findings = findings,
         };
     }

@@ -185,11 +185,7 @@ internal sealed class ImageStaging : IDisposable
             throw new CracException(
                 CracReason.OptionRefused,
                 $"{target} cannot become an image: PSCrac calls unfinished ones {ImageName.StagingPrefix}… and takes them away.",
-                "Give another path.")
-            {
-                Operation = "checkpoint",
-                ImagePath = target,
-            };
+                "Give another path.");
         }
 
         // A dangling link is in the way too, and is not followed.
@@ -226,7 +222,7 @@ internal sealed class ImageStaging : IDisposable
         }
         catch (IOException e)
         {
-            throw new CracException(CracReason.SealFailed, $"The folder {path} could not be made: {e.Message}", "Give -ImagePath in a folder that you may write to.", e) { ImagePath = target };
+            throw new CracException(CracReason.SealFailed, $"The folder {path} could not be made: {e.Message}", "Give -ImagePath in a folder that you may write to.", e);
         }
 
         SafeFileHandle parent = LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
@@ -240,15 +236,12 @@ internal sealed class ImageStaging : IDisposable
     }
 
     private static CracException Exists(string target, string what, string recommendedAction) =>
-        new(CracReason.ImageExists, $"There is {what} at {target} already.", recommendedAction) { Operation = "checkpoint", ImagePath = target };
+        new(CracReason.ImageExists, $"There is {what} at {target} already.", recommendedAction);
 
     private static CracException CannotWrite(string target, Errno errno) => new(
         errno is Errno.EACCES or Errno.EPERM or Errno.EROFS ? CracReason.PermissionDenied : errno == Errno.ENOSPC ? CracReason.NoSpace : CracReason.SealFailed,
         $"The image {target} cannot be written: {LibC.Message(errno)}.",
-        "Give -ImagePath in a folder that you may write to and that has room.")
-    {
-        ImagePath = target,
-    };
+        "Give -ImagePath in a folder that you may write to and that has room.");
 
     /// <summary>Fails where the kernel refused to write.</summary>
     /// <exception cref="CracException"><see cref="CracReason.NoSpace"/>, <see cref="CracReason.SealFailed"/>.</exception>
@@ -269,9 +262,6 @@ internal sealed class ImageStaging : IDisposable
             full ? CracReason.NoSpace : CracReason.SealFailed,
             $"The image was written but could not be put in place at {TargetPath}: {why.TrimEnd('.')}. The process goes on.",
             full ? "Free some space, or give -ImagePath on another file system." : "Give -ImagePath in another folder.",
-            inner)
-        {
-            ImagePath = TargetPath,
-        };
+            inner);
     }
 }

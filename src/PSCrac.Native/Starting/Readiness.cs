@@ -44,8 +44,18 @@ internal static class Readiness
         IReadOnlyList<ReadyCondition> conditions,
         TimeSpan timeout,
         IProgress<CracProgress>? progress = null,
-        CancellationToken cancellation = default) =>
-        Restore((reports, stopping) => Restoring.Restore.Run(request, reports, stopping), conditions, timeout, progress, cancellation);
+        CancellationToken cancellation = default)
+    {
+        try
+        {
+            return Restore((reports, stopping) => Restoring.Restore.Run(request, reports, stopping), conditions, timeout, progress, cancellation);
+        }
+        catch (CracException e)
+        {
+            e.AddContext(CracOperation.Restore, request.Image.RootProcessId, request.Image.Path);
+            throw;
+        }
+    }
 
     /// <summary>Restores a process tree in a way of the caller's, and waits until it is ready.</summary>
     /// <param name="restore">Restores it.</param>

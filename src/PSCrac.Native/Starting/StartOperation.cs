@@ -29,6 +29,7 @@ internal sealed class StartOperation
     private readonly List<string> _warnings = [];
     private readonly List<string> _decisions = [];
     private bool _replace;
+    private int? _processId;
 
     private StartOperation(
         StartRequest request, IProgress<CracProgress>? progress, Action<CracStartedProcess>? started, CancellationToken cancellation)
@@ -56,7 +57,16 @@ internal sealed class StartOperation
     {
         ArgumentNullException.ThrowIfNull(request);
         cancellation.ThrowIfCancellationRequested();
-        return new StartOperation(request, progress, started, cancellation).Run();
+        var operation = new StartOperation(request, progress, started, cancellation);
+        try
+        {
+            return operation.Run();
+        }
+        catch (CracException e)
+        {
+            e.AddContext(CracOperation.Start, operation._processId, request.ImagePath);
+            throw;
+        }
     }
 
     private StartResult Run()
@@ -161,6 +171,7 @@ internal sealed class StartOperation
         Prepare(_request.Ready);
         long start = Stopwatch.GetTimestamp();
         CracStartedProcess process = Launcher.Launch(_request, _decisions, _cancellation);
+        _processId = process.Id;
         try
         {
             _started?.Invoke(process);

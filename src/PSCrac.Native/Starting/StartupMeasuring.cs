@@ -47,17 +47,25 @@ internal sealed class StartupMeasuring
     {
         ArgumentNullException.ThrowIfNull(request);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
-        if (!request.Ready.Any(static condition => condition.HoldsAfterRestore))
+        try
+        {
+            return new StartupMeasuring(request, round, started, cancellation).Run(count);
+        }
+        catch (CracException e)
+        {
+            e.AddContext(CracOperation.Measure, processId: null, request.ImagePath);
+            throw;
+        }
+    }
+
+    private CracStartupMeasurement Run(int count)
+    {
+        if (!_request.Ready.Any(static condition => condition.HoldsAfterRestore))
         {
             throw new CracException(
                 CracReason.OptionRefused, "No condition says when the program is ready.", "Give -ReadyUri, -ReadyPort or -ReadyScript.");
         }
 
-        return new StartupMeasuring(request, round, started, cancellation).Run(count);
-    }
-
-    private CracStartupMeasurement Run(int count)
-    {
         if (_request.ImagePath is { } path)
         {
             return Run(CracImage.Open(path), count);

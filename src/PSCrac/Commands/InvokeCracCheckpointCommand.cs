@@ -147,7 +147,7 @@ public sealed class InvokeCracCheckpointCommand : CheckpointingCommand
                 $"The image {target} was made of process {other} just now, and process {id} would replace it.",
                 "Give each process a path of its own: Get-Process … | Invoke-CracCheckpoint -ImagePath { \"./cr/$($_.Id)\" }.")
             {
-                Operation = "checkpoint",
+                Operation = CracOperation.Checkpoint,
                 ProcessId = id,
                 ImagePath = target,
             };

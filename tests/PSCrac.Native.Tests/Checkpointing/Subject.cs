@@ -91,7 +91,7 @@ internal sealed class Subject : IDisposable
         IProgress<CracProgress>? progress = null,
         bool chooseOptions = true,
         CancellationToken cancellation = default) =>
-        PSCrac.Checkpointing.Checkpoint.Run(
+        CheckpointBy(
             new CheckpointRequest
             {
                 ProcessId = ProcessId,
@@ -105,7 +105,7 @@ internal sealed class Subject : IDisposable
             cancellation);
 
     /// <summary>Checkpoints another process than the program's root, one of its children.</summary>
-    internal CheckpointResult CheckpointOther(int processId, CheckpointOptions options) => PSCrac.Checkpointing.Checkpoint.Run(
+    internal CheckpointResult CheckpointOther(int processId, CheckpointOptions options) => CheckpointBy(
         new CheckpointRequest { ProcessId = processId, ImagePath = ImagePath, Options = options, NoSync = true, ChooseOptions = false });
 
     /// <summary>Restores the image; Dispose then ends what was restored.</summary>
@@ -116,18 +116,37 @@ internal sealed class Subject : IDisposable
         bool skipPreflight = false,
         CancellationToken cancellation = default)
     {
-        CracRestoredProcess restored = PSCrac.Restoring.Restore.Run(
-            new RestoreRequest
-            {
-                Image = CracImage.Open(ImagePath),
-                Options = options ?? new(),
-                AsChild = asChild,
-                PidTimeout = pidTimeout ?? Wait.Limit,
-                SkipPreflight = skipPreflight,
-            },
-            cancellation: cancellation);
+        var request = new RestoreRequest
+        {
+            Image = CracImage.Open(ImagePath),
+            Options = options ?? new(),
+            AsChild = asChild,
+            PidTimeout = pidTimeout ?? Wait.Limit,
+            SkipPreflight = skipPreflight,
+        };
+        CracRestoredProcess restored = WithContext(
+            CracOperation.Restore, () => PSCrac.Restoring.Restore.Run(request, cancellation: cancellation));
         _program.Remember();
         return restored;
+    }
+
+    private static CheckpointResult CheckpointBy(CheckpointRequest request, IProgress<CracProgress>? progress = null, CancellationToken cancellation = default) =>
+        WithContext(CracOperation.Checkpoint, () => PSCrac.Checkpointing.Checkpoint.Run(request, progress, cancellation));
+
+    // Whatever goes wrong in an operation tells what it was about.
+    private static T WithContext<T>(CracOperation operation, Func<T> run)
+    {
+        try
+        {
+            return run();
+        }
+        catch (CracException e)
+        {
+            Assert.Equal(operation, e.Operation);
+            Assert.NotNull(e.ProcessId);
+            Assert.NotNull(e.ImagePath);
+            throw;
+        }
     }
 
     /// <summary>The last whole line of the program's output.</summary>

@@ -86,7 +86,7 @@ internal sealed class CriuRun : IDisposable
 
     /// <summary>Dumps any process.</summary>
     internal static CracException? Dump(int processId, string imagePath, CheckpointOptions options) => Run(
-        CriuRequest.Dump, processId, imagePath, CriuConfigFile.Compose(options), (session, images) =>
+        CriuRequest.Dump, imagePath, CriuConfigFile.Compose(options), (session, images) =>
         {
             session.Apply(options, images);
             session.SetRoot(processId);
@@ -97,7 +97,7 @@ internal sealed class CriuRun : IDisposable
     {
         options ??= new();
         CracException? failure = Run(
-            CriuRequest.Restore, ProcessId, ImagePath, CriuConfigFile.Compose(options) + config, (session, images) => session.Apply(options, images));
+            CriuRequest.Restore, ImagePath, CriuConfigFile.Compose(options) + config, (session, images) => session.Apply(options, images));
         _program.Remember();
         return failure;
     }
@@ -121,7 +121,7 @@ internal sealed class CriuRun : IDisposable
 
     private int LinesReady() => File.Exists(_program.OutputPath) ? File.ReadLines(_program.OutputPath).Count(static line => line == "ready") : 0;
 
-    private static CracException? Run(CriuRequest request, int processId, string imagePath, string? config, Action<CriuSession, SafeFileHandle> apply)
+    private static CracException? Run(CriuRequest request, string imagePath, string? config, Action<CriuSession, SafeFileHandle> apply)
     {
         using SafeFileHandle images = LibC.Open(imagePath, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
         Assert.Equal(Errno.None, errno);
@@ -131,7 +131,7 @@ internal sealed class CriuRun : IDisposable
         using var limit = new CancellationTokenSource(Wait.Limit);
         apply(session, images);
         int result = session.Run(request, limit.Token);
-        string operation = request == CriuRequest.Dump ? "checkpoint" : "restore";
-        return result >= 0 ? null : Assert.IsType<CracException>(session.Failure(operation, processId, imagePath, limit.Token));
+        CracOperation operation = request == CriuRequest.Dump ? CracOperation.Checkpoint : CracOperation.Restore;
+        return result >= 0 ? null : Assert.IsType<CracException>(session.Failure(operation, limit.Token));
     }
 }

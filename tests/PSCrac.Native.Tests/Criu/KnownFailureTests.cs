@@ -43,7 +43,7 @@ public class KnownFailureTests
     [Fact]
     public void An_unknown_failure_shows_criu_s_first_line_and_the_log()
     {
-        CracException failure = KnownFailures.Explain("restore", 1, "/image", "/log", ["Error (criu/x.c:1): never seen", "Error (criu/y.c:2): nor this"]);
+        CracException failure = KnownFailures.Explain(CracOperation.Restore, "/log", ["Error (criu/x.c:1): never seen", "Error (criu/y.c:2): nor this"]);
 
         Assert.Equal(CracReason.Unknown, failure.Reason);
         Assert.Contains("never seen", failure.Message);
@@ -125,7 +125,7 @@ public class KnownFailureTests
             $"import subprocess\nsubprocess.run(['{CriuProgram.Path}', 'dump', '-t', str(os.getpid()), '-D', '{image.FullPath}', '-o', 'dump.log', '-v4', '-j'])");
 
         IReadOnlyList<string> lines = CriuLog.ReadErrors(image.At("dump.log"));
-        AssertReached("criu in the tree", KnownFailures.Explain("checkpoint", run.ProcessId, image.FullPath, null, lines));
+        AssertReached("criu in the tree", KnownFailures.Explain(CracOperation.Checkpoint, null, lines));
     }
 
     [CriuFact("python3", "/dev/net/tun")]
@@ -266,7 +266,7 @@ public class KnownFailureTests
         string log = Path.Combine(image, "criu.log");
         IReadOnlyList<string> lines = File.Exists(log) ? CriuLog.ReadErrors(log) : [];
         return code == 0 ? null : KnownFailures.Explain(
-            arguments[0] == "dump" ? "checkpoint" : "restore", null, null, null, lines.Count > 0 ? lines : CriuLog.SelectErrors(said));
+            arguments[0] == "dump" ? CracOperation.Checkpoint : CracOperation.Restore, null, lines.Count > 0 ? lines : CriuLog.SelectErrors(said));
     }
 
     private static void GiveToNobody(string folder) =>
@@ -324,7 +324,7 @@ public class KnownFailureTests
     {
         Assert.True(failure is not null, "criu did not fail");
         string said = string.Join('\n', failure.CriuLines);
-        string operation = KnownFailures.Find("restore", failure.CriuLines).Row?.Name == row ? "restore" : "checkpoint";
+        CracOperation operation = KnownFailures.Find(CracOperation.Restore, failure.CriuLines).Row?.Name == row ? CracOperation.Restore : CracOperation.Checkpoint;
         Assert.True(KnownFailures.Find(operation, failure.CriuLines).Row?.Name == row, $"{failure.Message}\n{said}");
         Assert.DoesNotContain("{", failure.Message);
         Assert.False(string.IsNullOrWhiteSpace(failure.RecommendedAction));

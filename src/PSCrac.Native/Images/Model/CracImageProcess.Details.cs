@@ -74,6 +74,19 @@ public sealed partial class CracImageProcess
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Array.MaxLength);
+        try
+        {
+            return ReadBytes(address, length);
+        }
+        catch (CracException e)
+        {
+            e.AddContext(CracOperation.Read, ProcessId, _source.Path);
+            throw;
+        }
+    }
+
+    private byte[] ReadBytes(ulong address, int length)
+    {
         if (DumpedMemory is not { } memory)
         {
             throw NotInImage(address, "the process had ended");
@@ -112,11 +125,7 @@ public sealed partial class CracImageProcess
         new(
             CracReason.MemoryNotInImage,
             $"The memory of process {ProcessId} at 0x{address:x} is not in the image: {why}.",
-            "The process's MemoryAreas list the mapped areas, and how much of each is in the image.")
-        {
-            ProcessId = ProcessId,
-            ImagePath = _source.Path,
-        };
+            "The process's MemoryAreas list the mapped areas, and how much of each is in the image.");
 
     /// <summary>Counts the process's descriptors and adds them to the list, if one is given.</summary>
     private int ReadDescriptors(List<CracImageFile>? files)

@@ -89,8 +89,9 @@ public sealed class CracMemoryMatch
             $"The match has no address to read from: it is {(Location.Length > 0 ? $"in an unmapped part of {Location}" : "not in a memory area")}.",
             "Use the match's Bytes and ContextBytes; Search-CracImage -Context 4096 gives more of the surrounding bytes.")
         {
-            ImagePath = ImagePath,
+            Operation = CracOperation.Read,
             ProcessId = ProcessId,
+            ImagePath = ImagePath,
         };
     }
 

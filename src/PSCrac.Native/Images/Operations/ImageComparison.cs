@@ -1,4 +1,5 @@
 using System.Buffers;
+using PSCrac.Common;
 using PSCrac.Images.Memory;
 
 namespace PSCrac.Images.Operations;
@@ -24,6 +25,11 @@ internal static class ImageComparison
     {
         ArgumentNullException.ThrowIfNull(before);
         ArgumentNullException.ThrowIfNull(after);
+        return Find(before, after, withPages, cancellation).WithContext(CracOperation.Compare, after.Path);
+    }
+
+    private static IEnumerable<CracImageDifference> Find(CracImage before, CracImage after, bool withPages, CancellationToken cancellation)
+    {
         var common = new List<(CracImageProcess Before, CracImageProcess After)>();
         foreach (CracImageProcess old in before.Processes)
         {

@@ -1,3 +1,4 @@
+using PSCrac.Common;
 using PSCrac.Images.Format;
 using PSCrac.Images.Storage;
 
@@ -51,7 +52,10 @@ internal sealed class ImageContentReader
     /// <exception cref="CracException">
     /// A file is damaged. After all other entries: the image has no file with a given name (FileMissing), or a type is not known (OptionRefused).
     /// </exception>
-    internal IEnumerable<CracImageEntry> Read(params IReadOnlyList<string> types)
+    internal IEnumerable<CracImageEntry> Read(params IReadOnlyList<string> types) =>
+        ReadAll(types).WithContext(CracOperation.Read, _source.Path);
+
+    private IEnumerable<CracImageEntry> ReadAll(IReadOnlyList<string> types)
     {
         var found = new bool[types.Count];
         foreach (ImageFileInfo info in _source.Files)
@@ -163,7 +167,6 @@ internal sealed class ImageContentReader
                 throw new CracException(
                     CracReason.FileMissing, $"The image {_source.Path} has no file {wanted}.", "Name a file of the image, or use wildcards: core-*.")
                 {
-                    ImagePath = _source.Path,
                     FileName = wanted,
                 };
             }
@@ -173,10 +176,7 @@ internal sealed class ImageContentReader
                 throw new CracException(
                     CracReason.OptionRefused,
                     $"'{wanted}' is not a type of image file.",
-                    "Give a type, such as core, mm, files or pagemap (Tab completes them after -Type), or a file name with its extension or with wildcards.")
-                {
-                    ImagePath = _source.Path,
-                };
+                    "Give a type, such as core, mm, files or pagemap (Tab completes them after -Type), or a file name with its extension or with wildcards.");
             }
         }
     }

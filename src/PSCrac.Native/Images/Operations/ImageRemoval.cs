@@ -1,3 +1,4 @@
+using PSCrac.Common;
 using PSCrac.Images.Manifest;
 
 namespace PSCrac.Images.Operations;
@@ -54,13 +55,24 @@ internal static class ImageRemoval
     internal static IReadOnlyList<string> Remove(CracImage image, bool force)
     {
         ArgumentNullException.ThrowIfNull(image);
+        try
+        {
+            RequireRemovable(image, force);
+            return RemoveFiles(image);
+        }
+        catch (CracException e)
+        {
+            e.AddContext(CracOperation.Remove, processId: null, image.Path);
+            throw;
+        }
+    }
+
+    private static void RequireRemovable(CracImage image, bool force)
+    {
         if (image.IsArchive)
         {
             throw new CracException(
-                CracReason.NotAnImage, $"{image.Path} is an archive that contains an image, and may contain other files.", "Remove the file with Remove-Item.")
-            {
-                ImagePath = image.Path,
-            };
+                CracReason.NotAnImage, $"{image.Path} is an archive that contains an image, and may contain other files.", "Remove the file with Remove-Item.");
         }
 
         IReadOnlyList<string> children = FindChildren(image);
@@ -69,27 +81,24 @@ internal static class ImageRemoval
             throw new CracException(
                 CracReason.ImageInUse,
                 $"The image {image.Path} is the parent of {children.Count} other {(children.Count == 1 ? "image" : "images")}: {string.Join(", ", children)}.",
-                "Remove these images first, or add -Force; with -Force they can no longer be restored.")
-            {
-                ImagePath = image.Path,
-            };
-        }
-
-        try
-        {
-            return RemoveFiles(image);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new CracException(
-                CracReason.PermissionDenied, $"The image {image.Path} could not be removed: {e.Message}", "Remove it as its owner, or as root.", e)
-            {
-                ImagePath = image.Path,
-            };
+                "Remove these images first, or add -Force; with -Force they can no longer be restored.");
         }
     }
 
     private static List<string> RemoveFiles(CracImage image)
+    {
+        try
+        {
+            return RemoveEach(image);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CracException(
+                CracReason.PermissionDenied, $"The image {image.Path} could not be removed: {e.Message}", "Remove it as its owner, or as root.", e);
+        }
+    }
+
+    private static List<string> RemoveEach(CracImage image)
     {
         foreach (string outside in image.Manifest?.OutsideFiles ?? [])
         {

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using PSCrac.Common;
 using PSCrac.Images.Memory;
 using PSCrac.Images.Storage;
 
@@ -43,7 +44,10 @@ internal sealed partial class MemorySearch
     /// <param name="cancellation">Cancels the search between two windows.</param>
     /// <exception cref="CracException">A pages file is missing or truncated, a pagemap is damaged, or the image has no process with an id (ProcessNotFound).</exception>
     /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
-    internal IEnumerable<CracMemoryMatch> Run(CancellationToken cancellation = default)
+    internal IEnumerable<CracMemoryMatch> Run(CancellationToken cancellation = default) =>
+        Find(cancellation).WithContext(CracOperation.Search, _image.Path);
+
+    private IEnumerable<CracMemoryMatch> Find(CancellationToken cancellation)
     {
         RequireProcesses();
         foreach (CracImageProcess process in SearchedProcesses())

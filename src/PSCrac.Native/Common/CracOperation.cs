@@ -1,0 +1,32 @@
+namespace PSCrac;
+
+/// <summary>What was being done when it failed.</summary>
+public enum CracOperation
+{
+    /// <summary>criu was asked what it can do on this machine.</summary>
+    Check = 0,
+
+    /// <summary>A checkpoint of a process.</summary>
+    Checkpoint,
+
+    /// <summary>A restore from an image.</summary>
+    Restore,
+
+    /// <summary>A program was started, and waited for until it was ready.</summary>
+    Start,
+
+    /// <summary>Starts and restores of a program were measured.</summary>
+    Measure,
+
+    /// <summary>Files or memory of an image were read.</summary>
+    Read,
+
+    /// <summary>The memory of an image was searched.</summary>
+    Search,
+
+    /// <summary>Two images were compared.</summary>
+    Compare,
+
+    /// <summary>An image was removed.</summary>
+    Remove,
+}
