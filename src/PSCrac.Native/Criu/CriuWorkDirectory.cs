@@ -50,7 +50,7 @@ internal sealed class CriuWorkDirectory : IDisposable
     internal static CriuWorkDirectory Create(string operation, string? config, WatchedFolders? watched = null)
     {
         string? outside = null;
-        SafeFileHandle? handle = watched is not null && watched.Notices(Path.GetFullPath(Root)) ? CreateOutsideRoot(watched, out outside) : null;
+        SafeFileHandle? handle = watched is not null && watched.Watches(Path.GetFullPath(Root)) ? CreateOutsideRoot(watched, out outside) : null;
         string path = outside ?? CreateInRoot(operation);
         if (handle is null)
         {
@@ -161,7 +161,7 @@ internal sealed class CriuWorkDirectory : IDisposable
     {
         foreach (string place in (string[])["/run", "/dev/shm", Path.GetTempPath()])
         {
-            if (watched.Notices(place))
+            if (watched.Watches(place))
             {
                 continue;
             }

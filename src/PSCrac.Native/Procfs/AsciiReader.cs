@@ -3,15 +3,15 @@ using System.Text;
 
 namespace PSCrac.Procfs;
 
-/// <summary>Walks over the words and lines of a file of proc without allocating.</summary>
+/// <summary>Reads words and lines of a proc file without allocation.</summary>
 internal ref struct AsciiReader(ReadOnlySpan<byte> text)
 {
     private ReadOnlySpan<byte> _rest = text;
 
-    /// <summary>What has not been read yet.</summary>
+    /// <summary>The rest of the text.</summary>
     internal readonly ReadOnlySpan<byte> Rest => _rest;
 
-    /// <summary>Takes the next line without its end; false where there is none.</summary>
+    /// <summary>Reads the next line without its line feed; false at the end.</summary>
     internal bool TryReadLine(out ReadOnlySpan<byte> line)
     {
         if (_rest.IsEmpty)
@@ -35,16 +35,16 @@ internal ref struct AsciiReader(ReadOnlySpan<byte> text)
         return true;
     }
 
-    /// <summary>Takes the next line of the kind "key: value"; false where there is none. Of a line without a colon all is the key.</summary>
+    /// <summary>Reads the next line as "key: value"; false at the end. A line without a colon is all key.</summary>
     internal bool TryReadField(out ReadOnlySpan<byte> key, out AsciiReader value)
     {
-        bool isThere = TryReadLine(out ReadOnlySpan<byte> line);
+        bool hasLine = TryReadLine(out ReadOnlySpan<byte> line);
         value = new AsciiReader(line);
         key = value.ReadUntil((byte)':');
-        return isThere;
+        return hasLine;
     }
 
-    /// <summary>Takes the next word (blanks, tabs and line ends part words); empty at the end.</summary>
+    /// <summary>Reads the next word, separated by spaces, tabs or line feeds; empty at the end.</summary>
     internal ReadOnlySpan<byte> ReadWord()
     {
         int start = 0;
@@ -64,7 +64,7 @@ internal ref struct AsciiReader(ReadOnlySpan<byte> text)
         return word;
     }
 
-    /// <summary>Takes what stands before <paramref name="mark"/> and the mark itself; all that is left where there is no mark.</summary>
+    /// <summary>Reads up to and including <paramref name="mark"/>, and returns the text before it; the rest if there is no mark.</summary>
     internal ReadOnlySpan<byte> ReadUntil(byte mark)
     {
         int end = _rest.IndexOf(mark);
@@ -73,19 +73,19 @@ internal ref struct AsciiReader(ReadOnlySpan<byte> text)
         return part;
     }
 
-    /// <summary>Takes the next word as a decimal number; 0 where it is none.</summary>
+    /// <summary>Reads the next word as a decimal number; 0 if it is not a number.</summary>
     internal long ReadInt64() => ParseInt64(ReadWord());
 
-    /// <summary>Takes the next word as an unsigned decimal number; 0 where it is none.</summary>
+    /// <summary>Reads the next word as an unsigned decimal number; 0 if it is not a number.</summary>
     internal ulong ReadUInt64() => Utf8Parser.TryParse(ReadWord(), out ulong value, out _) ? value : 0;
 
-    /// <summary>Takes the next word as a decimal number; 0 where it is none.</summary>
+    /// <summary>Reads the next word as a decimal number; 0 if it is not a number.</summary>
     internal int ReadInt32() => (int)ReadInt64();
 
-    /// <summary>Takes the next word as a hexadecimal number; 0 where it is none.</summary>
+    /// <summary>Reads the next word as a hexadecimal number; 0 if it is not a number.</summary>
     internal ulong ReadHex() => ParseHex(ReadWord());
 
-    /// <summary>Passes over words.</summary>
+    /// <summary>Skips words.</summary>
     internal void Skip(int words)
     {
         for (; words > 0; words--)
@@ -94,7 +94,7 @@ internal ref struct AsciiReader(ReadOnlySpan<byte> text)
         }
     }
 
-    /// <summary>Passes over blanks.</summary>
+    /// <summary>Skips spaces, tabs and line feeds.</summary>
     internal void SkipBlanks()
     {
         int start = 0;
@@ -106,11 +106,11 @@ internal ref struct AsciiReader(ReadOnlySpan<byte> text)
         _rest = _rest[start..];
     }
 
-    /// <summary>A decimal number; 0 where it is none. What follows its digits is ignored.</summary>
+    /// <summary>Parses a decimal number; 0 if it is not a number. Text after the digits is ignored.</summary>
     internal static long ParseInt64(ReadOnlySpan<byte> word) =>
         Utf8Parser.TryParse(word, out long value, out _) ? value : 0;
 
-    /// <summary>A hexadecimal number, with or without 0x; 0 where it is none.</summary>
+    /// <summary>Parses a hexadecimal number, with or without 0x; 0 if it is not a number.</summary>
     internal static ulong ParseHex(ReadOnlySpan<byte> word)
     {
         if (word.StartsWith("0x"u8))
@@ -122,7 +122,7 @@ internal ref struct AsciiReader(ReadOnlySpan<byte> text)
     }
 
     /// <summary>
-    /// Undoes the octal escapes (such as \040) by which proc writes blanks and line ends in paths;
+    /// Decodes the octal escapes (such as \040) that proc uses for white space in paths;
     /// see seq_path() in the kernel. Bytes that are not UTF-8 become U+FFFD.
     /// </summary>
     internal static string Unescape(ReadOnlySpan<byte> path)

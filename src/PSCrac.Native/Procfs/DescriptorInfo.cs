@@ -1,9 +1,9 @@
 namespace PSCrac.Procfs;
 
-/// <summary>Reads /proc/PID/fdinfo/FD, whose lines each kind of file adds to in its own way: proc(5) and Documentation/filesystems/proc.rst.</summary>
+/// <summary>Parses /proc/PID/fdinfo/FD; each kind of file adds its own lines: proc(5) and Documentation/filesystems/proc.rst.</summary>
 internal static class DescriptorInfo
 {
-    /// <summary>The descriptor with what its fdinfo tells.</summary>
+    /// <summary>Adds the data of a descriptor's fdinfo.</summary>
     internal static ProcessDescriptor Add(ProcessDescriptor descriptor, ReadOnlySpan<byte> text)
     {
         var fields = new Fields();
@@ -15,7 +15,7 @@ internal static class DescriptorInfo
         var lines = new AsciiReader(text);
         while (lines.TryReadField(out ReadOnlySpan<byte> key, out AsciiReader value))
         {
-            fields.Take(key, value);
+            fields.ReadLine(key, value);
         }
 
         return fields.AddTo(descriptor);
@@ -59,7 +59,7 @@ internal static class DescriptorInfo
             }
         }
 
-        // Here the kernel writes its own dev_t, with 20 bits for the minor number.
+        // This is the kernel's internal dev_t, with 20 bits for the minor number.
         return new InotifyWatch(inode, new DeviceNumber(device >> 20, device & 0xfffff), handle);
     }
 
@@ -74,7 +74,7 @@ internal static class DescriptorInfo
         return value;
     }
 
-    /// <summary>What the lines told that were met.</summary>
+    /// <summary>The values of the lines read so far.</summary>
     private struct Fields
     {
         internal int? Terminal;
@@ -91,7 +91,7 @@ internal static class DescriptorInfo
         {
         }
 
-        internal void Take(ReadOnlySpan<byte> key, AsciiReader words)
+        internal void ReadLine(ReadOnlySpan<byte> key, AsciiReader words)
         {
             switch (key)
             {

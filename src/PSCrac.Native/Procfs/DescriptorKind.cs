@@ -1,9 +1,9 @@
 namespace PSCrac.Procfs;
 
-/// <summary>What a descriptor is open on.</summary>
+/// <summary>The kind of file of a descriptor.</summary>
 internal enum DescriptorKind
 {
-    /// <summary>Something this version does not know; <see cref="ProcessDescriptor.Target"/> says what the kernel calls it.</summary>
+    /// <summary>A kind that this version does not know; <see cref="ProcessDescriptor.Target"/> is the kernel's name.</summary>
     Other = 0,
 
     /// <summary>A regular file.</summary>
@@ -12,13 +12,13 @@ internal enum DescriptorKind
     /// <summary>A directory.</summary>
     Directory,
 
-    /// <summary>A symbolic link, opened with O_PATH.</summary>
+    /// <summary>A symbolic link that was opened with O_PATH.</summary>
     SymbolicLink,
 
     /// <summary>A named FIFO.</summary>
     Fifo,
 
-    /// <summary>A nameless pipe.</summary>
+    /// <summary>An anonymous pipe.</summary>
     Pipe,
 
     /// <summary>A socket of any family.</summary>
@@ -30,7 +30,7 @@ internal enum DescriptorKind
     /// <summary>A pseudo-terminal's master, opened from ptmx.</summary>
     TerminalMaster,
 
-    /// <summary>A character device that is no terminal.</summary>
+    /// <summary>A character device that is not a terminal.</summary>
     CharacterDevice,
 
     /// <summary>A block device.</summary>
@@ -69,7 +69,7 @@ internal enum DescriptorKind
     /// <summary>A map of bpf(2).</summary>
     BpfMap,
 
-    /// <summary>A program, link or other object of bpf(2) than a map.</summary>
+    /// <summary>A bpf(2) object other than a map: a program, a link.</summary>
     BpfObject,
 
     /// <summary>perf_event_open(2).</summary>

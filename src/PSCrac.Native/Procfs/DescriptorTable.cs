@@ -2,28 +2,28 @@ using PSCrac.Interop;
 
 namespace PSCrac.Procfs;
 
-/// <summary>Reads the open descriptors of a process. Needs to be its owner or root: ptrace(2) access, though nothing is traced.</summary>
+/// <summary>Reads the open descriptors of a process. Requires ptrace(2) access (its owner or root), although nothing is traced.</summary>
 internal static class DescriptorTable
 {
     private const string UnlinkedMark = " (deleted)";
 
     /// <summary>Reads all descriptors of a process, in ascending order.</summary>
     /// <exception cref="CracException">
-    /// No process has this pid (<see cref="CracReason.ProcessNotFound"/>), or it may not be looked into (<see cref="CracReason.PermissionDenied"/>).
+    /// No process has this pid (<see cref="CracReason.ProcessNotFound"/>), or it cannot be read (<see cref="CracReason.PermissionDenied"/>).
     /// </exception>
     internal static IReadOnlyList<ProcessDescriptor> Read(int processId)
     {
         using ProcessDirectory directory = ProcessDirectory.TryOpen(processId) ?? throw ProcessTree.NotFound(processId);
         return TryRead(directory) ?? throw new CracException(
             CracReason.PermissionDenied,
-            $"The descriptors of process {processId} may not be read.",
-            "Run as root, or as the user the process runs as.")
+            $"No permission to read the descriptors of process {processId}.",
+            "Run as root or as the user of the process.")
         {
             ProcessId = processId,
         };
     }
 
-    /// <summary>Reads the descriptors of an opened process; null when it is gone or may not be looked into. A zombie has none.</summary>
+    /// <summary>Reads the descriptors of an opened process; null if it has ended or cannot be read. A zombie has no descriptors.</summary>
     internal static List<ProcessDescriptor>? TryRead(ProcessDirectory directory)
     {
         List<int>? numbers = directory.ReadNumbers("fd");
@@ -35,7 +35,7 @@ internal static class DescriptorTable
         var descriptors = new List<ProcessDescriptor>(numbers.Count);
         foreach (int number in numbers)
         {
-            // One that was closed meanwhile is left out.
+            // A descriptor that was closed meanwhile is left out.
             if (TryRead(directory, number) is { } descriptor)
             {
                 descriptors.Add(descriptor);
@@ -55,7 +55,7 @@ internal static class DescriptorTable
         }
 
         bool unlinked = target.StartsWith('/') && target.EndsWith(UnlinkedMark, StringComparison.Ordinal)
-            && !IsNamedSo(directory.ProcessId, target, status);
+            && !IsActualName(directory.ProcessId, target, status);
         if (unlinked)
         {
             target = target[..^UnlinkedMark.Length];
@@ -83,12 +83,12 @@ internal static class DescriptorTable
         }
     }
 
-    /// <summary>Whether the file's own name ends like the kernel's mark for unlinked files.</summary>
-    private static bool IsNamedSo(int processId, string path, in FileStatus status) =>
+    /// <summary>Whether the file's own name ends with the text that the kernel appends for unlinked files.</summary>
+    private static bool IsActualName(int processId, string path, in FileStatus status) =>
         status.LinkCount > 0
-        && (IsAt(path, status) || IsAt($"/proc/{processId}/root{path}", status));
+        && (IsSameFileAt(path, status) || IsSameFileAt($"/proc/{processId}/root{path}", status));
 
-    private static bool IsAt(string path, in FileStatus status) =>
+    private static bool IsSameFileAt(string path, in FileStatus status) =>
         FileStatus.TryRead(path, LibC.AT_SYMLINK_NOFOLLOW, out FileStatus named, out _) && named.IsSameFile(status);
 
     private static DescriptorKind KindOf(string target, bool unlinked, in FileStatus status) => status.Type switch
@@ -107,7 +107,7 @@ internal static class DescriptorTable
         _ => DescriptorKind.Other,
     };
 
-    /// <summary>Which character devices are terminals: Documentation/admin-guide/devices.txt of the kernel, as criu's tty.c takes them.</summary>
+    /// <summary>Determines which character devices are terminals, as criu's tty.c does: Documentation/admin-guide/devices.txt of the kernel.</summary>
     private static DescriptorKind KindOfDevice(DeviceNumber device) => device switch
     {
         { Major: 5, Minor: 2 } => DescriptorKind.TerminalMaster,

@@ -1,34 +1,34 @@
 namespace PSCrac.Procfs;
 
-/// <summary>How a lock is held.</summary>
+/// <summary>The kind of a file lock.</summary>
 internal enum FileLockKind
 {
     /// <summary>A record lock of a process: fcntl(2) F_SETLK.</summary>
     Posix,
 
-    /// <summary>A lock on a whole open file: flock(2).</summary>
+    /// <summary>A lock of an open file description on the whole file: flock(2).</summary>
     Flock,
 
-    /// <summary>A record lock of an open file: fcntl(2) F_OFD_SETLK.</summary>
+    /// <summary>A record lock of an open file description: fcntl(2) F_OFD_SETLK.</summary>
     OpenFile,
 
-    /// <summary>A lease, fcntl(2) F_SETLEASE, or a file server's delegation.</summary>
+    /// <summary>A lease, fcntl(2) F_SETLEASE, or a delegation of a file server.</summary>
     Lease,
 
-    /// <summary>A kind this version does not know.</summary>
+    /// <summary>A kind that this version does not know.</summary>
     Other,
 }
 
-/// <summary>One lock that is held through a descriptor: a "lock:" line of /proc/PID/fdinfo/FD, written as in /proc/locks (proc(5)).</summary>
-/// <param name="Kind">How it is held.</param>
-/// <param name="IsExclusive">Whether it is a write lock rather than a shared one.</param>
-/// <param name="IsBreaking">Whether it is a lease that the kernel has asked back.</param>
-/// <param name="OwnerProcessId">The pid that took it; -1 for locks of an open file, 0 when that process is outside our pid namespace or gone.</param>
+/// <summary>A lock that is held through a descriptor: a "lock:" line of /proc/PID/fdinfo/FD, in the format of /proc/locks (proc(5)).</summary>
+/// <param name="Kind">The kind of lock.</param>
+/// <param name="IsExclusive">Whether it is a write lock; a read lock is shared.</param>
+/// <param name="IsBreaking">Whether it is a lease that the kernel is breaking.</param>
+/// <param name="OwnerProcessId">The pid of the owner; -1 for locks of an open file description; 0 if the owner has ended or is outside the caller's pid namespace.</param>
 /// <param name="Start">The first byte.</param>
-/// <param name="End">The last byte; null to the file's end, however far it grows.</param>
+/// <param name="End">The last byte; null for the end of the file, also if it grows.</param>
 internal sealed record FileLock(FileLockKind Kind, bool IsExclusive, bool IsBreaking, int OwnerProcessId, long Start, long? End)
 {
-    /// <summary>Parses what follows "lock:"; null when there is nothing, which older kernels write for locks of other pid namespaces.</summary>
+    /// <summary>Parses the text after "lock:"; null if it is empty, as older kernels write it for locks of other pid namespaces.</summary>
     internal static FileLock? Parse(ReadOnlySpan<byte> line)
     {
         // 1: POSIX  ADVISORY  WRITE 6721 fe:00:1048 0 EOF

@@ -3,22 +3,22 @@ using PSCrac.Interop;
 
 namespace PSCrac.Procfs;
 
-/// <summary>A device's number.</summary>
-/// <param name="Major">The driver's part.</param>
-/// <param name="Minor">The driver's own count.</param>
+/// <summary>A device number.</summary>
+/// <param name="Major">The major number, which identifies the driver.</param>
+/// <param name="Minor">The minor number, which the driver assigns.</param>
 internal readonly record struct DeviceNumber(uint Major, uint Minor)
 {
-    /// <summary>Both parts in decimal, as ls(1) and criu's log write them.</summary>
+    /// <summary>Both numbers in decimal, as in ls(1) and criu's log.</summary>
     public override string ToString() => $"{Major}:{Minor}";
 
-    /// <summary>Takes apart the number as the kernel encodes it for user space: field 7 of stat, sdev of fdinfo (new_encode_dev()).</summary>
+    /// <summary>Decodes a device number in the kernel's encoding for user space: field 7 of stat, sdev of fdinfo (new_encode_dev()).</summary>
     internal static DeviceNumber Decode(uint number) => new((number >> 8) & 0xfff, (number & 0xff) | ((number >> 12) & 0xfff00));
 }
 
-/// <summary>What kind of file an inode is: the type bits of st_mode, inode(7).</summary>
+/// <summary>The type of an inode: the type bits of st_mode, inode(7).</summary>
 internal enum FileType
 {
-    /// <summary>None of those below: an anonymous inode of the kernel.</summary>
+    /// <summary>None of the types below: an anonymous inode of the kernel.</summary>
     None = 0,
 
     /// <summary>A FIFO or a pipe.</summary>
@@ -43,17 +43,17 @@ internal enum FileType
     Socket = 0xc000,
 }
 
-/// <summary>What statx(2) tells about a file.</summary>
-/// <param name="Device">The device of the file's filesystem. Files of a btrfs subvolume have another one than their mount.</param>
-/// <param name="Inode">The inode's number.</param>
-/// <param name="Mode">Type and permission bits, st_mode.</param>
-/// <param name="LinkCount">The count of names. 0 when the file is open or mapped but has no name any more.</param>
+/// <summary>The status of a file, from statx(2).</summary>
+/// <param name="Device">The device of the file's file system. Files in a btrfs subvolume have another device than their mount.</param>
+/// <param name="Inode">The inode number.</param>
+/// <param name="Mode">The type and permission bits, st_mode.</param>
+/// <param name="LinkCount">The number of hard links; 0 if the file is open or mapped but has no name any more.</param>
 /// <param name="UserId">The owner.</param>
 /// <param name="GroupId">The group.</param>
-/// <param name="SizeBytes">The length, bytes.</param>
-/// <param name="AllocatedBytes">The room it takes, bytes; less than the length where there are holes.</param>
-/// <param name="SpecialDevice">The device that the file stands for, where it is a device.</param>
-/// <param name="MountId">The mount it was reached through, <see cref="MountPoint.Id"/>; 0 on kernels before 5.8.</param>
+/// <param name="SizeBytes">The length, in bytes.</param>
+/// <param name="AllocatedBytes">The allocated size, in bytes; less than the length if the file has holes.</param>
+/// <param name="SpecialDevice">For a device file, the number of the device.</param>
+/// <param name="MountId">The mount of the path, <see cref="MountPoint.Id"/>; 0 on kernels before 5.8.</param>
 internal readonly record struct FileStatus(
     DeviceNumber Device,
     ulong Inode,
@@ -69,12 +69,12 @@ internal readonly record struct FileStatus(
     /// <summary>The type bits of <see cref="Mode"/>.</summary>
     internal FileType Type => (FileType)(Mode & 0xf000);
 
-    /// <summary>Asks for a file's status (statx(2)), without waking a file server for it.</summary>
-    /// <returns>False on failure, and <paramref name="errno"/> tells why.</returns>
+    /// <summary>Reads a file's status with statx(2), without contacting a file server.</summary>
+    /// <returns>False on failure; <paramref name="errno"/> has the reason.</returns>
     internal static bool TryRead(string path, int flags, out FileStatus status, out Errno errno) =>
         TryReadAt(LibC.WorkingDirectory, path, flags, out status, out errno);
 
-    /// <summary>As above, relative to a directory.</summary>
+    /// <summary>Reads a file's status relative to a directory.</summary>
     internal static bool TryReadAt(SafeHandle directory, string path, int flags, out FileStatus status, out Errno errno)
     {
         const int BlockSize = 512;

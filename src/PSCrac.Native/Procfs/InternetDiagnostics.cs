@@ -12,7 +12,7 @@ internal static class InternetDiagnostics
     private const int RequestLength = SocketDiagnostics.HeaderLength + 56;
     private const int MessageLength = 72;
 
-    /// <summary>Adds the sockets of one protocol, over IPv4 and IPv6. False when the kernel does not list them this way.</summary>
+    /// <summary>Adds the IPv4 and IPv6 sockets of one protocol. False if the kernel does not list them with sock_diag(7).</summary>
     internal static bool TryCollect(Dictionary<ulong, SocketEntry> sockets, SocketProtocol protocol)
     {
         (byte number, SocketDiagnostics.MessageHandler handler) = protocol switch
@@ -48,7 +48,7 @@ internal static class InternetDiagnostics
             return;
         }
 
-        // A connection that is in the kernel only (TIME_WAIT, or not accepted yet) has no inode.
+        // A connection without a file (TIME_WAIT, or not accepted yet) has no inode.
         uint inode = MemoryMarshal.Read<uint>(message[68..]);
         if (inode == 0)
         {

@@ -4,12 +4,12 @@ using System.Text;
 namespace PSCrac.Procfs;
 
 /// <summary>
-/// The IP addresses of a process's network namespace: /proc/PID/net/fib_trie and if_inet6, which tell them for any namespace
-/// without entering it.
+/// The IP addresses of a process's network namespace: /proc/PID/net/fib_trie and if_inet6, which are readable
+/// without entering the namespace.
 /// </summary>
 internal static class LocalAddresses
 {
-    /// <summary>The addresses that are not loopback or link-local ones, as text; empty when the process is gone.</summary>
+    /// <summary>The addresses as text, without loopback and link-local ones; empty if the process has ended.</summary>
     internal static IReadOnlyList<string> Read(int processId)
     {
         using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
@@ -40,7 +40,7 @@ internal static class LocalAddresses
 
     private static void AddVersion4(List<string> addresses, ReadOnlySpan<byte> text)
     {
-        // A line "|-- 10.0.0.5" is followed by what it is: "/32 host LOCAL" for an address of ours.
+        // A line "|-- 10.0.0.5" is followed by its type: "/32 host LOCAL" for a local address.
         string candidate = "";
         var lines = new AsciiReader(text);
         while (lines.TryReadLine(out ReadOnlySpan<byte> line))

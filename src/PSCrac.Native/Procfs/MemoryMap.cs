@@ -1,30 +1,30 @@
 namespace PSCrac.Procfs;
 
-/// <summary>What stands behind an area of memory.</summary>
+/// <summary>The kind of a memory area.</summary>
 internal enum MemoryAreaKind
 {
-    /// <summary>Nothing but memory: heaps, stacks and what a program allocates.</summary>
+    /// <summary>Private anonymous memory: heaps, stacks, allocations.</summary>
     Anonymous = 0,
 
     /// <summary>A regular file.</summary>
     File,
 
-    /// <summary>Memory shared with children: MAP_SHARED with MAP_ANONYMOUS.</summary>
+    /// <summary>Shared anonymous memory: MAP_SHARED with MAP_ANONYMOUS.</summary>
     SharedAnonymous,
 
     /// <summary>A memory file of memfd_create(2).</summary>
     MemoryFile,
 
-    /// <summary>A segment of SysV shared memory, shmat(2).</summary>
+    /// <summary>A System V shared memory segment, shmat(2).</summary>
     SysVSegment,
 
-    /// <summary>Pages of hugetlbfs without a file of their own.</summary>
+    /// <summary>Anonymous hugetlbfs pages.</summary>
     HugePages,
 
-    /// <summary>A device file, or another file that is not regular.</summary>
+    /// <summary>A device file or another file that is not regular.</summary>
     Device,
 
-    /// <summary>A file of the kernel without a path, such as anon_inode:[io_uring].</summary>
+    /// <summary>A kernel object without a path, such as anon_inode:[io_uring].</summary>
     KernelObject,
 
     /// <summary>The ring of asynchronous I/O, io_setup(2).</summary>
@@ -33,55 +33,55 @@ internal enum MemoryAreaKind
     /// <summary>A socket's ring, packet(7).</summary>
     Socket,
 
-    /// <summary>The kernel's own pages: vdso, vvar, vsyscall.</summary>
+    /// <summary>Kernel pages: vdso, vvar, vsyscall.</summary>
     Kernel,
 
-    /// <summary>Breakpoints that a tracer of the kernel has put in, uprobes.</summary>
+    /// <summary>Breakpoints of kernel tracing: uprobes.</summary>
     Uprobes,
 }
 
-/// <summary>One area of a process's memory, a line of /proc/PID/maps (proc(5)).</summary>
+/// <summary>A memory area of a process: a line of /proc/PID/maps (proc(5)).</summary>
 /// <param name="Start">The first address.</param>
-/// <param name="End">The first address after it.</param>
-/// <param name="IsShared">Whether what is written is seen by others that map the same (MAP_SHARED).</param>
+/// <param name="End">The first address after the area.</param>
+/// <param name="IsShared">Whether it is a shared mapping (MAP_SHARED).</param>
 /// <param name="IsWritable">Whether the process may write to it.</param>
-/// <param name="IsExecutable">Whether the process may run it.</param>
-/// <param name="Kind">What stands behind it.</param>
-/// <param name="Device">The device of the file's filesystem.</param>
-/// <param name="Inode">The file's inode; a SysV segment's id; 0 without a file.</param>
-/// <param name="Path">The file's path, or the kernel's name in brackets, without the mark for unlinked files; empty without one.</param>
-/// <param name="IsUnlinked">Whether the path is gone.</param>
+/// <param name="IsExecutable">Whether the process may execute it.</param>
+/// <param name="Kind">The kind of area.</param>
+/// <param name="Device">The device of the file's file system.</param>
+/// <param name="Inode">The file's inode, or the id of a System V segment; 0 without a file.</param>
+/// <param name="Path">The file's path or the kernel's name in brackets, without " (deleted)"; empty if there is none.</param>
+/// <param name="IsUnlinked">Whether the path was unlinked.</param>
 internal sealed record MemoryArea(
     ulong Start, ulong End, bool IsShared, bool IsWritable, bool IsExecutable, MemoryAreaKind Kind, DeviceNumber Device, ulong Inode, string Path, bool IsUnlinked)
 {
-    /// <summary>The area's size, bytes.</summary>
+    /// <summary>The size, in bytes.</summary>
     internal long LengthBytes => (long)(End - Start);
 }
 
-/// <summary>Reads what a process has mapped. Page tables are not walked (as reading smaps would), so it takes no longer for a big process.</summary>
+/// <summary>Reads the memory areas of a process. Unlike smaps, this does not walk page tables, so the time does not depend on the memory size.</summary>
 internal static class MemoryMap
 {
     private static ReadOnlySpan<byte> UnlinkedMark => " (deleted)"u8;
 
-    /// <summary>Reads all areas of a process, in ascending order; empty for kernel threads and zombies.</summary>
+    /// <summary>Reads all areas of a process, ordered by address; empty for kernel threads and zombies.</summary>
     /// <exception cref="CracException">
-    /// No process has this pid (<see cref="CracReason.ProcessNotFound"/>), or it may not be looked into (<see cref="CracReason.PermissionDenied"/>).
+    /// No process has this pid (<see cref="CracReason.ProcessNotFound"/>), or it cannot be read (<see cref="CracReason.PermissionDenied"/>).
     /// </exception>
     internal static IReadOnlyList<MemoryArea> Read(int processId)
     {
         using ProcessDirectory directory = ProcessDirectory.TryOpen(processId) ?? throw ProcessTree.NotFound(processId);
         return TryRead(directory, namedOnly: false) ?? throw new CracException(
             CracReason.PermissionDenied,
-            $"The memory map of process {processId} may not be read.",
-            "Run as root, or as the user the process runs as.")
+            $"No permission to read the memory map of process {processId}.",
+            "Run as root or as the user of the process.")
         {
             ProcessId = processId,
         };
     }
 
     /// <summary>
-    /// Reads the areas of an opened process; null when it is gone or may not be looked into.
-    /// With <paramref name="namedOnly"/>, plain memory is left out, and of areas in a row that map the same file only the first is given.
+    /// Reads the areas of an opened process; null if it has ended or cannot be read.
+    /// With <paramref name="namedOnly"/>, anonymous memory is left out, and of consecutive areas of one file only the first is returned.
     /// </summary>
     internal static List<MemoryArea>? TryRead(ProcessDirectory directory, bool namedOnly)
     {
@@ -134,7 +134,7 @@ internal static class MemoryMap
                 continue;
             }
 
-            // By the name alone: the inode of the first SysV segment, which is its id, is 0.
+            // Determined by the name only: the inode of the first System V segment, which is its id, is 0.
             bool unlinked = name.StartsWith("/"u8) && name.EndsWith(UnlinkedMark);
             ReadOnlySpan<byte> path = unlinked ? name[..^UnlinkedMark.Length] : name;
             int colon = device.IndexOf((byte)':');

@@ -2,19 +2,19 @@ using System.Collections.Frozen;
 
 namespace PSCrac.Procfs;
 
-/// <summary>One mount, a line of /proc/PID/mountinfo (proc(5)).</summary>
-/// <param name="Id">The mount's number, unique among all mounts at a time.</param>
-/// <param name="ParentId">The mount it lies on.</param>
-/// <param name="Device">The filesystem's device number.</param>
-/// <param name="Root">The directory of the filesystem that is mounted.</param>
-/// <param name="Point">Where it is mounted, seen from the process's root.</param>
-/// <param name="FileSystem">The filesystem's type, such as ext4.</param>
-/// <param name="Source">What was mounted, as the filesystem tells it; often a device.</param>
+/// <summary>A mount: a line of /proc/PID/mountinfo (proc(5)).</summary>
+/// <param name="Id">The mount id, unique among the current mounts.</param>
+/// <param name="ParentId">The id of the parent mount.</param>
+/// <param name="Device">The file system's device number.</param>
+/// <param name="Root">The directory of the file system that is mounted.</param>
+/// <param name="Point">The mount point, relative to the process's root.</param>
+/// <param name="FileSystem">The file system type, such as ext4.</param>
+/// <param name="Source">The mount source, often a device.</param>
 /// <param name="IsReadOnly">Whether this mount is read-only.</param>
 internal sealed record MountPoint(
     int Id, int ParentId, DeviceNumber Device, string Root, string Point, string FileSystem, string Source, bool IsReadOnly);
 
-/// <summary>The mounts that a process sees.</summary>
+/// <summary>The mounts that are visible to a process.</summary>
 internal sealed class MountTable
 {
     private readonly FrozenDictionary<int, MountPoint> _byId;
@@ -28,10 +28,10 @@ internal sealed class MountTable
     /// <summary>All mounts, in the kernel's order.</summary>
     internal IReadOnlyList<MountPoint> Mounts { get; }
 
-    /// <summary>The mount with this number; null when the process cannot see it.</summary>
+    /// <summary>Finds a mount by id; null if it is not visible to the process.</summary>
     internal MountPoint? Find(int id) => _byId.GetValueOrDefault(id);
 
-    /// <summary>The mount a path lies on: the one latest mounted at the longest part of the path.</summary>
+    /// <summary>Finds the mount of a path: the latest mount at the longest matching mount point.</summary>
     internal MountPoint? FindByPath(string path)
     {
         MountPoint? best = null;
@@ -46,7 +46,7 @@ internal sealed class MountTable
         return best;
     }
 
-    /// <summary>Whether another mount lies exactly on this one, so that nothing in it has a path any more.</summary>
+    /// <summary>Whether another mount covers this one completely, so that its files have no path.</summary>
     internal bool IsCovered(MountPoint mount)
     {
         foreach (MountPoint other in Mounts)
@@ -60,7 +60,7 @@ internal sealed class MountTable
         return false;
     }
 
-    /// <summary>Reads the mounts that an opened process sees; null when it is gone or may not be looked into.</summary>
+    /// <summary>Reads the mounts that are visible to a process; null if it has ended or cannot be read.</summary>
     internal static MountTable? TryRead(ProcessDirectory directory)
     {
         if (!directory.TryRead("mountinfo", out ProcText text, expectedLength: 16384))

@@ -1,11 +1,11 @@
 namespace PSCrac.Procfs;
 
-/// <summary>A timer of timer_create(2), a paragraph of /proc/PID/timers (proc(5)).</summary>
-/// <param name="Id">The timer's number in its process.</param>
-/// <param name="ClockId">The clock, as clock_gettime(2) numbers them.</param>
+/// <summary>A timer of timer_create(2): a block of lines in /proc/PID/timers (proc(5)).</summary>
+/// <param name="Id">The timer's id in its process.</param>
+/// <param name="ClockId">The clock id of clock_gettime(2).</param>
 internal sealed record PosixTimer(int Id, int ClockId)
 {
-    /// <summary>Reads the timers of an opened process; null when it is gone, may not be looked into, or the kernel does not tell.</summary>
+    /// <summary>Reads the timers of an opened process; null if it has ended, cannot be read, or the kernel does not provide the file.</summary>
     internal static List<PosixTimer>? TryRead(ProcessDirectory directory)
     {
         if (!directory.TryRead("timers", out ProcText text, expectedLength: 512))

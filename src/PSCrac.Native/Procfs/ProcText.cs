@@ -6,8 +6,8 @@ using PSCrac.Interop;
 namespace PSCrac.Procfs;
 
 /// <summary>
-/// The whole content of one file of proc, in a rented buffer. proc's files have no size to ask for and are
-/// made anew for each reader, so one is read to its end in as few calls as possible.
+/// The content of one proc file in a rented buffer. proc files report no size and are
+/// generated for each reader, so a file is read to its end in as few calls as possible.
 /// </summary>
 internal ref struct ProcText
 {
@@ -23,7 +23,7 @@ internal ref struct ProcText
     /// <summary>The bytes; empty after <see cref="Dispose"/>.</summary>
     internal readonly ReadOnlySpan<byte> Bytes => _rented is null ? default : _rented.AsSpan(0, _length);
 
-    /// <summary>Reads an open file to its end. False when the process went meanwhile, or the read was refused.</summary>
+    /// <summary>Reads an open file to its end. False if the process has ended or the read was refused.</summary>
     internal static bool TryRead(SafeFileHandle file, int expectedLength, out ProcText text, out Errno error)
     {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(expectedLength);
@@ -71,7 +71,7 @@ internal ref struct ProcText
     /// <summary>The content as text. Bytes that are not UTF-8 become U+FFFD.</summary>
     public override readonly string ToString() => Encoding.UTF8.GetString(Bytes);
 
-    /// <summary>Gives the buffer back.</summary>
+    /// <summary>Returns the buffer to the pool.</summary>
     public void Dispose()
     {
         if (_rented is not null)

@@ -1,11 +1,11 @@
 namespace PSCrac.Procfs;
 
-/// <summary>A control group a process is in, a line of /proc/PID/cgroup (cgroups(7)).</summary>
-/// <param name="Controllers">The controllers of a version 1 hierarchy, such as cpu,cpuacct or name=systemd; empty for version 2.</param>
-/// <param name="Path">The group's path in its hierarchy, seen from the reader's cgroup namespace.</param>
+/// <summary>A control group of a process: a line of /proc/PID/cgroup (cgroups(7)).</summary>
+/// <param name="Controllers">The controllers of a cgroup v1 hierarchy, such as cpu,cpuacct or name=systemd; empty for cgroup v2.</param>
+/// <param name="Path">The group's path in its hierarchy, relative to the reader's cgroup namespace.</param>
 internal sealed record ProcessCgroup(string Controllers, string Path)
 {
-    /// <summary>Reads the groups of an opened process; null when it is gone.</summary>
+    /// <summary>Reads the groups of an opened process; null if it has ended.</summary>
     internal static List<ProcessCgroup>? TryRead(ProcessDirectory directory)
     {
         if (!directory.TryRead("cgroup", out ProcText text, expectedLength: 1024))

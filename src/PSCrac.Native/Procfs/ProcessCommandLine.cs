@@ -2,19 +2,19 @@ using System.Text;
 
 namespace PSCrac.Procfs;
 
-/// <summary>What a process runs and where: /proc/PID/cmdline, exe and cwd (proc(5)).</summary>
+/// <summary>The command line of a process: /proc/PID/cmdline, exe and cwd (proc(5)).</summary>
 internal sealed record ProcessCommandLine
 {
     /// <summary>The pid.</summary>
     internal required int ProcessId { get; init; }
 
     /// <summary>
-    /// The arguments, the program's own name first. A process may overwrite them. Empty for kernel threads and zombies.
+    /// The arguments, starting with the program's name. A process may overwrite them. Empty for kernel threads and zombies.
     /// </summary>
     internal required IReadOnlyList<string> Arguments { get; init; }
 
     /// <summary>
-    /// The path of the program file, with " (deleted)" added by the kernel when it was unlinked. Null for kernel threads
+    /// The path of the executable; the kernel appends " (deleted)" if it was unlinked. Null for kernel threads
     /// and zombies, and for another user's process without the privilege to trace it (ptrace(2)).
     /// </summary>
     internal string? ExecutablePath { get; init; }
@@ -25,10 +25,10 @@ internal sealed record ProcessCommandLine
     /// <summary>The name in /proc/PID/stat, at most 15 bytes.</summary>
     internal required string CommandName { get; init; }
 
-    /// <summary>The command line as one line to show: arguments parted by blanks, or [name] where there are none, as ps(1) does.</summary>
+    /// <summary>The command line for display: the arguments separated by spaces or, if there are none, [name], as in ps(1).</summary>
     internal string Display => Arguments.Count > 0 ? string.Join(' ', Arguments) : $"[{CommandName}]";
 
-    /// <summary>Reads what a process runs.</summary>
+    /// <summary>Reads the command line of a process.</summary>
     /// <exception cref="CracException">No process has this pid (<see cref="CracReason.ProcessNotFound"/>).</exception>
     internal static ProcessCommandLine Read(int processId)
     {
@@ -36,7 +36,7 @@ internal sealed record ProcessCommandLine
         return (directory is null ? null : TryRead(directory)) ?? throw ProcessTree.NotFound(processId);
     }
 
-    /// <summary>Reads what an opened process runs; null when it is gone.</summary>
+    /// <summary>Reads the command line of an opened process; null if it has ended.</summary>
     internal static ProcessCommandLine? TryRead(ProcessDirectory directory)
     {
         ProcessStatus? status = ProcessStatus.TryReadStat(directory);
@@ -64,7 +64,7 @@ internal sealed record ProcessCommandLine
         };
     }
 
-    /// <summary>Parts NUL-ended strings; a last one without a NUL counts.</summary>
+    /// <summary>Splits null-terminated strings; the last one need not be terminated.</summary>
     internal static List<string> SplitAtNul(ReadOnlySpan<byte> bytes)
     {
         var parts = new List<string>();

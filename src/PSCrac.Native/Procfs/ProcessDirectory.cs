@@ -7,8 +7,8 @@ using PSCrac.Interop;
 namespace PSCrac.Procfs;
 
 /// <summary>
-/// One process's directory in proc, held open. Everything read through it belongs to the same process: once that
-/// process is gone, reads fail even if its pid has been given to another one.
+/// An open handle to a process's directory in proc. All reads through it refer to the same process: after that
+/// process has ended, reads fail even if its pid was reused.
 /// </summary>
 internal sealed class ProcessDirectory : IDisposable
 {
@@ -22,7 +22,7 @@ internal sealed class ProcessDirectory : IDisposable
 
     internal int ProcessId { get; }
 
-    /// <summary>Opens a process's directory; null when no process has this pid, or proc hides it (hidepid, proc(5)).</summary>
+    /// <summary>Opens a process's directory; null if no process has this pid or proc hides it (hidepid, proc(5)).</summary>
     internal static ProcessDirectory? TryOpen(int processId)
     {
         if (processId <= 0)
@@ -41,11 +41,11 @@ internal sealed class ProcessDirectory : IDisposable
         return new ProcessDirectory(processId, handle);
     }
 
-    /// <summary>Reads one file of the process. False when the process is gone, the kernel has no such file, or refuses it.</summary>
+    /// <summary>Reads a file of the process. False if the process has ended, the kernel has no such file, or access is denied.</summary>
     internal bool TryRead(string name, out ProcText text, int expectedLength = 4096) =>
         TryRead(name, out text, out _, expectedLength);
 
-    /// <summary>As above, and <paramref name="error"/> is the errno of the failure, 0 without one.</summary>
+    /// <summary>As the overload above; <paramref name="error"/> is the errno, 0 on success.</summary>
     internal bool TryRead(string name, out ProcText text, out Errno error, int expectedLength = 4096)
     {
         using SafeFileHandle file = LibC.OpenAt(_handle, name, LibC.O_RDONLY, out error);
@@ -58,13 +58,13 @@ internal sealed class ProcessDirectory : IDisposable
         return ProcText.TryRead(file, expectedLength, out text, out error);
     }
 
-    /// <summary>Opens one file of the process for reading; the handle is invalid when the process is gone or refuses.</summary>
+    /// <summary>Opens a file of the process for reading; the handle is invalid if the process has ended or access is denied.</summary>
     internal SafeFileHandle Open(string name) => LibC.OpenAt(_handle, name, LibC.O_RDONLY, out _);
 
-    /// <summary>The text of a link such as exe, cwd or fd/3; null when there is none, or it may not be read.</summary>
+    /// <summary>Reads the target of a link such as exe, cwd or fd/3; null if there is none or access is denied.</summary>
     internal string? ReadLink(string name) => ReadLink(name, out _);
 
-    /// <summary>As above, and <paramref name="error"/> is the errno of the failure, 0 without one.</summary>
+    /// <summary>As the overload above; <paramref name="error"/> is the errno, 0 on success.</summary>
     internal string? ReadLink(string name, out Errno error)
     {
         // Longer than PATH_MAX: the kernel adds " (deleted)".
@@ -73,13 +73,13 @@ internal sealed class ProcessDirectory : IDisposable
         return length < 0 ? null : Encoding.UTF8.GetString(buffer[..length]);
     }
 
-    /// <summary>The status of what an entry such as exe or fd/3 leads to; false when it is gone or may not be looked at.</summary>
+    /// <summary>Reads the status of the target of an entry such as exe or fd/3; false if it does not exist or access is denied.</summary>
     internal bool TryStat(string name, out FileStatus status) =>
         FileStatus.TryReadAt(_handle, name, flags: 0, out status, out _);
 
     /// <summary>
-    /// The numbers that name the entries of a directory such as fd or task, in the kernel's order.
-    /// Null when the process is gone or the directory may not be read.
+    /// Reads the numeric names in a directory such as fd or task, in the kernel's order.
+    /// Null if the process has ended or access is denied.
     /// </summary>
     internal List<int>? ReadNumbers(string name)
     {
@@ -87,7 +87,7 @@ internal sealed class ProcessDirectory : IDisposable
         return ReadNumbers(directory);
     }
 
-    /// <summary>The pids of all processes; null when proc cannot be read.</summary>
+    /// <summary>Reads the pids of all processes; null if proc cannot be read.</summary>
     internal static List<int>? ReadProcessIds()
     {
         using SafeFileHandle directory = LibC.Open("/proc", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
@@ -95,8 +95,8 @@ internal sealed class ProcessDirectory : IDisposable
     }
 
     /// <summary>
-    /// Reads the entries by the system call itself: the base library would follow each link to see whether it leads to a directory,
-    /// and what the descriptors of another process lead to may be a file server that does not answer.
+    /// Reads the entries with the system call: .NET would follow each link to check whether its target is a directory,
+    /// and a descriptor of another process may refer to a file server that does not respond.
     /// </summary>
     private static List<int>? ReadNumbers(SafeFileHandle directory)
     {
@@ -110,7 +110,7 @@ internal sealed class ProcessDirectory : IDisposable
         }) ? numbers : null;
     }
 
-    /// <summary>The names of a directory's entries other than . and ..; null when it cannot be read.</summary>
+    /// <summary>Reads the names in a directory without . and ..; null if it cannot be read.</summary>
     internal static List<string>? ReadNames(SafeFileHandle directory)
     {
         var names = new List<string>();

@@ -3,15 +3,15 @@ using PSCrac.Interop;
 namespace PSCrac.Procfs;
 
 /// <summary>
-/// A process group, by its number: the pid of its first process, which stays taken until the last one has been reaped
+/// Queries a process group by its id. The id is the pid of its first process and stays in use until its last process is reaped
 /// (__change_pid() in kernel/pid.c).
 /// </summary>
 internal static class ProcessGroup
 {
-    /// <summary>Whether there is one of this number. What has ended and was not reaped belongs to its group still.</summary>
+    /// <summary>Whether a group with this id exists. Zombies still belong to their group.</summary>
     internal static bool Exists(int id) => id > 1 && LibC.ProbeGroup(id) != Errno.ESRCH;
 
-    /// <summary>A process of it, one that runs rather than one that has ended; null where it has none.</summary>
+    /// <summary>Finds a process of the group, preferably one that has not ended; null if there is none.</summary>
     internal static ProcessStatus? FindMember(int id)
     {
         ProcessStatus? found = null;

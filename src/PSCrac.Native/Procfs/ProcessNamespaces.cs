@@ -1,12 +1,12 @@
 namespace PSCrac.Procfs;
 
-/// <summary>The kinds of namespaces, namespaces(7).</summary>
+/// <summary>The types of namespaces, namespaces(7).</summary>
 internal enum NamespaceKind
 {
     /// <summary>Control groups.</summary>
     Cgroup,
 
-    /// <summary>SysV and POSIX interprocess communication.</summary>
+    /// <summary>System V and POSIX interprocess communication.</summary>
     Ipc,
 
     /// <summary>Mounts.</summary>
@@ -15,16 +15,16 @@ internal enum NamespaceKind
     /// <summary>Network.</summary>
     Network,
 
-    /// <summary>Process ids: the one the process itself is in.</summary>
+    /// <summary>Process ids: the namespace of the process.</summary>
     Pid,
 
-    /// <summary>Process ids: the one its next child will be in.</summary>
+    /// <summary>Process ids: the namespace of its new children.</summary>
     PidForChildren,
 
-    /// <summary>Clocks: the one the process itself is in.</summary>
+    /// <summary>Clocks: the namespace of the process.</summary>
     Time,
 
-    /// <summary>Clocks: the one its next child will be in.</summary>
+    /// <summary>Clocks: the namespace of its new children.</summary>
     TimeForChildren,
 
     /// <summary>Users and capabilities.</summary>
@@ -34,7 +34,7 @@ internal enum NamespaceKind
     Uts,
 }
 
-/// <summary>Which namespaces a process is in: the links of /proc/PID/ns.</summary>
+/// <summary>The namespaces of a process: the links in /proc/PID/ns.</summary>
 internal sealed class ProcessNamespaces
 {
     private static readonly string[] s_links =
@@ -46,14 +46,14 @@ internal sealed class ProcessNamespaces
 
     private ProcessNamespaces(ulong[] inodes) => _inodes = inodes;
 
-    /// <summary>The namespace's number; 0 where the kernel has no such kind, or no longer tells (a zombie's).</summary>
+    /// <summary>The namespace's inode number; 0 if the kernel does not support the type or the process is a zombie.</summary>
     internal ulong this[NamespaceKind kind] => _inodes[(int)kind];
 
-    /// <summary>Whether both are in the same namespace of this kind. True where either is not known.</summary>
+    /// <summary>Whether both are in the same namespace of this type. True if one is unknown.</summary>
     internal bool Shares(NamespaceKind kind, ProcessNamespaces other) =>
         this[kind] == 0 || other[kind] == 0 || this[kind] == other[kind];
 
-    /// <summary>Reads the namespaces of an opened process; null when it is gone or may not be looked into.</summary>
+    /// <summary>Reads the namespaces of an opened process; null if it has ended or cannot be read.</summary>
     internal static ProcessNamespaces? TryRead(ProcessDirectory directory)
     {
         ulong[] inodes = new ulong[s_links.Length];

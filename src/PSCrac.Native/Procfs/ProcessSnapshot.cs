@@ -3,8 +3,8 @@ using PSCrac.Interop;
 namespace PSCrac.Procfs;
 
 /// <summary>
-/// What there is to know about one process without stopping it. The parts are read one after the other while the process runs,
-/// so they may not fit together to the last detail.
+/// The state of one process, read without stopping it. The parts are read one after another while the process runs,
+/// so they may be slightly inconsistent.
 /// </summary>
 internal sealed class ProcessSnapshot
 {
@@ -16,7 +16,7 @@ internal sealed class ProcessSnapshot
         CommandLine = commandLine;
     }
 
-    /// <summary>The process as its tree lists it.</summary>
+    /// <summary>The process in its tree.</summary>
     internal ProcessTreeMember Member { get; }
 
     /// <summary>The pid.</summary>
@@ -25,28 +25,28 @@ internal sealed class ProcessSnapshot
     /// <summary>The status.</summary>
     internal ProcessStatus Status => Member.Status;
 
-    /// <summary>What it runs.</summary>
+    /// <summary>The command line.</summary>
     internal ProcessCommandLine CommandLine { get; }
 
-    /// <summary>Whether what follows could be read. False for a zombie, which has none of it, and for a process of someone else.</summary>
+    /// <summary>Whether the members below could be read. False for a zombie, which has none of them, and for another user's process.</summary>
     internal bool IsReadable { get; private init; }
 
     /// <summary>The open descriptors.</summary>
     internal IReadOnlyList<ProcessDescriptor> Descriptors { get; private init; } = [];
 
-    /// <summary>What is mapped, apart from plain memory; of areas in a row that map the same file, the first.</summary>
+    /// <summary>The memory areas, without anonymous memory; of consecutive areas of one file, only the first.</summary>
     internal IReadOnlyList<MemoryArea> Areas { get; private init; } = [];
 
-    /// <summary>The namespaces; null when they could not be read.</summary>
+    /// <summary>The namespaces; null if they could not be read.</summary>
     internal ProcessNamespaces? Namespaces { get; private init; }
 
-    /// <summary>The mounts it sees; null when they could not be read. Processes in one mount namespace share one table.</summary>
+    /// <summary>The mounts that are visible to it; null if they could not be read. Processes in one mount namespace share one table.</summary>
     internal MountTable? Mounts { get; private init; }
 
-    /// <summary>The sockets of its network namespace that it has open, and all unix sockets; null when it has no socket.</summary>
+    /// <summary>The sockets of its network namespace that the tree has open, and all unix sockets; null if the process has no socket.</summary>
     internal SocketTable? Sockets => _network?.Table;
 
-    /// <summary>The kernel's names of the protocols of its socket descriptors, by inode.</summary>
+    /// <summary>The kernel's protocol names of its sockets, by inode.</summary>
     internal IReadOnlyDictionary<ulong, string?> SocketProtocols { get; private init; } = new Dictionary<ulong, string?>();
 
     /// <summary>The control groups.</summary>
@@ -55,16 +55,16 @@ internal sealed class ProcessSnapshot
     /// <summary>The timers of timer_create(2).</summary>
     internal IReadOnlyList<PosixTimer> Timers { get; private init; } = [];
 
-    /// <summary>The environment the process was started with, NAME=value each; what it changed since is not seen.</summary>
+    /// <summary>The initial environment, one NAME=value per element, without later changes.</summary>
     internal IReadOnlyList<string> Environment { get; private init; } = [];
 
-    /// <summary>The status of the program file; null when it could not be read.</summary>
+    /// <summary>The status of the executable; null if it could not be read.</summary>
     internal FileStatus? ExecutableStatus { get; private init; }
 
-    /// <summary>Whether the program is a 32-bit one.</summary>
+    /// <summary>Whether the executable is a 32-bit program.</summary>
     internal bool Is32Bit { get; private init; }
 
-    /// <summary>The socket behind a descriptor, at least with its protocol's name; null when the descriptor is no socket.</summary>
+    /// <summary>Finds the socket of a descriptor, at least with its protocol name; null if the descriptor is not a socket.</summary>
     internal SocketEntry? FindSocket(ProcessDescriptor descriptor)
     {
         if (descriptor.Kind != DescriptorKind.Socket)
@@ -85,7 +85,7 @@ internal sealed class ProcessSnapshot
             };
     }
 
-    /// <summary>Reads one member of a tree; null when it is gone. What other members have already read of shared namespaces is taken from <paramref name="shared"/>.</summary>
+    /// <summary>Reads a member of a tree; null if it has ended. Tables of namespaces that were already read for other members come from <paramref name="shared"/>.</summary>
     internal static ProcessSnapshot? TryRead(ProcessTreeMember member, SharedTables shared)
     {
         using ProcessDirectory? directory = ProcessDirectory.TryOpen(member.ProcessId);
@@ -102,7 +102,7 @@ internal sealed class ProcessSnapshot
 
         if (DescriptorTable.TryRead(directory) is not { } descriptors)
         {
-            // Someone else's process, or one that has ended since the tree was read: its status tells.
+            // Another user's process, or one that has ended since the tree was read: the new status shows which.
             return ProcessStatus.TryRead(directory) is { } now ? new ProcessSnapshot(member with { Status = now }, command) : null;
         }
 
@@ -154,7 +154,7 @@ internal sealed class ProcessSnapshot
 
     private static bool ReadIs32Bit(ProcessDirectory directory)
     {
-        // The fifth byte of an ELF file tells its class: elf(5).
+        // The fifth byte of an ELF file is its class: elf(5).
         using Microsoft.Win32.SafeHandles.SafeFileHandle executable = directory.Open("exe");
         Span<byte> start = stackalloc byte[5];
         return !executable.IsInvalid

@@ -1,18 +1,18 @@
 namespace PSCrac.Procfs;
 
-/// <summary>What a process is doing, by the letter in /proc/PID/stat (proc(5)).</summary>
+/// <summary>The state of a process, from the letter in /proc/PID/stat (proc(5)).</summary>
 internal enum ProcessState
 {
-    /// <summary>A letter this version does not know.</summary>
+    /// <summary>A letter that this version does not know.</summary>
     Unknown = 0,
 
     /// <summary>R: running, or waiting for a processor.</summary>
     Running,
 
-    /// <summary>S: asleep until something happens or a signal comes.</summary>
+    /// <summary>S: interruptible sleep, waiting for an event or a signal.</summary>
     Sleeping,
 
-    /// <summary>D: asleep and deaf to signals, usually for a disk. criu cannot freeze it until it wakes.</summary>
+    /// <summary>D: uninterruptible sleep, usually for a disk. criu cannot freeze the process until it wakes.</summary>
     DiskSleep,
 
     /// <summary>T: stopped by a signal such as SIGSTOP.</summary>
@@ -21,15 +21,15 @@ internal enum ProcessState
     /// <summary>t: stopped by a debugger.</summary>
     TracingStop,
 
-    /// <summary>Z: ended, and kept until its parent asks how.</summary>
+    /// <summary>Z: ended, and not yet reaped by its parent.</summary>
     Zombie,
 
-    /// <summary>X: ended, and about to vanish.</summary>
+    /// <summary>X: ended, and about to be removed.</summary>
     Dead,
 
-    /// <summary>I: an idle thread of the kernel.</summary>
+    /// <summary>I: an idle kernel thread.</summary>
     Idle,
 
-    /// <summary>P: a parked thread of the kernel.</summary>
+    /// <summary>P: a parked kernel thread.</summary>
     Parked,
 }

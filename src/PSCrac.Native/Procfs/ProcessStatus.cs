@@ -3,8 +3,8 @@ using System.Text;
 namespace PSCrac.Procfs;
 
 /// <summary>
-/// What the kernel tells about a process as a whole: /proc/PID/stat and /proc/PID/status, both described in proc(5),
-/// at the moment they were read. Ids are as the reader's own proc shows them, except <see cref="NamespaceProcessIds"/>.
+/// The status of a process: /proc/PID/stat and /proc/PID/status (proc(5)),
+/// at the time of reading. Ids are those of the reader's proc, except <see cref="NamespaceProcessIds"/>.
 /// </summary>
 internal sealed record ProcessStatus
 {
@@ -16,92 +16,92 @@ internal sealed record ProcessStatus
     /// <summary>The parent's pid; 0 for the first process of a pid namespace, and for a parent outside it.</summary>
     internal required int ParentProcessId { get; init; }
 
-    /// <summary>The process group.</summary>
+    /// <summary>The process group id.</summary>
     internal required int ProcessGroupId { get; init; }
 
-    /// <summary>The session: the pid of the process that leads it, or led it. 0 where that lies outside our pid namespace.</summary>
+    /// <summary>The session id: the pid of the process that created it. 0 if that is outside the reader's pid namespace.</summary>
     internal required int SessionId { get; init; }
 
-    /// <summary>The session as the process sees it: 0 where its leader lies outside the process's own pid namespace.</summary>
+    /// <summary>The session id in the process's own pid namespace; 0 if the session's leader is outside it.</summary>
     internal int InnermostSessionId { get; init; }
 
-    /// <summary>The device number of the controlling terminal as field 7 of stat encodes it; 0 without one.</summary>
+    /// <summary>The device number of the controlling terminal in the encoding of field 7 of stat; 0 if there is none.</summary>
     internal required int TerminalDevice { get; init; }
 
     /// <summary>The terminal's foreground process group; -1 without a terminal.</summary>
     internal required int TerminalForegroundGroupId { get; init; }
 
-    /// <summary>What the process's first thread is doing.</summary>
+    /// <summary>The state of the process's first thread.</summary>
     internal required ProcessState State { get; init; }
 
-    /// <summary>When the process started, in clock ticks (normally 1/100 s) since the machine did.</summary>
+    /// <summary>The start time, in clock ticks (normally 1/100 s) since boot.</summary>
     internal required ulong StartTimeTicks { get; init; }
 
-    /// <summary>The first 15 bytes of the program's name, or whatever the process set instead.</summary>
+    /// <summary>The command name: the first 15 bytes of the program's name, or what the process set instead.</summary>
     internal required string CommandName { get; init; }
 
-    /// <summary>The count of threads, at least 1; a zombie's is 1, or what its threads that still run make.</summary>
+    /// <summary>The number of threads, at least 1; for a zombie, 1 or the number of its threads that still run.</summary>
     internal required int ThreadCount { get; init; }
 
-    /// <summary>Whether this is a thread of the kernel, which has no memory or files of its own.</summary>
+    /// <summary>Whether this is a kernel thread, which has no memory or files of its own.</summary>
     internal required bool IsKernelThread { get; init; }
 
-    /// <summary>The status the process ended with, as wait(2) encodes it; 0 while it runs or where the kernel does not tell.</summary>
+    /// <summary>The exit status, as wait(2) encodes it; 0 while the process runs or if access is denied.</summary>
     internal int ExitStatus { get; init; }
 
-    /// <summary>The real user id; -1 when not known.</summary>
+    /// <summary>The real user id; -1 if unknown.</summary>
     internal int UserId { get; init; } = -1;
 
-    /// <summary>The effective user id; -1 when not known.</summary>
+    /// <summary>The effective user id; -1 if unknown.</summary>
     internal int EffectiveUserId { get; init; } = -1;
 
-    /// <summary>The pid of the debugger; 0 without one.</summary>
+    /// <summary>The pid of the tracer, such as a debugger; 0 if there is none.</summary>
     internal int TracerProcessId { get; init; }
 
-    /// <summary>The pid in each pid namespace the process is in, from the reader's to its own. One number when both are the same.</summary>
+    /// <summary>The pid in each pid namespace from the reader's to the process's own. One element if they are the same.</summary>
     internal IReadOnlyList<int> NamespaceProcessIds { get; init; } = [];
 
-    /// <summary>The pid the process sees itself under.</summary>
+    /// <summary>The pid in the process's own pid namespace.</summary>
     internal int InnermostProcessId => NamespaceProcessIds.Count > 0 ? NamespaceProcessIds[^1] : ProcessId;
 
-    /// <summary>Memory that is in RAM, bytes, files' pages included (VmRSS); 0 for kernel threads and zombies. Exact to some pages a thread.</summary>
+    /// <summary>The resident memory, in bytes, including pages of files (VmRSS); 0 for kernel threads and zombies. Accurate to some pages per thread.</summary>
     internal long ResidentBytes { get; init; }
 
-    /// <summary>Memory that no file backs, bytes: RssAnon, RssShmem and VmSwap together. Roughly what a dump writes.</summary>
+    /// <summary>Memory without a file, in bytes: the sum of RssAnon, RssShmem and VmSwap. Approximately the size of a dump.</summary>
     internal long AnonymousBytes { get; init; }
 
-    /// <summary>Memory locked by mlock(2), bytes.</summary>
+    /// <summary>Memory locked with mlock(2), in bytes.</summary>
     internal long LockedBytes { get; init; }
 
-    /// <summary>Memory on huge pages of hugetlbfs, bytes.</summary>
+    /// <summary>Memory in huge pages of hugetlbfs, in bytes.</summary>
     internal long HugeBytes { get; init; }
 
-    /// <summary>0 no seccomp, 1 strict, 2 filters.</summary>
+    /// <summary>The seccomp mode: 0 none, 1 strict, 2 filters.</summary>
     internal int SeccompMode { get; init; }
 
-    /// <summary>The count of seccomp filters; 0 without any, and on kernels before 5.9.</summary>
+    /// <summary>The number of seccomp filters; 0 on kernels before 5.9.</summary>
     internal int SeccompFilterCount { get; init; }
 
-    /// <summary>The effective capabilities, one bit each (capabilities(7)).</summary>
+    /// <summary>The effective capabilities; bit N is capability N (capabilities(7)).</summary>
     internal ulong EffectiveCapabilities { get; init; }
 
-    /// <summary>The pid with the start time: tells this process from a later one with the same pid.</summary>
+    /// <summary>The pid with the start time, which distinguishes this process from a later one with the same pid.</summary>
     internal ProcessIdentity Identity => new(ProcessId, StartTimeTicks);
 
-    /// <summary>Whether the process has ended and only its pid is left (zombie).</summary>
+    /// <summary>Whether the process has ended but still has its pid (zombie).</summary>
     internal bool HasEnded => State is ProcessState.Zombie or ProcessState.Dead;
 
-    /// <summary>Whether the process leads its session.</summary>
+    /// <summary>Whether the process is the leader of its session.</summary>
     internal bool IsSessionLeader => SessionId == ProcessId;
 
-    /// <summary>Reads a process's status; null when no process has this pid, or proc hides it.</summary>
+    /// <summary>Reads a process's status; null if no process has this pid or proc hides it.</summary>
     internal static ProcessStatus? TryRead(int processId)
     {
         using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
         return directory is null ? null : TryRead(directory);
     }
 
-    /// <summary>Reads the status of an opened process; null when it is gone.</summary>
+    /// <summary>Reads the status of an opened process; null if it has ended.</summary>
     internal static ProcessStatus? TryRead(ProcessDirectory directory)
     {
         ProcessStatus? status = TryReadStat(directory);
@@ -116,7 +116,7 @@ internal sealed record ProcessStatus
         }
     }
 
-    /// <summary>Reads only /proc/PID/stat, which is enough for who a process is and whose child.</summary>
+    /// <summary>Reads only /proc/PID/stat, which is enough for a process's identity and parent.</summary>
     internal static ProcessStatus? TryReadStat(ProcessDirectory directory)
     {
         if (!directory.TryRead("stat", out ProcText text, expectedLength: 1024))
@@ -130,10 +130,10 @@ internal sealed record ProcessStatus
         }
     }
 
-    /// <summary>Parses the line of /proc/PID/stat; null when it is not one.</summary>
+    /// <summary>Parses the line of /proc/PID/stat; null if it is invalid.</summary>
     internal static ProcessStatus? ParseStat(ReadOnlySpan<byte> text)
     {
-        // A command's name may itself hold blanks and parentheses; nothing after it does.
+        // A command name may contain spaces and parentheses; the other fields do not.
         int open = text.IndexOf((byte)'(');
         int close = text.LastIndexOf((byte)')');
         if (open < 0 || close < open)
@@ -186,7 +186,7 @@ internal sealed record ProcessStatus
         var lines = new AsciiReader(text);
         while (lines.TryReadField(out ReadOnlySpan<byte> key, out AsciiReader value))
         {
-            fields.Take(key, value);
+            fields.ReadLine(key, value);
         }
 
         return fields.AddTo(stat);

@@ -1,6 +1,6 @@
 namespace PSCrac.Procfs;
 
-/// <summary>The lines of /proc/PID/status (proc(5)) that <see cref="ProcessStatus"/> keeps, as they are met.</summary>
+/// <summary>The values of the lines of /proc/PID/status (proc(5)) that <see cref="ProcessStatus"/> uses.</summary>
 internal struct ProcessStatusFields
 {
     private const int KiB = 1024;
@@ -17,15 +17,15 @@ internal struct ProcessStatusFields
     private int[] _namespaceIds = [];
     private int[] _sessionIds = [];
 
-    /// <summary>Nothing met yet.</summary>
+    /// <summary>Creates fields without values.</summary>
     public ProcessStatusFields()
     {
     }
 
-    /// <summary>Takes a line in.</summary>
-    /// <param name="key">What stands before its colon.</param>
-    /// <param name="words">What stands behind it.</param>
-    internal void Take(ReadOnlySpan<byte> key, AsciiReader words)
+    /// <summary>Reads the value of a line.</summary>
+    /// <param name="key">The text before the colon.</param>
+    /// <param name="words">The text after the colon.</param>
+    internal void ReadLine(ReadOnlySpan<byte> key, AsciiReader words)
     {
         switch (key)
         {
@@ -66,7 +66,7 @@ internal struct ProcessStatusFields
         }
     }
 
-    /// <summary>The process with these lines' values.</summary>
+    /// <summary>Adds the values to a process's status.</summary>
     internal readonly ProcessStatus AddTo(ProcessStatus stat) => stat with
     {
         UserId = _user,

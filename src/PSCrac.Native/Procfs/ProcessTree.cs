@@ -1,8 +1,8 @@
 namespace PSCrac.Procfs;
 
-/// <summary>One process of a <see cref="ProcessTree"/>.</summary>
+/// <summary>A process of a <see cref="ProcessTree"/>.</summary>
 /// <param name="Status">The process's status when the tree was read.</param>
-/// <param name="ThreadIds">The ids of its threads, the first of which is the process's own.</param>
+/// <param name="ThreadIds">The ids of its threads, starting with the process id.</param>
 internal sealed record ProcessTreeMember(ProcessStatus Status, IReadOnlyList<int> ThreadIds)
 {
     /// <summary>The pid.</summary>
@@ -10,8 +10,8 @@ internal sealed record ProcessTreeMember(ProcessStatus Status, IReadOnlyList<int
 }
 
 /// <summary>
-/// A process and all that descend from it: what criu dumps as one. Read without stopping anything, so processes that
-/// start or end meanwhile may be missing or extra; none is listed twice, and a parent always comes before its children.
+/// A process and its descendants, which criu dumps together. Read without stopping them, so processes that
+/// start or end meanwhile may be missing or extra. None is listed twice, and a parent always precedes its children.
 /// </summary>
 internal sealed class ProcessTree
 {
@@ -24,26 +24,26 @@ internal sealed class ProcessTree
         AnonymousBytes = members.Sum(member => member.Status.AnonymousBytes);
     }
 
-    /// <summary>The processes, the root first, parents before children. Zombies are members.</summary>
+    /// <summary>The processes, parents before children, starting with the root. Includes zombies.</summary>
     internal IReadOnlyList<ProcessTreeMember> Members { get; }
 
-    /// <summary>The process the tree was read from.</summary>
+    /// <summary>The root of the tree.</summary>
     internal ProcessTreeMember Root => Members[0];
 
     /// <summary>The pids, in the order of <see cref="Members"/>.</summary>
     internal IReadOnlyList<int> ProcessIds { get; }
 
-    /// <summary>The ids of all threads of all members; each process's own pid is the id of its first thread.</summary>
+    /// <summary>The ids of all threads of all members, including the process ids.</summary>
     internal IReadOnlyList<int> ThreadIds { get; }
 
-    /// <summary>Memory in RAM, bytes, over all members; what they share is counted for each.</summary>
+    /// <summary>The resident memory of all members, in bytes; shared memory is counted for each member.</summary>
     internal long ResidentBytes { get; }
 
-    /// <summary>Memory that no file backs, bytes, over all members; what they share is counted for each. About what a dump writes.</summary>
+    /// <summary>The memory without a file of all members, in bytes; shared memory is counted for each member. Approximately the size of a dump.</summary>
     internal long AnonymousBytes { get; }
 
     /// <summary>Reads a process and its descendants.</summary>
-    /// <param name="rootProcessId">The pid of the root.</param>
+    /// <param name="rootProcessId">The root's pid.</param>
     /// <exception cref="CracException">No process has this pid (<see cref="CracReason.ProcessNotFound"/>).</exception>
     internal static ProcessTree Read(int rootProcessId)
     {
@@ -77,7 +77,7 @@ internal sealed class ProcessTree
         return new ProcessTree(members);
     }
 
-    /// <summary>Whether a pid is one of the tree's.</summary>
+    /// <summary>Whether a pid belongs to the tree.</summary>
     internal bool Contains(int processId)
     {
         foreach (int id in ProcessIds)
@@ -94,14 +94,14 @@ internal sealed class ProcessTree
     internal static CracException NotFound(int processId) => new(
         CracReason.ProcessNotFound,
         $"There is no process with id {processId}.",
-        "List the processes with Get-Process; a process in a container has another id inside than outside.")
+        "List the processes with Get-Process; a process in a container has different ids inside and outside.")
     {
         ProcessId = processId,
     };
 
     /// <summary>
-    /// Reads one process. <paramref name="children"/> is null where the kernel has no /proc/PID/task/TID/children
-    /// (CONFIG_PROC_CHILDREN). Null when the process is gone, or is no longer the child of its expected parent.
+    /// Reads one process. <paramref name="children"/> is null if the kernel has no /proc/PID/task/TID/children
+    /// (CONFIG_PROC_CHILDREN). Returns null if the process has ended or is no longer a child of the expected parent.
     /// </summary>
     private static ProcessTreeMember? ReadMember(int processId, int? expectedParent, out List<int>? children)
     {
@@ -129,7 +129,7 @@ internal sealed class ProcessTree
 
     private static List<int>? ReadChildren(ProcessDirectory directory, List<int> threads)
     {
-        // Children belong to the thread that made them, so each thread has a list of its own.
+        // Children are listed under the thread that created them.
         List<int>? children = null;
         foreach (int thread in threads)
         {
@@ -152,7 +152,7 @@ internal sealed class ProcessTree
         return children;
     }
 
-    /// <summary>Finds the descendants by one pass over all processes, each of which names its parent.</summary>
+    /// <summary>Finds the descendants from the parent pids of all processes.</summary>
     private static void AddByParents(List<ProcessTreeMember> members)
     {
         var childrenOf = new Dictionary<int, List<int>>();

@@ -1,6 +1,6 @@
 namespace PSCrac.Procfs;
 
-/// <summary>A tree with all that is known of its members, read without stopping any of them.</summary>
+/// <summary>A process tree with the state of its members, read without stopping them.</summary>
 internal sealed class ProcessTreeSnapshot
 {
     private readonly HashSet<int> _processIds;
@@ -16,25 +16,25 @@ internal sealed class ProcessTreeSnapshot
     /// <summary>The tree.</summary>
     internal ProcessTree Tree { get; }
 
-    /// <summary>The members, the root first. One that ended while the tree was read is left out.</summary>
+    /// <summary>The members, starting with the root. A process that ended while the tree was read is left out.</summary>
     internal IReadOnlyList<ProcessSnapshot> Members { get; }
 
-    /// <summary>The process the tree was read from.</summary>
+    /// <summary>The root of the tree.</summary>
     internal ProcessSnapshot Root => Members[0];
 
-    /// <summary>The namespaces of the process that reads; null when they could not be read.</summary>
+    /// <summary>The namespaces of the reading process; null if they could not be read.</summary>
     internal ProcessNamespaces? OwnNamespaces { get; }
 
     /// <summary>
-    /// Where a member's paths begin, seen from here: nowhere in front of them when it shares our mounts (proc then writes paths
-    /// from our root, also for a process in a chroot), otherwise its root as proc offers it.
+    /// The prefix for a member's paths as seen by the reading process: empty if both share a mount namespace (proc then shows paths
+    /// relative to the reader's root, also for a process in a chroot), else /proc/PID/root.
     /// </summary>
     internal string RootOf(ProcessSnapshot member) =>
         OwnNamespaces is null || member.Namespaces is null || OwnNamespaces.Shares(NamespaceKind.Mount, member.Namespaces)
             ? ""
             : $"/proc/{member.ProcessId}/root";
 
-    /// <summary>Whether a pid is one of the tree's.</summary>
+    /// <summary>Whether a pid belongs to the tree.</summary>
     internal bool Contains(int processId) => _processIds.Contains(processId);
 
     /// <summary>Reads a process and its descendants.</summary>

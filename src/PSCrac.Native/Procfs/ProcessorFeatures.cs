@@ -3,17 +3,17 @@ using PSCrac.Interop;
 
 namespace PSCrac.Procfs;
 
-/// <summary>What the processor can do, by the names of /proc/cpuinfo.</summary>
+/// <summary>The processor's feature flags, with the names of /proc/cpuinfo.</summary>
 internal static class ProcessorFeatures
 {
     private static readonly Lazy<IReadOnlyList<string>> s_features = new(ReadOnce);
 
-    /// <summary>The flags of the first processor (flags on x86, Features on arm64; every processor has the same); empty where it has no such line.</summary>
+    /// <summary>The flags of the first processor (flags on x86, Features on arm64; every processor has the same); empty if there is no such line.</summary>
     internal static IReadOnlyList<string> Read() => s_features.Value;
 
     private static string[] ReadOnce()
     {
-        // The file has a part for each processor and takes long to write where there are many: its beginning is enough.
+        // The file has a section for each processor and is slow to generate if there are many: only its beginning is read.
         const int FirstPart = 16 << 10;
         using SafeFileHandle file = LibC.Open("/proc/cpuinfo", LibC.O_RDONLY, out _);
         byte[] buffer = new byte[FirstPart];

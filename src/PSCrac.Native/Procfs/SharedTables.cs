@@ -1,8 +1,8 @@
 namespace PSCrac.Procfs;
 
 /// <summary>
-/// What all processes in one namespace see alike, read once: the mounts; and the sockets, which are read when it is known
-/// which ones the processes have.
+/// Tables that are the same for all processes in one namespace, read once: the mounts, and the sockets, which are read after
+/// the socket inodes of all processes are known.
 /// </summary>
 internal sealed class SharedTables(ProcessNamespaces? own)
 {
@@ -21,7 +21,7 @@ internal sealed class SharedTables(ProcessNamespaces? own)
     }
 
     /// <summary>
-    /// Of our own mount namespace we read our own table: a process in a chroot would show only what lies below its root.
+    /// For the caller's own mount namespace, reads the caller's table: that of a process in a chroot lists only mounts below its root.
     /// </summary>
     private MountTable? ReadMounts(ProcessDirectory directory, ProcessNamespaces? namespaces)
     {
@@ -30,11 +30,11 @@ internal sealed class SharedTables(ProcessNamespaces? own)
             return MountTable.TryRead(directory);
         }
 
-        using ProcessDirectory? ourselves = ProcessDirectory.TryOpen(Environment.ProcessId);
-        return ourselves is null ? null : MountTable.TryRead(ourselves);
+        using ProcessDirectory? caller = ProcessDirectory.TryOpen(Environment.ProcessId);
+        return caller is null ? null : MountTable.TryRead(caller);
     }
 
-    /// <summary>Takes note of a process's sockets; its namespace's table is there after <see cref="ReadSockets"/>.</summary>
+    /// <summary>Adds a process's sockets to those to read; its namespace's table is set by <see cref="ReadSockets"/>.</summary>
     internal NetworkNamespace AddSockets(int processId, ProcessNamespaces? namespaces, Dictionary<ulong, string?> protocols)
     {
         ulong key = namespaces?[NamespaceKind.Network] ?? 0;
@@ -46,14 +46,14 @@ internal sealed class SharedTables(ProcessNamespaces? own)
 
         foreach ((ulong inode, string? name) in protocols)
         {
-            network.Wanted.Add(inode);
+            network.RequestedInodes.Add(inode);
             network.Protocols.Add(SocketTable.ProtocolOf(name));
         }
 
         return network;
     }
 
-    /// <summary>Reads the tables of all network namespaces that were asked about.</summary>
+    /// <summary>Reads the socket tables of all added network namespaces.</summary>
     internal void ReadSockets()
     {
         foreach (NetworkNamespace network in _networks.Values)
@@ -61,19 +61,19 @@ internal sealed class SharedTables(ProcessNamespaces? own)
             using ProcessDirectory? directory = ProcessDirectory.TryOpen(network.ProcessId);
             if (directory is not null)
             {
-                network.Table = SocketTable.Read(directory, network.IsOwn, network.Wanted, network.Protocols);
+                network.Table = SocketTable.Read(directory, network.IsOwn, network.RequestedInodes, network.Protocols);
             }
         }
     }
 
-    /// <summary>One network namespace: which of its sockets are of interest, and then what they are.</summary>
+    /// <summary>A network namespace: the sockets to read, then its table.</summary>
     internal sealed class NetworkNamespace(int processId, bool isOwn)
     {
         internal int ProcessId { get; } = processId;
 
         internal bool IsOwn { get; } = isOwn;
 
-        internal HashSet<ulong> Wanted { get; } = [];
+        internal HashSet<ulong> RequestedInodes { get; } = [];
 
         internal HashSet<SocketProtocol> Protocols { get; } = [];
 

@@ -5,8 +5,8 @@ using PSCrac.Interop;
 namespace PSCrac.Procfs;
 
 /// <summary>
-/// Asks the kernel to list sockets of the calling thread's network namespace: sock_diag(7). The files of /proc/net tell much the
-/// same, but walk the kernel's whole hash table under its locks for it, which takes some twenty times as long.
+/// Lists sockets of the calling thread's network namespace with sock_diag(7). The files of /proc/net have similar
+/// content, but the kernel walks its whole hash table under locks to generate them, which takes about twenty times as long.
 /// </summary>
 internal static class SocketDiagnostics
 {
@@ -20,12 +20,12 @@ internal static class SocketDiagnostics
     internal delegate void MessageHandler(ReadOnlySpan<byte> message, Dictionary<ulong, SocketEntry> sockets);
 
     /// <summary>
-    /// Sends a request for a list and hands each message of the answer over. False when the kernel does not answer, or not for
+    /// Sends a dump request and passes each message of the response to the handler. False if the kernel does not support it for
     /// this kind of sockets.
     /// </summary>
-    /// <param name="request">The request, with room for netlink's header in front.</param>
-    /// <param name="handler">Takes a message without its header.</param>
-    /// <param name="sockets">What the handler adds to.</param>
+    /// <param name="request">The request, with space for the netlink header at the beginning.</param>
+    /// <param name="handler">Called with each message, without its header.</param>
+    /// <param name="sockets">The dictionary to which the handler adds.</param>
     internal static bool TryList(Span<byte> request, MessageHandler handler, Dictionary<ulong, SocketEntry> sockets)
     {
         using SafeFileHandle netlink = LibC.OpenSocketDiagnostics();
@@ -72,6 +72,6 @@ internal static class SocketDiagnostics
         }
     }
 
-    /// <summary>netlink's padding: what follows begins at a multiple of four.</summary>
+    /// <summary>Rounds up to netlink's alignment of four bytes.</summary>
     internal static int Align(int length) => (length + 3) & ~3;
 }

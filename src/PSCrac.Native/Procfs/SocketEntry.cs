@@ -5,7 +5,7 @@ namespace PSCrac.Procfs;
 /// <summary>The protocol of a socket.</summary>
 internal enum SocketProtocol
 {
-    /// <summary>One that criu does not know either; <see cref="SocketEntry.ProtocolName"/> has the kernel's name.</summary>
+    /// <summary>A protocol that criu does not support; <see cref="SocketEntry.ProtocolName"/> has the kernel's name.</summary>
     Other = 0,
 
     /// <summary>TCP over IPv4 or IPv6.</summary>
@@ -36,10 +36,10 @@ internal enum SocketProtocol
     MultipathTcp,
 }
 
-/// <summary>How a unix socket carries data, as socket(2) numbers it.</summary>
+/// <summary>The type of a unix socket; the values are those of socket(2).</summary>
 internal enum UnixSocketType
 {
-    /// <summary>Not a unix socket, or not known.</summary>
+    /// <summary>Not a unix socket, or unknown.</summary>
     None = 0,
 
     /// <summary>SOCK_STREAM.</summary>
@@ -52,58 +52,58 @@ internal enum UnixSocketType
     SequencedPacket = 5,
 }
 
-/// <summary>One socket of a network namespace.</summary>
+/// <summary>A socket of a network namespace.</summary>
 internal sealed record SocketEntry
 {
-    /// <summary>The socket's inode: the number in socket:[1234].</summary>
+    /// <summary>The socket's inode number, as in socket:[1234].</summary>
     internal required ulong Inode { get; init; }
 
     /// <summary>The protocol.</summary>
     internal required SocketProtocol Protocol { get; init; }
 
-    /// <summary>The kernel's name of the protocol, such as TCPv6 or VSOCK; null where not asked for.</summary>
+    /// <summary>The kernel's name for the protocol, such as TCPv6 or VSOCK; null if it was not read.</summary>
     internal string? ProtocolName { get; init; }
 
     /// <summary>The state.</summary>
     internal CracSocketState State { get; init; }
 
-    /// <summary>The address it is bound to; null for what has no IP address.</summary>
+    /// <summary>The local address; null for a socket without IP addresses.</summary>
     internal IPEndPoint? Local { get; init; }
 
-    /// <summary>The other side's address, all zero when not connected; null for what has no IP address.</summary>
+    /// <summary>The peer's address, all zero if not connected; null for a socket without IP addresses.</summary>
     internal IPEndPoint? Remote { get; init; }
 
-    /// <summary>Bytes sent and not yet taken, or, for a listening unix socket, the length of its queue.</summary>
+    /// <summary>The bytes in the send queue or, for a listening unix socket, the limit of its backlog.</summary>
     internal long SendQueue { get; init; }
 
-    /// <summary>Bytes come and not yet read, or, for a listening socket, the count of callers not yet accepted.</summary>
+    /// <summary>The bytes in the receive queue or, for a listening socket, the number of pending connections.</summary>
     internal long ReceiveQueue { get; init; }
 
-    /// <summary>How a unix socket carries data.</summary>
+    /// <summary>The type of a unix socket.</summary>
     internal UnixSocketType UnixType { get; init; }
 
-    /// <summary>The name a unix socket is bound to: a path, or an abstract name after an @. Null without one.</summary>
+    /// <summary>The name of a unix socket: a path, or @ and an abstract name; null if it is not bound.</summary>
     internal string? UnixName { get; init; }
 
-    /// <summary>The inode of a unix socket's other end; 0 without one, or where the kernel does not tell.</summary>
+    /// <summary>The inode of a unix socket's peer; 0 if there is none or it is unknown.</summary>
     internal ulong PeerInode { get; init; }
 
-    /// <summary>The inodes of callers that wait to be accepted by a listening unix socket; 0 for one that has hung up.</summary>
-    internal IReadOnlyList<ulong> WaitingCallers { get; init; } = [];
+    /// <summary>The inodes of the pending connections of a listening unix socket; 0 for a connection that was closed by its client.</summary>
+    internal IReadOnlyList<ulong> PendingConnections { get; init; } = [];
 
-    /// <summary>Which directions of a unix socket are shut: 1 reading, 2 writing, 3 both.</summary>
+    /// <summary>The directions of a unix socket that were shut down: 1 reading, 2 writing, 3 both.</summary>
     internal int Shutdown { get; init; }
 
-    /// <summary>The port id of a netlink socket; 0 when not bound.</summary>
+    /// <summary>The port id of a netlink socket; 0 if it is not bound.</summary>
     internal uint NetlinkPort { get; init; }
 
     /// <summary>The multicast groups of a netlink socket.</summary>
     internal uint NetlinkGroups { get; init; }
 
-    /// <summary>The family of a netlink socket, such as 0 for routing.</summary>
+    /// <summary>The netlink family, such as 0 for routing.</summary>
     internal int NetlinkFamily { get; init; }
 
-    /// <summary>Whether it has another side to talk to.</summary>
+    /// <summary>Whether it is connected to a peer.</summary>
     internal bool IsConnected => Protocol switch
     {
         SocketProtocol.Tcp => State is not (CracSocketState.Closed or CracSocketState.Listening or CracSocketState.Unknown),

@@ -1,9 +1,9 @@
 namespace PSCrac.Procfs;
 
-/// <summary>Finds out who has a socket, by looking through the descriptors of all processes: slow, for messages only.</summary>
+/// <summary>Finds the process that has a socket open, by reading the descriptors of all processes. Slow; for messages only.</summary>
 internal static class SocketOwner
 {
-    /// <summary>The name and the id of the first process found that has the socket open; null when none is seen.</summary>
+    /// <summary>The command name and pid of the first process that has the socket open; null if none is found.</summary>
     internal static (string Name, int ProcessId)? Find(ulong inode)
     {
         string wanted = $"socket:[{inode}]";

@@ -6,8 +6,8 @@ using PSCrac.Interop;
 namespace PSCrac.Procfs;
 
 /// <summary>
-/// The sockets of one network namespace, as far as asked for: by sock_diag(7), and where that does not list them by
-/// /proc/PID/net/tcp and its like (proc(5)). Sockets that were made and neither bound nor connected appear in none of them.
+/// Selected sockets of one network namespace, from sock_diag(7) or, for protocols that it does not list, from
+/// /proc/PID/net/tcp and similar files (proc(5)). Sockets that are neither bound nor connected are in none of them.
 /// </summary>
 internal sealed class SocketTable
 {
@@ -24,13 +24,13 @@ internal sealed class SocketTable
 
     private SocketTable(Dictionary<ulong, SocketEntry> byInode) => _byInode = byInode;
 
-    /// <summary>The socket with this inode; null when it is not listed, or was not asked for.</summary>
+    /// <summary>Finds a socket by its inode; null if it is not listed or was not selected.</summary>
     internal SocketEntry? Find(ulong inode) => _byInode.GetValueOrDefault(inode);
 
     /// <summary>The sockets.</summary>
     internal IReadOnlyCollection<SocketEntry> Sockets => _byInode.Values;
 
-    /// <summary>Which protocol the kernel means by a name from sockfs, such as TCPv6.</summary>
+    /// <summary>The protocol of a kernel name from sockfs, such as TCPv6.</summary>
     internal static SocketProtocol ProtocolOf(string? kernelName) => kernelName switch
     {
         "TCP" or "TCPv6" => SocketProtocol.Tcp,
@@ -48,10 +48,10 @@ internal sealed class SocketTable
     /// <summary>
     /// Reads the sockets of a process's network namespace.
     /// </summary>
-    /// <param name="directory">A process of that namespace.</param>
-    /// <param name="isOwnNamespace">Whether it is the caller's network namespace too. Otherwise unix sockets need CAP_SYS_ADMIN.</param>
-    /// <param name="wanted">The inodes of interest; null for all. Unix sockets are given all, since a socket's other end may be anyone's.</param>
-    /// <param name="protocols">The protocols of interest; the other tables are not read.</param>
+    /// <param name="directory">A process in that namespace.</param>
+    /// <param name="isOwnNamespace">Whether it is also the caller's network namespace. Otherwise unix sockets require CAP_SYS_ADMIN.</param>
+    /// <param name="wanted">The inodes to read; null for all. All unix sockets are returned, because a peer may belong to any process.</param>
+    /// <param name="protocols">The protocols to read.</param>
     internal static SocketTable Read(
         ProcessDirectory directory, bool isOwnNamespace, IReadOnlySet<ulong>? wanted, IReadOnlySet<SocketProtocol> protocols)
     {
@@ -79,7 +79,7 @@ internal sealed class SocketTable
         return new SocketTable(sockets);
     }
 
-    /// <summary>Lists what the calling thread's network namespace has, and returns the protocols of which that is all.</summary>
+    /// <summary>Lists the sockets of the calling thread's network namespace, and returns the protocols that were listed completely.</summary>
     private static HashSet<SocketProtocol> Collect(Dictionary<ulong, SocketEntry> sockets, IReadOnlySet<SocketProtocol> protocols)
     {
         var listed = new HashSet<SocketProtocol>();
@@ -94,7 +94,7 @@ internal sealed class SocketTable
         return listed;
     }
 
-    /// <summary>A netlink socket stays in the namespace it was made in, so it is made by a thread that enters and then ends.</summary>
+    /// <summary>A netlink socket belongs to the namespace in which it was created, so a temporary thread enters the namespace and creates it.</summary>
     private static HashSet<SocketProtocol> CollectInside(
         ProcessDirectory directory, Dictionary<ulong, SocketEntry> sockets, IReadOnlySet<SocketProtocol> protocols)
     {
@@ -189,7 +189,7 @@ internal sealed class SocketTable
         }
     }
 
-    /// <summary>Reads 0100007F:1F90, or its longer IPv6 form: addresses in 32-bit words of the machine's byte order, the port as a number.</summary>
+    /// <summary>Parses 0100007F:1F90 or the longer IPv6 form: the address in 32-bit words in host byte order, the port as a number.</summary>
     private static IPEndPoint? ParseEndPoint(ReadOnlySpan<byte> word)
     {
         int colon = word.IndexOf((byte)':');

@@ -4,30 +4,30 @@ using System.Text;
 namespace PSCrac.Procfs;
 
 /// <summary>
-/// Asks the kernel which unix sockets there are and which belong together, which no file of proc tells:
+/// Lists unix sockets with their peers, which no proc file shows:
 /// the structures of include/uapi/linux/unix_diag.h.
 /// </summary>
 internal static class UnixDiagnostics
 {
     private const byte UnixFamily = 1;
-    private const uint ShowNamePeerCallersAndQueues = 0x1 | 0x4 | 0x8 | 0x10;
+    private const uint ShowNamePeerPendingAndQueues = 0x1 | 0x4 | 0x8 | 0x10;
     private const int RequestLength = SocketDiagnostics.HeaderLength + 24;
     private const int MessageLength = 16;
 
     private const ushort NameAttribute = 0;
     private const ushort PeerAttribute = 2;
-    private const ushort CallersAttribute = 3;
+    private const ushort PendingAttribute = 3;
     private const ushort QueueAttribute = 4;
     private const ushort ShutdownAttribute = 6;
 
-    /// <summary>Adds all unix sockets of the calling thread's network namespace. False when the kernel does not answer.</summary>
+    /// <summary>Adds all unix sockets of the calling thread's network namespace. False if the kernel does not support it.</summary>
     internal static bool TryCollect(Dictionary<ulong, SocketEntry> sockets)
     {
         Span<byte> request = stackalloc byte[RequestLength];
         request.Clear();
         request[SocketDiagnostics.HeaderLength] = UnixFamily;
         MemoryMarshal.Write(request[(SocketDiagnostics.HeaderLength + 4)..], uint.MaxValue);
-        MemoryMarshal.Write(request[(SocketDiagnostics.HeaderLength + 12)..], ShowNamePeerCallersAndQueues);
+        MemoryMarshal.Write(request[(SocketDiagnostics.HeaderLength + 12)..], ShowNamePeerPendingAndQueues);
         return SocketDiagnostics.TryList(request, Add, sockets);
     }
 
@@ -48,7 +48,7 @@ internal static class UnixDiagnostics
         string? name = null;
         uint peer = 0, receiveQueue = 0, sendQueue = 0;
         int shutdown = 0;
-        ulong[] callers = [];
+        ulong[] pending = [];
         ReadOnlySpan<byte> attributes = message[MessageLength..];
         while (attributes.Length >= 4)
         {
@@ -68,11 +68,11 @@ internal static class UnixDiagnostics
                 case PeerAttribute when value.Length >= 4:
                     peer = MemoryMarshal.Read<uint>(value);
                     break;
-                case CallersAttribute:
-                    callers = new ulong[value.Length / 4];
-                    for (int i = 0; i < callers.Length; i++)
+                case PendingAttribute:
+                    pending = new ulong[value.Length / 4];
+                    for (int i = 0; i < pending.Length; i++)
                     {
-                        callers[i] = MemoryMarshal.Read<uint>(value[(i * 4)..]);
+                        pending[i] = MemoryMarshal.Read<uint>(value[(i * 4)..]);
                     }
 
                     break;
@@ -96,7 +96,7 @@ internal static class UnixDiagnostics
             UnixType = (UnixSocketType)type,
             UnixName = name,
             PeerInode = peer,
-            WaitingCallers = callers,
+            PendingConnections = pending,
             Shutdown = shutdown,
             ReceiveQueue = receiveQueue,
             SendQueue = sendQueue,
@@ -110,7 +110,7 @@ internal static class UnixDiagnostics
             return null;
         }
 
-        // An abstract name begins with a NUL and may hold more of them; both are shown as ss(8) shows them.
+        // An abstract name begins with a null byte and may contain more; they are shown as in ss(8).
         return value[0] == 0
             ? "@" + Encoding.UTF8.GetString(value[1..]).TrimEnd('\0').Replace('\0', '@')
             : Encoding.UTF8.GetString(value).TrimEnd('\0');

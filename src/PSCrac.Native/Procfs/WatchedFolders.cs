@@ -1,18 +1,18 @@
 namespace PSCrac.Procfs;
 
 /// <summary>
-/// What a tree watches with inotify. A program that watches a folder with all below it, as .NET's FileSystemWatcher does,
-/// adds a watch of each folder that appears there. A folder that is made for its checkpoint and does not last must not be
-/// one of them: its image would have the folder's path, which leads nowhere afterwards.
+/// The folders that a tree watches with inotify. A program that watches a folder recursively, as .NET's FileSystemWatcher does,
+/// adds a watch for each new folder in it. A temporary folder for the checkpoint must not be
+/// created there: the image would contain the folder's path, which does not exist afterwards.
 /// </summary>
 internal sealed class WatchedFolders
 {
     private readonly HashSet<(DeviceNumber Device, ulong Inode)> _watched = [];
 
-    /// <summary>Nothing.</summary>
+    /// <summary>No folders.</summary>
     internal static WatchedFolders None { get; } = new();
 
-    /// <summary>What the members of a tree watch.</summary>
+    /// <summary>The folders that the members of a tree watch.</summary>
     internal static WatchedFolders Of(ProcessTreeSnapshot tree)
     {
         var folders = new WatchedFolders();
@@ -30,13 +30,13 @@ internal sealed class WatchedFolders
         return folders;
     }
 
-    /// <summary>Whether the tree notices what is made in a folder.</summary>
-    /// <param name="folder">The folder. Of one that is not there yet, the nearest above counts, where its making is noticed.</param>
-    internal bool Notices(string folder) => FindNearest(folder, out FileStatus status) is not null && Contains(status);
+    /// <summary>Whether the tree watches a folder.</summary>
+    /// <param name="folder">The folder. If it does not exist, the nearest existing parent counts, in which it would be created.</param>
+    internal bool Watches(string folder) => FindNearest(folder, out FileStatus status) is not null && Contains(status);
 
-    /// <summary>The nearest folder above one that the tree watches, on the same mount, in which it notices nothing.</summary>
-    /// <param name="folder">The folder, which need not be there yet.</param>
-    /// <returns>The one above; null where the folder itself will do, or there is none.</returns>
+    /// <summary>Finds the nearest parent, on the same mount, of a watched folder that the tree does not watch.</summary>
+    /// <param name="folder">The folder, which need not exist.</param>
+    /// <returns>The parent; null if the folder itself is not watched or there is no such parent.</returns>
     internal string? FindUnwatchedAbove(string folder)
     {
         string? nearest = FindNearest(folder, out FileStatus status);

@@ -56,7 +56,7 @@ internal sealed class UnixSocketRule : PreflightRule
         {
             foreach ((_, SocketEntry socket) in PreflightSubject.SocketsOf(member))
             {
-                waiting.UnionWith(socket.WaitingCallers);
+                waiting.UnionWith(socket.PendingConnections);
             }
         }
 
@@ -65,7 +65,7 @@ internal sealed class UnixSocketRule : PreflightRule
 
     private static bool HasDisconnectedClient(SocketEntry socket)
     {
-        foreach (ulong caller in socket.WaitingCallers)
+        foreach (ulong caller in socket.PendingConnections)
         {
             if (caller == 0)
             {
