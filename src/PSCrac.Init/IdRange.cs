@@ -5,10 +5,10 @@ using PSCrac.Interop;
 
 namespace PSCrac.Init;
 
-/// <summary>Keeping this process's own threads, and what criu starts, off the ids that the image needs.</summary>
+/// <summary>Keeps the ids that the image needs free of this process's threads and of processes that criu starts.</summary>
 internal static unsafe class IdRange
 {
-    /// <summary>Lets the namespace's next ids follow this one. Where it cannot, criu says which id it missed.</summary>
+    /// <summary>Sets the last id of the namespace, so that new ids follow it. If this fails, criu reports an id that is in use.</summary>
     internal static void Skip(int last)
     {
         using SafeFileHandle file = LibC.Open("/proc/sys/kernel/ns_last_pid", LibC.O_WRONLY, out Errno errno);
@@ -18,8 +18,8 @@ internal static unsafe class IdRange
         }
     }
 
-    /// <summary>The highest id among this process's threads; ids below it have been given to others of them.</summary>
-    internal static int HighestOwn()
+    /// <summary>The highest id of this process's threads; lower ids may belong to its other threads.</summary>
+    internal static int GetHighestThreadId()
     {
         int highest = 0;
         foreach (string path in Directory.EnumerateDirectories("/proc/self/task"))
@@ -30,11 +30,11 @@ internal static unsafe class IdRange
         return highest;
     }
 
-    /// <summary>Starts this process's program again with the same arguments, in the same process.</summary>
-    /// <returns>Why that failed; it returns only then.</returns>
-    internal static Errno StartAgain()
+    /// <summary>Executes this process's program again, with the same arguments, in the same process.</summary>
+    /// <returns>The errno; returns only on failure.</returns>
+    internal static Errno ExecuteAgain()
     {
-        // Each argument ends with a null there (proc(5)), as execv wants it.
+        // Each argument ends with a null byte (proc(5)), as execv requires.
         byte[] line = File.ReadAllBytes("/proc/self/cmdline");
         byte** arguments = stackalloc byte*[line.AsSpan().Count((byte)0) + 1];
         fixed (byte* text = line)

@@ -6,19 +6,19 @@ using PSCrac.Interop;
 namespace PSCrac.Init;
 
 /// <summary>
-/// The first process of a pid namespace: it mounts the namespace's proc, reaps orphans, passes signals on to the root of
-/// the tree, and ends with the root's exit code, upon which the kernel ends whatever else is in the namespace. The root is
-/// restored by a criu that the session starts here, or is a program that this process starts.
-/// The session that started it sends and is sent single messages over a socket pair:
+/// The first process of a pid namespace: it mounts the namespace's proc, reaps orphans, forwards signals to the root of
+/// the tree, and ends with the root's exit code; the kernel then ends all other processes in the namespace. The root is
+/// restored by a criu that the session starts in the namespace, or is a program that this process starts.
+/// It exchanges messages with the session that started it over a socket pair:
 /// <code>
-/// to it    R               the namespace is ready: criu may be started in it
-///          S pid           the root was started, 4 bytes of its id in the namespace; it is not reaped before W
-///          E errno what    neither, and why
-///          X exited code   the root has ended, by itself or by a signal
-/// from it  W               the root runs: pass signals on to it, and end with it
-///          G               the same, and stay whatever becomes of the session
+/// sent     R               the namespace is ready: criu may be started in it
+///          S pid           the root was started; its id in the namespace, 4 bytes; it is not reaped before W
+///          E errno step    start failed
+///          X exited code   the root has exited (1) or was ended by a signal (0)
+/// received W               the root runs: forward signals to it, and end with it
+///          G               the same, and continue if the session ends
 /// </code>
-/// Where the session ends before it said G, nothing in the namespace is worth keeping.
+/// If the session ends before it has sent G, the namespace ends.
 /// </summary>
 internal static class NamespaceInit
 {
@@ -45,11 +45,11 @@ internal static class NamespaceInit
 
     internal static void Run()
     {
-        s_control = new SafeFileHandle(Setting("PSCRAC_INIT_CONTROL", -1), ownsHandle: false);
-        s_root = Setting("PSCRAC_INIT_ROOT", -1);
+        s_control = new SafeFileHandle(ReadSetting("PSCRAC_INIT_CONTROL", -1), ownsHandle: false);
+        s_root = ReadSetting("PSCRAC_INIT_ROOT", -1);
         Prepare();
         SafeFileHandle signals = OpenSignals();
-        int program = Setting("PSCRAC_INIT_PROGRAM", -1);
+        int program = ReadSetting("PSCRAC_INIT_PROGRAM", -1);
         if (program < 0)
         {
             Send([Ready]);
@@ -72,43 +72,43 @@ internal static class NamespaceInit
 
         Send([Started, (byte)s_root, (byte)(s_root >> 8), (byte)(s_root >> 16), (byte)(s_root >> 24)]);
 
-        // Nothing is reaped meanwhile: the session finds a root that has ended at once by its id here, too.
+        // Nothing is reaped meanwhile, so that the session can find the root by its id even if it has already ended.
         byte[] message = new byte[1];
-        TakeMessage(LibC.ReceiveWaiting(s_control, message) == 1 ? message[0] : (byte)0);
+        HandleMessage(LibC.ReceiveBlocking(s_control, message) == 1 ? message[0] : (byte)0);
     }
 
     private static void Prepare()
     {
         LibC.SetThreadName("pscrac-init\0"u8);
 
-        // Set once this process has started itself anew, with the proc that it mounted before.
-        int lowest = Setting("PSCRAC_INIT_LOWEST", 0);
+        // Not set after this process has executed itself again; proc is then already mounted.
+        int lowest = ReadSetting("PSCRAC_INIT_LOWEST", 0);
         if (lowest == 0)
         {
             return;
         }
 
-        // It keeps no folder in use.
+        // Do not keep a folder of the host in use.
         LibC.ChangeDirectory("/proc");
         if (LibC.MountProc("/proc") is not Errno.None and var errno)
         {
             Fail(FailedMount, errno);
         }
 
-        IdRange.Skip(Setting("PSCRAC_INIT_LAST", 0));
-        if (IdRange.HighestOwn() >= lowest)
+        IdRange.Skip(ReadSetting("PSCRAC_INIT_LAST", 0));
+        if (IdRange.GetHighestThreadId() >= lowest)
         {
-            // Threads of this runtime sit on ids of the image. The same program started again in this process gets its
-            // threads' ids from behind the last one, which was just moved.
+            // Threads of this runtime use ids of the image. After executing the program again, its threads
+            // get ids after the last id, which was just set.
             LibC.UnsetEnvironment("PSCRAC_INIT_LOWEST");
-            Fail(FailedExec, IdRange.StartAgain());
+            Fail(FailedExec, IdRange.ExecuteAgain());
         }
     }
 
     private static SafeFileHandle OpenSignals()
     {
-        // The session blocked these for this process before it began, so every thread of the runtime has them blocked.
-        SafeFileHandle descriptor = LibC.OpenSignals(SignalsToPassOn.Mask | 1UL << LibC.SIGCHLD - 1, out Errno errno);
+        // The session started this process with these signals blocked, so all threads of the runtime have them blocked.
+        SafeFileHandle descriptor = LibC.OpenSignals(ForwardedSignals.Mask | 1UL << LibC.SIGCHLD - 1, out Errno errno);
         if (errno != Errno.None)
         {
             Fail(FailedSignals, errno);
@@ -122,34 +122,34 @@ internal static class NamespaceInit
         Span<byte> message = stackalloc byte[1];
         while (true)
         {
-            // Once the tree is kept, the session may go.
+            // After G, the session may end.
             if (LibC.Poll(signals, s_kept ? null : s_control, -1, out bool hasSignal, out bool hasMessage) != Errno.None)
             {
                 continue;
             }
 
-            // A signal sent after the message must find it taken. poll looks at the signals first, so where it saw one it
-            // has also seen a message that came before.
+            // A message must be handled before a signal that was sent after it. poll checks the signals first, so if it reports a
+            // signal, it also reports a message that was sent before.
             if (hasMessage)
             {
-                TakeMessage(LibC.Receive(s_control, message) == 1 ? message[0] : (byte)0);
+                HandleMessage(LibC.Receive(s_control, message) == 1 ? message[0] : (byte)0);
             }
 
             if (hasSignal)
             {
-                TakeSignal(signals);
+                HandleSignal(signals);
             }
 
             if (s_running && s_hasEnded)
             {
-                Visitors.WaitUntilGone();
+                ForeignProcesses.WaitUntilEnded();
                 Send([Ended, s_exited ? (byte)1 : (byte)0, (byte)s_code]);
                 LibC.Exit(s_exited ? s_code : 128 + s_code);
             }
         }
     }
 
-    private static void TakeMessage(byte message)
+    private static void HandleMessage(byte message)
     {
         if (message is not (Watch or Go))
         {
@@ -160,9 +160,9 @@ internal static class NamespaceInit
         s_kept = message == Go;
     }
 
-    private static void TakeSignal(SafeFileHandle signals)
+    private static void HandleSignal(SafeFileHandle signals)
     {
-        // struct signalfd_siginfo, signalfd(2): the number is its first field, the code its third, a queued value its 13th.
+        // struct signalfd_siginfo, signalfd(2), as ints: the number is the first, the code the third, a queued value the 13th.
         const int Length = 128;
         const int SI_QUEUE = -1;
         Span<int> info = stackalloc int[Length / sizeof(int)];
@@ -206,17 +206,17 @@ internal static class NamespaceInit
         }
     }
 
-    private static void Fail(byte what, Errno errno)
+    private static void Fail(byte step, Errno errno)
     {
-        Send([Failed, (byte)errno, what]);
+        Send([Failed, (byte)errno, step]);
         LibC.Exit(FailedToStart);
     }
 
     private static void Send(ReadOnlySpan<byte> message) => LibC.Send(s_control, message);
 
-    /// <summary>A number from the environment. Arguments would do as well, but belong to pwsh where that is the host.</summary>
-    private static int Setting(string name, int whenAbsent) =>
+    /// <summary>Reads a number from the environment. Arguments cannot be used: if pwsh is the host, they are its arguments.</summary>
+    private static int ReadSetting(string name, int defaultValue) =>
         Environment.GetEnvironmentVariable(name) is { } text && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value)
             ? value
-            : whenAbsent;
+            : defaultValue;
 }

@@ -5,23 +5,23 @@ using PSCrac.Interop;
 namespace PSCrac.Init;
 
 /// <summary>
-/// The program that a namespace is made for, where it is started in it rather than restored. It is described by a file of
-/// strings, each ended by a null: its path, its directory, the files for its standard input, output and error, the number
-/// of its arguments, these, and its environment. The files are opened here, since criu cannot look up in the namespace's
-/// mounts what was opened before they were made.
+/// The program to start as the root of the namespace, if it is not restored. It is described by a file of
+/// null-terminated strings: its path, its directory, the files for its standard input, output and error, the number
+/// of its arguments, the arguments, and its environment. The files are opened here, because criu cannot find files in the namespace's
+/// mounts that were opened before the mount namespace was created.
 /// </summary>
 internal static class RootProgram
 {
-    private const int Fixed = 6;
+    private const int FixedCount = 6;
 
-    /// <summary>Starts it, as a child of this process.</summary>
+    /// <summary>Starts the program as a child of this process.</summary>
     /// <param name="description">The descriptor of the file of strings, which is closed.</param>
-    /// <param name="pid">The program.</param>
+    /// <param name="pid">The program's pid.</param>
     internal static Errno Start(int description, out int pid)
     {
         pid = 0;
         string[] strings = Read(description);
-        int count = int.Parse(strings[Fixed - 1], System.Globalization.CultureInfo.InvariantCulture);
+        int count = int.Parse(strings[FixedCount - 1], System.Globalization.CultureInfo.InvariantCulture);
         using SafeFileHandle input = LibC.Open(strings[2], LibC.O_RDONLY | LibC.O_NOCTTY, out Errno errno);
         if (errno != 0)
         {
@@ -38,15 +38,15 @@ internal static class RootProgram
         using SafeFileHandle error = LibC.Open(isShared ? "/dev/null" : strings[4], LibC.O_WRONLY | LibC.O_APPEND | LibC.O_NOCTTY, out errno);
         return errno != 0 ? errno : LibC.Spawn(
             strings[0],
-            strings[Fixed..(Fixed + count)],
-            strings[(Fixed + count)..],
+            strings[FixedCount..(FixedCount + count)],
+            strings[(FixedCount + count)..],
             [(input, 0), (output, 1), (isShared ? output : error, 2)],
             blockedSignals: [],
-            defaultSignals: LibC.NamedSignals,
+            defaultSignals: LibC.StandardSignals,
             out pid,
-            ownSession: true,
+            newSession: true,
             workingDirectory: strings[1].Length > 0 ? strings[1] : null,
-            closed: LibC.OwnDescriptors());
+            closed: LibC.ListDescriptors());
     }
 
     private static string[] Read(int descriptor)
@@ -58,7 +58,7 @@ internal static class RootProgram
             read += RandomAccess.Read(file, text.AsSpan(read), read);
         }
 
-        // The last string is ended too, so the last piece is none.
+        // The last string is terminated too, so the last part is empty.
         return Encoding.UTF8.GetString(text).Split('\0')[..^1];
     }
 }

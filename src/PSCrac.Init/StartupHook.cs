@@ -1,9 +1,9 @@
 using PSCrac.Init;
 
 /// <summary>
-/// Where no dotnet is installed, the init is run by the host of the session that restores: a pwsh that brings its own
-/// runtime along runs this, named in DOTNET_STARTUP_HOOKS, before any of PowerShell, and never gets there. The runtime
-/// looks for a type of this name outside any namespace.
+/// If no dotnet is installed, the init runs in the host of the session: a pwsh that includes its
+/// runtime calls this, named in DOTNET_STARTUP_HOOKS, before any PowerShell code, which then never runs. The runtime
+/// requires a type of this name in the global namespace.
 /// </summary>
 internal static class StartupHook
 {

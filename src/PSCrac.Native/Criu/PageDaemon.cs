@@ -71,8 +71,8 @@ internal sealed class PageDaemon : IDisposable
             [],
             [LibC.SIGPIPE],
             out pid,
-            ownSession: true,
-            closed: [.. LibC.OwnDescriptors().Where(static number => number > WorkDescriptor)]);
+            newSession: true,
+            closed: [.. LibC.ListDescriptors().Where(static number => number > WorkDescriptor)]);
         SafeFileHandle? pidFd = errno == 0 ? LibC.OpenPidFd(pid, out errno) : null;
         if (errno == 0)
         {

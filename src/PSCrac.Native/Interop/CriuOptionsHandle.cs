@@ -8,11 +8,11 @@ internal sealed class CriuOptionsHandle : SafeHandleZeroOrMinusOneIsInvalid
     private CriuOptionsHandle(nint options)
         : base(ownsHandle: true) => SetHandle(options);
 
-    /// <summary>Options at their defaults. libcriu must be loaded.</summary>
-    /// <exception cref="InsufficientMemoryException">libcriu could not allocate them, its only way to fail here.</exception>
+    /// <summary>Allocates options with default values. libcriu must be loaded.</summary>
+    /// <exception cref="InsufficientMemoryException">libcriu could not allocate memory, the only failure here.</exception>
     internal static CriuOptionsHandle Create()
     {
-        // libcriu frees what it finds here, so it must find null.
+        // libcriu frees the previous value, so it must be null.
         nint options = 0;
         if (LibCriu.criu_local_init_opts(ref options) != 0)
         {

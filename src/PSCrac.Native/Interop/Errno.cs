@@ -1,6 +1,6 @@
 namespace PSCrac.Interop;
 
-/// <summary>What a call of the C library failed with (errno(3)); 0 where it did not. Numbers are those of x86-64 and arm64.</summary>
+/// <summary>The error of a C library call (errno(3)); 0 for success. The numbers are those of x86-64 and arm64.</summary>
 internal enum Errno
 {
     None = 0,

@@ -21,11 +21,11 @@ internal static partial class LibC
     internal const int AT_NO_AUTOMOUNT = 0x800;
     internal const int AT_EMPTY_PATH = 0x1000;
 
-    // These two differ by architecture (asm/fcntl.h): arm kept its own numbers.
+    // These two values depend on the architecture (asm/fcntl.h).
     internal static readonly int O_DIRECTORY = IsArm ? 0x4000 : 0x10000;
     internal static readonly int O_NOFOLLOW = IsArm ? 0x8000 : 0x20000;
 
-    /// <summary>AT_FDCWD: paths begin at the working directory.</summary>
+    /// <summary>AT_FDCWD: paths are relative to the working directory.</summary>
     internal static readonly SafeFileHandle WorkingDirectory = new(-100, ownsHandle: false);
 
     private static bool IsArm => RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm;
@@ -36,14 +36,14 @@ internal static partial class LibC
     [LibraryImport(Library, EntryPoint = "fcntl", SetLastError = true)]
     private static partial SafeFileHandle fcntl(SafeHandle descriptor, int command, int argument);
 
-    // Gives errno instead of setting it.
+    // Returns the errno instead of setting it.
     [LibraryImport(Library, EntryPoint = "posix_fadvise")]
     private static partial int posix_fadvise(SafeHandle descriptor, long offset, long length, int advice);
 
-    /// <summary>open(2), close-on-exec always. The handle is invalid on failure.</summary>
+    /// <summary>open(2), always close-on-exec. The handle is invalid on failure.</summary>
     internal static SafeFileHandle Open(string path, int flags, out Errno errno, uint mode = 0) => OpenAt(WorkingDirectory, path, flags, out errno, mode);
 
-    /// <summary>openat(2), close-on-exec always. The handle is invalid on failure.</summary>
+    /// <summary>openat(2), always close-on-exec. The handle is invalid on failure.</summary>
     internal static SafeFileHandle OpenAt(SafeHandle directory, string path, int flags, out Errno errno, uint mode = 0)
     {
         while (true)
@@ -57,7 +57,7 @@ internal static partial class LibC
         }
     }
 
-    /// <summary>A copy of the descriptor, close-on-exec, with a number of at least <paramref name="minimum"/>.</summary>
+    /// <summary>Duplicates a descriptor, close-on-exec, with a number of at least <paramref name="minimum"/>.</summary>
     internal static SafeFileHandle Duplicate(SafeHandle descriptor, int minimum, out Errno errno)
     {
         const int F_DUPFD_CLOEXEC = 1030;
@@ -66,15 +66,15 @@ internal static partial class LibC
         return copy;
     }
 
-    /// <summary>Has the kernel read a part of a file into the page cache, and does not wait for it (posix_fadvise(2)).</summary>
+    /// <summary>Starts reading a part of a file into the page cache, without waiting (posix_fadvise(2)).</summary>
     /// <param name="file">The file.</param>
-    /// <param name="offset">Where the part begins, in bytes.</param>
-    /// <param name="length">Its length in bytes, more than 0: to the kernel 0 is all that is left.</param>
+    /// <param name="offset">The offset of the part, in bytes.</param>
+    /// <param name="length">The length of the part, in bytes, greater than 0; the kernel reads 0 as the rest of the file.</param>
     internal static void WillNeed(SafeHandle file, long offset, long length)
     {
         const int POSIX_FADV_WILLNEED = 3;
 
-        // It is advice: a file system that knows no cache may refuse it.
+        // Errors are ignored: a file system without page cache may not support it.
         posix_fadvise(file, offset, length, POSIX_FADV_WILLNEED);
     }
 }

@@ -8,8 +8,8 @@ internal static partial class LibC
     private static partial int flock(SafeHandle descriptor, int operation);
 
     /// <summary>
-    /// flock(2) for oneself alone, without waiting. The lock is the open file's, and goes when its last descriptor, in
-    /// whatever process, is closed. <see cref="Errno.EAGAIN"/> where another has it.
+    /// Takes an exclusive lock with flock(2), without waiting. The lock belongs to the open file description and is released when its
+    /// last descriptor, in any process, is closed. <see cref="Errno.EAGAIN"/> if the file is already locked.
     /// </summary>
     internal static Errno TryLock(SafeHandle file)
     {

@@ -23,7 +23,7 @@ internal static partial class LibC
     }
 
     /// <summary>
-    /// How much of a file's beginning is in the page cache, in bytes, to the page; null where the kernel does not tell
+    /// How much of the beginning of a file is in the page cache, in bytes, rounded to pages; null if the kernel does not support it
     /// (cachestat, since Linux 6.5; its include/uapi/linux/mman.h).
     /// </summary>
     internal static unsafe long? CachedBytes(SafeHandle file, long length)

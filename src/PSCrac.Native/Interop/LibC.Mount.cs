@@ -15,8 +15,8 @@ internal static partial class LibC
     private static partial int mount(string? source, string target, string? fileSystem, ulong flags, string? data);
 
     /// <summary>
-    /// Gives the calling thread, and what it starts, a mount namespace of its own, in which mounting shows nowhere else
-    /// (unshare(2)). It is the thread's until that ends, so call it on one that was made for it.
+    /// Moves the calling thread to a new mount namespace, in which its mounts are not visible elsewhere
+    /// (unshare(2)). Processes that it starts are in it too. Call this on a thread that was created for it.
     /// </summary>
     internal static Errno EnterOwnMounts()
     {
@@ -27,12 +27,12 @@ internal static partial class LibC
     /// <summary>Mounts an empty tmpfs on a directory (mount(2)).</summary>
     internal static Errno MountTmpfs(string directory) => Result(mount("tmpfs", directory, "tmpfs", 0, "mode=0755"));
 
-    /// <summary>Mounts the calling process's pid namespace's proc (mount(2), proc(5)).</summary>
+    /// <summary>Mounts proc for the pid namespace of the calling process (mount(2), proc(5)).</summary>
     internal static Errno MountProc(string directory) => Result(mount("proc", directory, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, null));
 
     /// <summary>
-    /// Lets mounts made in the thread's own mount namespace stay in it, while those that the host makes or takes away
-    /// still come through (mount(2)).
+    /// Keeps new mounts in the thread's mount namespace from propagating to the host, while changes of the host's mounts
+    /// still propagate to the namespace (MS_SLAVE of mount(2)).
     /// </summary>
     internal static Errno DetachMounts() => Result(mount(null, "/", null, MS_REC | MS_SLAVE, null));
 }

@@ -7,7 +7,7 @@ internal static partial class LibC
 {
     private const nuint PERF_FLAG_FD_CLOEXEC = 8;
 
-    // asm/unistd_64.h for x86-64, asm-generic/unistd.h for the others.
+    // asm/unistd_64.h for x86-64, asm-generic/unistd.h for other architectures.
     private static readonly nint s_perf_event_open = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 298 : 241;
 
     [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
@@ -16,7 +16,7 @@ internal static partial class LibC
 
     /// <summary>
     /// Opens a performance event of the calling thread that counts nothing (PERF_COUNT_SW_DUMMY, perf_event_open(2)). The
-    /// handle is invalid where the kernel, or a container's filter, refuses; errno tells why.
+    /// handle is invalid if the kernel or a container's seccomp filter refuses; errno has the reason.
     /// </summary>
     internal static unsafe SafeFileHandle OpenIdleEvent(out Errno errno)
     {
@@ -36,7 +36,7 @@ internal static partial class LibC
         return new SafeFileHandle(result, ownsHandle: true);
     }
 
-    /// <summary>struct perf_event_attr as every kernel knows it: the first 64 bytes (PERF_ATTR_SIZE_VER0).</summary>
+    /// <summary>struct perf_event_attr in its first version, 64 bytes (PERF_ATTR_SIZE_VER0).</summary>
     [StructLayout(LayoutKind.Sequential, Size = 64)]
     private struct PerfEventAttributes
     {

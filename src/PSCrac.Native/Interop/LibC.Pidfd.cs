@@ -30,7 +30,7 @@ internal static partial class LibC
     internal static unsafe Errno Signal(SafeHandle pidFd, int signal) => Result((int)pidfd_send_signal(SYS_pidfd_send_signal, pidFd, signal, null, 0));
 
     /// <summary>
-    /// Queues a signal with an integer, as sigqueue(3) would, to the very process of a pidfd (pidfd_send_signal(2)).
+    /// Queues a signal with an integer, as sigqueue(3) does, to the process of a pidfd (pidfd_send_signal(2)).
     /// </summary>
     internal static unsafe Errno Queue(SafeHandle pidFd, int signal, int value)
     {
@@ -47,7 +47,7 @@ internal static partial class LibC
         return Result((int)pidfd_send_signal(SYS_pidfd_send_signal, pidFd, signal, info, 0));
     }
 
-    // From Linux 6.15 on the kernel knows the status of a process that was reaped, as long as there is a pidfd of it.
+    // Since Linux 6.15 the kernel keeps the status of a reaped process as long as a pidfd refers to it.
     private static unsafe bool TryReadStatus(SafeHandle pidFd, out int code, out bool exited)
     {
         // linux/pidfd.h
@@ -61,7 +61,7 @@ internal static partial class LibC
         return isKnown;
     }
 
-    // struct pidfd_info in its first version: mask, cgroup, eleven ids, and the status as wait(2) has it.
+    // struct pidfd_info in its first version: mask, cgroup, eleven ids, and the status as wait(2) encodes it.
     [StructLayout(LayoutKind.Explicit, Size = 64)]
     private struct PidFdInfo
     {

@@ -7,8 +7,8 @@ internal static partial class LibC
     [LibraryImport(Library, EntryPoint = "poll", SetLastError = true)]
     private static unsafe partial int poll(PollDescriptor* descriptors, nuint count, int timeout);
 
-    /// <summary>Waits until the descriptor is readable, which for a pidfd means that the process has ended (poll(2)).</summary>
-    /// <returns>Whether it was, within <paramref name="milliseconds"/>.</returns>
+    /// <summary>Waits until a descriptor is readable (poll(2)). A pidfd is readable when the process has ended.</summary>
+    /// <returns>Whether the descriptor became readable within <paramref name="milliseconds"/>.</returns>
     internal static bool WaitReadable(SafeHandle descriptor, int milliseconds)
     {
         long end = Environment.TickCount64 + milliseconds;
@@ -22,12 +22,12 @@ internal static partial class LibC
         }
     }
 
-    /// <summary>Waits until one of two descriptors is readable or at its end (poll(2)). A signal ends the wait.</summary>
-    /// <param name="first">One.</param>
-    /// <param name="second">The other; null for none.</param>
-    /// <param name="milliseconds">How long; -1 for good.</param>
-    /// <param name="firstReadable">Whether <paramref name="first"/> is.</param>
-    /// <param name="secondReadable">Whether <paramref name="second"/> is.</param>
+    /// <summary>Waits until one of two descriptors is readable or closed (poll(2)). A signal ends the wait.</summary>
+    /// <param name="first">The first descriptor.</param>
+    /// <param name="second">The second descriptor; null for none.</param>
+    /// <param name="milliseconds">The timeout; -1 for none.</param>
+    /// <param name="firstReadable">Whether <paramref name="first"/> is readable.</param>
+    /// <param name="secondReadable">Whether <paramref name="second"/> is readable.</param>
     internal static unsafe Errno Poll(SafeHandle first, SafeHandle? second, int milliseconds, out bool firstReadable, out bool secondReadable)
     {
         const short POLLIN = 1;
@@ -35,7 +35,7 @@ internal static partial class LibC
         bool secondAdded = false;
         try
         {
-            // poll takes its descriptors in memory, where no handle can stand.
+            // poll takes descriptor numbers in memory, so the marshaller cannot protect the handles.
             PollDescriptor* wanted = stackalloc PollDescriptor[2];
             first.DangerousAddRef(ref firstAdded);
             wanted[0] = new PollDescriptor { Descriptor = (int)first.DangerousGetHandle(), Events = POLLIN };

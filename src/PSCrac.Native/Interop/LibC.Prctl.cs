@@ -11,7 +11,7 @@ internal static partial class LibC
     [LibraryImport(Library, EntryPoint = "prctl", SetLastError = true)]
     private static unsafe partial int prctl(int option, void* argument, nuint third, nuint fourth, nuint fifth);
 
-    /// <summary>Names the calling thread, in up to 15 bytes that end with a null (PR_SET_NAME of prctl(2)).</summary>
+    /// <summary>Sets the name of the calling thread: up to 15 bytes and a null byte (PR_SET_NAME of prctl(2)).</summary>
     internal static unsafe void SetThreadName(ReadOnlySpan<byte> name)
     {
         fixed (byte* text = name)

@@ -9,7 +9,7 @@ internal static partial class LibC
     [LibraryImport(Library, EntryPoint = "prlimit", SetLastError = true)]
     private static unsafe partial int prlimit(int pid, int resource, RLimit* newLimit, RLimit* oldLimit);
 
-    /// <summary>Sets the soft limit of another process of ours, leaving the hard one (prlimit(2)).</summary>
+    /// <summary>Sets the soft limit of another process and keeps the hard limit (prlimit(2)).</summary>
     internal static unsafe Errno SetSoftLimit(int pid, int resource, ulong value)
     {
         RLimit limit;

@@ -18,8 +18,8 @@ internal static partial class LibC
     /// <summary>unshare(2) for the calling thread.</summary>
     internal static Errno Unshare(int flags) => Result(unshare(flags));
 
-    /// <summary>setns(2) for the calling thread, and it alone.</summary>
+    /// <summary>setns(2) for the calling thread only.</summary>
     /// <param name="descriptor">A file of /proc/PID/ns.</param>
-    /// <param name="kind">The CLONE_NEW constant of what the descriptor must be.</param>
+    /// <param name="kind">The CLONE_NEW constant of the expected namespace type.</param>
     internal static Errno Enter(SafeHandle descriptor, int kind) => Result(setns(descriptor, kind));
 }

@@ -14,17 +14,17 @@ internal static partial class LibC
     private static partial nint setres(nint number, nint real, nint effective, nint saved);
 
     /// <summary>
-    /// Runs an action with the effective ids of another user, on a thread of its own. The C library's seteuid would change
-    /// all threads; the bare system calls change the calling one. Needs CAP_SETUID and CAP_SETGID.
+    /// Runs an action with the effective ids of another user, on a new thread. The C library's seteuid would change
+    /// all threads; the system calls change only the calling one. Requires CAP_SETUID and CAP_SETGID.
     /// </summary>
-    /// <exception cref="UnauthorizedAccessException">The ids may not be taken.</exception>
+    /// <exception cref="UnauthorizedAccessException">No permission to change the ids.</exception>
     internal static T RunAs<T>(uint user, uint group, Func<T> action)
     {
         T? result = default;
         ExceptionDispatchInfo? failure = null;
         var thread = new Thread(() =>
         {
-            // Changing ids makes the whole process undumpable (ptrace(2)); it is set back to what it was.
+            // Changing ids makes the whole process undumpable (ptrace(2)); the previous setting is restored.
             int dumpable = GetDumpable();
             try
             {

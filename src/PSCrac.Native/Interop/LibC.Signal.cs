@@ -16,8 +16,8 @@ internal static partial class LibC
     internal const int SIGTTOU = 22;
     internal const int SIGXFSZ = 25;
 
-    /// <summary>The signals that have names, for a program that is to ignore none.</summary>
-    internal static readonly int[] NamedSignals = [.. Enumerable.Range(1, 31)];
+    /// <summary>The standard signals, to reset their handling for a new program.</summary>
+    internal static readonly int[] StandardSignals = [.. Enumerable.Range(1, 31)];
 
     [LibraryImport(Library, EntryPoint = "kill", SetLastError = true)]
     private static partial int kill(int pid, int signal);
@@ -34,9 +34,9 @@ internal static partial class LibC
     /// <summary>sigqueue(3): a signal with a value.</summary>
     internal static Errno Queue(int pid, int signal, nint value) => Result(sigqueue(pid, signal, value));
 
-    /// <summary>A descriptor that signals are read from, close-on-exec (signalfd(2)). They must be blocked. Invalid on failure.</summary>
-    /// <param name="mask">The signals: n is bit n - 1.</param>
-    /// <param name="errno">Why it failed.</param>
+    /// <summary>Creates a descriptor from which blocked signals are read, close-on-exec (signalfd(2)). Invalid on failure.</summary>
+    /// <param name="mask">The signals; signal n is bit n - 1.</param>
+    /// <param name="errno">The errno of the failure; 0 on success.</param>
     internal static unsafe SafeFileHandle OpenSignals(ulong mask, out Errno errno)
     {
         const int SFD_CLOEXEC = 0x80000;
@@ -50,6 +50,6 @@ internal static partial class LibC
         return descriptor;
     }
 
-    /// <summary>Asks for a process group without signalling it (kill(2), signal 0).</summary>
+    /// <summary>Checks whether a process group exists, without signalling it (kill(2), signal 0).</summary>
     internal static Errno ProbeGroup(int id) => Kill(-id, 0);
 }

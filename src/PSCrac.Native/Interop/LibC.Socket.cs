@@ -26,14 +26,14 @@ internal static unsafe partial class LibC
     [LibraryImport(Library, EntryPoint = "recv", SetLastError = true)]
     private static partial nint recv(SafeHandle socket, byte* buffer, nuint length, int flags);
 
-    /// <summary>A connected pair of SOCK_SEQPACKET unix sockets, close-on-exec (socketpair(2)).</summary>
+    /// <summary>Creates a connected pair of SOCK_SEQPACKET unix sockets, close-on-exec (socketpair(2)).</summary>
     internal static Errno CreateSocketPair(out SafeFileHandle first, out SafeFileHandle second) => CreatePair(SOCK_SEQPACKET, out first, out second);
 
-    /// <summary>The same of SOCK_STREAM, for a reader that takes a byte at a time.</summary>
+    /// <summary>Creates a connected pair of SOCK_STREAM unix sockets, for a reader that reads byte by byte.</summary>
     internal static Errno CreateStreamPair(out SafeFileHandle first, out SafeFileHandle second) => CreatePair(SOCK_STREAM, out first, out second);
 
     /// <summary>
-    /// A netlink socket that asks about other sockets (sock_diag(7)) of the calling thread's network namespace; invalid where there is none to be had.
+    /// Opens a netlink socket for sock_diag(7) in the calling thread's network namespace; invalid on failure.
     /// </summary>
     internal static SafeFileHandle OpenSocketDiagnostics()
     {
@@ -41,19 +41,19 @@ internal static unsafe partial class LibC
         return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     }
 
-    /// <summary>Sends one message without waiting and without a SIGPIPE (send(2)).</summary>
+    /// <summary>Sends one message without waiting and without SIGPIPE (send(2)).</summary>
     internal static Errno Send(SafeHandle socket, ReadOnlySpan<byte> message) => Send(socket, message, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-    /// <summary>Sends one message, and waits where the socket's buffer is full (send(2)).</summary>
-    internal static Errno SendWaiting(SafeHandle socket, ReadOnlySpan<byte> message) => Send(socket, message, MSG_NOSIGNAL);
+    /// <summary>Sends one message; waits while the socket's buffer is full (send(2)).</summary>
+    internal static Errno SendBlocking(SafeHandle socket, ReadOnlySpan<byte> message) => Send(socket, message, MSG_NOSIGNAL);
 
     /// <summary>Receives one message without waiting (recv(2)).</summary>
-    /// <returns>Its length; 0 where the other end is closed, -1 where there is none yet.</returns>
+    /// <returns>The length; 0 if the peer has closed the socket, -1 if there is no message.</returns>
     internal static int Receive(SafeHandle socket, Span<byte> message) => Receive(socket, message, MSG_DONTWAIT);
 
-    /// <summary>Waits for one message (recv(2)).</summary>
-    /// <returns>Its length; 0 where the other end is closed, -1 on failure.</returns>
-    internal static int ReceiveWaiting(SafeHandle socket, Span<byte> message) => Receive(socket, message, flags: 0);
+    /// <summary>Waits for and receives one message (recv(2)).</summary>
+    /// <returns>The length; 0 if the peer has closed the socket, -1 on failure.</returns>
+    internal static int ReceiveBlocking(SafeHandle socket, Span<byte> message) => Receive(socket, message, flags: 0);
 
     private static Errno CreatePair(int type, out SafeFileHandle first, out SafeFileHandle second)
     {

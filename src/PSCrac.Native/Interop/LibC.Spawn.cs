@@ -48,7 +48,7 @@ internal static partial class LibC
     [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_addclose")]
     private static unsafe partial int posix_spawn_file_actions_addclose(byte* fileActions, int descriptor);
 
-    // In glibc since 2.29, in musl since 1.1.24.
+    // Available in glibc since 2.29 and in musl since 1.1.24.
     [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_addchdir_np", StringMarshalling = StringMarshalling.Utf8)]
     private static unsafe partial int posix_spawn_file_actions_addchdir_np(byte* fileActions, string path);
 
@@ -58,17 +58,17 @@ internal static partial class LibC
     [LibraryImport(Library, EntryPoint = "sigaddset")]
     private static unsafe partial int sigaddset(byte* set, int signal);
 
-    /// <summary>Starts a program in a process group of its own (posix_spawn(3)), so that no fork runs inside this process.</summary>
-    /// <param name="path">The program, not searched for.</param>
-    /// <param name="arguments">Its arguments, the first being its name.</param>
-    /// <param name="environment">Its environment, NAME=VALUE each.</param>
-    /// <param name="descriptors">What it gets open, by the number it gets it under; its numbers must be higher here than any there.</param>
-    /// <param name="blockedSignals">Signals blocked in it; all others are not.</param>
-    /// <param name="defaultSignals">Signals whose handling is reset, for those that this process ignores.</param>
+    /// <summary>Starts a program in a new process group with posix_spawn(3), so that this process does not fork.</summary>
+    /// <param name="path">The path of the program; PATH is not searched.</param>
+    /// <param name="arguments">Its arguments, starting with its name.</param>
+    /// <param name="environment">Its environment variables, NAME=VALUE each.</param>
+    /// <param name="descriptors">The descriptors to pass and their numbers in the program; the numbers here must be higher than all numbers there.</param>
+    /// <param name="blockedSignals">The signals to block in it; all others are unblocked.</param>
+    /// <param name="defaultSignals">The signals whose handling is reset to the default, because this process may ignore them.</param>
     /// <param name="pid">The new process.</param>
-    /// <param name="ownSession">Whether it also gets a session of its own, and with it no terminal.</param>
-    /// <param name="workingDirectory">Where it starts; null for where this process is.</param>
-    /// <param name="closed">Descriptors that it does not get, for those that this process inherited without close-on-exec.</param>
+    /// <param name="newSession">Whether to start it in a new session, without a controlling terminal.</param>
+    /// <param name="workingDirectory">Its working directory; null for that of this process.</param>
+    /// <param name="closed">Descriptors to close in it, because this process may have inherited them without close-on-exec.</param>
     internal static unsafe Errno Spawn(
         string path,
         IReadOnlyList<string> arguments,
@@ -77,7 +77,7 @@ internal static partial class LibC
         ReadOnlySpan<int> blockedSignals,
         ReadOnlySpan<int> defaultSignals,
         out int pid,
-        bool ownSession = false,
+        bool newSession = false,
         string? workingDirectory = null,
         IReadOnlyList<int>? closed = null)
     {
@@ -95,7 +95,7 @@ internal static partial class LibC
         errno = errno != 0 ? errno : posix_spawn_file_actions_init(actions);
         try
         {
-            errno = errno != 0 ? errno : SetAttributes(attributes, ownSession, blocked, defaulted);
+            errno = errno != 0 ? errno : SetAttributes(attributes, newSession, blocked, defaulted);
             errno = errno != 0 ? errno : AddActions(actions, descriptors, workingDirectory, closed ?? []);
             int child = 0;
             errno = errno != 0 ? errno : posix_spawn(&child, file, actions, attributes, argv, envp);
@@ -105,7 +105,7 @@ internal static partial class LibC
         }
         finally
         {
-            // Neither fails in glibc or musl, and what was zero is freed as nothing.
+            // Neither fails in glibc or musl, and destroying a zeroed structure has no effect.
             _ = posix_spawn_file_actions_destroy(actions);
             _ = posix_spawnattr_destroy(attributes);
             FreeVector(envp);
@@ -115,10 +115,10 @@ internal static partial class LibC
     }
 
     /// <summary>
-    /// The descriptors of this process but the standard ones, for a program that is to get none: what .NET opens is closed
-    /// by the exec anyway; what this process was given by its own parent may not be.
+    /// The descriptors of this process except the standard ones, to close in a new program. Descriptors of .NET are close-on-exec;
+    /// those that this process inherited from its parent may not be.
     /// </summary>
-    internal static List<int> OwnDescriptors()
+    internal static List<int> ListDescriptors()
     {
         const int LastStandard = 2;
         var numbers = new List<int>();
@@ -133,10 +133,10 @@ internal static partial class LibC
         return numbers;
     }
 
-    private static unsafe int SetAttributes(byte* attributes, bool ownSession, byte* blocked, byte* defaulted)
+    private static unsafe int SetAttributes(byte* attributes, bool newSession, byte* blocked, byte* defaulted)
     {
-        // A session's leader also leads a group of its own, and may not be put into another.
-        short grouping = ownSession ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
+        // A session leader is also a process group leader and cannot join another group.
+        short grouping = newSession ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
         int errno = posix_spawnattr_setflags(attributes, (short)(grouping | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK));
         errno = errno != 0 ? errno : posix_spawnattr_setpgroup(attributes, 0);
         errno = errno != 0 ? errno : posix_spawnattr_setsigmask(attributes, blocked);
@@ -167,7 +167,7 @@ internal static partial class LibC
 
     private static unsafe void FillSignalSet(byte* set, ReadOnlySpan<int> signals)
     {
-        // They fail for a number that is no signal's only.
+        // They fail only for an invalid signal number.
         _ = sigemptyset(set);
         foreach (int signal in signals)
         {

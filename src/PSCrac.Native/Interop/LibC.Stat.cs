@@ -24,7 +24,7 @@ internal static partial class LibC
     /// <summary>fchmodat(2); a symbolic link is not followed, and has no mode (EOPNOTSUPP).</summary>
     internal static Errno ChangeMode(SafeHandle directory, string name, uint mode) => Result(fchmodat(directory, name, mode, AT_SYMLINK_NOFOLLOW));
 
-    /// <summary>statx(2) with the mount's id, without waking a file server or an automounter for it.</summary>
+    /// <summary>statx(2) with the mount id, without contacting a file server or triggering an automount.</summary>
     internal static Errno StatAt(SafeHandle directory, string path, int flags, out Statx status) =>
         Result(statx(directory, path, flags | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_BASIC_STATS | STATX_MNT_ID, out status));
 
@@ -39,7 +39,7 @@ internal static partial class LibC
         [FieldOffset(32)] internal ulong Inode;
         [FieldOffset(40)] internal ulong Size;
 
-        /// <summary>In units of 512 bytes.</summary>
+        /// <summary>The number of 512-byte units.</summary>
         [FieldOffset(48)] internal ulong Blocks;
         [FieldOffset(128)] internal uint SpecialMajor;
         [FieldOffset(132)] internal uint SpecialMinor;

@@ -44,7 +44,7 @@ internal static unsafe partial class LibC
     [LibraryImport(Library, EntryPoint = "geteuid")]
     internal static partial uint GetEffectiveUserId();
 
-    /// <summary>read(2) from the file's position on: the count of bytes, 0 at the end, -1 on failure.</summary>
+    /// <summary>read(2) at the file position. Returns the number of bytes; 0 at the end, -1 on failure.</summary>
     internal static int Read(SafeHandle file, Span<byte> buffer, out Errno errno)
     {
         while (true)
@@ -63,7 +63,7 @@ internal static unsafe partial class LibC
         }
     }
 
-    /// <summary>write(2) at the file's position. False where not all was written.</summary>
+    /// <summary>write(2) at the file position. False if not all bytes were written.</summary>
     internal static bool TryWrite(SafeHandle file, ReadOnlySpan<byte> bytes)
     {
         while (true)
@@ -84,12 +84,12 @@ internal static unsafe partial class LibC
     /// <summary>chdir(2).</summary>
     internal static Errno ChangeDirectory(string path) => Result(chdir(path));
 
-    /// <summary>execv(3); returns only where it failed.</summary>
+    /// <summary>execv(3); returns only on failure.</summary>
     /// <param name="path">The program.</param>
-    /// <param name="arguments">Strings with a null behind each, and a null pointer behind the last.</param>
+    /// <param name="arguments">Null-terminated strings, followed by a null pointer.</param>
     internal static Errno Execute(string path, byte** arguments) => Result(execv(path, arguments));
 
-    /// <summary>A link's text (readlinkat(2)): the count of bytes, cut at the buffer's length, or -1 on failure.</summary>
+    /// <summary>Reads a link (readlinkat(2)). Returns the number of bytes, limited to the buffer's length; -1 on failure.</summary>
     internal static int ReadLinkAt(SafeHandle directory, string path, Span<byte> buffer, out Errno errno)
     {
         nint count;
@@ -102,10 +102,10 @@ internal static unsafe partial class LibC
         return (int)count;
     }
 
-    /// <summary>Makes a symbolic link (symlinkat(2)).</summary>
+    /// <summary>Creates a symbolic link (symlinkat(2)).</summary>
     internal static Errno MakeLink(SafeHandle directory, string name, string target) => Result(symlinkat(target, directory, name));
 
-    /// <summary>Gives a file another name (linkat(2)); symbolic links are not followed.</summary>
+    /// <summary>Creates a hard link (linkat(2)); symbolic links are not followed.</summary>
     internal static Errno Link(string file, SafeHandle directory, string name) => Result(linkat(WorkingDirectory, file, directory, name, 0));
 
     /// <summary>The same for a file of a directory.</summary>

@@ -8,8 +8,8 @@ internal static unsafe partial class LibC
     private static partial nint getxattr(string path, string name, byte* value, nuint size);
 
     /// <summary>
-    /// The name of a socket's protocol, such as TCP or UNIX-STREAM: sockfs keeps it as an extended attribute,
-    /// also for sockets that no table of /proc/net lists. Null when the kernel does not tell.
+    /// The name of a socket's protocol, such as TCP or UNIX-STREAM, from the extended attribute of sockfs. It exists
+    /// also for sockets that no file of /proc/net lists. Null on failure.
     /// </summary>
     internal static string? ReadSocketProtocolName(int processId, int descriptor)
     {

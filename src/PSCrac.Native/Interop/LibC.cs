@@ -1,32 +1,32 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-// Libraries are the loader's to find, or found by their paths (LibCriu); none is looked for beside the assembly.
+// The loader finds libraries, or they are loaded by path (LibCriu); the folder of the assembly is not searched.
 [assembly: DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
 
 namespace PSCrac.Interop;
 
 /// <summary>
-/// The C library's calls that .NET has no name for, one part a header. An import takes handles, so that no descriptor is closed
-/// under a call; what is not import says in .NET's terms what it does. A call that a signal interrupted is made again, where it
-/// waits at all; what a call failed with is read at once and given as <see cref="Errno"/>.
+/// C library calls that .NET does not provide, one file per header. Imports take handles, so that no descriptor is closed
+/// during a call; the wrappers have .NET types and names. Calls that wait are repeated if a signal interrupted them.
+/// The error of a call is read immediately and returned as <see cref="Errno"/>.
 /// </summary>
 internal static partial class LibC
 {
     private const string Library = "libc";
 
-    /// <summary>No descriptor at all, for calls that then take none.</summary>
+    /// <summary>An invalid descriptor, for calls that accept none.</summary>
     internal static readonly SafeFileHandle NoDescriptor = new(-1, ownsHandle: false);
 
-    /// <summary>The system's own sentence for what a call failed with (strerror(3)).</summary>
+    /// <summary>The system's message for an errno (strerror(3)).</summary>
     internal static string Message(Errno errno) => Marshal.GetPInvokeErrorMessage((int)errno);
 
-    /// <summary>What the call just made on this thread failed with.</summary>
+    /// <summary>The errno of the last call on this thread.</summary>
     private static Errno LastError => (Errno)Marshal.GetLastPInvokeError();
 
-    /// <summary>What a call that answers 0, or -1 and sets errno, came to.</summary>
-    private static Errno Result(int answer) => answer == 0 ? Errno.None : LastError;
+    /// <summary>The result of a call that returns 0, or -1 with errno set.</summary>
+    private static Errno Result(int result) => result == 0 ? Errno.None : LastError;
 
-    /// <summary>What a call that answers a handle came to.</summary>
-    private static Errno Result(SafeHandle answer) => answer.IsInvalid ? LastError : Errno.None;
+    /// <summary>The result of a call that returns a handle.</summary>
+    private static Errno Result(SafeHandle result) => result.IsInvalid ? LastError : Errno.None;
 }

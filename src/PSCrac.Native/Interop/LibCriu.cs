@@ -4,28 +4,28 @@ using System.Runtime.InteropServices;
 namespace PSCrac.Interop;
 
 /// <summary>
-/// libcriu's criu_local_* calls, named as in its criu.h. They keep their options apart, so that operations may run
-/// side by side; the errno that libcriu keeps in a global does not, and is not used.
+/// libcriu's criu_local_* functions, with the names of criu.h. Each call has its own options, so operations can run
+/// concurrently; libcriu's saved errno is global and is not used.
 /// </summary>
 internal static unsafe partial class LibCriu
 {
     private const string Library = "criu";
 
-    // Of the calls below, the one that came last (criu 3.17), but for the one that CanReadConfigFile asks for.
+    // The newest function below (criu 3.17), except the one that CanReadConfigFile checks.
     private const string NewestCall = "criu_local_feature_check";
     private static readonly Lock Gate = new();
     private static nint s_library;
     private static string? s_path;
 
-    /// <summary>Where the loaded library was found; null as long as none is loaded.</summary>
+    /// <summary>The path of the loaded library; null if none is loaded.</summary>
     internal static string? LoadedPath => s_path;
 
     /// <summary>
-    /// Loads the library, once a process: the first one that loads stays. Its own dependency libprotobuf-c is taken from
-    /// the same folder where it is there, since the loader would not look in a private folder by itself.
+    /// Loads the library once per process: the first one that loads is kept. Its dependency libprotobuf-c is loaded from
+    /// the same folder if it exists there, because the loader does not search a private folder.
     /// </summary>
-    /// <param name="path">A file, or a bare name for the loader to find.</param>
-    /// <param name="error">The loader's sentence on failure.</param>
+    /// <param name="path">A path, or a file name for the loader to find.</param>
+    /// <param name="error">The loader's message on failure.</param>
     internal static bool TryLoad(string path, out string? error)
     {
         lock (Gate)
@@ -66,7 +66,7 @@ internal static unsafe partial class LibCriu
         }
     }
 
-    /// <summary>Whether the loaded library can be told of a configuration file, as libcriu can since 4.2.</summary>
+    /// <summary>Whether the loaded library supports a configuration file (since libcriu 4.2).</summary>
     internal static bool CanReadConfigFile => NativeLibrary.TryGetExport(s_library, nameof(criu_local_set_config_file), out _);
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? search) => name == Library ? s_library : 0;

@@ -3,30 +3,30 @@ using System.Runtime.InteropServices;
 namespace PSCrac.PidNamespaces;
 
 /// <summary>
-/// How the init of a pid namespace is started: by a dotnet where one with a fitting runtime is found, else by the
-/// program that runs this session. A pwsh of a package brings its runtime along and has no dotnet beside it; it runs the
-/// init as a startup hook, before anything of PowerShell.
+/// The host for the init of a pid namespace: a dotnet with a suitable runtime or, if none is found, the
+/// current program. A packaged pwsh includes its runtime and has no dotnet; it runs the
+/// init as a startup hook, before any PowerShell code.
 /// </summary>
 /// <param name="Program">The program to start.</param>
-/// <param name="Arguments">Its arguments, its name first.</param>
-/// <param name="Environment">What it needs in its environment, NAME=VALUE each.</param>
+/// <param name="Arguments">Its arguments, starting with its name.</param>
+/// <param name="Environment">Its required environment variables, NAME=VALUE each.</param>
 internal sealed record NamespaceInitHost(string Program, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment)
 {
     private const string FileName = "PSCrac.Init.dll";
     private const string Framework = "Microsoft.NETCore.App";
-    private const int OldestRuntime = 10;
+    private const int MinimumRuntimeVersion = 10;
 
-    // Where packages and Microsoft's script put it; a file of this name tells of another place (dotnet's install location).
-    private static readonly string[] UsualFolders = ["/usr/share/dotnet", "/usr/lib/dotnet", "/usr/lib64/dotnet", "/opt/dotnet"];
+    // The folders of packages and of Microsoft's install script; the files contain the path of another install location.
+    private static readonly string[] DefaultFolders = ["/usr/share/dotnet", "/usr/lib/dotnet", "/usr/lib64/dotnet", "/opt/dotnet"];
     private static readonly string[] LocationFiles = [$"/etc/dotnet/install_location_{ArchitectureName()}", "/etc/dotnet/install_location"];
 
     private static NamespaceInitHost? s_found;
 
-    /// <summary>Finds it, once a process.</summary>
+    /// <summary>Finds the host. The result is cached.</summary>
     /// <exception cref="CracException">The module's own file is missing.</exception>
     internal static NamespaceInitHost Locate() => s_found ??= Find(DotnetFolders(), System.Environment.ProcessPath);
 
-    /// <summary>Chooses between the folders a dotnet may be in and the running program.</summary>
+    /// <summary>Selects the first suitable dotnet folder, else the running program.</summary>
     internal static NamespaceInitHost Find(IEnumerable<string> dotnetFolders, string? running)
     {
         string assembly = Path.Combine(Path.GetDirectoryName(typeof(NamespaceInitHost).Assembly.Location) ?? string.Empty, FileName);
@@ -34,8 +34,8 @@ internal sealed record NamespaceInitHost(string Program, IReadOnlyList<string> A
         {
             throw new CracException(
                 CracReason.NamespaceUnsupported,
-                $"{assembly}, the first process of a new pid namespace, is missing.",
-                "Install the module again, with all of its files.");
+                $"{assembly} is missing. It is the first process of a new pid namespace.",
+                "Install the module again with all of its files.");
         }
 
         foreach (string folder in dotnetFolders)
@@ -47,13 +47,13 @@ internal sealed record NamespaceInitHost(string Program, IReadOnlyList<string> A
         }
 
         string program = running ?? throw new CracException(
-            CracReason.NamespaceUnsupported, "No .NET runtime was found for the first process of a new pid namespace.", "Set DOTNET_ROOT to the folder that dotnet is in.");
+            CracReason.NamespaceUnsupported, "No .NET runtime was found to start the first process of a new pid namespace.", "Set DOTNET_ROOT to the folder of dotnet.");
         return new NamespaceInitHost(program, [program], [$"DOTNET_STARTUP_HOOKS={assembly}", .. RuntimeRoot() is { } root ? [$"DOTNET_ROOT={root}"] : (string[])[]]);
     }
 
     private static IEnumerable<string> DotnetFolders()
     {
-        // The runtime that this process runs on is the one that is surely there.
+        // The runtime of this process certainly exists.
         if (RuntimeRoot() is { } own)
         {
             yield return own;
@@ -81,13 +81,13 @@ internal sealed record NamespaceInitHost(string Program, IReadOnlyList<string> A
             }
         }
 
-        foreach (string folder in UsualFolders)
+        foreach (string folder in DefaultFolders)
         {
             yield return folder;
         }
     }
 
-    // ROOT/shared/Microsoft.NETCore.App/10.0.1/ is where a shared runtime lies; one brought along lies beside its program.
+    // A shared runtime is in ROOT/shared/Microsoft.NETCore.App/10.0.1/; an included one is beside its program.
     private static string? RuntimeRoot()
     {
         string? version = Path.GetDirectoryName(RuntimeEnvironment.GetRuntimeDirectory());
@@ -101,7 +101,7 @@ internal sealed record NamespaceInitHost(string Program, IReadOnlyList<string> A
         string versions = Path.Combine(folder, "shared", Framework);
         return File.Exists(Path.Combine(folder, "dotnet")) && Directory.Exists(versions)
             && Directory.EnumerateDirectories(versions).Any(static each =>
-                int.TryParse(Path.GetFileName(each).Split('.')[0], out int major) && major >= OldestRuntime);
+                int.TryParse(Path.GetFileName(each).Split('.')[0], out int major) && major >= MinimumRuntimeVersion);
     }
 
     private static string ArchitectureName() => RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant();

@@ -8,8 +8,8 @@ using PSCrac.Interop;
 namespace PSCrac.PidNamespaces;
 
 /// <summary>
-/// A new pid namespace by its first process, PSCrac.Init, which is started here and stays for as long as the root runs,
-/// which is restored there or started by it. Until <see cref="Keep"/> the namespace is ours to end, and ends with us.
+/// A new pid namespace and its first process, PSCrac.Init. The init is started here and runs as long as the root of the tree,
+/// which is restored in the namespace or started by the init. Until <see cref="Keep"/>, the namespace ends with this process.
 /// </summary>
 internal sealed class NamespaceInitProcess : IDisposable
 {
@@ -19,8 +19,8 @@ internal sealed class NamespaceInitProcess : IDisposable
     private const int Slice = 50;
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(30);
 
-    // Those that PSCrac.Init passes on (its SignalsToPassOn), and SIGCHLD: blocked from the start, so that it can take
-    // them from a descriptor and none ends it before.
+    // The signals that PSCrac.Init forwards (its ForwardedSignals), and SIGCHLD. They are blocked from the start, so that the init
+    // can read them from a descriptor and none ends it before.
     private static readonly int[] Blocked = [1, 2, 3, 10, 12, 14, 15, 17, 18, 20, 28, .. Enumerable.Range(35, 30)];
 
     private readonly SafeFileHandle _pidFd;
@@ -40,21 +40,21 @@ internal sealed class NamespaceInitProcess : IDisposable
         _output = output;
     }
 
-    /// <summary>Its pid, as seen from here.</summary>
+    /// <summary>The init's pid in the caller's pid namespace.</summary>
     internal int ProcessId { get; }
 
     /// <summary>
-    /// Completed once the namespace has ended, after <see cref="Watch"/>: the root's exit code, or the number of the signal
-    /// that ended it, and whether it exited by itself; null where the init itself was ended.
+    /// Completed when the namespace has ended, after <see cref="Watch"/>: the root's exit code or the number of the signal
+    /// that ended it, and whether it exited by itself; null if the init itself was killed.
     /// </summary>
     internal Task<(int Code, bool Exited)?> Ended => _ended.Task;
 
-    /// <summary>Makes a pid and a mount namespace and starts the init in them.</summary>
-    /// <param name="ids">The image's ids, which must stay free in the namespace.</param>
-    /// <param name="root">Which of them is the root's.</param>
-    /// <param name="cancellation">Ends the wait for it.</param>
-    /// <param name="host">What to start it with; null to look for it.</param>
-    /// <exception cref="CracException">The namespaces cannot be made, or the init did not start.</exception>
+    /// <summary>Creates a pid and a mount namespace and starts the init in them.</summary>
+    /// <param name="ids">The process and thread ids of the image, which must stay free in the namespace.</param>
+    /// <param name="root">The root's id.</param>
+    /// <param name="cancellation">Cancels the wait.</param>
+    /// <param name="host">The host of the init; null to find one.</param>
+    /// <exception cref="CracException">The namespaces could not be created, or the init did not start.</exception>
     internal static NamespaceInitProcess Start(IReadOnlyList<int> ids, int root, CancellationToken cancellation, NamespaceInitHost? host = null)
     {
         host ??= NamespaceInitHost.Locate();
@@ -72,14 +72,14 @@ internal sealed class NamespaceInitProcess : IDisposable
         }
     }
 
-    /// <summary>Makes the namespaces and starts the init in them, which starts a program there.</summary>
+    /// <summary>Creates the namespaces and starts the init in them, which starts a program.</summary>
     /// <param name="program">The program.</param>
-    /// <param name="minimumId">The lowest id that it gets there.</param>
-    /// <param name="rootId">The program's id there.</param>
-    /// <param name="cancellation">Ends the wait for it.</param>
-    /// <returns>The namespace, whose root is not reaped before <see cref="Watch"/>.</returns>
+    /// <param name="minimumId">The lowest id for the program in the namespace.</param>
+    /// <param name="rootId">The program's id in the namespace.</param>
+    /// <param name="cancellation">Cancels the wait.</param>
+    /// <returns>The namespace. Its root is not reaped before <see cref="Watch"/>.</returns>
     /// <exception cref="CracException">
-    /// The namespaces cannot be made, or the program could not be started there (<see cref="CracReason.ProgramNotStarted"/>).
+    /// The namespaces could not be created, or the program could not be started (<see cref="CracReason.ProgramNotStarted"/>).
     /// </exception>
     internal static NamespaceInitProcess StartProgram(NamespaceProgram program, int minimumId, out int rootId, CancellationToken cancellation)
     {
@@ -100,21 +100,21 @@ internal sealed class NamespaceInitProcess : IDisposable
         }
     }
 
-    /// <summary>Takes hold of the namespaces, to start criu in them.</summary>
+    /// <summary>Opens the namespaces, to start criu in them.</summary>
     internal PidNamespace OpenNamespace() =>
-        PidNamespace.TryOpen(ProcessId, out Errno errno) ?? throw CannotMake($"its namespaces could not be opened: {LibC.Message(errno)}");
+        PidNamespace.TryOpen(ProcessId, out Errno errno) ?? throw NamespaceFailed($"its namespaces could not be opened: {LibC.Message(errno)}");
 
-    /// <summary>Lets the namespace end when its root does, and still with us.</summary>
+    /// <summary>Makes the namespace end with its root, or with this process.</summary>
     internal void Watch()
     {
         _watched = true;
         LibC.Send(_control, "W"u8);
 
-        // The init is our child, and nobody else would reap it while this process lives.
+        // The init is a child of this process, which therefore must reap it.
         new Thread(AwaitEnd, 64 * 1024) { IsBackground = true, Name = "pid namespace" }.Start();
     }
 
-    /// <summary>Lets the namespace go on by itself until the root ends.</summary>
+    /// <summary>Makes the namespace independent of this process; it ends with its root.</summary>
     internal void Keep()
     {
         if (!_watched)
@@ -124,7 +124,7 @@ internal sealed class NamespaceInitProcess : IDisposable
 
         lock (_closing)
         {
-            // Once: the init reads no second one.
+            // Only once: the init does not read a second message.
             if (!_reaped && !_kept)
             {
                 _kept = true;
@@ -133,7 +133,7 @@ internal sealed class NamespaceInitProcess : IDisposable
         }
     }
 
-    /// <summary>Ends the namespace, unless it is left to its root.</summary>
+    /// <summary>Ends the namespace, unless <see cref="Watch"/> was called.</summary>
     public void Dispose()
     {
         if (_watched)
@@ -167,9 +167,9 @@ internal sealed class NamespaceInitProcess : IDisposable
         }
 
         theirs.Dispose();
-        List<int> closed = [.. LibC.OwnDescriptors().Where(static number => number > ProgramDescriptor)];
+        List<int> closed = [.. LibC.ListDescriptors().Where(static number => number > ProgramDescriptor)];
         int pid = 0;
-        string step = "the namespaces could not be made";
+        string step = "the namespaces could not be created";
         errno = errno != 0 ? errno : NamespaceThread.Run(() =>
         {
             Errno failed = LibC.Unshare(LibC.CLONE_NEWNS | LibC.CLONE_NEWPID);
@@ -191,13 +191,13 @@ internal sealed class NamespaceInitProcess : IDisposable
         ours.Dispose();
         output.Dispose();
         throw errno == Errno.EPERM
-            ? new CracException(CracReason.PermissionDenied, $"A new pid namespace cannot be made: {LibC.Message(errno)}.", "Run as root, with CAP_SYS_ADMIN.")
-            : CannotMake($"{step}: {LibC.Message(errno)}");
+            ? new CracException(CracReason.PermissionDenied, $"A new pid namespace cannot be created: {LibC.Message(errno)}.", "Run as root, with CAP_SYS_ADMIN.")
+            : NamespaceFailed($"{step}: {LibC.Message(errno)}");
     }
 
     private static List<string> Settings(NamespaceInitHost host, int lowest, int last, (string Name, int Value) own)
     {
-        // Nothing of this session's environment: a profiler or a startup hook of it would come along.
+        // The session's environment is not inherited: it could contain a profiler or a startup hook.
         List<string> environment =
         [
             .. host.Environment, $"PATH={Environment.GetEnvironmentVariable("PATH")}",
@@ -244,14 +244,14 @@ internal sealed class NamespaceInitProcess : IDisposable
             cancellation.ThrowIfCancellationRequested();
             if (Environment.TickCount64 >= end)
             {
-                throw CannotMake($"its first process did not get ready within {StartTimeout.TotalSeconds:0} s");
+                throw NamespaceFailed($"its first process was not ready within {StartTimeout.TotalSeconds:0} s");
             }
         }
 
         return LibC.Receive(_control, message);
     }
 
-    private CracException NotReady(NamespaceInitHost host, ReadOnlySpan<byte> message) => CannotMake(
+    private CracException NotReady(NamespaceInitHost host, ReadOnlySpan<byte> message) => NamespaceFailed(
         message.Length >= 3 && message[0] == (byte)'E'
             ? $"{DescribeStep(message[2])}: {LibC.Message((Errno)message[1])}"
             : $"its first process ended while {host.Program} started it. {ReadOutput()}".TrimEnd());
@@ -262,16 +262,16 @@ internal sealed class NamespaceInitProcess : IDisposable
         Span<byte> message = stackalloc byte[8];
         int length = LibC.Receive(_control, message);
 
-        // Where it ended without having read our last message, that is told first (ECONNRESET), and once.
+        // If the init ended without reading the last message, the first receive fails once with ECONNRESET.
         length = length < 0 ? LibC.Receive(_control, message) : length;
-        bool isTold = length >= 3 && message[0] == (byte)'X';
+        bool isReported = length >= 3 && message[0] == (byte)'X';
         lock (_closing)
         {
             _reaped = true;
             Close();
         }
 
-        _ended.SetResult(isTold ? (message[2], message[1] != 0) : null);
+        _ended.SetResult(isReported ? (message[2], message[1] != 0) : null);
     }
 
     private void Close()
@@ -288,14 +288,14 @@ internal sealed class NamespaceInitProcess : IDisposable
         return Encoding.UTF8.GetString(buffer, 0, read).Trim();
     }
 
-    // The numbers are those of PSCrac.Init's NamespaceInit.
+    // The numbers are those of NamespaceInit in PSCrac.Init.
     private static string DescribeStep(byte step) => step switch
     {
         1 => "its proc could not be mounted",
-        2 => "its first process could not set up its signals",
-        _ => "its first process could not start itself again",
+        2 => "its first process could not open its signal descriptor",
+        _ => "its first process could not execute itself again",
     };
 
-    private static CracException CannotMake(string why) => new(
-        CracReason.NamespaceUnsupported, $"A new pid namespace could not be made: {why}.", "Use -PidNamespace Host, whose ids are those of this session.");
+    private static CracException NamespaceFailed(string why) => new(
+        CracReason.NamespaceUnsupported, $"A new pid namespace could not be created: {why}.", "Use -PidNamespace Host, the pid namespace of this session.");
 }

@@ -5,13 +5,13 @@ using PSCrac.Interop;
 
 namespace PSCrac.PidNamespaces;
 
-/// <summary>A program that the init of a new pid namespace starts there.</summary>
-/// <param name="Name">The program as the user names it, for messages.</param>
-/// <param name="Path">Where it is.</param>
-/// <param name="Arguments">Its arguments, its name first.</param>
+/// <summary>A program that the init of a new pid namespace starts.</summary>
+/// <param name="Name">The program's name as the user gave it, for messages.</param>
+/// <param name="Path">The path of the program.</param>
+/// <param name="Arguments">Its arguments, starting with its name.</param>
 /// <param name="Environment">Its environment, NAME=VALUE each.</param>
-/// <param name="WorkingDirectory">Where it starts; null for nowhere in particular.</param>
-/// <param name="Files">The files for its standard input, output and error, which are there.</param>
+/// <param name="WorkingDirectory">Its working directory; null if it does not matter.</param>
+/// <param name="Files">The files for its standard input, output and error, which must exist.</param>
 internal sealed record NamespaceProgram(
     string Name,
     string Path,
@@ -20,8 +20,7 @@ internal sealed record NamespaceProgram(
     string? WorkingDirectory,
     (string Input, string Output, string Error) Files)
 {
-
-    /// <summary>Writes the strings that PSCrac.Init's RootProgram reads to a file in memory.</summary>
+    /// <summary>Writes the strings that RootProgram in PSCrac.Init reads to a file in memory.</summary>
     internal SafeFileHandle Write()
     {
         var text = new StringBuilder();
@@ -36,10 +35,10 @@ internal sealed record NamespaceProgram(
         return file;
     }
 
-    /// <summary>What to say where a program could not be started, wherever that was.</summary>
+    /// <summary>The exception for a program that could not be started.</summary>
     internal static CracException NotStarted(string name, Errno errno) => new(
         CracReason.ProgramNotStarted,
         $"{name} could not be started: {LibC.Message(errno)}.",
-        errno == Errno.ENOEXEC ? "It is no program, and no script that names its interpreter (#!): start its interpreter with it as an argument."
-            : "Check -FilePath, and that you may run this file.");
+        errno == Errno.ENOEXEC ? "It is not an executable, nor a script with an interpreter line (#!): start the interpreter with the script as an argument."
+            : "Check -FilePath, and that you have permission to execute the file.");
 }

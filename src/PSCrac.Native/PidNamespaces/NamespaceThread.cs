@@ -3,15 +3,15 @@ using System.Runtime.ExceptionServices;
 namespace PSCrac.PidNamespaces;
 
 /// <summary>
-/// A thread that enters other namespaces, does one thing and ends. Namespaces belong to a thread, so the process itself
-/// stays where it is. A thread whose children go to another pid namespace can start processes but no threads, and the
-/// runtime may want a thread at any time; so what is done here is short, and the runtime's own retries cover the rest.
+/// Runs an action on a thread of its own, which enters other namespaces and then ends. Namespaces belong to a thread, so the process
+/// does not change its own. A thread whose children are in another pid namespace can start processes but no threads, and the
+/// runtime may need a thread at any time, so the action must be short; the runtime retries failed thread starts.
 /// </summary>
 internal static class NamespaceThread
 {
     private const int StackSize = 256 * 1024;
 
-    /// <summary>Runs <paramref name="action"/> on a thread of its own and gives its result, or throws what it threw.</summary>
+    /// <summary>Runs <paramref name="action"/> on a new thread; returns its result or rethrows its exception.</summary>
     internal static T Run<T>(Func<T> action)
     {
         T result = default!;

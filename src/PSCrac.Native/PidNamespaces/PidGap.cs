@@ -2,16 +2,16 @@ using System.Globalization;
 
 namespace PSCrac.PidNamespaces;
 
-/// <summary>Where in a new pid namespace ids can be given out without meeting those of an image.</summary>
+/// <summary>Finds a range of ids in a new pid namespace that does not contain ids of an image.</summary>
 internal static class PidGap
 {
-    // criu starts some dozens of helpers, and asks the kernel about its features by starting more.
-    private const int Wanted = 2000;
+    // criu starts several dozen helpers, and more to check features of the kernel.
+    private const int SufficientRoom = 2000;
 
-    /// <summary>After the highest id the kernel goes on from here (RESERVED_PIDS in its pid.c).</summary>
+    /// <summary>After the highest id, the kernel continues with this one (RESERVED_PIDS in kernel/pid.c).</summary>
     internal const int First = 300;
 
-    /// <summary>The id after which there is room, or at least the most there is.</summary>
+    /// <summary>The id after which there is enough room, or else the most room.</summary>
     internal static int FindStart(IReadOnlyList<int> ids) => FindStart(ids, MaximumId());
 
     internal static int FindStart(IReadOnlyList<int> ids, int maximum)
@@ -19,12 +19,12 @@ internal static class PidGap
         int[] ordered = [First, .. ids.Where(static id => id > First).Order(), maximum];
         int best = First;
         int room = 0;
-        for (int i = 1; i < ordered.Length && room < Wanted; i++)
+        for (int i = 1; i < ordered.Length && room < SufficientRoom; i++)
         {
-            int here = ordered[i] - ordered[i - 1] - 1;
-            if (here > room)
+            int gap = ordered[i] - ordered[i - 1] - 1;
+            if (gap > room)
             {
-                room = here;
+                room = gap;
                 best = ordered[i - 1];
             }
         }

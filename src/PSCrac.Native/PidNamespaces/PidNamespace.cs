@@ -4,7 +4,7 @@ using PSCrac.Interop;
 
 namespace PSCrac.PidNamespaces;
 
-/// <summary>A process's pid namespace, together with its mount namespace, where that pid namespace's proc is mounted.</summary>
+/// <summary>The pid namespace of a process and its mount namespace, in which the pid namespace's proc is mounted.</summary>
 internal sealed class PidNamespace : IDisposable
 {
     private readonly SafeFileHandle _pids;
@@ -16,9 +16,9 @@ internal sealed class PidNamespace : IDisposable
         _mounts = mounts;
     }
 
-    /// <summary>Takes hold of a process's namespaces. They stay as long as this is held, without a process too.</summary>
-    /// <param name="processId">The process, by its pid here.</param>
-    /// <param name="errno">Why it could not be done; 0 where it was.</param>
+    /// <summary>Opens the namespaces of a process. They exist until this is disposed, even without processes.</summary>
+    /// <param name="processId">The pid of the process in the caller's pid namespace.</param>
+    /// <param name="errno">The errno of the failure; 0 on success.</param>
     internal static PidNamespace? TryOpen(int processId, out Errno errno)
     {
         SafeFileHandle pids = LibC.Open(Link(processId, "pid"), LibC.O_RDONLY, out errno);
@@ -37,11 +37,11 @@ internal sealed class PidNamespace : IDisposable
         return null;
     }
 
-    /// <summary>Runs something where files are the namespace's, and where processes that are started become part of it.</summary>
+    /// <summary>Runs an action with the files of the mount namespace; processes that it starts are in the pid namespace.</summary>
     /// <exception cref="CracException">The namespaces cannot be entered.</exception>
     internal T Run<T>(Func<T> action) => NamespaceThread.Run(() =>
     {
-        // A thread that shares its root and working directory with others may not change them (setns(2)).
+        // A thread that shares its root and working directory with other threads cannot enter a mount namespace (setns(2)).
         Errno errno = LibC.Unshare(LibC.CLONE_FS);
         errno = errno != 0 ? errno : LibC.Enter(_pids, LibC.CLONE_NEWPID);
         errno = errno != 0 ? errno : LibC.Enter(_mounts, LibC.CLONE_NEWNS);

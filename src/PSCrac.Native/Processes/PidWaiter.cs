@@ -4,28 +4,28 @@ using PSCrac.Procfs;
 namespace PSCrac.Processes;
 
 /// <summary>
-/// Waiting for process ids to become free. A zombie keeps its pid until its parent has reaped it, and the number of a process
-/// group stays taken after its first process until the last one has been reaped (__change_pid() in kernel/pid.c).
+/// Waits for process ids to become free. A zombie keeps its pid until its parent reaps it, and the id of a process
+/// group stays in use after its first process has ended until its last process is reaped (__change_pid() in kernel/pid.c).
 /// </summary>
 internal static class PidWaiter
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(1);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan MaximumPause = TimeSpan.FromMilliseconds(50);
 
-    // Stop-Process returns when the signal is sent; the process then needs a moment to end.
-    private static readonly TimeSpan TimeToDie = TimeSpan.FromMilliseconds(150);
+    // Stop-Process returns after it has sent the signal; the process needs some time to end.
+    private static readonly TimeSpan ExitTime = TimeSpan.FromMilliseconds(150);
 
-    /// <summary>Waits until none of the pids is taken.</summary>
+    /// <summary>Waits until all pids are free.</summary>
     /// <param name="processIds">The pids.</param>
-    /// <param name="timeout">How long to wait.</param>
-    /// <param name="isWorthWaiting">
-    /// Asked of each taken pid's process: whether it is on its way out. When one is not, the wait ends
-    /// after the moment that a process takes to end that was just killed.
+    /// <param name="timeout">The maximum wait time.</param>
+    /// <param name="isEnding">
+    /// Returns whether the process of a pid is ending. If one is not, the wait ends after
+    /// the time that a killed process needs to end.
     /// </param>
-    /// <param name="cancellation">Ends the wait.</param>
-    /// <returns>The pids that are still taken.</returns>
+    /// <param name="cancellation">Cancels the wait.</param>
+    /// <returns>The pids that are still in use.</returns>
     internal static List<int> Wait(
-        IReadOnlyList<int> processIds, TimeSpan timeout, Func<int, bool> isWorthWaiting, CancellationToken cancellation)
+        IReadOnlyList<int> processIds, TimeSpan timeout, Func<int, bool> isEnding, CancellationToken cancellation)
     {
         long start = Environment.TickCount64;
         long end = start + (long)timeout.TotalMilliseconds;
@@ -35,7 +35,7 @@ internal static class PidWaiter
         {
             taken.RemoveAll(static id => LibC.Kill(id, 0) == Errno.ESRCH && !ProcessGroup.Exists(id));
             long now = Environment.TickCount64;
-            if (taken.Count == 0 || now >= end || (now >= start + TimeToDie.TotalMilliseconds && !taken.TrueForAll(id => isWorthWaiting(id))))
+            if (taken.Count == 0 || now >= end || (now >= start + ExitTime.TotalMilliseconds && !taken.TrueForAll(id => isEnding(id))))
             {
                 return taken;
             }
@@ -45,11 +45,11 @@ internal static class PidWaiter
                 cancellation.ThrowIfCancellationRequested();
             }
 
-            pause = pause * 2 > LongestPause ? LongestPause : pause * 2;
+            pause = pause * 2 > MaximumPause ? MaximumPause : pause * 2;
         }
     }
 
-    /// <summary>Whether a pid's process has ended and only waits to be reaped, as all of its group where it has no process of its own.</summary>
+    /// <summary>Whether a pid belongs to a zombie or, if it is only the id of a process group, to a group of zombies.</summary>
     internal static bool IsZombie(int processId) =>
         ProcessStatus.TryRead(processId) is { } status ? status.HasEnded : !ProcessGroup.Exists(processId) || ProcessGroup.FindMember(processId) is not { HasEnded: false };
 }

@@ -4,15 +4,15 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Processes;
 
-/// <summary>Ends processes by who they are, so that one which took over a pid meanwhile is not hit.</summary>
+/// <summary>Kills processes by identity, so that another process that reused the pid is not killed.</summary>
 internal static class ProcessKill
 {
-    /// <summary>Kills the process, if its pid is still its own.</summary>
+    /// <summary>Kills the process if the pid still belongs to it.</summary>
     internal static void Kill(ProcessIdentity identity)
     {
-        // The descriptor pins whoever has the pid now; only then is it certain that the look and the signal meet the same one.
+        // With an open pidfd the check and the signal refer to the same process.
         using SafeFileHandle pidFd = LibC.OpenPidFd(identity.ProcessId, out Errno errno);
-        // A process whose first thread has ended looks like a zombie while its other threads go on; a real one takes no harm.
+        // A process whose first thread has ended looks like a zombie while its other threads run, so zombies are signalled too.
         if (errno == 0 && identity.HoldsItsPid())
         {
             LibC.Signal(pidFd, LibC.SIGKILL);

@@ -7,18 +7,18 @@ using PSCrac.Procfs;
 namespace PSCrac.Processes;
 
 /// <summary>
-/// Ends processes with all their descendants if this process ends, in whatever way, before it has let go of them: a
-/// program that was started, or a criu in the middle of a restore with what it has made.
-/// The kernel's own way (PR_SET_PDEATHSIG) is bound to a thread of ours and cannot be taken back. So a shell waits for
-/// the end of a socket: it is there in a millisecond, where another .NET would take fifty.
+/// Ends processes with all their descendants if this process ends, for any reason, before the guard is disposed: a
+/// started program, or a criu during a restore with its children.
+/// The kernel's PR_SET_PDEATHSIG depends on the parent's thread and cannot be revoked by the parent. Instead a shell waits for
+/// the end of a socket: it starts in a millisecond, a .NET process would take fifty.
 /// </summary>
 internal sealed class SessionGuard : IDisposable
 {
     private const string Shell = "/bin/sh";
     private const int LowestSource = 10;
 
-    // Each is stopped before its children are looked for, so that none appears meanwhile. Of the lines that come, the last
-    // counts: pids, each with the least start time (field 22 of stat, proc(5); the name before may hold blanks).
+    // Each process is stopped before its children are listed, so that it cannot create more. The last line that was received
+    // applies: pids, each with a minimum start time (field 22 of stat, proc(5); the name before it may contain spaces).
     private const string Script = """
         end() { kill -STOP "$1"; for child in $(cat "/proc/$1/task/"*/children); do end "$child"; done; kill -KILL "$1"; }
         end_since() { stat=$(cat "/proc/$1/stat") && set -- "$1" "$2" ${stat##*) } && [ "${22}" -ge "$2" ] && end "$1"; }
@@ -38,8 +38,8 @@ internal sealed class SessionGuard : IDisposable
         _pidFd = pidFd;
     }
 
-    /// <summary>Starts the guard, which does nothing yet.</summary>
-    /// <returns>The guard; null where there is no shell to be it.</returns>
+    /// <summary>Starts the guard without processes.</summary>
+    /// <returns>The guard; null if there is no shell.</returns>
     internal static SessionGuard? TryStart()
     {
         if (LibC.CreateStreamPair(out SafeFileHandle ours, out SafeFileHandle theirs) != 0)
@@ -52,10 +52,10 @@ internal sealed class SessionGuard : IDisposable
         using SafeFileHandle output = LibC.Duplicate(nothing, LowestSource, out _);
         theirs.Dispose();
 
-        // A session of its own keeps a terminal's Ctrl+C and hang-up from it.
+        // A new session, so that Ctrl+C and hang-up of the terminal do not end the guard.
         Errno errno = LibC.Spawn(
             Shell, ["pscrac-guard", "-c", Script], [$"PATH={Environment.GetEnvironmentVariable("PATH")}"], [(input, 0), (output, 1), (output, 2)],
-            blockedSignals: [], defaultSignals: LibC.NamedSignals, out int pid, ownSession: true, workingDirectory: "/", closed: LibC.OwnDescriptors());
+            blockedSignals: [], defaultSignals: LibC.StandardSignals, out int pid, newSession: true, workingDirectory: "/", closed: LibC.ListDescriptors());
         SafeFileHandle? pidFd = errno == 0 ? LibC.OpenPidFd(pid, out errno) : null;
         if (errno == 0)
         {
@@ -67,8 +67,8 @@ internal sealed class SessionGuard : IDisposable
         return null;
     }
 
-    /// <summary>Names what it is to end, in the place of what was named before.</summary>
-    /// <param name="processes">The processes. One that is not there yet is named with the earliest time at which it can start: an older one is spared.</param>
+    /// <summary>Sets the processes to end, in place of the previous ones.</summary>
+    /// <param name="processes">The processes. For a process that does not exist yet, give its earliest start time: an older process with this pid is not killed.</param>
     internal void Watch(params ReadOnlySpan<ProcessIdentity> processes)
     {
         var line = new StringBuilder();
@@ -80,10 +80,10 @@ internal sealed class SessionGuard : IDisposable
         LibC.Send(_control, Encoding.ASCII.GetBytes(line.Append('\n').ToString()));
     }
 
-    /// <summary>Names one process, by the pid that it has now.</summary>
+    /// <summary>Sets one process by its current pid.</summary>
     internal void Watch(int processId) => Watch(ProcessIdentity.TryRead(processId) ?? new ProcessIdentity(processId, 0));
 
-    /// <summary>Lets go of what it watches, which from now on outlives this process, and ends the guard.</summary>
+    /// <summary>Releases the processes, which then outlive this process, and ends the guard.</summary>
     public void Dispose()
     {
         lock (_releasing)

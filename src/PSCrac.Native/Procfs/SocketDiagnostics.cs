@@ -37,7 +37,7 @@ internal static class SocketDiagnostics
         MemoryMarshal.Write(request, (uint)request.Length);
         MemoryMarshal.Write(request[4..], SockDiagByFamily);
         MemoryMarshal.Write(request[6..], RequestDump);
-        if (LibC.SendWaiting(netlink, request) != Errno.None)
+        if (LibC.SendBlocking(netlink, request) != Errno.None)
         {
             return false;
         }

@@ -115,11 +115,11 @@ internal sealed class Launcher
             environment,
             [(input, 0), (output, 1), (error ?? output, 2)],
             blockedSignals: [],
-            defaultSignals: LibC.NamedSignals,
+            defaultSignals: LibC.StandardSignals,
             out int pid,
-            ownSession: true,
+            newSession: true,
             directory,
-            closed: LibC.OwnDescriptors());
+            closed: LibC.ListDescriptors());
         if (errno == 0)
         {
             return ChildProcess.Adopt(pid, guard);

@@ -1,10 +1,10 @@
 namespace PSCrac.Init;
 
 /// <summary>
-/// Which signals the init passes on. Left out are those that cannot be caught, those by which the kernel tells a program
-/// of its own faults, and the first real-time signals, which the C library and the .NET runtime use themselves.
+/// The signals that the init forwards. Left out are signals that cannot be caught, signals that report a fault of the
+/// program, and the first real-time signals, which the C library and the .NET runtime use.
 /// </summary>
-internal static class SignalsToPassOn
+internal static class ForwardedSignals
 {
     private const int FirstRealTime = 35;
     private const int LastRealTime = 64;
@@ -12,7 +12,7 @@ internal static class SignalsToPassOn
     // signal(7): HUP INT QUIT USR1 USR2 ALRM TERM CONT TSTP WINCH.
     private static ReadOnlySpan<byte> Standard => [1, 2, 3, 10, 12, 14, 15, 18, 20, 28];
 
-    /// <summary>The set as sigset_t has it in its first 64 bits: signal n is bit n - 1.</summary>
+    /// <summary>The set in the format of the first 64 bits of sigset_t: signal n is bit n - 1.</summary>
     internal static ulong Mask
     {
         get

@@ -4,17 +4,17 @@ using PSCrac.Interop;
 namespace PSCrac.Init;
 
 /// <summary>
-/// Processes of the namespace that were not started in it, and so have no parent there. A criu that dumps the tree is
-/// one: by killing the root it would end the namespace, and itself with it, before it has finished.
+/// Processes in the namespace that entered it from outside, and therefore have no parent in it. A criu that dumps the tree is
+/// one: when it kills the root, the namespace would end, and criu with it, before it has finished.
 /// </summary>
-internal static class Visitors
+internal static class ForeignProcesses
 {
-    private const int LongestWait = 10_000;
+    private const int MaximumWait = 10_000;
 
-    /// <summary>Waits until all of them have ended, but not for good: a shell that somebody entered with may stay for days.</summary>
-    internal static void WaitUntilGone()
+    /// <summary>Waits until all of them have ended, with a time limit: a shell of an administrator may run for days.</summary>
+    internal static void WaitUntilEnded()
     {
-        long end = Environment.TickCount64 + LongestWait;
+        long end = Environment.TickCount64 + MaximumWait;
         foreach (string path in Directory.EnumerateDirectories("/proc"))
         {
             if (int.TryParse(path.AsSpan(path.LastIndexOf('/') + 1), out int id) && id != 1 && ParentOf(path) == 0)
@@ -32,7 +32,7 @@ internal static class Visitors
     {
         try
         {
-            // proc(5): "1234 (name) S 1 …"; the name may have anything in it.
+            // proc(5): "1234 (name) S 1 …"; the name may contain any characters.
             string stat = File.ReadAllText(path + "/stat");
             int state = stat.LastIndexOf(')') + 2;
             ReadOnlySpan<char> rest = stat.AsSpan(state + 2);
