@@ -222,6 +222,10 @@ internal sealed class RestoreAttempt : IDisposable
     {
         // Asked now, while the root is there but does not run yet: it may end as soon as it does.
         _rootId = _isNew ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _image.RootProcessId) : null;
+        int? root = _image.ProcessIds.Contains(1) ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _image.RootProcessId)
+            : _isNew ? _rootId
+            : _image.RootProcessId;
+        _warnings = [.. _warnings, .. RestoredAttributes.Apply(_image, root)];
         if (_pageDaemon is not null)
         {
             _made = RestoredTree.Read(_rootId ?? _image.RootProcessId);

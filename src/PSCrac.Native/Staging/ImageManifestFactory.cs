@@ -28,7 +28,39 @@ internal static class ImageManifestFactory
                 ProcessCount = tree.Members.Count,
                 ThreadCount = tree.ThreadIds.Count,
                 Memory = tree.ResidentBytes,
+                Threads = DescribeThreads(tree),
             },
         };
+    }
+
+    private static List<ImageManifestThread> DescribeThreads(ProcessTree tree)
+    {
+        var threads = new List<ImageManifestThread>();
+        foreach (ProcessTreeMember member in tree.Members)
+        {
+            foreach (int id in member.Status.HasEnded ? [] : member.ThreadIds)
+            {
+                ThreadAttributes attributes = ThreadAttributes.Read(id, isMain: id == member.ProcessId);
+                if (attributes.AreUsual)
+                {
+                    continue;
+                }
+
+                threads.Add(new ImageManifestThread
+                {
+                    Id = ProcessStatus.TryRead(id)?.InnermostProcessId ?? id,
+                    CpuAffinity = attributes.CpuAffinity,
+                    IoPriority = attributes.IoPriority,
+                    SchedulingPolicy = attributes.Policy,
+                    SchedulingPriority = attributes.Priority,
+                    Nice = attributes.Nice,
+                    TimerSlack = attributes.TimerSlack,
+                    CoredumpFilter = attributes.CoredumpFilter,
+                    OomScoreAdjustment = attributes.OomScoreAdjustment,
+                });
+            }
+        }
+
+        return threads;
     }
 }

@@ -195,6 +195,8 @@ internal sealed class Subject : IDisposable
         return script;
     }
 
+    internal int CountLinesThatStart(string text) => File.ReadLines(_program.OutputPath).Count(line => line.StartsWith(text, StringComparison.Ordinal));
+
     internal int CountLines(string text) => File.ReadLines(_program.OutputPath).Count(line => line == text);
 
     /// <summary>Sends a signal by its short name.</summary>

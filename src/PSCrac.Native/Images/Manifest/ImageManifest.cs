@@ -101,6 +101,9 @@ public sealed record ImageManifestProcess
     /// <summary>The root's working directory; null if it could not be read.</summary>
     public string? WorkingDirectory { get; init; }
 
+    /// <summary>The threads that have attributes of their own that criu does not keep.</summary>
+    public IReadOnlyList<ImageManifestThread> Threads { get; init; } = [];
+
     /// <summary>The number of processes in the tree.</summary>
     public int ProcessCount { get; init; }
 

@@ -1,0 +1,63 @@
+using PSCrac.Images.Manifest;
+using PSCrac.Procfs;
+
+namespace PSCrac.Restoring;
+
+/// <summary>Gives a restored tree, before it runs, the attributes of its threads that criu does not keep.</summary>
+internal static class RestoredAttributes
+{
+    /// <summary>Sets what the image's manifest has.</summary>
+    /// <param name="image">The image.</param>
+    /// <param name="root">The restored root's id here; null if it has ended.</param>
+    /// <returns>What could not be set, a sentence for each thread.</returns>
+    internal static IEnumerable<string> Apply(CracImage image, int? root)
+    {
+        if (root is not { } id || image.Manifest is not { Process.Threads: { Count: > 0 } recorded })
+        {
+            yield break;
+        }
+
+        Dictionary<int, int> here = FindThreads(id);
+        foreach (ImageManifestThread thread in recorded)
+        {
+            if (here.TryGetValue(thread.Id, out int restored) && ToAttributes(thread).Apply(restored) is { Count: > 0 } failed)
+            {
+                yield return $"Thread {thread.Id} did not get back its {string.Join(", ", failed)}.";
+            }
+        }
+    }
+
+    // By their ids in the image, which are those of the innermost namespace.
+    private static Dictionary<int, int> FindThreads(int root)
+    {
+        var threads = new Dictionary<int, int>();
+        try
+        {
+            foreach (ProcessTreeMember member in ProcessTree.Read(root).Members)
+            {
+                foreach (int id in member.ThreadIds)
+                {
+                    threads[ProcessStatus.TryRead(id)?.InnermostProcessId ?? id] = id;
+                }
+            }
+        }
+        catch (CracException e) when (e.Reason == CracReason.ProcessNotFound)
+        {
+            // It has ended; criu will tell.
+        }
+
+        return threads;
+    }
+
+    private static ThreadAttributes ToAttributes(ImageManifestThread thread) => new()
+    {
+        CpuAffinity = thread.CpuAffinity,
+        IoPriority = thread.IoPriority,
+        Policy = thread.SchedulingPolicy,
+        Priority = thread.SchedulingPriority,
+        Nice = thread.Nice,
+        TimerSlack = thread.TimerSlack,
+        CoredumpFilter = thread.CoredumpFilter,
+        OomScoreAdjustment = thread.OomScoreAdjustment,
+    };
+}
