@@ -5,7 +5,6 @@ using PSCrac.Images.Operations;
 using PSCrac.Options;
 using PSCrac.Restoring;
 using PSCrac.Starting;
-using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 

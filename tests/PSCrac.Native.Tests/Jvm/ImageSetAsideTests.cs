@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 

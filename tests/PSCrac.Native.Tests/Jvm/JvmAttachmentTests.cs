@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using PSCrac.Jvm;
-using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 

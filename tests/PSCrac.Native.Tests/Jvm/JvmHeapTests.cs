@@ -1,5 +1,4 @@
 using PSCrac.Jvm;
-using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 

@@ -3,7 +3,6 @@ using PSCrac.Jvm;
 using PSCrac.Options;
 using PSCrac.Procfs;
 using PSCrac.Restoring;
-using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 

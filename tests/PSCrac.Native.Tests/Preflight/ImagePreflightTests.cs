@@ -8,7 +8,6 @@ using PSCrac.Preflight;
 using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
 using PSCrac.Restoring;
-using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 

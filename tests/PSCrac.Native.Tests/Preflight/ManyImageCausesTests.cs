@@ -1,7 +1,6 @@
 using PSCrac.Checkpointing;
 using PSCrac.Options;
 using PSCrac.Preflight;
-using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 

@@ -4,7 +4,6 @@ using PSCrac.Common;
 using PSCrac.Options;
 using PSCrac.Restoring;
 using PSCrac.Starting;
-using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using PSCrac.Processes;
 using PSCrac.Procfs;
 using PSCrac.Staging;
-using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 

@@ -5,7 +5,7 @@ using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Criu;
 
 /// <summary>Where criu's logs go when a program watches that place, with all that appears there.</summary>
 public sealed class LogRootTests : IDisposable

@@ -6,7 +6,7 @@ using PSCrac.Staging;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Staging;
 
 /// <summary>Where an image goes, and what becomes of what is there.</summary>
 public class StagingTests

@@ -3,7 +3,7 @@ using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.PidNamespaces;
 
 public class NamespaceInitTests
 {

@@ -5,7 +5,7 @@ using PSCrac.Starting;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Criu;
 
 [Collection(AloneCollection.Name)]
 public class WorkerDeathTests

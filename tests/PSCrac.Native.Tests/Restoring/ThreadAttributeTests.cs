@@ -3,7 +3,7 @@ using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Restoring;
 
 /// <summary>Attributes that criu does not keep are those of the tree again when it runs.</summary>
 public class ThreadAttributeTests

@@ -1,7 +1,6 @@
 using PSCrac.Procfs;
-using PSCrac.Tests.Support;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Support;
 
 /// <summary>The criu workers that a process has, found from outside: its children that run as "criu swrk".</summary>
 internal static class Workers

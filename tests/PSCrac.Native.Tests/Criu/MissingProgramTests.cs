@@ -2,11 +2,10 @@ using PSCrac.Criu;
 using PSCrac.Options;
 using PSCrac.Preflight;
 using PSCrac.Restoring;
-using PSCrac.Tests.Criu;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Criu;
 
 /// <summary>Programs that criu runs to read out namespaces and to make them again, on machines that do not have them.</summary>
 [Collection(AloneCollection.Name)]

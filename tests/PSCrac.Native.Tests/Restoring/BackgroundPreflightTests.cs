@@ -1,7 +1,8 @@
 using PSCrac.Restoring;
+using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Restoring;
 
 public class BackgroundPreflightTests
 {

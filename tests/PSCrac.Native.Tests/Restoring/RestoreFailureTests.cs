@@ -5,7 +5,7 @@ using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Restoring;
 
 /// <summary>What PSCrac itself finds wrong before criu starts. What criu finds is in KnownFailures' tests.</summary>
 public class RestoreFailureTests

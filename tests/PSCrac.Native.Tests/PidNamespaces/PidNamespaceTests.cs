@@ -6,7 +6,7 @@ using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.PidNamespaces;
 
 public class PidNamespaceTests
 {

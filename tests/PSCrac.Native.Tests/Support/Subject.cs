@@ -3,10 +3,9 @@ using PSCrac.Common;
 using PSCrac.Options;
 using PSCrac.Procfs;
 using PSCrac.Restoring;
-using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Support;
 
 /// <summary>A program to checkpoint, with a folder for its images; both go with the test, restored or not.</summary>
 internal sealed class Subject : IDisposable

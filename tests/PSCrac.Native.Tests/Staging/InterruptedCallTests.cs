@@ -3,7 +3,7 @@ using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Staging;
 
 /// <summary>Waits that a checkpoint interrupts go on after the restore, where plain criu lets them fail with EINTR.</summary>
 public class InterruptedCallTests

@@ -7,7 +7,7 @@ using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Restoring;
 
 /// <summary>That what makes restores quick happens. How much it brings is measured in bench/startup.</summary>
 public class RestoreSpeedTests

@@ -5,7 +5,7 @@ using PSCrac.Tests.Criu;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Restoring;
 
 [Collection(AloneCollection.Name)]
 public class LazyPagesTests

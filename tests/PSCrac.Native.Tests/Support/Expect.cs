@@ -1,7 +1,7 @@
 using PSCrac.Common;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Support;
 
 /// <summary>What tests of failures share.</summary>
 internal static class Expect

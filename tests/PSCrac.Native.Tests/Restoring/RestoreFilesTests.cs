@@ -4,7 +4,7 @@ using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Restoring;
 
 public class RestoreFilesTests
 {

@@ -10,7 +10,7 @@ using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Checkpointing;
+namespace PSCrac.Tests.Criu;
 
 /// <summary>How packets are kept away from a frozen tree, by what the machine has for that.</summary>
 [Collection(AloneCollection.Name)]
