@@ -1,5 +1,6 @@
 using PSCrac.PidNamespaces;
 using PSCrac.Procfs;
+using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 

@@ -2,7 +2,7 @@ using PSCrac.Images.Operations;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Images;
+namespace PSCrac.Tests.Images.Model;
 
 public class CracImageTests
 {

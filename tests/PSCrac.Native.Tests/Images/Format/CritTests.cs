@@ -5,7 +5,7 @@ using PSCrac.Images.Operations;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Images;
+namespace PSCrac.Tests.Images.Format;
 
 /// <summary>Holds what we decode against what crit, criu's own tool, decodes.</summary>
 [Collection(Zoo.Collection)]

@@ -1,7 +1,7 @@
 using PSCrac.Images.Manifest;
 using Xunit;
 
-namespace PSCrac.Tests.Images;
+namespace PSCrac.Tests.Images.Manifest;
 
 public sealed class ImageManifestTests : IDisposable
 {

@@ -3,11 +3,11 @@ using PSCrac.Images.Operations;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Images;
+namespace PSCrac.Tests.Images.Model;
 
 /// <summary>What the zoo holds, as objects.</summary>
 [Collection(Zoo.Collection)]
-public class CollectionTests(Zoo zoo)
+public class CracImageCollectionTests(Zoo zoo)
 {
     [CriuFact("python3")]
     public void Every_kind_of_descriptor_is_told()

@@ -4,11 +4,13 @@ using PSCrac.Images.Format;
 using PSCrac.Images.Manifest;
 using PSCrac.Images.Memory;
 using PSCrac.Images.Operations;
+using PSCrac.Tests.Images.Manifest;
+using PSCrac.Tests.Images.Memory;
 using PSCrac.Tests.Support;
 using Xunit;
 using Xunit.Abstractions;
 
-namespace PSCrac.Tests.Images;
+namespace PSCrac.Tests.Images.Format;
 
 /// <summary>
 /// Damages real images at random: every case ends in objects, or in a CracException that names the file and, where the
@@ -17,8 +19,8 @@ namespace PSCrac.Tests.Images;
 [Collection(Zoo.Collection)]
 public class FuzzTests(Zoo zoo, ITestOutputHelper output)
 {
-    private const int LargestDamaged = 1 << 20;
-    private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(20);
+    private const int MaximumDamagedSize = 1 << 20;
+    private static readonly TimeSpan s_timeLimit = TimeSpan.FromSeconds(20);
 
     [CriuFact("python3", "unshare", "ip")]
     public void Damaged_images_end_in_objects_or_in_an_exception_that_names_file_and_offset()
@@ -33,7 +35,7 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
         for (int i = 0; i < cases; i++)
         {
             Dictionary<string, byte[]> image = images[i % images.Length];
-            string[] names = [.. image.Where(f => f.Value.Length <= LargestDamaged).Select(f => f.Key)];
+            string[] names = [.. image.Where(f => f.Value.Length <= MaximumDamagedSize).Select(f => f.Key)];
             string file = names[random.Next(names.Length)];
             byte[] damaged = Damage(image[file], random);
             thrown += Try(new MemoryImageSource(image, file, damaged), file, $"seed {seed}, case {i}, {file}", typed: i % 4 == 0) ? 1 : 0;
@@ -254,7 +256,7 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
             Assert.Fail($"{what}: {e}");
         }
 
-        Assert.True(clock.Elapsed < s_longest, $"{what}: took {clock.Elapsed}");
+        Assert.True(clock.Elapsed < s_timeLimit, $"{what}: took {clock.Elapsed}");
         long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         Assert.True(allocated < (64 << 20) + (40 * imageLength), $"{what}: allocated {allocated} bytes");
         return thrown;

@@ -3,10 +3,10 @@ using PSCrac.Images.Storage;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Images;
+namespace PSCrac.Tests.Images.Storage;
 
 /// <summary>Checkpoint archives laid out as Podman's, made of a real image.</summary>
-public class ArchiveTests
+public class ArchiveImageSourceTests
 {
     [CriuFact("tar")]
     public void A_plain_archive_reads_as_its_directory() => Compare("checkpoint.tar", []);

@@ -3,7 +3,7 @@ using System.Text;
 using PSCrac.Images.Format;
 using Xunit;
 
-namespace PSCrac.Tests.Images;
+namespace PSCrac.Tests.Images.Format;
 
 /// <summary>Typed readers look for field numbers; these are the schemas'.</summary>
 public class WireTests

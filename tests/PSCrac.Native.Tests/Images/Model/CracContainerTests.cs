@@ -4,10 +4,10 @@ using PSCrac.Images.Storage;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Images;
+namespace PSCrac.Tests.Images.Model;
 
 /// <summary>Checkpoint archives as Podman itself writes them, of a container made of nothing but busybox.</summary>
-public sealed class PodmanTests : IDisposable
+public sealed class CracContainerTests : IDisposable
 {
     private const string Script =
         "export NOTE=kept-in-the-container; echo new > /etc/changed; rm /bin/cat; echo ready > /tmp/ready; while :; do sleep 1; done";

@@ -1,7 +1,7 @@
 using PSCrac.Images.Operations;
 using Xunit;
 
-namespace PSCrac.Tests.Images;
+namespace PSCrac.Tests.Images.Operations;
 
 public class ImageNameTests
 {

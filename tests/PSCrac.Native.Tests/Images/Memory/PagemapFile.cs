@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using PSCrac.Images.Format;
 using PSCrac.Images.Memory;
 
-namespace PSCrac.Tests.Images;
+namespace PSCrac.Tests.Images.Memory;
 
 /// <summary>Writes pagemaps, as criu would on a kernel that tracks changed pages.</summary>
 internal static class PagemapFile

@@ -1,7 +1,7 @@
 using PSCrac.Images.Storage;
 using Xunit;
 
-namespace PSCrac.Tests.Images;
+namespace PSCrac.Tests.Images.Storage;
 
 /// <summary>Reads at any offset of what can only be unpacked forward.</summary>
 public class UnpackedContentTests
