@@ -92,7 +92,7 @@ internal static class InterruptedCalls
         bool hasInfo = false;
         while (core.MoveNext())
         {
-            if (core.Field == Wire.CoreEntry.ThreadInfoX86)
+            if (core.Field == Wire.CoreEntry.ThreadInfo)
             {
                 info = core.ReadMessage();
                 hasInfo = true;
@@ -114,26 +114,26 @@ internal static class InterruptedCalls
             return null;
         }
 
-        ProtobufReader registers = Find(info, Wire.X86Registers.InThreadInfo);
+        ProtobufReader registers = Find(info, Wire.ThreadInfoX86.Gpregs);
         var values = new Dictionary<int, ulong>();
         for (ProtobufReader each = registers; each.MoveNext();)
         {
             values[each.Field] = each.ReadUInt64();
         }
 
-        if (values.GetValueOrDefault(Wire.X86Registers.Ax) != Interrupted || values.GetValueOrDefault(Wire.X86Registers.Mode, 1uL) != 1)
+        if (values.GetValueOrDefault(Wire.UserX86RegsEntry.Ax) != Interrupted || values.GetValueOrDefault(Wire.UserX86RegsEntry.Mode, 1uL) != 1)
         {
             return null;
         }
 
-        ulong call = values.GetValueOrDefault(Wire.X86Registers.OrigAx);
+        ulong call = values.GetValueOrDefault(Wire.UserX86RegsEntry.OrigAx);
         isLeft = call == RestartCall;
-        if (!s_waits.Contains(call) || (call == FutexCall && (values[Wire.X86Registers.Si] & FutexCommand) is not (0 or 9)))
+        if (!s_waits.Contains(call) || (call == FutexCall && (values[Wire.UserX86RegsEntry.Si] & FutexCommand) is not (0 or 9)))
         {
             return null;
         }
 
-        Dictionary<int, ulong> changed = new() { [Wire.X86Registers.Ax] = call, [Wire.X86Registers.Ip] = values[Wire.X86Registers.Ip] - SyscallLength };
+        Dictionary<int, ulong> changed = new() { [Wire.UserX86RegsEntry.Ax] = call, [Wire.UserX86RegsEntry.Ip] = values[Wire.UserX86RegsEntry.Ip] - SyscallLength };
         ShortenSleep(call, values, changed);
         ProtobufWriter edited = new ProtobufWriter().CopyExcept(registers, [.. changed.Keys]);
         foreach ((int field, ulong value) in changed)
@@ -141,20 +141,20 @@ internal static class InterruptedCalls
             edited.WriteVarint(field, value);
         }
 
-        ProtobufWriter editedInfo = new ProtobufWriter().CopyExcept(info, Wire.X86Registers.InThreadInfo).WriteBytes(Wire.X86Registers.InThreadInfo, edited.Message);
-        return new ProtobufWriter().CopyExcept(entries.Reader, Wire.CoreEntry.ThreadInfoX86).WriteBytes(Wire.CoreEntry.ThreadInfoX86, editedInfo.Message);
+        ProtobufWriter editedInfo = new ProtobufWriter().CopyExcept(info, Wire.ThreadInfoX86.Gpregs).WriteBytes(Wire.ThreadInfoX86.Gpregs, edited.Message);
+        return new ProtobufWriter().CopyExcept(entries.Reader, Wire.CoreEntry.ThreadInfo).WriteBytes(Wire.CoreEntry.ThreadInfo, editedInfo.Message);
     }
 
     // A sleep that returns what was left of it has been told by the kernel: it sleeps for that.
     private static void ShortenSleep(ulong call, Dictionary<int, ulong> values, Dictionary<int, ulong> changed)
     {
-        if (call == NanosleepCall && values[Wire.X86Registers.Si] is not 0 and var left)
+        if (call == NanosleepCall && values[Wire.UserX86RegsEntry.Si] is not 0 and var left)
         {
-            changed[Wire.X86Registers.Di] = left;
+            changed[Wire.UserX86RegsEntry.Di] = left;
         }
-        else if (call == ClockNanosleepCall && (values[Wire.X86Registers.Si] & AbsoluteTime) == 0 && values[Wire.X86Registers.R10] is not 0 and var remaining)
+        else if (call == ClockNanosleepCall && (values[Wire.UserX86RegsEntry.Si] & AbsoluteTime) == 0 && values[Wire.UserX86RegsEntry.R10] is not 0 and var remaining)
         {
-            changed[Wire.X86Registers.Dx] = remaining;
+            changed[Wire.UserX86RegsEntry.Dx] = remaining;
         }
     }
 

@@ -17,7 +17,7 @@ internal static class Wire
 
     internal static class CoreEntry
     {
-        internal const int ThreadInfoX86 = 2;
+        internal const int ThreadInfo = 2;
         internal const int Tc = 3;
         internal const int Ids = 4;
         internal const int ThreadCore = 5;
@@ -28,10 +28,13 @@ internal static class Wire
         internal const int Signals = 9;
     }
 
-    /// <summary>user_x86_regs_entry, in thread_info_x86.</summary>
-    internal static class X86Registers
+    internal static class ThreadInfoX86
     {
-        internal const int InThreadInfo = 2;
+        internal const int Gpregs = 2;
+    }
+
+    internal static class UserX86RegsEntry
+    {
         internal const int R10 = 8;
         internal const int Ax = 11;
         internal const int Dx = 13;
