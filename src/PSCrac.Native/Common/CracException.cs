@@ -1,6 +1,8 @@
 namespace PSCrac;
 
-/// <summary>The one exception of PSCrac: what was tried, on what, why it failed and what to do about it.</summary>
+/// <summary>
+/// The exception that all failed operations of PSCrac throw: the operation, its subject, the reason and the recommended action.
+/// </summary>
 public sealed class CracException : Exception
 {
     private CracOperation? _operation;
@@ -9,8 +11,8 @@ public sealed class CracException : Exception
 
     /// <summary>Creates the exception.</summary>
     /// <param name="reason">Why the operation failed.</param>
-    /// <param name="message">One or two sentences a user can read without knowing CRIU.</param>
-    /// <param name="recommendedAction">What to do next, naming the parameter or the command; null where nothing can be said.</param>
+    /// <param name="message">One or two sentences that need no knowledge of CRIU.</param>
+    /// <param name="recommendedAction">What to do next, with the parameter or the command; null if there is no recommendation.</param>
     /// <param name="innerException">The cause; null where there is none.</param>
     public CracException(CracReason reason, string message, string? recommendedAction = null, Exception? innerException = null)
         : base(message, innerException)
@@ -48,7 +50,7 @@ public sealed class CracException : Exception
     /// <summary>Why the operation failed.</summary>
     public CracReason Reason { get; }
 
-    /// <summary>What to do next; null where nothing can be said.</summary>
+    /// <summary>What to do next; null if there is no recommendation.</summary>
     public string? RecommendedAction { get; }
 
     /// <summary>The operation that failed; null where something else did, such as a property of an image that could not be read.</summary>
@@ -65,31 +67,31 @@ public sealed class CracException : Exception
         init => _processId = value;
     }
 
-    /// <summary>The image the operation was about; null where it was about none.</summary>
+    /// <summary>The image of the operation; null if it concerns none.</summary>
     public string? ImagePath
     {
         get => _imagePath;
         init => _imagePath = value;
     }
 
-    /// <summary>criu's log of the failed operation; null where criu wrote none.</summary>
+    /// <summary>The path of criu's log of the failed operation; null if criu wrote none.</summary>
     public string? LogPath { get; init; }
 
-    /// <summary>The lines of criu's log, or of its standard error, that tell the failure; empty where there are none.</summary>
+    /// <summary>The lines of criu's log, or of its standard error, that describe the failure; empty if there are none.</summary>
     public IReadOnlyList<string> CriuLines { get; init; } = [];
 
-    /// <summary>The last lines that a program wrote before it ended or was given up; empty where there are none.</summary>
+    /// <summary>The last lines that a program wrote before it ended or the wait for it timed out; empty if there are none.</summary>
     public IReadOnlyList<string> OutputLines { get; init; } = [];
 
-    /// <summary>The exit code of a program that ended too early, 128 and the signal's number where a signal ended it; else null.</summary>
+    /// <summary>The exit code of a program that ended too early, 128 plus the signal number if a signal ended it; otherwise null.</summary>
     public int? ExitCode { get; init; }
 
-    /// <summary>What stood in the way, one by one; empty where that is not known.</summary>
+    /// <summary>The findings that caused the refusal; empty if they are not known.</summary>
     public IReadOnlyList<CracFinding> Findings { get; init; } = [];
 
-    /// <summary>The file of an image that could not be read; null where the failure is not one file's.</summary>
+    /// <summary>The file of an image that could not be read; null if the failure does not concern a single file.</summary>
     public string? FileName { get; init; }
 
-    /// <summary>The offset in <see cref="FileName"/>, in bytes, where reading failed; null where it is not known.</summary>
+    /// <summary>The offset in <see cref="FileName"/>, in bytes, at which reading failed; null if it is not known.</summary>
     public long? FileOffset { get; init; }
 }

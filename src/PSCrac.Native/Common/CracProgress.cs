@@ -9,13 +9,13 @@ public enum CracPhase
     /// <summary>Waiting until a program is ready.</summary>
     WaitingUntilReady,
 
-    /// <summary>Using a program that is ready, so that what it does once is done before the checkpoint.</summary>
+    /// <summary>Running the warm-up of a program that is ready, so that one-time work is done before the checkpoint.</summary>
     WarmingUp,
 
-    /// <summary>Looking at the process, or at the image.</summary>
+    /// <summary>Examining the process or the image.</summary>
     Preparing,
 
-    /// <summary>Waiting for process ids that are on their way out.</summary>
+    /// <summary>Waiting for process ids of processes that are ending.</summary>
     WaitingForPids,
 
     /// <summary>Stopping the tree's tasks.</summary>
@@ -27,18 +27,18 @@ public enum CracPhase
     /// <summary>Hashing, syncing and renaming the image; the tasks are still stopped.</summary>
     Sealing,
 
-    /// <summary>Killing the tasks, or letting them go on.</summary>
+    /// <summary>Killing the tasks, or letting them continue.</summary>
     Finishing,
 
-    /// <summary>Making the image's tasks and filling them.</summary>
+    /// <summary>Creating the image's tasks and restoring their state.</summary>
     Restoring,
 
     /// <summary>Letting the restored tasks run.</summary>
     Resuming,
 }
 
-/// <summary>How far an operation is.</summary>
-/// <param name="Phase">What is being done.</param>
+/// <summary>The progress of an operation.</summary>
+/// <param name="Phase">The current phase.</param>
 /// <param name="Bytes">Bytes of memory pages written so far; 0 in phases that write none.</param>
-/// <param name="ExpectedBytes">About how many there will be: the tree's memory that no file backs; 0 where it is not known.</param>
+/// <param name="ExpectedBytes">The estimated total in bytes: the tree's memory that no file backs; 0 if it is not known.</param>
 public readonly record struct CracProgress(CracPhase Phase, long Bytes, long ExpectedBytes);

@@ -1,9 +1,9 @@
 namespace PSCrac;
 
-/// <summary>Why an operation failed, as far as PSCrac could tell. It is the id of the error record that a cmdlet writes.</summary>
+/// <summary>Why an operation failed. A cmdlet uses it as the id of the error record.</summary>
 public enum CracReason
 {
-    /// <summary>Nothing PSCrac knows: the message carries criu's own first error lines.</summary>
+    /// <summary>A failure that PSCrac does not know: the message has criu's own first error line.</summary>
     Unknown = 0,
 
     /// <summary>No usable criu program was found.</summary>
@@ -15,7 +15,7 @@ public enum CracReason
     /// <summary>criu was found but does not work with this kernel.</summary>
     CriuTooOld,
 
-    /// <summary>The criu worker ended before it answered.</summary>
+    /// <summary>The criu worker ended before it sent its response.</summary>
     WorkerDied,
 
     /// <summary>criu refused an option, or PSCrac refused to pass it on.</summary>
@@ -24,13 +24,13 @@ public enum CracReason
     /// <summary>No process has the given id.</summary>
     ProcessNotFound,
 
-    /// <summary>The process ended, or changed beyond recognition, while it was being looked at.</summary>
+    /// <summary>The process ended during the operation.</summary>
     ProcessGone,
 
-    /// <summary>This process cannot be checkpointed by its own descendant, or is one that must not be stopped.</summary>
+    /// <summary>The process is an ancestor of this session or this session itself, or must not be stopped.</summary>
     ProcessNotEligible,
 
-    /// <summary>A process id of the image belongs to another process.</summary>
+    /// <summary>A process id of the image is in use by another process.</summary>
     PidInUse,
 
     /// <summary>The caller lacks a privilege.</summary>
@@ -42,13 +42,13 @@ public enum CracReason
     /// <summary>The process has a terminal, or the image wants one, and no option says what to do with it.</summary>
     TerminalAttached,
 
-    /// <summary>A file is not as it was at the checkpoint.</summary>
+    /// <summary>A file has changed since the checkpoint.</summary>
     FileChanged,
 
-    /// <summary>A file that the image needs is not there.</summary>
+    /// <summary>A file that the image needs does not exist.</summary>
     FileMissing,
 
-    /// <summary>An unlinked file is open and is larger than the ghost limit, or cannot be kept.</summary>
+    /// <summary>An unlinked file is open and is larger than the ghost limit, or cannot be saved.</summary>
     FileUnlinked,
 
     /// <summary>File locks are held and no option says to keep them.</summary>
@@ -57,13 +57,13 @@ public enum CracReason
     /// <summary>A unix socket's other end is outside the process tree.</summary>
     UnixSocketExternal,
 
-    /// <summary>The address or port that a socket was bound to is taken or not there.</summary>
+    /// <summary>The address or port that a socket was bound to is in use or does not exist.</summary>
     AddressUnavailable,
 
     /// <summary>The process uses something that criu cannot checkpoint.</summary>
     ResourceUnsupported,
 
-    /// <summary>The process lives in a namespace that criu cannot checkpoint from here.</summary>
+    /// <summary>The process is in a namespace that criu cannot checkpoint from here.</summary>
     NamespaceUnsupported,
 
     /// <summary>The process is being traced (a debugger).</summary>
@@ -75,7 +75,7 @@ public enum CracReason
     /// <summary>The kernel lacks something that an option needs.</summary>
     KernelFeatureMissing,
 
-    /// <summary>A program that criu runs is not there, or one that it needs cannot be used.</summary>
+    /// <summary>A program that criu runs is missing, or one that it needs cannot be used.</summary>
     ProgramMissing,
 
     /// <summary>The CPU lacks something that the image's processes use.</summary>
@@ -87,25 +87,25 @@ public enum CracReason
     /// <summary>The path is not an image.</summary>
     NotAnImage,
 
-    /// <summary>Files of the image are missing or cut short.</summary>
+    /// <summary>Files of the image are missing or truncated.</summary>
     ImageIncomplete,
 
-    /// <summary>The image's files do not hold what they should.</summary>
+    /// <summary>The image's files have invalid content.</summary>
     ImageCorrupt,
 
     /// <summary>Other images build on the image.</summary>
     ImageInUse,
 
-    /// <summary>Something is already where the image should go.</summary>
+    /// <summary>The target path of the image already exists.</summary>
     ImageExists,
 
     /// <summary>Someone else could have written the image.</summary>
     ImageNotTrusted,
 
-    /// <summary>The image could be restored once, and has been.</summary>
+    /// <summary>The image could be restored only once, and has been.</summary>
     ImageConsumed,
 
-    /// <summary>The image was made, but could not be put in place.</summary>
+    /// <summary>The image was written, but could not be moved to its target path.</summary>
     SealFailed,
 
     /// <summary>A program could not be started.</summary>
@@ -114,18 +114,18 @@ public enum CracReason
     /// <summary>A program ended before it was ready.</summary>
     ProgramEnded,
 
-    /// <summary>A wait took longer than it was allowed to.</summary>
+    /// <summary>A wait exceeded its time limit.</summary>
     TimedOut,
 
-    /// <summary>The image does not hold the memory that was asked for.</summary>
+    /// <summary>The image does not contain the requested memory.</summary>
     MemoryNotInImage,
 
-    /// <summary>The JVM would not be checkpointed: its application holds what it cannot bring back, or failed to prepare.</summary>
+    /// <summary>The JVM refused the checkpoint: its application holds something that cannot be restored, or failed to prepare.</summary>
     JvmRefused,
 
-    /// <summary>The JVM takes no commands: attaching is off, or it did not answer.</summary>
+    /// <summary>The JVM accepts no commands: attaching is disabled, or it did not answer.</summary>
     JvmNotAttachable,
 
-    /// <summary>The JVM does not know CRaC, or was not started for it.</summary>
+    /// <summary>The JVM does not support CRaC, or was not started for it.</summary>
     JvmNotCapable,
 }

@@ -6,7 +6,7 @@ namespace PSCrac;
 /// </summary>
 public enum CracSocketState
 {
-    /// <summary>Not known: the image, or the kernel, does not say.</summary>
+    /// <summary>Not known: neither the image nor the kernel records it.</summary>
     Unknown = 0,
 
     /// <summary>Connected.</summary>

@@ -3,12 +3,12 @@ using System.Text;
 
 namespace PSCrac.Common;
 
-/// <summary>Findings with the same cause become one, which says how many they are and names the first.</summary>
+/// <summary>Merges findings with the same cause into one, which has their number and names the first few.</summary>
 internal static class FindingGroups
 {
     private const int DefaultShown = 3;
 
-    /// <summary>Puts together what has one cause. What is left keeps its order.</summary>
+    /// <summary>Merges the findings of each cause. The order is kept.</summary>
     internal static List<CracFinding> Merge(IReadOnlyList<CracFinding> findings)
     {
         var merged = new List<CracFinding>(findings.Count);
@@ -96,7 +96,7 @@ internal static class FindingGroups
         };
     }
 
-    // One thing that was met in several places: a file that several processes or descriptors have open.
+    // One item found in several places, such as a file that several processes or descriptors have open.
     private static string DescribeOne(CracFinding first, Item item, List<int> processes)
     {
         if (processes.Count > 1)
@@ -151,7 +151,7 @@ internal static class FindingGroups
         return arguments;
     }
 
-    // The values of options with a number, such as ghost-limit, which has to do for all.
+    // An option with a number, such as ghost-limit, must be large enough for all findings.
     private static string? Maximum(string? first, string? second) =>
         long.TryParse(first, NumberStyles.None, CultureInfo.InvariantCulture, out long one)
         && long.TryParse(second, NumberStyles.None, CultureInfo.InvariantCulture, out long other) && other > one ? second : first;

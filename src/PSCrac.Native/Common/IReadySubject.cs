@@ -1,6 +1,6 @@
 namespace PSCrac.Common;
 
-/// <summary>A process, started or restored, that is waited for until it is ready.</summary>
+/// <summary>A started or restored process whose readiness is waited for.</summary>
 internal interface IReadySubject
 {
     int Id { get; }
@@ -11,13 +11,13 @@ internal interface IReadySubject
 
     int? ExitSignal { get; }
 
-    /// <summary>The files that its output goes to, where they are known.</summary>
+    /// <summary>The files that its output is written to, if they are known.</summary>
     IReadOnlyList<OutputFile> Output { get; }
 
-    /// <summary>What to do about one that is not ready and says nothing; null where its output tells.</summary>
+    /// <summary>The recommended action if it is not ready and has written no output; null if its output explains it.</summary>
     string? RecommendedAction { get; }
 
-    /// <summary>Waits until it has ended.</summary>
+    /// <summary>Waits for its end.</summary>
     /// <returns>Whether it has.</returns>
     bool WaitForExit(TimeSpan timeout, CancellationToken cancellation);
 }

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace PSCrac.Common;
 
-/// <summary>A file that a program writes its output to, read from where it ended before the program was started.</summary>
+/// <summary>A file that a program writes its output to, read from its end at the program's start.</summary>
 internal sealed class OutputFile(string path)
 {
     private const int MaximumRead = 256 * 1024;
@@ -10,10 +10,12 @@ internal sealed class OutputFile(string path)
     private long _position;
     private string _unfinished = string.Empty;
 
-    /// <summary>What is in the file now is not the program's.</summary>
+    /// <summary>Skips the present content, which is not the program's.</summary>
     internal void SkipToEnd() => _start = _position = File.Exists(path) ? new FileInfo(path).Length : 0;
 
-    /// <summary>The lines that have come since the last call. One that is not finished is given, and given again when it is longer.</summary>
+    /// <summary>
+    /// The lines written since the last call. An incomplete line is returned, and returned again when it has become longer.
+    /// </summary>
     internal List<string> ReadNewLines()
     {
         string text = Read(_position, out long end);
@@ -51,7 +53,7 @@ internal sealed class OutputFile(string path)
         }
         catch (IOException)
         {
-            // Not there yet, or taken away by a log's rotation.
+            // Not created yet, or removed by log rotation.
             return string.Empty;
         }
     }

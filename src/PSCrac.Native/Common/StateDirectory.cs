@@ -1,6 +1,6 @@
 namespace PSCrac.Common;
 
-/// <summary>Where PSCrac keeps what outlives a command: /var/lib/pscrac for root, else $XDG_STATE_HOME/pscrac.</summary>
+/// <summary>The folder of PSCrac's persistent state: /var/lib/pscrac for root, otherwise $XDG_STATE_HOME/pscrac.</summary>
 internal static class StateDirectory
 {
     internal static string Path

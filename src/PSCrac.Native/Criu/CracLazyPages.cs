@@ -2,26 +2,28 @@ using System.Diagnostics;
 
 namespace PSCrac;
 
-/// <summary>How far the pages of a lazily restored tree have come.</summary>
+/// <summary>The state of the transfer of a lazily restored tree's pages.</summary>
 public enum CracLazyPagesState
 {
-    /// <summary>Some are still in the image; the page daemon brings them.</summary>
+    /// <summary>Some are still in the image; the page daemon transfers them.</summary>
     InProgress,
 
-    /// <summary>All are there, and the image is no longer needed.</summary>
+    /// <summary>All are transferred, and the image is no longer needed.</summary>
     Completed,
 
-    /// <summary>The page daemon ended with some missing, and the tree was ended, since it would have found zeros in their place.</summary>
+    /// <summary>
+    /// The page daemon ended with some missing, and the tree was killed, because it would have read zeros in their place.
+    /// </summary>
     Failed,
 }
 
 /// <summary>
-/// The pages of a tree that runs before all of its memory is there. A session that ends by itself first waits for them,
-/// a minute at most: the page daemon works without it, but nobody else would end the tree if the daemon were lost.
+/// The transfer of the pages of a tree that runs before all of its memory is present. A session that exits first waits for it, a
+/// minute at most: the page daemon works without the session, but only the session would kill the tree if the daemon were lost.
 /// </summary>
 public sealed class CracLazyPages
 {
-    // A daemon that somebody stopped must not keep the session for good.
+    // A stopped daemon (SIGSTOP) must not keep the session from exiting.
     private static readonly TimeSpan MaximumExitDelay = TimeSpan.FromMinutes(1);
 
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -38,16 +40,16 @@ public sealed class CracLazyPages
     /// <summary>The page daemon's pid.</summary>
     public int DaemonId { get; }
 
-    /// <summary>How far it has come.</summary>
+    /// <summary>The state of the transfer.</summary>
     public CracLazyPagesState State { get; private set; }
 
-    /// <summary>How long it took, from when the tree began to run until all pages were there; null while some are missing.</summary>
+    /// <summary>The time from the start of the tree until all pages were transferred; null while some are missing.</summary>
     public TimeSpan? TransferTime { get; private set; }
 
-    /// <summary>Waits until no more pages come.</summary>
-    /// <param name="timeout">How long; <see cref="Timeout.InfiniteTimeSpan"/> for as long as it takes.</param>
-    /// <param name="cancellation">Ends the wait; the pages go on coming.</param>
-    /// <returns>Whether all are there; <see cref="State"/> tells whether the others are lost.</returns>
+    /// <summary>Waits until the transfer has ended.</summary>
+    /// <param name="timeout">The maximum wait; <see cref="Timeout.InfiniteTimeSpan"/> for no limit.</param>
+    /// <param name="cancellation">Ends the wait; the transfer continues.</param>
+    /// <returns>Whether all pages are transferred; <see cref="State"/> shows whether the others are lost.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public bool WaitForAll(TimeSpan timeout, CancellationToken cancellation = default) =>
         _ended.Task.Wait(timeout, cancellation) && State == CracLazyPagesState.Completed;

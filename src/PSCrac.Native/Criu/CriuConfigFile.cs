@@ -7,18 +7,18 @@ using PSCrac.Options;
 namespace PSCrac.Criu;
 
 /// <summary>
-/// The configuration file made for one operation, for the options that libcriu has no setter for. What stands in it
-/// overrides what the setters set, so it must not name what PSCrac sets itself.
+/// The configuration file of one operation, for the options that libcriu has no setter for. Its options override the setters, so it
+/// must not contain an option that PSCrac sets itself.
 /// </summary>
 internal static class CriuConfigFile
 {
-    // criu's parser splits its lines at blanks, takes '#' anywhere for a comment and miscounts what is quoted.
+    // criu's parser splits lines at blanks, starts a comment at '#' anywhere and miscounts quoted text.
     private static readonly SearchValues<char> ForbiddenCharacters = SearchValues.Create("\n\r\0\"#\\");
 
-    /// <summary>The file's text for the options; null where there is nothing to put into it.</summary>
+    /// <summary>The file's text for the options; null if no option needs the file.</summary>
     /// <param name="options">The options of an operation.</param>
     /// <exception cref="CracException">
-    /// <see cref="CracReason.OptionRefused"/>: -CriuOption names what PSCrac sets, or the file cannot carry a value.
+    /// <see cref="CracReason.OptionRefused"/>: -CriuOption names an option that PSCrac sets, or the file cannot hold a value.
     /// </exception>
     internal static string? Compose(CriuOptions options)
     {
@@ -32,7 +32,7 @@ internal static class CriuConfigFile
         return text.Length == 0 ? null : text.ToString();
     }
 
-    /// <summary>criu's own configuration files that take effect whatever PSCrac says (criu(8), CONFIGURATION FILES).</summary>
+    /// <summary>criu's own configuration files, which take effect in every operation (criu(8), CONFIGURATION FILES).</summary>
     internal static IReadOnlyList<string> FilesInEffect()
     {
         var files = new List<string>();
@@ -48,7 +48,7 @@ internal static class CriuConfigFile
         return files;
     }
 
-    /// <summary>What those files say of an option with a value; null where they say nothing of it. The last one counts.</summary>
+    /// <summary>The value that those files give an option; null if they do not name it. The last one counts.</summary>
     internal static string? FindInEffect(string name)
     {
         string? found = null;

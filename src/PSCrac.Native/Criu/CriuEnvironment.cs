@@ -5,12 +5,12 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Criu;
 
-/// <summary>What this machine, its kernel, its criu and this process's privileges allow.</summary>
+/// <summary>What this machine, its kernel, its criu and this process's privileges support.</summary>
 internal static class CriuEnvironment
 {
     private const string Everything = "every checkpoint and restore";
 
-    // criu's own names for kernel features (criu/cr-check.c), with what in PSCrac needs them.
+    // criu's own names of kernel features (criu/cr-check.c), with what needs them in PSCrac.
     private static readonly (string Feature, string NeededFor, string RecommendedAction)[] Features =
     [
         ("mem_dirty_track", "-TrackMemory, -ParentImage", "A kernel built with CONFIG_MEM_SOFT_DIRTY."),
@@ -36,7 +36,7 @@ internal static class CriuEnvironment
         ("CAP_SETUID", 7, false, "processes of other users"),
     ];
 
-    // What criu runs, besides the programs of the network lock.
+    // The programs that criu runs, besides those of the network lock.
     private static readonly (string Program, string NeededFor)[] Programs =
     [
         ("ip", "network namespaces"),
@@ -44,9 +44,9 @@ internal static class CriuEnvironment
         ("gzip", "mount namespaces with a tmpfs"),
     ];
 
-    /// <summary>Looks at everything there is to look at. Takes some tenths of a second: criu is asked about each feature.</summary>
-    /// <param name="criuPath">The criu to ask; null to look for it.</param>
-    /// <param name="cancellation">Ends the look.</param>
+    /// <summary>Checks everything. Takes some tenths of a second: criu runs once for each feature.</summary>
+    /// <param name="criuPath">The criu to check; null to search for it.</param>
+    /// <param name="cancellation">Ends the examination.</param>
     internal static IReadOnlyList<CracCapability> Examine(string? criuPath = null, CancellationToken cancellation = default)
     {
         var rows = new List<CracCapability>();
@@ -124,7 +124,7 @@ internal static class CriuEnvironment
         }
     }
 
-    // The features were asked for before, so what criu said of nftables is there.
+    // The features were checked before, so there is a row for nftables.
     private static void AddNetworkLock(List<CracCapability> rows)
     {
         bool canUseNftables = rows.Exists(static row => row is { Name: NetworkLock.Feature, IsAvailable: true });
@@ -166,7 +166,7 @@ internal static class CriuEnvironment
         }
     }
 
-    /// <summary>Has criu check something.</summary>
+    /// <summary>Runs criu check.</summary>
     internal static (int Code, string Output) RunCheck(CriuInstallation criu, IReadOnlyList<string> arguments)
     {
         var start = new ProcessStartInfo(criu.CriuPath, ["check", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };

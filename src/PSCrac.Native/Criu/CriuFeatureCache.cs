@@ -6,11 +6,11 @@ using PSCrac.Procfs;
 namespace PSCrac.Criu;
 
 /// <summary>
-/// criu's cache of what the kernel can do, without which each of its starts asks anew. criu keeps it at /run/criu.kdat
-/// only where that is on a tmpfs, since it must not outlive the boot, but reads it from anywhere, and checks only that
-/// the same build of criu wrote it (criu/kerndat.c). Where /run is no tmpfs, this has criu make the cache, puts it on the
-/// tmpfs that /dev is, and makes /run/criu.kdat a link to it: after a boot the link leads nowhere, also for a criu that
-/// PSCrac has no part in, and criu takes it away itself.
+/// criu's cache of the kernel's features, without which each start of criu probes them again. criu keeps it at /run/criu.kdat, and
+/// only on a tmpfs, since it must not outlive the boot; but criu reads it from any file system, and checks only that the same build
+/// of criu wrote it (criu/kerndat.c). If /run is not a tmpfs, this class has criu create the cache, moves it to the tmpfs at /dev,
+/// and makes /run/criu.kdat a link to it. After a reboot the link is dangling, also for a criu that PSCrac did not start, and criu
+/// removes it itself.
 /// </summary>
 internal static class CriuFeatureCache
 {
@@ -21,8 +21,8 @@ internal static class CriuFeatureCache
     private const string KeepPrefix = "criu.kdat.";
     private const UnixFileMode WritableByOthers = UnixFileMode.GroupWrite | UnixFileMode.OtherWrite;
 
-    /// <summary>Whether criu finds a cache at its next start, or makes one there, and where; for a reader.</summary>
-    /// <param name="detail">What was found.</param>
+    /// <summary>Whether criu finds or creates a cache at its next start, and where.</summary>
+    /// <param name="detail">A description of what was found.</param>
     internal static bool IsAvailable(out string detail)
     {
         if (IsTmpfs(RunFolder))
@@ -40,8 +40,8 @@ internal static class CriuFeatureCache
     }
 
     /// <summary>
-    /// Takes the link away where it leads to a cache of an earlier boot, or to one that someone else could have written.
-    /// Called before each start of criu; a criu of another build is noticed by criu itself.
+    /// Removes the link if its target is a cache of an earlier boot, or one that someone else could have written. Called before
+    /// each start of criu; criu itself detects a cache of another build.
     /// </summary>
     internal static void RemoveIfStale()
     {
@@ -51,11 +51,11 @@ internal static class CriuFeatureCache
         }
     }
 
-    /// <summary>Has criu make its cache, and puts it where criu finds it until the next boot.</summary>
-    /// <param name="criuPath">The criu to make it with; null to look for it. Another build of criu does not use it.</param>
+    /// <summary>Has criu create its cache, and stores it where criu finds it until the next boot.</summary>
+    /// <param name="criuPath">The criu to create it with; null to search for it. Another build of criu does not use it.</param>
     /// <param name="cancellation">Ends criu.</param>
-    /// <returns>Whether it was made; false where criu keeps it by itself.</returns>
-    /// <exception cref="CracException">It could not be made, or there is no place for it.</exception>
+    /// <returns>Whether it was created; false if criu keeps it by itself.</returns>
+    /// <exception cref="CracException">It could not be created, or there is no folder for it.</exception>
     internal static bool Create(string? criuPath = null, CancellationToken cancellation = default)
     {
         if (IsTmpfs(RunFolder))
@@ -98,7 +98,7 @@ internal static class CriuFeatureCache
         }
     }
 
-    /// <summary>Takes the link and what it leads to away again. What criu itself has put at its place stays.</summary>
+    /// <summary>Removes the link and its target. A cache that criu itself has written is kept.</summary>
     /// <returns>Whether there was one.</returns>
     internal static bool Remove()
     {
@@ -112,7 +112,8 @@ internal static class CriuFeatureCache
         return isOurs;
     }
 
-    // A thread with mounts of its own: there /run is a tmpfs, and criu keeps its cache on it. Both end with the thread.
+    // On a thread with its own mount namespace, in which /run is a tmpfs, criu writes its cache. Namespace and tmpfs end with the
+    // thread.
     private static byte[] CreateInOwnNamespace(CriuInstallation criu, CancellationToken cancellation)
     {
         byte[]? cache = null;
@@ -180,7 +181,7 @@ internal static class CriuFeatureCache
 
         LibC.Reap(pidFd, out int code, out bool exited);
 
-        // A check that fails for want of some feature has kept its cache all the same.
+        // A check that fails for a missing feature has written the cache anyway.
         return exited ? null : $"criu check was ended by signal {code}";
     }
 
@@ -252,14 +253,14 @@ internal static class CriuFeatureCache
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Without the right to take it away there is none to run criu either, which says so.
+            // A user who may not remove it may not run criu either, and criu reports that.
         }
     }
 
-    /// <summary>What the kernel calls the time since it was booted.</summary>
+    /// <summary>The kernel's id of the current boot (random(4)).</summary>
     internal static string BootId() => File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
 
-    // devtmpfs is a tmpfs by another name, and also gone with the boot; a container's /dev is a plain one.
+    // devtmpfs is a kind of tmpfs, and also lost at a reboot; a container's /dev is a plain tmpfs.
     private static bool IsTmpfs(string path)
     {
         try

@@ -7,9 +7,8 @@ using PSCrac.Interop;
 namespace PSCrac.Criu;
 
 /// <summary>
-/// The criu program and the libcriu that this process uses, and where they were found. The order: what the caller
-/// names, CRAC_CRIU_PATH and CRAC_LIBCRIU_PATH, the private copy of a source checkout (.tools/criu), then PATH and
-/// the loader.
+/// The criu program and the libcriu that this process uses, and where they were found. The search order: what the caller names,
+/// CRAC_CRIU_PATH and CRAC_LIBCRIU_PATH, the private copy of a source checkout (.tools/criu), then PATH and the loader.
 /// </summary>
 internal sealed class CriuInstallation
 {
@@ -35,22 +34,22 @@ internal sealed class CriuInstallation
     /// <summary>The criu program.</summary>
     internal string CriuPath { get; }
 
-    /// <summary>What led to <see cref="CriuPath"/>: a parameter, an environment variable, a checkout's .tools, or PATH.</summary>
+    /// <summary>Where <see cref="CriuPath"/> comes from: a parameter, an environment variable, a checkout's .tools, or PATH.</summary>
     internal string CriuSource { get; }
 
     /// <summary>libcriu: a file, or the bare name that the loader resolves.</summary>
     internal string LibCriuPath { get; }
 
-    /// <summary>What led to <see cref="LibCriuPath"/>.</summary>
+    /// <summary>Where <see cref="LibCriuPath"/> comes from.</summary>
     internal string LibCriuSource { get; }
 
-    /// <summary>The oldest criu that works on a kernel: 4.2 from 6.13 on, whose vDSO older ones do not know, else 3.17.</summary>
+    /// <summary>The oldest criu that works on a kernel: 4.2 from 6.13 on, whose vDSO older ones do not support, otherwise 3.17.</summary>
     /// <param name="kernel">The kernel's version.</param>
     internal static Version MinimumVersion(Version kernel) => kernel >= new Version(6, 13) ? MinimumSinceKernel613 : MinimumBefore;
 
     /// <summary>Finds criu and libcriu, loads libcriu, and checks that criu is new enough for this kernel.</summary>
-    /// <param name="criuPath">The criu program to use; null to look for it.</param>
-    /// <param name="libCriuPath">The libcriu to use; null to look for it.</param>
+    /// <param name="criuPath">The criu program to use; null to search for it.</param>
+    /// <param name="libCriuPath">The libcriu to use; null to search for it.</param>
     /// <exception cref="CracException">
     /// <see cref="CracReason.CriuNotFound"/>, <see cref="CracReason.LibCriuNotFound"/>, <see cref="CracReason.CriuTooOld"/>.
     /// </exception>
@@ -75,8 +74,8 @@ internal sealed class CriuInstallation
         return found;
     }
 
-    /// <summary>The version of the program, asked of it once for each file and change of it.</summary>
-    /// <exception cref="CracException"><see cref="CracReason.CriuNotFound"/>: it does not run, or does not say.</exception>
+    /// <summary>The version of the program, which runs once for each path and modification time.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.CriuNotFound"/>: it does not run, or prints no version.</exception>
     internal Version GetVersion()
     {
         var key = (CriuPath, File.GetLastWriteTimeUtc(CriuPath));
@@ -89,7 +88,7 @@ internal sealed class CriuInstallation
         return version;
     }
 
-    /// <summary>The running kernel's version, without what a distribution adds to it.</summary>
+    /// <summary>The running kernel's version, without the distribution's suffix.</summary>
     internal static Version ReadKernelVersion()
     {
         Version version = Environment.OSVersion.Version;
@@ -156,7 +155,7 @@ internal sealed class CriuInstallation
             return (Path.Combine(privateCopy, "lib", LibraryName), ".tools/criu");
         }
 
-        // A criu installed under a prefix of its own has its library there, where the loader may not look.
+        // A criu installed under its own prefix has its library there, where the loader may not search.
         string besideCriu = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(criu) ?? "/", "..", "lib", LibraryName));
         return File.Exists(besideCriu) ? (besideCriu, "beside criu") : (LibraryName, "the loader");
     }
@@ -174,7 +173,7 @@ internal sealed class CriuInstallation
         return File.Exists(path) && (File.GetUnixFileMode(path) & Execute) != 0;
     }
 
-    /// <summary>The .tools/criu of the checkout that this assembly was built in; null where there is none.</summary>
+    /// <summary>The .tools/criu of the checkout that this assembly was built in; null if there is none.</summary>
     private static string? FindPrivateCopy()
     {
         const int DeepestBuildFolder = 7;
@@ -217,7 +216,7 @@ internal sealed class CriuInstallation
 
     private static CracException VersionNotFound(string path, string output, string errors)
     {
-        // criu reads its configuration files even to tell its version, and says nothing else where one is wrong.
+        // criu reads its configuration files even for --version, and prints only an error if one is not valid.
         IReadOnlyList<string> lines = CriuLog.SelectErrors(errors);
         if (KnownFailures.Find(CracOperation.Check, lines).Row is not null)
         {
@@ -234,7 +233,7 @@ internal sealed class CriuInstallation
         };
     }
 
-    /// <summary>Reads "Version: 4.2.1" out of criu's answer, or out of its log; null where it is not in it.</summary>
+    /// <summary>Parses "Version: 4.2.1" in criu's output or log; null if it is missing.</summary>
     internal static Version? ParseVersion(string text)
     {
         const string Label = "Version: ";

@@ -2,17 +2,17 @@ using System.Text;
 
 namespace PSCrac.Criu;
 
-/// <summary>criu's log file, read for why an operation failed.</summary>
+/// <summary>Reads the reason of a failure from criu's log file.</summary>
 internal static class CriuLog
 {
     private const int MaximumTail = 1 << 20;
     private const int MaximumLines = 12;
 
     /// <summary>
-    /// The lines that tell of errors, first ones first, without time stamps. Lines that mean nothing are left out:
-    /// criu complains of RLIMIT_NOFILE wherever it lacks CAP_SYS_RESOURCE and goes on.
+    /// The error lines in their order, without time stamps. Harmless lines are left out: criu reports RLIMIT_NOFILE whenever it
+    /// lacks CAP_SYS_RESOURCE, and continues.
     /// </summary>
-    /// <param name="path">The log; a file that is not there has no lines.</param>
+    /// <param name="path">The log; a file that does not exist has no lines.</param>
     internal static IReadOnlyList<string> ReadErrors(string path)
     {
         if (!File.Exists(path))
@@ -23,7 +23,7 @@ internal static class CriuLog
         using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         if (file.Length > MaximumTail)
         {
-            // A -v4 log of a huge tree runs to many megabytes, and what failed stands near its end.
+            // A -v4 log of a huge tree has many megabytes, and the failure is near its end.
             file.Seek(-MaximumTail, SeekOrigin.End);
         }
 
@@ -40,8 +40,8 @@ internal static class CriuLog
         return lines;
     }
 
-    /// <summary>The same choice of lines from what a worker wrote to its standard error.</summary>
-    /// <param name="text">What it wrote.</param>
+    /// <summary>Selects the same lines from the standard error of a worker.</summary>
+    /// <param name="text">Its standard error.</param>
     internal static IReadOnlyList<string> SelectErrors(string text)
     {
         var lines = new List<string>();
@@ -56,7 +56,7 @@ internal static class CriuLog
         return lines;
     }
 
-    // A task that cannot be stopped is only a warning to criu, and the errors that follow from it do not tell why.
+    // For a task that cannot be stopped criu logs only a warning, and the errors that follow do not give the reason.
     private static bool IsError(string line) =>
         line.Contains("Error (", StringComparison.Ordinal)
         || line.Contains("BUG at", StringComparison.Ordinal)
@@ -67,7 +67,7 @@ internal static class CriuLog
         || line.Contains("Can't keep kdat cache on non-tempfs", StringComparison.Ordinal)
         || line.Contains("Can't load /run/criu.kdat", StringComparison.Ordinal);
 
-    // "(00.012345)   1234: Error (criu/x.c:12): text": the time goes, the pid, where there is one, stays.
+    // "(00.012345)   1234: Error (criu/x.c:12): text": removes the time and keeps the pid, if there is one.
     private static string RemoveTimestamp(string line)
     {
         int close = line.StartsWith('(') ? line.IndexOf(')') : -1;

@@ -1,14 +1,14 @@
 namespace PSCrac.Criu;
 
 /// <summary>
-/// The programs that criu runs, which it finds on the PATH that it has from us. A PATH without the folders of the system's
-/// administration (su without a dash, cron) gets them behind its own.
+/// The programs that criu runs, which it finds on the PATH that PSCrac gives it. A PATH without the system administration folders
+/// (su without a dash, cron) is extended by them.
 /// </summary>
 internal static class CriuPrograms
 {
     private const string PathVariable = "PATH";
 
-    // Debian's packages, and where others call them otherwise, theirs.
+    // Debian's package names, and those of other distributions if they differ.
     private static readonly (string Program, string Package)[] s_packages =
     [
         ("ip", "iproute2 (on Fedora and RHEL: iproute)"),
@@ -19,10 +19,10 @@ internal static class CriuPrograms
         ("sh", "dash"),
     ];
 
-    /// <summary>Where a system has its programs, whatever the PATH says. A test of what is missing sets others.</summary>
+    /// <summary>The system's program folders, searched in addition to the PATH. Tests of missing programs replace them.</summary>
     internal static IReadOnlyList<string> SystemFolders { get; set; } = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
 
-    /// <summary>The PATH that criu has.</summary>
+    /// <summary>The PATH of criu.</summary>
     internal static string SearchPath()
     {
         List<string> folders = [.. (Environment.GetEnvironmentVariable(PathVariable) ?? string.Empty).Split(':', StringSplitOptions.RemoveEmptyEntries)];
@@ -37,12 +37,12 @@ internal static class CriuPrograms
         return string.Join(':', folders);
     }
 
-    /// <summary>Where a program is that criu would run; null where there is none.</summary>
+    /// <summary>The path of a program that criu would run; null if there is none.</summary>
     /// <param name="program">Its name.</param>
-    /// <param name="root">What stands in front of paths where criu runs: empty for our own files, else such as /proc/PID/root.</param>
+    /// <param name="root">The prefix of paths in criu's root file system: empty for the caller's, otherwise such as /proc/PID/root.</param>
     internal static string? Find(string program, string root = "")
     {
-        // criu runs what this names in the place of ip (run_ip_tool in its net.c).
+        // criu runs the program that this variable names instead of ip (run_ip_tool in its net.c).
         if (program == "ip" && Environment.GetEnvironmentVariable("CR_IP_TOOL") is { Length: > 0 } named)
         {
             program = named;
@@ -60,7 +60,7 @@ internal static class CriuPrograms
         return null;
     }
 
-    /// <summary>The first of some programs that is not there; null where all are.</summary>
+    /// <summary>The first missing program; null if all were found.</summary>
     internal static string? FindMissing(IEnumerable<string> programs, string root = "")
     {
         foreach (string program in programs)
@@ -74,7 +74,7 @@ internal static class CriuPrograms
         return null;
     }
 
-    /// <summary>What to do where a program is missing.</summary>
+    /// <summary>The recommended action for a missing program.</summary>
     internal static string DescribeInstallation(string program)
     {
         foreach ((string name, string package) in s_packages)
@@ -89,7 +89,7 @@ internal static class CriuPrograms
         return $"Install the package that has {program}.";
     }
 
-    // BusyBox has an ip and a tar that do not know what criu asks of them (ip address save, tar --no-unquote).
+    // The ip and tar of BusyBox lack what criu needs (ip address save, tar --no-unquote).
     private static bool IsProgram(string path)
     {
         const UnixFileMode Any = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
@@ -99,7 +99,7 @@ internal static class CriuPrograms
             string? target = file.LinkTarget;
             if (target is not null && Path.IsPathRooted(target) && path.StartsWith("/proc/", StringComparison.Ordinal))
             {
-                // An absolute link of another root leads elsewhere from here; what it leads to is not looked at.
+                // An absolute link in another root file system resolves to another file from here, so its target is not examined.
                 return !IsBusyBox(target);
             }
 

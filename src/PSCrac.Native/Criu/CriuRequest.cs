@@ -1,6 +1,6 @@
 namespace PSCrac.Criu;
 
-/// <summary>What a worker is asked to do: CriuReqType of criu's rpc.proto.</summary>
+/// <summary>The type of a request: CriuReqType of criu's rpc.proto.</summary>
 internal enum CriuRequest
 {
     Dump = 1,

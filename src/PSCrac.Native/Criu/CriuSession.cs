@@ -8,10 +8,10 @@ using PSCrac.Options;
 
 namespace PSCrac.Criu;
 
-/// <summary>One operation of one criu worker: options in, notifications and a result out.</summary>
+/// <summary>One request to one criu worker: it sets the options, receives the notifications and returns the result.</summary>
 internal sealed class CriuSession : IDisposable
 {
-    /// <summary>criu(8)'s -v4: debug, which is what names the culprit in most failures.</summary>
+    /// <summary>criu(8)'s -v4: debug, which most failures need to be explained.</summary>
     internal const int Debug = 4;
 
     /// <summary>
@@ -20,7 +20,7 @@ internal sealed class CriuSession : IDisposable
     /// </summary>
     internal const int Warnings = 2;
 
-    // The worker's numbers for what it inherits, above those that it has anyway.
+    // The worker's numbers for inherited descriptors, above its other ones.
     private const int FirstInherited = 10;
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
 
@@ -42,37 +42,37 @@ internal sealed class CriuSession : IDisposable
         _work = work;
     }
 
-    /// <summary>Called for each of criu's notifications, on the thread that talks to criu; throwing makes criu roll back.</summary>
+    /// <summary>Called for each of criu's notifications, on the thread that calls libcriu; an exception makes criu roll back.</summary>
     internal Action<string, int>? Notified { get; set; }
 
     /// <summary>
-    /// Called several times a second while criu works, on the thread that called <see cref="Run"/>. What it throws makes
-    /// criu roll back, and is what <see cref="Failure"/> then gives.
+    /// Called several times a second while criu works, on the thread that called <see cref="Run"/>. Its exception makes criu roll
+    /// back, and <see cref="Failure"/> then throws it.
     /// </summary>
     internal Action? Polled { get; set; }
 
-    /// <summary>How long criu may take to roll back once it was told to, before it is ended.</summary>
+    /// <summary>The maximum time for criu's rollback, before criu is killed.</summary>
     internal TimeSpan RollbackTimeout { get; set; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>Whether criu had to be ended before it had answered, and so could not undo what it had done.</summary>
+    /// <summary>Whether criu was killed before its response, and so could not roll back.</summary>
     internal bool WasKilled { get; private set; }
 
-    /// <summary>Whether criu ended before it had answered, by our hand or another's.</summary>
+    /// <summary>Whether criu ended before its response, whoever ended it.</summary>
     internal bool WorkerDied => WasKilled || _diedUnexpectedly;
 
-    /// <summary>Whether the operation has gone so far that cancelling it would do harm.</summary>
+    /// <summary>Whether the operation has reached the point after which it must not be cancelled.</summary>
     internal bool IsPastCancellation
     {
         get => _isPastCancellation;
         set => _isPastCancellation = value;
     }
 
-    /// <summary>The criu that serves this session.</summary>
+    /// <summary>The worker of this session.</summary>
     internal CriuWorker Worker => _worker;
 
     /// <summary>
-    /// Starts a worker in our own namespaces, before there is a session for it: a criu takes some milliseconds until it
-    /// listens, in which the caller can look at other things.
+    /// Starts a worker in the caller's namespaces, before its session: criu takes some milliseconds until it listens, which the
+    /// caller can use for other work.
     /// </summary>
     /// <param name="installation">Which criu.</param>
     /// <param name="standardInput">The terminal for a restored shell job; null for none.</param>
@@ -83,17 +83,17 @@ internal sealed class CriuSession : IDisposable
 
     /// <summary>Prepares a worker's options.</summary>
     /// <param name="installation">Which criu.</param>
-    /// <param name="work">Where its log goes, and where its configuration file is.</param>
-    /// <param name="worker">The worker, which is the session's from now on.</param>
-    /// <param name="inherited">What the worker was started with.</param>
+    /// <param name="work">The directory of its log and its configuration file.</param>
+    /// <param name="worker">The worker, which the session owns from now on.</param>
+    /// <param name="inherited">The descriptors that the worker was started with.</param>
     internal static CriuSession Start(
         CriuInstallation installation, CriuWorkDirectory work, CriuWorker worker, IReadOnlyList<(SafeHandle Descriptor, string Key)>? inherited = null) =>
         Prepare(installation, work, worker, inherited ?? [], place: null);
 
     /// <summary>Starts a worker in other namespaces, and prepares its options.</summary>
     /// <param name="installation">Which criu.</param>
-    /// <param name="work">Where its log goes, and where its configuration file is.</param>
-    /// <param name="place">Where the worker runs.</param>
+    /// <param name="work">The directory of its log and its configuration file.</param>
+    /// <param name="place">The worker's namespaces.</param>
     /// <param name="standardInput">The terminal for a restored shell job; null for none.</param>
     /// <param name="inherited">Descriptors for criu to put in the place of what the image names, each with criu's key for it.</param>
     internal static CriuSession Start(
@@ -137,7 +137,7 @@ internal sealed class CriuSession : IDisposable
             CriuOptionsHandle options = session._options;
             if (inherited.Count > 0)
             {
-                // libcriu takes inherited descriptors only while it believes that it will start criu itself.
+                // libcriu accepts inherited descriptors only while it is set to start criu itself.
                 LibCriu.criu_local_set_service_binary(options, installation.CriuPath);
                 for (int i = 0; i < inherited.Count; i++)
                 {
@@ -170,11 +170,11 @@ internal sealed class CriuSession : IDisposable
         }
     }
 
-    /// <summary>Sets how much criu writes to its log: <see cref="Debug"/> where nothing is said.</summary>
+    /// <summary>Sets the log level. The default is <see cref="Debug"/>.</summary>
     internal void SetLogLevel(int level) => LibCriu.criu_local_set_log_level(_options, level);
 
     /// <summary>Sets the options of the operation.</summary>
-    /// <param name="options">The caller's, with what was chosen.</param>
+    /// <param name="options">The caller's options and the automatic ones.</param>
     /// <param name="imagesDirectory">The folder of the image.</param>
     internal void Apply(CriuOptions options, SafeHandle imagesDirectory)
     {
@@ -183,11 +183,11 @@ internal sealed class CriuSession : IDisposable
     }
 
     /// <summary>Sets which tree is dumped.</summary>
-    /// <param name="processId">The root's pid where the worker runs.</param>
+    /// <param name="processId">The root's pid in the worker's pid namespace.</param>
     internal void SetRoot(int processId) => LibCriu.criu_local_set_pid(_options, processId);
 
-    /// <summary>Runs the request and waits for criu's answer and its end.</summary>
-    /// <returns>What libcriu returned: 0, or for a restore the pid of the tree's root. Negative on failure.</returns>
+    /// <summary>Runs the request and waits for criu's response and its end.</summary>
+    /// <returns>The result of libcriu: 0, or for a restore the pid of the tree's root. Negative on failure.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled and criu rolled back.</exception>
     internal unsafe int Run(CriuRequest request, CancellationToken cancellation)
     {
@@ -197,7 +197,7 @@ internal sealed class CriuSession : IDisposable
         using SafeFileHandle socket = LibC.Duplicate(_worker.Socket, 0, out _);
         LibCriu.criu_local_set_service_fd(_options, DescriptorOf(socket));
 
-        // libcriu closes this descriptor after the answer, so it is no longer ours to close.
+        // libcriu closes this descriptor after the response, so the handle must not close it again.
         socket.SetHandleAsInvalid();
         var caller = new Thread(() =>
         {
@@ -217,8 +217,8 @@ internal sealed class CriuSession : IDisposable
         Supervise(request, answered, cancellation);
         caller.Join();
 
-        // A refused notification ends libcriu's call at once, while criu still rolls back. A criu that has answered well
-        // and does not end is of no harm any more, but must not stay either.
+        // A refused notification ends libcriu's call at once, while criu still rolls back. A criu that has responded with success
+        // but does not end is killed as well.
         if (!_worker.WaitForExit(RollbackTimeout))
         {
             WasKilled = result < 0;
@@ -228,7 +228,7 @@ internal sealed class CriuSession : IDisposable
         return result;
     }
 
-    /// <summary>Throws what made <see cref="Run"/> fail, with criu's own words and where to find more of them.</summary>
+    /// <summary>Makes the exception for a failed <see cref="Run"/>, with criu's error lines and the path of its log.</summary>
     /// <param name="operation">What criu was asked to do.</param>
     /// <param name="cancellation">The token that the operation ran under.</param>
     internal Exception Failure(CracOperation operation, CancellationToken cancellation)
@@ -291,7 +291,7 @@ internal sealed class CriuSession : IDisposable
 
             if (cancellation.IsCancellationRequested)
             {
-                // The token's handle stays signalled: to wait for it too would be to spin.
+                // The token's handle stays signalled: waiting for it as well would spin.
                 answered.Wait(PollInterval, CancellationToken.None);
             }
             else
@@ -308,7 +308,7 @@ internal sealed class CriuSession : IDisposable
 
             if (!answered.IsSet && _worker.WaitForExit(TimeSpan.Zero))
             {
-                // An answer sent before the end is still to be read; only where none comes did criu die.
+                // A response sent before the end may still have to be read; criu has died only if none comes.
                 if (!answered.Wait(PollInterval, CancellationToken.None))
                 {
                     _diedUnexpectedly = !WasKilled;
@@ -324,7 +324,7 @@ internal sealed class CriuSession : IDisposable
             }
             catch (Exception e) when (_callerFailure is null)
             {
-                // To leave now would leave libcriu's call behind, and criu in the middle of a process: let it roll back.
+                // Throwing now would abandon libcriu's call, and criu in the middle of its work: let it roll back first.
                 _callerFailure = ExceptionDispatchInfo.Capture(e);
                 Polled = null;
             }
@@ -375,7 +375,7 @@ internal sealed class CriuSession : IDisposable
         }
         catch (Exception e)
         {
-            // Nothing may be thrown through libcriu's frames; a refusal is what makes criu roll back.
+            // No exception may pass through libcriu's frames; a negative result makes criu roll back.
             session._handlerFailure = ExceptionDispatchInfo.Capture(e);
             return -1;
         }

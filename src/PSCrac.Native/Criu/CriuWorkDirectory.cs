@@ -7,12 +7,12 @@ using PSCrac.Procfs;
 namespace PSCrac.Criu;
 
 /// <summary>
-/// A private directory for one operation: criu's log, its statistics and the configuration file made for the call.
-/// It goes when the operation went well and stays, the newest few of them, when it failed, for its log to be read.
+/// A private directory for one operation, with criu's log, its statistics and the configuration file of the call. It is removed
+/// after success. After a failure it is kept for its log, up to a maximum number of such directories.
 /// </summary>
 internal sealed class CriuWorkDirectory : IDisposable
 {
-    /// <summary>The environment variable that names the folder these directories are made in.</summary>
+    /// <summary>The environment variable that names the parent folder of these directories.</summary>
     internal const string LogRootVariable = "PSCRAC_LOG_ROOT";
 
     internal const string LogName = "criu.log";
@@ -34,7 +34,7 @@ internal sealed class CriuWorkDirectory : IDisposable
         _configPath = configPath;
     }
 
-    /// <summary>Where it is: in the log root or, until it is kept, elsewhere.</summary>
+    /// <summary>Its path: in the log root or, until it is kept, outside of it.</summary>
     internal string DirectoryPath { get; private set; }
 
     internal SafeFileHandle Handle { get; }
@@ -43,10 +43,10 @@ internal sealed class CriuWorkDirectory : IDisposable
 
     internal string LogPath => Path.Combine(DirectoryPath, LogName);
 
-    /// <summary>Makes the directory.</summary>
-    /// <param name="operation">A word for its name, such as "checkpoint-1234".</param>
+    /// <summary>Creates the directory.</summary>
+    /// <param name="operation">A part of its name, such as "checkpoint-1234".</param>
     /// <param name="config">The text of the configuration file; null for none.</param>
-    /// <param name="watched">What the tree watches that is checkpointed; null for nothing.</param>
+    /// <param name="watched">The folders that the checkpointed tree watches; null for none.</param>
     internal static CriuWorkDirectory Create(string operation, string? config, WatchedFolders? watched = null)
     {
         string? outside = null;
@@ -93,8 +93,8 @@ internal sealed class CriuWorkDirectory : IDisposable
         writer.Write(config);
     }
 
-    /// <summary>Lets the directory stay, without the configuration file, and removes the oldest ones.</summary>
-    /// <returns>The log's path; null where criu wrote none.</returns>
+    /// <summary>Keeps the directory, without the configuration file, and removes the oldest ones.</summary>
+    /// <returns>The log's path; null if criu wrote none.</returns>
     internal string? Keep()
     {
         bool hasLog = File.Exists(LogPath) && new FileInfo(LogPath).Length > 0;
@@ -156,7 +156,7 @@ internal sealed class CriuWorkDirectory : IDisposable
         return path;
     }
 
-    // The image of a tree that notices the directory and watches it, too, would have its path, and it does not last.
+    // The image of a tree that watches new folders in the log root would have this directory's path, but the directory is removed.
     private static SafeFileHandle? CreateOutsideRoot(WatchedFolders watched, out string? path)
     {
         foreach (string place in (string[])["/run", "/dev/shm", Path.GetTempPath()])
@@ -166,7 +166,7 @@ internal sealed class CriuWorkDirectory : IDisposable
                 continue;
             }
 
-            // Others may write to these folders: a name that nobody can foretell, and no link is followed.
+            // Others may write to these folders, so the name is unpredictable and no link is followed.
             string name = $"pscrac-{Guid.NewGuid():N}";
             using SafeFileHandle parent = LibC.Open(place, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
             errno = errno == 0 ? LibC.MakeDirectory(parent, name, (uint)Private) : errno;
@@ -189,8 +189,8 @@ internal sealed class CriuWorkDirectory : IDisposable
         return null;
     }
 
-    // The checkpoint has failed, so no image of it has the path. One that the program makes of itself later may have it, as of
-    // all that stands in what it watches; preflight tells when it is gone.
+    // The checkpoint has failed, so no image has the path. A later image may have it if the program watches the log root; preflight
+    // reports it if it is then missing.
     private void MoveToRoot()
     {
         string? kept = null;
@@ -201,7 +201,7 @@ internal sealed class CriuWorkDirectory : IDisposable
         }
         catch (Exception e) when (e is CracException or IOException or UnauthorizedAccessException)
         {
-            // What made the operation fail matters more than where its log is: it stays where it was written.
+            // The operation's failure matters more than the place of its log, which stays where it was written.
             if (kept is not null)
             {
                 TryDelete(kept);
@@ -217,7 +217,7 @@ internal sealed class CriuWorkDirectory : IDisposable
 
     private static void RemoveOldest(string root)
     {
-        // Names begin with the time, so their order is the order of age.
+        // Names begin with the time, so sorting them sorts by age.
         string[] all = Directory.GetDirectories(root);
         Array.Sort(all, StringComparer.Ordinal);
         for (int i = 0; i < all.Length - MaximumKept; i++)
@@ -234,7 +234,7 @@ internal sealed class CriuWorkDirectory : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Another operation may be removing it too; what is left goes with a later one.
+            // Another operation may be removing it as well; a later one removes the rest.
         }
     }
 }

@@ -11,14 +11,14 @@ using PSCrac.Procfs;
 namespace PSCrac.Criu;
 
 /// <summary>
-/// One criu started as "criu swrk 3", its end of the socket pair, and what it wrote. It serves one request and ends.
-/// It is started by us and not by libcriu, which would fork inside the .NET process.
+/// One criu process started as "criu swrk 3", with its socket pair and its output. It serves one request and ends. PSCrac starts it
+/// instead of libcriu, which would fork inside the .NET process.
 /// </summary>
 internal sealed class CriuWorker : IDisposable
 {
     private const int ServiceDescriptor = 3;
 
-    // Sources of dup2 must not be among its targets, or one would overwrite the next.
+    // Sources of dup2 must not be among its targets, or one copy would overwrite the next source.
     private const int LowestSource = 200;
 
     private readonly SafeFileHandle _pidFd;
@@ -39,14 +39,14 @@ internal sealed class CriuWorker : IDisposable
 
     internal int ProcessId => Identity.ProcessId;
 
-    /// <summary>Our end of the pair. libcriu closes the descriptor it is given, so it must be given a copy.</summary>
+    /// <summary>The caller's end of the pair. libcriu closes the descriptor it gets, so it must get a copy.</summary>
     internal SafeFileHandle Socket { get; }
 
     /// <summary>Starts a worker.</summary>
     /// <param name="installation">Which criu.</param>
-    /// <param name="standardInput">The terminal that a restored shell job is to have; null for /dev/null.</param>
-    /// <param name="inherited">Descriptors that criu finds open, by the number it finds them under.</param>
-    /// <param name="place">The namespaces it runs in; null for our own.</param>
+    /// <param name="standardInput">The terminal of a restored shell job; null for /dev/null.</param>
+    /// <param name="inherited">Descriptors that criu inherits, each with its number in criu.</param>
+    /// <param name="place">The namespaces it runs in; null for the caller's.</param>
     /// <exception cref="CracException"><see cref="CracReason.CriuNotFound"/>: it could not be started.</exception>
     internal static CriuWorker Start(
         CriuInstallation installation,
@@ -122,7 +122,7 @@ internal sealed class CriuWorker : IDisposable
         return pid;
     }
 
-    /// <summary>Makes every further write of criu to a file fail, upon which it rolls back by itself.</summary>
+    /// <summary>Makes every further write of criu to a file fail, so that it rolls back by itself.</summary>
     internal void FailWrites()
     {
         if (!_reaped)
@@ -132,9 +132,9 @@ internal sealed class CriuWorker : IDisposable
     }
 
     /// <summary>
-    /// Answers libcriu in the place of a worker that has ended. A copy of the worker's end is kept open for this:
-    /// without it libcriu would find the connection closed and print about it on this process's standard error.
-    /// An answer that the worker had sent before is read first, and this one then never.
+    /// Responds to libcriu instead of a worker that has ended. A copy of the worker's end is kept open for this: without it libcriu
+    /// would find the connection closed and print an error on this process's standard error. If the worker had already sent a
+    /// response, libcriu reads that one and never this one.
     /// </summary>
     internal void AnswerFailure(CriuRequest request)
     {
@@ -145,8 +145,8 @@ internal sealed class CriuWorker : IDisposable
     }
 
     /// <summary>
-    /// Ends criu and what it has started at once, leaving whatever it had done to the process. What it has started are
-    /// its scripts and the tasks that it was restoring, never what it was dumping; they would wait for it for good.
+    /// Kills criu and its descendants at once, without undoing what criu did to the dumped process. The descendants are its scripts
+    /// and the tasks that it was restoring, never those that it was dumping; they would wait for criu forever.
     /// </summary>
     internal void KillTree()
     {
@@ -154,13 +154,13 @@ internal sealed class CriuWorker : IDisposable
         IReadOnlyList<ProcessTreeMember> tree = [];
         try
         {
-            // Stopped first, so that it starts nothing between the look at its children and its end.
+            // Stopped first, so that it starts nothing between the reading of its children and its end.
             LibC.Signal(_pidFd, LibC.SIGSTOP);
             tree = ProcessTree.Read(ProcessId).Members;
         }
         catch (CracException)
         {
-            // It has ended and was reaped: it has no children any more.
+            // It has ended and was reaped, so it has no children any more.
         }
 
         LibC.Signal(_pidFd, LibC.SIGKILL);
@@ -188,20 +188,22 @@ internal sealed class CriuWorker : IDisposable
 
         CommandName = ProcessStatus.TryRead(ProcessId)?.CommandName ?? CommandName;
 
-        // A host that reaps every child it hears of may have been quicker; how criu ended is then not known.
+        // A host that reaps all its children may have been faster; how criu ended is then not known.
         Errno errno = LibC.Reap(_pidFd, out int code, out bool exited);
         ExitDescription = errno != 0 ? "reaped by another part of this program" : exited ? $"exit code {code}" : $"signal {code}";
         _reaped = true;
         return true;
     }
 
-    /// <summary>The short name that criu ended under, which what it forks starts with. A loader's where it was started by one.</summary>
+    /// <summary>
+    /// The command name (comm) of criu at its end, with which its forks start. It is a loader's if criu was started by one.
+    /// </summary>
     internal string CommandName { get; private set; } = "criu";
 
-    /// <summary>How criu ended; null while it has not.</summary>
+    /// <summary>How criu ended; null while it runs.</summary>
     internal string? ExitDescription { get; private set; }
 
-    /// <summary>What criu wrote to its standard output and error, as far as it is of use.</summary>
+    /// <summary>The beginning of criu's standard output and error.</summary>
     internal string ReadOutput()
     {
         const int MaximumBytes = 64 * 1024;
@@ -212,7 +214,7 @@ internal sealed class CriuWorker : IDisposable
 
     public void Dispose()
     {
-        // Its session disposes of it, and so does who started it before there was one.
+        // It is disposed by its session and by its starter, if it was started before the session.
         if (!_reaped && !_pidFd.IsClosed)
         {
             KillTree();
@@ -225,8 +227,8 @@ internal sealed class CriuWorker : IDisposable
     }
 
     /// <summary>
-    /// What every criu that we start has as its environment: ours, without what would name it another configuration, and with
-    /// the folders on the PATH in which <see cref="CriuPrograms"/> finds what criu runs.
+    /// The environment of every criu that PSCrac starts: the caller's, without the variable that names another configuration, and
+    /// with the folders on the PATH in which <see cref="CriuPrograms"/> finds the programs that criu runs.
     /// </summary>
     internal static List<string> WorkerEnvironment()
     {
@@ -242,7 +244,7 @@ internal sealed class CriuWorker : IDisposable
         return environment;
     }
 
-    /// <summary>What to throw where a criu could not be started.</summary>
+    /// <summary>The exception for a criu that could not be started.</summary>
     internal static CracException CannotStart(CriuInstallation installation, Errno errno) => new(
         CracReason.CriuNotFound,
         $"The criu worker {installation.CriuPath} could not be started: {LibC.Message(errno)}.",

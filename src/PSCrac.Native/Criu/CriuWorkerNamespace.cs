@@ -5,9 +5,9 @@ using PSCrac.PidNamespaces;
 namespace PSCrac.Criu;
 
 /// <summary>
-/// Where a worker runs that is to run in another pid namespace than ours. libcriu names directories as descriptors of the
-/// caller, which criu looks up in /proc by the caller's pid; from another pid namespace the caller has none. So such a
-/// worker has them as descriptors of its own, and its configuration file names them: see <see cref="Configuration"/>.
+/// The pid namespace of a worker that does not run in the caller's. libcriu passes directories as descriptors of the caller, which
+/// criu opens through /proc by the caller's pid; in another pid namespace the caller has no pid. So such a worker inherits the
+/// descriptors, and its configuration file names them: see <see cref="Configuration"/>.
 /// </summary>
 /// <param name="Namespace">The namespaces.</param>
 /// <param name="Images">The images directory.</param>
@@ -24,7 +24,7 @@ internal sealed record CriuWorkerNamespace(PidNamespace Namespace, SafeFileHandl
     /// <summary>The configuration file as the worker sees it.</summary>
     internal static string ConfigPath { get; } = string.Create(null, $"/proc/self/fd/{ConfigDescriptor}");
 
-    /// <summary>What the worker must find open. The handles are copies, to be disposed of.</summary>
+    /// <summary>The descriptors that the worker inherits. The handles are copies that the caller disposes.</summary>
     internal IEnumerable<(SafeFileHandle Source, int Target)> Descriptors(CriuWorkDirectory work)
     {
         yield return (LibC.Open(work.ConfigPath!, LibC.O_RDONLY, out _), ConfigDescriptor);

@@ -74,8 +74,7 @@ internal static partial class KnownFailures
             NotReproducedBecause = "criu/mount.c: needs a container's mount namespace with bind mounts from the host",
         },
 
-        // Processes.
-        // A task that has ended, or criu's own, cannot be traced either: the rows that say so come first.
+        // Processes. A task that has ended, or criu's own, cannot be traced either, so the rows for these come first.
         new("criu in the tree", @"The criu itself is within dumped tree", CracReason.ProcessNotEligible,
             "The tree contains this session.",
             "Checkpoint it from a session outside the tree: another terminal, or another login."),

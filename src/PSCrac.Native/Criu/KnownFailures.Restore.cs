@@ -2,7 +2,7 @@ namespace PSCrac.Criu;
 
 internal static partial class KnownFailures
 {
-    // criu writes the paths of files without their leading slash.
+    // criu logs the paths of files without their leading slash.
     private static readonly Row[] RestoreRows =
     [
         new("no iptables to restore to", @"Can't restore (?<program>ip6?tables) dump - no legacy version present", CracReason.ProgramMissing,

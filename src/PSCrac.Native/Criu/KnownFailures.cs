@@ -4,23 +4,23 @@ using PSCrac.Common;
 namespace PSCrac.Criu;
 
 /// <summary>
-/// What criu's error lines mean and what to do about them, read from criu 4.2's source. A row is tried against each line
-/// in turn, rows in order, so the more telling rows come first. Groups of a pattern can be named in texts as {name}.
+/// The meaning of criu's error lines and the recommended actions, from the source of criu 4.2. Each row in order is matched against
+/// all lines, so the more specific rows come first. Texts refer to a group of the pattern as {name}.
 /// </summary>
 internal static partial class KnownFailures
 {
     /// <summary>One known failure.</summary>
-    /// <param name="Name">What the tests call it.</param>
-    /// <param name="Pattern">A regular expression for the line that tells it.</param>
+    /// <param name="Name">Its name in the tests.</param>
+    /// <param name="Pattern">A regular expression for its line.</param>
     /// <param name="Reason">Why the operation failed.</param>
-    /// <param name="Message">The line in words that need no knowledge of criu.</param>
+    /// <param name="Message">The meaning of the line, in words that need no knowledge of criu.</param>
     /// <param name="RecommendedAction">What to do next.</param>
     internal sealed record Row(string Name, string Pattern, CracReason Reason, string Message, string RecommendedAction)
     {
-        // Most runs end without a failure, and those that do not need a few of these once.
+        // Most processes need none of these, and the others only a few.
         private readonly Lazy<Regex> _regex = new(() => new Regex(Pattern, RegexOptions.CultureInvariant));
 
-        /// <summary>For a failure that no test of ours can produce: where in criu it comes from, and why not. Null for all others.</summary>
+        /// <summary>For a failure that no test can produce: its place in criu's source and the reason. Null for all others.</summary>
         internal string? NotReproducedBecause { get; init; }
 
         internal Match Match(string line) => _regex.Value.Match(line);
@@ -31,7 +31,7 @@ internal static partial class KnownFailures
 
     /// <summary>The exception for a failure of criu.</summary>
     /// <param name="operation">What criu was asked to do.</param>
-    /// <param name="log">criu's log; null where it wrote none.</param>
+    /// <param name="log">criu's log; null if it wrote none.</param>
     /// <param name="lines">criu's error lines.</param>
     internal static CracException Explain(CracOperation operation, string? log, IReadOnlyList<string> lines)
     {
@@ -56,7 +56,7 @@ internal static partial class KnownFailures
         };
     }
 
-    /// <summary>The first row that one of the lines matches, and how it does.</summary>
+    /// <summary>The first row that matches one of the lines, and its match.</summary>
     internal static (Row? Row, Match? Match) Find(CracOperation operation, IReadOnlyList<string> lines)
     {
         IEnumerable<Row> own = operation switch { CracOperation.Checkpoint => CheckpointRows, CracOperation.Restore => RestoreRows, _ => [] };

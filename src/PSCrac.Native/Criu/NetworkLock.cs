@@ -3,9 +3,9 @@ using System.Collections.Concurrent;
 namespace PSCrac.Criu;
 
 /// <summary>
-/// How criu keeps packets away from frozen connections until they are restored: --network-lock (criu/net.c, netfilter.c). For
-/// iptables, criu's default, it runs programs; for nftables it needs none, but a library that it was built with, and the kernel.
-/// A restore unlocks by the method that the image was locked with, whatever it is told.
+/// How criu blocks packets to frozen connections until their restore: --network-lock (criu/net.c, netfilter.c). For iptables,
+/// criu's default, it runs programs; for nftables it needs none, but must be built with libnftables, and the kernel must support
+/// it. A restore unlocks with the method of the checkpoint, whatever its own option says.
 /// </summary>
 internal static class NetworkLock
 {
@@ -15,15 +15,15 @@ internal static class NetworkLock
     internal const string Iptables = "iptables";
     internal const string Nftables = "nftables";
 
-    /// <summary>criu's name of what lets it lock with nftables.</summary>
+    /// <summary>criu's name of the feature that allows a lock with nftables.</summary>
     internal const string Feature = "network_lock_nftables";
     private const string Ipv6 = "/proc/sys/net/ipv6";
 
-    // What was there stays there while the same criu runs on the same kernel; what was missing may come.
+    // A supported method stays supported for the same criu on the same kernel; a missing one may become available.
     private static readonly ConcurrentDictionary<(string Path, DateTime Written), bool> s_supported = new();
 
-    /// <summary>Asks criu whether it can lock with nftables here, which takes its own start; null where there is no criu to ask.</summary>
-    /// <param name="criuPath">The criu; null to look for it.</param>
+    /// <summary>Whether criu can lock with nftables here, by running criu; null if there is no criu.</summary>
+    /// <param name="criuPath">The criu to run; null to search for it.</param>
     internal static bool? CanUseNftables(string? criuPath)
     {
         try
@@ -37,8 +37,8 @@ internal static class NetworkLock
     }
 
     /// <summary>
-    /// The programs that the method iptables needs: a whole network namespace is locked by a restore of rules, a connection by
-    /// a rule each, and both for each version of the protocol that the kernel has.
+    /// The programs that the method iptables needs. A whole network namespace is locked by a restore of rules, a connection by one
+    /// rule; both once for each IP version of the kernel.
     /// </summary>
     internal static IEnumerable<string> IptablesPrograms(bool ofNamespace)
     {
@@ -51,8 +51,8 @@ internal static class NetworkLock
     }
 
     /// <summary>
-    /// Whether rules of iptables can be saved ("save") or put back ("restore") in the variant that does not use nftables, which is
-    /// the only one that criu takes for that (get_legacy_iptables_bin in its util.c).
+    /// Whether iptables rules can be saved ("save") or restored ("restore") with the legacy variant, which does not use nftables
+    /// and is the only one that criu runs for that (get_legacy_iptables_bin in its util.c).
     /// </summary>
     internal static bool HasLegacy(string verb, bool isIpv6, string root = "")
     {
@@ -77,7 +77,7 @@ internal static class NetworkLock
         return true;
     }
 
-    // Distributions make the plain name a link to the program of one variant, such as xtables-nft-multi.
+    // On most distributions the plain name is a link to one variant, such as xtables-nft-multi.
     private static bool IsNftVariant(string path)
     {
         try

@@ -6,8 +6,8 @@ using PSCrac.Options;
 namespace PSCrac.Criu;
 
 /// <summary>
-/// The rules by which criu keeps a frozen connection's packets away. A criu that was ended leaves them, and the
-/// connection locked for good. With nftables they are one table named after the tree's root (criu/net.c).
+/// The firewall rules by which criu blocks the packets of a frozen connection. A criu that was killed leaves them, and the
+/// connection stays blocked. With nftables they are one table named after the tree's root (criu/net.c).
 /// </summary>
 internal static class NetworkLockRules
 {
@@ -26,7 +26,7 @@ internal static class NetworkLockRules
         }
         catch (Win32Exception)
         {
-            // No nft here: the failure's message says that the connection may be left locked.
+            // Without nft the rules stay; the failure's message says that the connection may be left locked.
         }
     }
 }

@@ -8,12 +8,12 @@ using PSCrac.Procfs;
 namespace PSCrac.Criu;
 
 /// <summary>
-/// One "criu lazy-pages": it gives a restored tree its pages, those that the tree asks for first, and ends when all are
-/// there. It is started before the worker, which connects to it in the work directory that both have.
+/// One "criu lazy-pages" process: it transfers the pages of a restored tree, requested ones first, and ends when all are
+/// transferred. It is started before the worker, which connects to its socket in their common work directory.
 /// </summary>
 internal sealed class PageDaemon : IDisposable
 {
-    // What the daemon's own command line calls by number.
+    // The descriptor numbers in the daemon's command line.
     private const int StatusDescriptor = 3;
     private const int ImagesDescriptor = 4;
     private const int WorkDescriptor = 5;
@@ -42,10 +42,10 @@ internal sealed class PageDaemon : IDisposable
 
     internal int ProcessId => Identity.ProcessId;
 
-    /// <summary>Starts it, in a session of its own: it goes on when this one ends.</summary>
+    /// <summary>Starts it in its own session (setsid(2)), so that it continues when the caller's session ends.</summary>
     /// <param name="installation">Which criu.</param>
     /// <param name="images">The images directory.</param>
-    /// <param name="work">The work directory, where its socket is made.</param>
+    /// <param name="work">The work directory, in which its socket is created.</param>
     /// <exception cref="CracException"><see cref="CracReason.CriuNotFound"/>: it could not be started.</exception>
     internal static PageDaemon Start(CriuInstallation installation, SafeHandle images, SafeHandle work)
     {
@@ -86,7 +86,7 @@ internal sealed class PageDaemon : IDisposable
     }
 
     /// <summary>Waits until it listens.</summary>
-    /// <exception cref="CracException">It ended, or does not get there.</exception>
+    /// <exception cref="CracException">It ended, or was not ready in time.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     internal void WaitUntilReady(CancellationToken cancellation)
     {
@@ -109,11 +109,11 @@ internal sealed class PageDaemon : IDisposable
     }
 
     /// <summary>
-    /// Asks once more before the tree runs. Copies of the tasks' userfaultfds, with which a task would wait rather than find
-    /// zeros when the daemon dies, are not kept: criu takes a task whose pages are all in off its list by closing (lpi_fini in
-    /// uffd.c), which a copy defeats; the daemon then reads what it has freed, and serves the other tasks no more.
+    /// Checks it once more before the tree runs. No copies of the tasks' userfaultfds are kept, although with a copy a task would
+    /// wait instead of reading zeros when the daemon dies: criu removes a task whose pages are complete by closing its userfaultfd
+    /// (lpi_fini in uffd.c). With a copy open the daemon would use freed memory and stop serving the other tasks.
     /// </summary>
-    /// <exception cref="CracException">It has ended with pages left.</exception>
+    /// <exception cref="CracException">It has ended before all pages were transferred.</exception>
     internal void RequireAlive()
     {
         if (LibC.WaitReadable(_pidFd, 0) && !WaitForSuccess())
@@ -122,8 +122,8 @@ internal sealed class PageDaemon : IDisposable
         }
     }
 
-    /// <summary>Watches over it from here on, in the background, until it has ended.</summary>
-    /// <param name="lost">Ends the tree, which cannot go on without its pages.</param>
+    /// <summary>Monitors it in the background until it has ended.</summary>
+    /// <param name="lost">Kills the tree, which cannot continue without its pages.</param>
     internal CracLazyPages Watch(Action lost)
     {
         _released = true;
@@ -144,7 +144,7 @@ internal sealed class PageDaemon : IDisposable
         return pages;
     }
 
-    /// <summary>Ends it, unless it is watched.</summary>
+    /// <summary>Kills it, unless it is monitored.</summary>
     public void Dispose()
     {
         if (!_released)

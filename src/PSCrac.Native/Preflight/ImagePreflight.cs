@@ -6,8 +6,8 @@ using PSCrac.Preflight.Subjects;
 namespace PSCrac.Preflight;
 
 /// <summary>
-/// Compares an image with this machine and says, before anything is started, whether its restore will work here and now.
-/// It only reads. <see cref="Restoring.RestorePreflight"/> asks for it.
+/// Compares an image with this machine and reports, before anything is started, whether its restore will work here and now. It only
+/// reads. <see cref="Restoring.RestorePreflight"/> runs it.
 /// </summary>
 public sealed class ImagePreflight
 {
@@ -40,27 +40,27 @@ public sealed class ImagePreflight
     /// <summary>The image.</summary>
     public CracImage Image { get; }
 
-    /// <summary>What was found, blockers first.</summary>
+    /// <summary>The findings, blockers first.</summary>
     public IReadOnlyList<CracFinding> Findings { get; }
 
-    /// <summary>Whether nothing stands in the way of a restore.</summary>
+    /// <summary>Whether there is no blocker for a restore.</summary>
     public bool CanRestore { get; }
 
     /// <summary>Compares an image with this machine.</summary>
-    /// <param name="image">The image. Of a damaged one, what can be read is looked at.</param>
-    /// <param name="options">What the caller has decided; null for nothing.</param>
-    /// <param name="environment">The side that will restore; null to look now.</param>
+    /// <param name="image">The image. Of a damaged one, the readable part is examined.</param>
+    /// <param name="options">The caller's options; null for the defaults.</param>
+    /// <param name="environment">The side that will restore; null to read it now.</param>
     internal static ImagePreflight Examine(CracImage image, ImagePreflightOptions? options = null, PreflightEnvironment? environment = null)
     {
         ArgumentNullException.ThrowIfNull(image);
         return Examine(image, options, environment, [.. s_imageRules, .. s_machineRules]);
     }
 
-    /// <summary>The same without the image's own files: whom they belong to, and whether they are whole.</summary>
+    /// <summary>The same without the checks of the image's files, their owner and their completeness.</summary>
     internal static ImagePreflight ExamineMachine(CracImage image, ImagePreflightOptions options, PreflightEnvironment environment) =>
         Examine(image, options, environment, s_machineRules);
 
-    /// <summary>The same with one finding more.</summary>
+    /// <summary>A copy with one more finding.</summary>
     internal ImagePreflight WithFinding(CracFinding finding) => new(Image, [finding, .. Findings]);
 
     private static ImagePreflight Examine(CracImage image, ImagePreflightOptions? options, PreflightEnvironment? environment, ImageRule[] rules)
@@ -74,7 +74,7 @@ public sealed class ImagePreflight
             }
             catch (CracException e) when (e.Reason is CracReason.ImageCorrupt or CracReason.ImageIncomplete or CracReason.PermissionDenied)
             {
-                // The part of the image that this rule needs cannot be read, which is a finding itself. It is told once.
+                // The part of the image that this rule needs cannot be read, which is itself a finding. It is reported once.
                 if ((e.FileName is null || subject.DamagedFiles.Add(e.FileName)) && !subject.Findings.Exists(finding => finding.What == e.Message))
                 {
                     subject.Block(null, e.Message, e.Reason, "A restore needs it.", e.RecommendedAction ?? "Copy the image again, or make a new one.");

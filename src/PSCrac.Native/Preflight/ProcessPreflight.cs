@@ -7,15 +7,15 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight;
 
 /// <summary>
-/// Looks at a live process and its descendants and says, before anything is stopped, whether criu can checkpoint them, with
-/// which options, and what will be stale afterwards. It only reads: nothing is traced, frozen or signalled.
+/// Examines a live process and its descendants and reports, before anything is stopped, whether criu can checkpoint them, with
+/// which options, and what will be stale after the restore. It only reads: nothing is traced, frozen or signalled.
 /// </summary>
 public sealed class ProcessPreflight
 {
     private const int MaximumPasses = 3;
 
-    // The tree runs while it is looked at. A child that was seen before it ended, or a call before it was answered, looks like
-    // an obstacle, and is none a moment later.
+    // The tree runs while it is examined. A child that is about to end, or a connection that is not accepted yet, looks like a
+    // blocker, and is none a moment later.
     private static readonly TimeSpan PassInterval = TimeSpan.FromMilliseconds(2);
 
     private static readonly PreflightRule[] s_rules =
@@ -75,25 +75,25 @@ public sealed class ProcessPreflight
     /// <summary>The tree as it was read.</summary>
     internal ProcessTreeSnapshot Tree { get; }
 
-    /// <summary>What was found, blockers first.</summary>
+    /// <summary>The findings, blockers first.</summary>
     public IReadOnlyList<CracFinding> Findings { get; }
 
-    /// <summary>Whether nothing stands in the way of a checkpoint.</summary>
+    /// <summary>Whether there is no blocker for a checkpoint.</summary>
     public bool CanCheckpoint { get; }
 
-    /// <summary>The options to use besides those the caller gave.</summary>
+    /// <summary>The options to use in addition to the caller's.</summary>
     internal AutomaticOptions Options { get; }
 
-    /// <summary>Looks at a process and its descendants.</summary>
+    /// <summary>Examines a process and its descendants.</summary>
     /// <param name="processId">The root's pid.</param>
     /// <param name="options">What the caller has decided; null for nothing.</param>
     /// <exception cref="CracException">No process has this pid (<see cref="CracReason.ProcessNotFound"/>).</exception>
     public static ProcessPreflight Examine(int processId, PreflightOptions? options = null) => Examine(processId, options, PreflightEnvironment.Read());
 
-    /// <summary>The same, on behalf of another side.</summary>
+    /// <summary>The same for a given checkpointing side.</summary>
     /// <param name="processId">The root's pid.</param>
     /// <param name="options">What the caller has decided; null for nothing.</param>
-    /// <param name="environment">The side that will make the checkpoint.</param>
+    /// <param name="environment">The side that will checkpoint.</param>
     internal static ProcessPreflight Examine(int processId, PreflightOptions? options, PreflightEnvironment environment)
     {
         options ??= PreflightOptions.Default;

@@ -6,7 +6,7 @@ using PSCrac.Preflight.Subjects;
 
 namespace PSCrac.Preflight.ImageRules;
 
-/// <summary>Whether the image's files are all there, and hold what they held when it was sealed.</summary>
+/// <summary>Whether the image's files are complete, and have the content they had when the image was sealed.</summary>
 internal sealed class CompletenessRule : ImageRule
 {
     private const string RecommendedAction = "Copy the image again with all of its files, or make a new one with Invoke-CracCheckpoint.";
@@ -43,7 +43,7 @@ internal sealed class CompletenessRule : ImageRule
         }
     }
 
-    // A damaged file, or one that is not what it was, is one cause, whatever of it is noticed; so are all files that are missing.
+    // Each kind of damage is one cause for all files; inconsistent entries are one cause for each file.
     private static FindingCause? CauseOf(CracImageFinding finding) => finding.FileName is not { } name ? null : finding.Kind switch
     {
         ImageFindingKind.MissingFile => new("image files that are missing", name) { Why = "They are missing, and a restore needs them." },
@@ -97,7 +97,7 @@ internal sealed class CompletenessRule : ImageRule
             }
         }
 
-        // Without a manifest, or where it does not list the file.
+        // Without a manifest, or if it does not list the file.
         if (subject.Findings.Count == before && !subject.Image.IsRestorable(out string? missing))
         {
             subject.DamagedFiles.Add(missing);

@@ -7,8 +7,8 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.ImageRules;
 
 /// <summary>
-/// Whether the files that were open or mapped are there and are the same: criu compares size, mode and, for programs and
-/// libraries, the build id (criu's files-reg.c).
+/// Whether the files that were open or mapped exist and are the same: criu compares size, mode and, for programs and libraries, the
+/// build id (criu's files-reg.c).
 /// </summary>
 internal sealed class FilePresenceRule : ImageRule
 {
@@ -24,7 +24,7 @@ internal sealed class FilePresenceRule : ImageRule
 
     internal override void Examine(ImageSubject subject)
     {
-        // With mounts in the image, its paths are not ours.
+        // With mounts in the image, its paths are not paths of this mount namespace.
         if (subject.HoldsNamespace("mnt"))
         {
             return;
@@ -56,12 +56,12 @@ internal sealed class FilePresenceRule : ImageRule
         }
     }
 
-    /// <summary>A path of the image as it is on this machine; criu leaves out the first slash in some.</summary>
+    /// <summary>Makes a path of the image absolute; criu leaves out the leading slash in some.</summary>
     internal static string ToAbsolutePath(string path) => path.StartsWith('/') ? path : "/" + path;
 
     private static void Compare(ImageSubject subject, CracImageRecord own, string path)
     {
-        // A link that was itself open (O_PATH) is one again.
+        // A symbolic link that was itself open (O_PATH) is compared itself.
         bool isLink = ((uint)own.GetNumber("mode") & FileTypeMask) == SymbolicLink;
         if (!FileStatus.TryRead(path, isLink ? LibC.AT_SYMLINK_NOFOLLOW : 0, out FileStatus status, out Errno error))
         {
@@ -174,7 +174,7 @@ internal sealed class FilePresenceRule : ImageRule
             });
     }
 
-    // What is mapped of a file is in the image by its place in the file, and of another file would not fit.
+    // The image refers to mapped pages by their offset in the file, so a changed file would not match.
     private static bool IsMapped(ImageSubject subject, uint id)
     {
         foreach (CracImageProcess process in subject.Image.Processes)
@@ -221,7 +221,7 @@ internal sealed class FilePresenceRule : ImageRule
 
     private static bool IsSameBuild(object[] expected, byte[] actual)
     {
-        // criu keeps the bytes in 32-bit words, the last one filled up.
+        // criu stores the bytes in 32-bit words, the last one padded.
         if ((actual.Length + 3) / 4 != expected.Length)
         {
             return false;

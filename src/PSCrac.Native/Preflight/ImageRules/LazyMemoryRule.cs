@@ -4,9 +4,9 @@ using PSCrac.Preflight.Subjects;
 namespace PSCrac.Preflight.ImageRules;
 
 /// <summary>
-/// A lazy restore maps every private area writable before it is put in its place (premap_priv_vmas in criu's mem.c), also
-/// what a program only reserved. The kernel refuses an area that is larger than all memory and swap, unless it is told to
-/// promise more than it has (Documentation/mm/overcommit-accounting.rst).
+/// A lazy restore maps every private area as writable before it moves it to its address (premap_priv_vmas in criu's mem.c),
+/// including memory that a program only reserved. The kernel refuses an area larger than all memory and swap, unless it is set to
+/// overcommit always (Documentation/mm/overcommit-accounting.rst).
 /// </summary>
 internal sealed class LazyMemoryRule : ImageRule
 {

@@ -2,12 +2,12 @@ using PSCrac.Preflight.Subjects;
 
 namespace PSCrac.Preflight.ImageRules;
 
-/// <summary>The helper links of a link-remap image are used up by its first restore (criu's files-reg.c).</summary>
+/// <summary>The first restore of a link-remap image removes its helper links (criu's files-reg.c).</summary>
 internal sealed class OneShotRule : ImageRule
 {
     internal override void Examine(ImageSubject subject)
     {
-        // With mounts in the image, its paths are not ours.
+        // With mounts in the image, its paths are not paths of this mount namespace.
         if (subject.HoldsNamespace("mnt"))
         {
             return;

@@ -11,7 +11,7 @@ namespace PSCrac.Preflight.ImageRules;
 /// </summary>
 internal sealed class PidRule : ImageRule
 {
-    // More processes than can be read at a glance are told by their number.
+    // More than ten processes are given only by their number.
     private static readonly Func<IReadOnlyList<string>, string> s_endOwners = static owners =>
         owners.Any(static owner => !CanBeEnded(int.Parse(owner, CultureInfo.InvariantCulture))) ? "Restore into a new pid namespace: -PidNamespace New"
         : owners.Count == 1 ? $"End that process (Stop-Process -Id {owners[0]}), or restore into a new pid namespace: -PidNamespace New"
@@ -30,7 +30,7 @@ internal sealed class PidRule : ImageRule
         }
     }
 
-    /// <summary>The ids that have to be free: of whom, the id, and what it is.</summary>
+    /// <summary>The ids that must be free: the process, the id, and its role.</summary>
     internal static List<(int ProcessId, int Id, string Role)> FindRequiredIds(CracImage image)
     {
         var required = new List<(int, int, string)>();
@@ -101,7 +101,7 @@ internal sealed class PidRule : ImageRule
             });
     }
 
-    // The number of a group stays taken after its first process.
+    // The id of a process group stays in use after its leader has ended.
     private static void ExamineGroup(ImageSubject subject, int processId, int id, string role)
     {
         if (!ProcessGroup.Exists(id) || ProcessGroup.FindMember(id) is not { } member)
@@ -133,7 +133,7 @@ internal sealed class PidRule : ImageRule
             });
     }
 
-    // A restore waits for it, and says itself that it has waited in vain.
+    // A restore waits for it, and reports a time-out itself.
     private static void AddEnded(ImageSubject subject, int processId, string what, int parent, FindingCause cause)
     {
         bool isWaitedFor = subject.Options.WaitsForPids;
@@ -164,14 +164,14 @@ internal sealed class PidRule : ImageRule
         }
     }
 
-    /// <summary>Whether a process can be ended to free its ids: it is no init, no thread of the kernel, and not this session.</summary>
+    /// <summary>Whether a process can be ended to free its ids: it is not init, a kernel thread or this session.</summary>
     internal static bool CanBeEnded(int processId) =>
         processId > 1 && processId != Environment.ProcessId && ProcessStatus.TryRead(processId) is not { IsKernelThread: true };
 
-    /// <summary>The process that a pid or thread id belongs to; null when it is free.</summary>
+    /// <summary>The process that a pid or thread id belongs to; null if the id is free.</summary>
     internal static ProcessStatus? FindOwner(int id)
     {
-        // proc opens a thread's directory by its id, too, and its status tells the process: Tgid.
+        // /proc has a directory for each thread id as well, whose status names the process: Tgid.
         if (!ProcText.TryRead(string.Create(CultureInfo.InvariantCulture, $"/proc/{id}/status"), out ProcText text))
         {
             return null;

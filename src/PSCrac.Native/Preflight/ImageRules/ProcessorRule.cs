@@ -5,8 +5,8 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.ImageRules;
 
 /// <summary>
-/// Whether this processor has the instructions that the processes may have settled on when they started. Flags that tell of the
-/// kernel or of power saving are left out of account.
+/// Whether this processor has the instructions that the programs may have selected when they started. Flags of kernel features or
+/// power management are ignored.
 /// </summary>
 internal sealed class ProcessorRule : ImageRule
 {

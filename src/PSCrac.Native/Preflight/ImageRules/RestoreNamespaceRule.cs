@@ -2,7 +2,7 @@ using PSCrac.Preflight.Subjects;
 
 namespace PSCrac.Preflight.ImageRules;
 
-/// <summary>Namespaces that the restore makes again, and what that takes.</summary>
+/// <summary>Namespaces that the restore recreates, and what that needs.</summary>
 internal sealed class RestoreNamespaceRule : ImageRule
 {
     internal override void Examine(ImageSubject subject)

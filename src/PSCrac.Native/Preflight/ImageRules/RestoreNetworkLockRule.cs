@@ -5,13 +5,13 @@ using PSCrac.Preflight.Subjects;
 namespace PSCrac.Preflight.ImageRules;
 
 /// <summary>
-/// A restore unlocks the network by the method that the image was locked with (check_img_inventory in criu's image.c), and goes
-/// on where that fails (network_unlock in its net.c): what is restored then runs, and no packet reaches it. The lock of a network
-/// namespace is in the image; that of a connection outside of one stays in the firewall where it was made, until it is rebooted.
+/// A restore unlocks the network with the method of the checkpoint (check_img_inventory in criu's image.c), and continues if that
+/// fails (network_unlock in its net.c): the restored processes then run, and no packet reaches them. The lock of a network
+/// namespace is in the image; that of a connection outside of one stays in the firewall of its machine until a reboot.
 /// </summary>
 internal sealed class RestoreNetworkLockRule : ImageRule
 {
-    // enum NETWORK_LOCK_METHOD of criu's cr_options.h. An older criu locked with iptables, and noted nothing.
+    // enum NETWORK_LOCK_METHOD of criu's cr_options.h. An older criu locked with iptables, and recorded nothing.
     private const int Iptables = 0;
     private const int Nftables = 1;
 
@@ -45,7 +45,7 @@ internal sealed class RestoreNetworkLockRule : ImageRule
         }
     }
 
-    // Of connections outside of a network namespace: whether they were locked in the firewall of this machine, since it was booted.
+    // Whether connections outside of a network namespace were locked in the firewall of this machine since its boot.
     private static bool HasLockedHere(ImageSubject subject) =>
         subject.HasOption("tcp-established")
         && !subject.HasOption("tcp-close")

@@ -2,7 +2,7 @@ using PSCrac.Preflight.Subjects;
 
 namespace PSCrac.Preflight.ImageRules;
 
-/// <summary>What criu needs to be allowed to make processes with given pids and users.</summary>
+/// <summary>The privileges that criu needs to create processes with given pids and users.</summary>
 internal sealed class RestorePrivilegeRule : ImageRule
 {
     internal override void Examine(ImageSubject subject)

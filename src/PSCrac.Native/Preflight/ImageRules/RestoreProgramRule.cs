@@ -5,8 +5,8 @@ using PSCrac.Preflight.Subjects;
 namespace PSCrac.Preflight.ImageRules;
 
 /// <summary>
-/// Programs that criu runs to make namespaces again: ip for addresses, routes and rules, iptables-restore for rules that are not
-/// in nftables (its net.c), tar and gzip for what was in a tmpfs (its filesystems.c). That a file is there is enough for it.
+/// Programs that criu runs to recreate namespaces: ip for addresses, routes and rules, iptables-restore for rules that are not in
+/// nftables (its net.c), tar and gzip for the files of a tmpfs (its filesystems.c). criu runs them if the image has the file.
 /// </summary>
 internal sealed class RestoreProgramRule : ImageRule
 {
@@ -21,7 +21,7 @@ internal sealed class RestoreProgramRule : ImageRule
 
     internal override void Examine(ImageSubject subject)
     {
-        // One finding for a program, however many files need it.
+        // One finding for each program, however many files need it.
         var reported = new HashSet<string>(StringComparer.Ordinal);
         bool isNetworkRecreated = !subject.HasOption("empty-ns");
         foreach (ImageFileInfo file in subject.Image.Source.Files)
@@ -46,7 +46,7 @@ internal sealed class RestoreProgramRule : ImageRule
         }
     }
 
-    // Both families, and the lock of the network, lack one package.
+    // The programs of both families and of the network lock are in one package.
     private static bool IsIptablesReported(ImageSubject subject) =>
         subject.Findings.Exists(static finding => finding.RecommendedAction == CriuPrograms.DescribeInstallation("iptables"));
 

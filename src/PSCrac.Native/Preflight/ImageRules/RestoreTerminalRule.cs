@@ -3,7 +3,9 @@ using PSCrac.Preflight.Subjects;
 
 namespace PSCrac.Preflight.ImageRules;
 
-/// <summary>A terminal whose other end was outside the tree is replaced by that of the restore, if it has one (criu's tty.c).</summary>
+/// <summary>
+/// A terminal whose master was outside the tree is replaced by the terminal of the restore, if there is one (criu's tty.c).
+/// </summary>
 internal sealed class RestoreTerminalRule : ImageRule
 {
     internal override void Examine(ImageSubject subject)

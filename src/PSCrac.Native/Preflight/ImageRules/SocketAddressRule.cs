@@ -5,10 +5,10 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ImageRules;
 
-/// <summary>Whether ports are free and addresses are this host's, for the sockets that will be bound again.</summary>
+/// <summary>Whether the ports are free and the host has the addresses of the sockets that will be bound again.</summary>
 internal sealed class SocketAddressRule : ImageRule
 {
-    // criu does not work where lo is down.
+    // criu does not work if lo is down.
     private const string RestoreInOwnNetwork = "restore from a session in its own network namespace, which cannot be reached from outside: unshare --net sh -c 'ip link set lo up; exec pwsh'";
 
     internal override void Examine(ImageSubject subject)
@@ -60,7 +60,7 @@ internal sealed class SocketAddressRule : ImageRule
         }
     }
 
-    /// <summary>Whether a connection is taken up again, which needs its address; criu wants to be told what to do with it.</summary>
+    /// <summary>Whether a connection is kept, which needs its address. It is a blocker if no option says what to do with it.</summary>
     private static bool IsKept(ImageSubject subject, CracImageSocket socket, string what)
     {
         if (subject.HasOption("tcp-close"))
@@ -87,8 +87,8 @@ internal sealed class SocketAddressRule : ImageRule
         return true;
     }
 
-    // criu binds with both ways of sharing a port on (its sk-inet.c), so whether it gets it is up to the other; who shares it
-    // at the checkpoint most likely meets its own kind.
+    // criu binds with SO_REUSEADDR and SO_REUSEPORT set (its sk-inet.c), so the other socket decides whether it gets the port. A
+    // socket that shared its port at the checkpoint most likely meets another one that shares it.
     private static void ReportConflict(ImageSubject subject, CracImageSocket socket, string what, (string Name, int ProcessId)? owner)
     {
         string taken = owner is var (name, id) ? $"taken by {name} ({id})" : "taken";

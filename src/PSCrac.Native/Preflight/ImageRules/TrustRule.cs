@@ -2,12 +2,12 @@ using PSCrac.Preflight.Subjects;
 
 namespace PSCrac.Preflight.ImageRules;
 
-/// <summary>Whether someone else could have written what the restore will run.</summary>
+/// <summary>Whether someone else could have written the image that the restore will run.</summary>
 internal sealed class TrustRule : ImageRule
 {
     internal override void Examine(ImageSubject subject)
     {
-        // An archive is never restored from; that it is one is told by itself.
+        // An archive is never restored, which has its own finding.
         if (subject.Options.SkipTrustCheck || subject.Image.IsArchive)
         {
             return;

@@ -2,7 +2,7 @@ using PSCrac.Preflight.Subjects;
 
 namespace PSCrac.Preflight.ImageRules;
 
-/// <summary>Whether the kernel and the criu here are as new as those the image was made with. Older ones may work.</summary>
+/// <summary>Whether this kernel and this criu are as new as those that the image was made with. Older ones may work.</summary>
 internal sealed class VersionRule : ImageRule
 {
     internal override void Examine(ImageSubject subject)
@@ -28,7 +28,7 @@ internal sealed class VersionRule : ImageRule
         }
     }
 
-    /// <summary>The numbers at the start, such as 6.18 of 6.18.44-amd64; null where there are none.</summary>
+    /// <summary>The version at the start, such as 6.18.44 of 6.18.44-amd64; null if there is none.</summary>
     private static Version? Parse(string? text)
     {
         int end = 0;

@@ -6,14 +6,14 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.ImageRules;
 
 /// <summary>
-/// Whether what inotify and fanotify watch is there. criu opens it by its path, and takes whatever is there; what has no path
-/// in the image it opens by a handle (criu's fsnotify.c, get_mark_path()).
+/// Whether the files and folders that inotify and fanotify watch exist. criu opens them by their paths, without further checks;
+/// those without a path in the image it opens by a file handle (criu's fsnotify.c, get_mark_path()).
 /// </summary>
 internal sealed class WatchRule : ImageRule
 {
     internal override void Examine(ImageSubject subject)
     {
-        // With mounts in the image, its paths are not ours.
+        // With mounts in the image, its paths are not paths of this mount namespace.
         if (subject.HoldsNamespace("mnt"))
         {
             return;
@@ -38,7 +38,7 @@ internal sealed class WatchRule : ImageRule
         }
     }
 
-    // A watch of inotify's has its handle itself; a mark of fanotify's is one of an inode (ie) or of a mount (me).
+    // An inotify watch has its handle directly; a fanotify mark is one of an inode (ie) or a mount (me).
     private static string? PathOf(CracImageRecord mark) =>
         (mark.GetRecord("ie") ?? mark).GetRecord("f_handle")?.GetText("path") ?? mark.GetRecord("me")?.GetText("path");
 

@@ -3,7 +3,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>UDP and its kin are restored, but not what had come and was not read (criu's sk-inet.c).</summary>
+/// <summary>UDP and similar sockets are restored, but not received datagrams that were not read (criu's sk-inet.c).</summary>
 internal sealed class DatagramSocketRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)

@@ -5,8 +5,8 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.ProcessRules;
 
 /// <summary>
-/// Device files. criu knows those without a state of their own, such as /dev/null, and tun inside a network namespace; for GPUs
-/// there are plugins (criu's files.c and plugins/).
+/// Device files. criu supports those without state, such as /dev/null, and tun inside a network namespace; for GPUs there are
+/// plugins (criu's files.c and plugins/).
 /// </summary>
 internal sealed class DeviceRule : PreflightRule
 {
@@ -34,7 +34,7 @@ internal sealed class DeviceRule : PreflightRule
         }
     }
 
-    /// <summary>The plugin that a GPU's device file needs; null for other devices.</summary>
+    /// <summary>The plugin that the device file of a GPU needs; null for other devices.</summary>
     internal static string? PluginFor(string path) => path switch
     {
         _ when path.StartsWith("/dev/nvidia", StringComparison.Ordinal) => "cuda_plugin",

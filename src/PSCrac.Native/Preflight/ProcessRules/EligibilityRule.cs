@@ -3,7 +3,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Which processes can be stopped and taken apart at all, and in which state they are (criu's seize.c and cr-dump.c).</summary>
+/// <summary>Which processes can be stopped and dumped at all, and in which state they are (criu's seize.c and cr-dump.c).</summary>
 internal sealed class EligibilityRule : PreflightRule
 {
     private const string InitAction =

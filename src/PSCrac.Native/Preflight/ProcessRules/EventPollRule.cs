@@ -3,7 +3,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>What an epoll descriptor watches has to be open in the process still, under any number (criu's eventpoll.c).</summary>
+/// <summary>The files that an epoll descriptor watches must still be open in the process, under any number (criu's eventpoll.c).</summary>
 internal sealed class EventPollRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)

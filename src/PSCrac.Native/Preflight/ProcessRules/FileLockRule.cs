@@ -4,7 +4,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>File locks and leases: criu takes them again only when told to (criu's file-lock.c).</summary>
+/// <summary>File locks and leases: criu restores them only if it is told to (criu's file-lock.c).</summary>
 internal sealed class FileLockRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)
@@ -16,7 +16,7 @@ internal sealed class FileLockRule : PreflightRule
             {
                 foreach (FileLock held in descriptor.Locks)
                 {
-                    // A record lock shows at each descriptor the process has on the file.
+                    // A record lock is listed at each descriptor that the process has for the file.
                     if (seen.Add((descriptor.Status.Inode, held.Kind)))
                     {
                         Report(subject, member, descriptor, held);

@@ -5,8 +5,8 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.ProcessRules;
 
 /// <summary>
-/// Whether the files that are open can be found again by their paths: through a mount that the tree sees, that nothing lies on,
-/// and leading to the same file (criu's files-reg.c and mount.c).
+/// Whether the open files can be reopened by their paths: through a mount that the tree sees and that is not covered, and leading
+/// to the same file (criu's files-reg.c and mount.c).
 /// </summary>
 internal sealed class FileReachRule : PreflightRule
 {
@@ -42,7 +42,7 @@ internal sealed class FileReachRule : PreflightRule
         bool isTerminal = descriptor.Kind is DescriptorKind.Terminal or DescriptorKind.TerminalMaster;
         if (subject.FindMount(descriptor.MountId) is not { } found)
         {
-            // With shell-job, which a terminal from outside always needs, criu does not look for its mount.
+            // With shell-job, which a terminal from outside always needs, criu does not search for its mount.
             if (!isTerminal && !ReportKernelFile(subject, member, descriptor))
             {
                 ReportUnreachable(subject, member, what, "Start the program with this descriptor closed or redirected to a file inside its own file system.", descriptor);
@@ -93,8 +93,8 @@ internal sealed class FileReachRule : PreflightRule
     }
 
     /// <summary>
-    /// The program and what it has mapped. Among our own mounts only the program is looked at; in other mount namespaces each file,
-    /// since a process that moved there by itself keeps what it had mapped before.
+    /// The program and its mapped files. In the caller's mount namespace only the program is examined; in others each mapped file,
+    /// since a process that entered the namespace keeps its earlier mappings.
     /// </summary>
     private static void ExamineMapped(PreflightSubject subject, ProcessSnapshot member)
     {
@@ -121,7 +121,7 @@ internal sealed class FileReachRule : PreflightRule
         }
     }
 
-    /// <summary>Files of file systems that the kernel keeps for itself have no mount to be found through; criu knows neither of these.</summary>
+    /// <summary>Files of kernel-internal file systems have no mount that the tree sees; criu supports neither of these.</summary>
     private static bool ReportKernelFile(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor)
     {
         (string What, string Things, string Why)? kind = LibC.FileSystemOf($"/proc/{member.ProcessId}/fd/{descriptor.Number}") switch

@@ -3,7 +3,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>What inotify watches is found again by a handle of its filesystem (criu's fsnotify.c).</summary>
+/// <summary>criu finds the files that inotify watches by file handles of their filesystem (criu's fsnotify.c).</summary>
 internal sealed class InotifyRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)

@@ -3,7 +3,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Descriptors on things inside the kernel that criu cannot take out and put back (criu's files.c).</summary>
+/// <summary>Descriptors of kernel objects that criu cannot save and restore (criu's files.c).</summary>
 internal sealed class KernelObjectRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)

@@ -4,7 +4,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Memory that is not just memory: segments and devices that are mapped (criu's proc_parse.c and cr-dump.c).</summary>
+/// <summary>Mappings of shared memory segments, devices and kernel objects (criu's proc_parse.c and cr-dump.c).</summary>
 internal sealed class MappingRule : PreflightRule
 {
     private static readonly DeviceNumber s_zero = new(1, 5);
@@ -85,7 +85,7 @@ internal sealed class MappingRule : PreflightRule
             new("mapped devices", area.Path, where) { Action = static _ => "The program would have to unmap them before the checkpoint." });
     }
 
-    /// <summary>Whether a descriptor on the same thing is open, which then has been reported.</summary>
+    /// <summary>Whether a descriptor of the same object is open, which another rule has reported.</summary>
     private static bool HasDescriptor(ProcessSnapshot member, MemoryArea area)
     {
         foreach (ProcessDescriptor descriptor in member.Descriptors)

@@ -5,8 +5,8 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.ProcessRules;
 
 /// <summary>
-/// Which namespaces the tree lives in. criu puts those of the root that are not its own into the image, and of nested ones
-/// knows only mounts and networks (criu's namespaces.c).
+/// The namespaces of the tree. criu saves those of the root that differ from its own, and supports only mount and network
+/// namespaces as nested ones (criu's namespaces.c).
 /// </summary>
 internal sealed class NamespaceRule : PreflightRule
 {

@@ -3,7 +3,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Netlink sockets can be kept while nothing waits in them (criu's sk-netlink.c).</summary>
+/// <summary>Netlink sockets can be saved while their receive queue is empty (criu's sk-netlink.c).</summary>
 internal sealed class NetlinkSocketRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)

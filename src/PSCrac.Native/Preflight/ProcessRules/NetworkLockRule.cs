@@ -5,10 +5,10 @@ using PSCrac.Preflight.Subjects;
 namespace PSCrac.Preflight.ProcessRules;
 
 /// <summary>
-/// criu keeps packets away from a network namespace that it dumps, and from each connection that it keeps outside of one
-/// (network_lock and lock_connection in its net.c and sk-tcp.c). With iptables, its default, it runs programs for that. With
-/// nftables it runs none, and the image can be unlocked on a machine without them, so that is chosen where criu can do it.
-/// Stands after the rules that find namespaces and connections.
+/// criu blocks the packets of a network namespace that it dumps, and of each connection that it keeps outside of one (network_lock
+/// and lock_connection in its net.c and sk-tcp.c). With iptables, its default, it runs programs for that. With nftables it runs
+/// none, and a machine without these programs can restore the image, so nftables is chosen if criu supports it. This rule must run
+/// after those that find namespaces and connections.
 /// </summary>
 internal sealed class NetworkLockRule : PreflightRule
 {
@@ -17,7 +17,7 @@ internal sealed class NetworkLockRule : PreflightRule
         bool ofNamespace = subject.HasOwnNetwork;
         string what = ofNamespace ? "the lock of its network namespace" : "the lock of its connections";
 
-        // Without root criu locks nothing, and says so before it gets here.
+        // Without root criu cannot lock the network, and fails before it would.
         if (!subject.Environment.IsPrivileged || (!ofNamespace && !KeepsConnections(subject)))
         {
             return;

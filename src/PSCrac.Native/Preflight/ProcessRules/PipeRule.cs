@@ -4,7 +4,7 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.ProcessRules;
 
 /// <summary>
-/// Pipes are made anew with what is in them; an end that someone outside the tree holds is lost (criu's pipes.c).
+/// Pipes are recreated with their content; an end that a process outside the tree has open is lost (criu's pipes.c).
 /// </summary>
 internal sealed class PipeRule : PreflightRule
 {

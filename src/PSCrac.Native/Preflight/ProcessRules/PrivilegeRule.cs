@@ -4,7 +4,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>What criu needs to be allowed (capabilities(7); criu's crtools.c and parasite-syscall.c).</summary>
+/// <summary>The privileges that criu needs (capabilities(7); criu's crtools.c and parasite-syscall.c).</summary>
 internal sealed class PrivilegeRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)
@@ -22,7 +22,7 @@ internal sealed class PrivilegeRule : PreflightRule
 
         if (environment.UserId > 0)
         {
-            // criu starts under no other user than root without it (check_caps() in its util.c).
+            // Without this option criu starts only as root (check_caps() in its util.c).
             subject.Offer(
                 null,
                 $"user {environment.UserId}, not root",

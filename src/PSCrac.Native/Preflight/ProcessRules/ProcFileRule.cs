@@ -4,7 +4,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Open files of proc that belong to one process: they are opened again by its pid (criu's files-reg.c).</summary>
+/// <summary>Open files in /proc that belong to one process: they are reopened by its pid (criu's files-reg.c).</summary>
 internal sealed class ProcFileRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)

@@ -3,7 +3,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>A descriptor that stands for a process can be kept only if that process is restored, too (criu's pidfd.c).</summary>
+/// <summary>A pidfd can be saved only if its process is in the tree (criu's pidfd.c).</summary>
 internal sealed class ProcessHandleRule : PreflightRule
 {
     private const int ThreadFlag = 0x80; // PIDFD_THREAD is O_EXCL

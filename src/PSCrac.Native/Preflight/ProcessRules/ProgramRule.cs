@@ -6,9 +6,9 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.ProcessRules;
 
 /// <summary>
-/// Programs that criu runs to read out namespaces: ip for addresses, routes and rules, iptables-save for rules that are not in
-/// nftables (its net.c), tar and gzip for what is in a tmpfs (its filesystems.c). Without the first and the last it fails;
-/// rules of iptables it then leaves out.
+/// Programs that criu runs to save namespaces: ip for addresses, routes and rules, iptables-save for rules that are not in nftables
+/// (its net.c), tar and gzip for the files of a tmpfs (its filesystems.c). Without ip, tar or gzip it fails; without iptables-save
+/// it does not save the iptables rules.
 /// </summary>
 internal sealed class ProgramRule : PreflightRule
 {
@@ -21,7 +21,7 @@ internal sealed class ProgramRule : PreflightRule
             ExamineTables(subject, isIpv6: true);
         }
 
-        // The mounts of a namespace that criu enters stay what they are.
+        // The mounts of a namespace that criu enters are not saved.
         if (subject.HasOwnMounts && FindTmpfs(subject) is { } tmpfs)
         {
             Require(subject, $"the tmpfs at {tmpfs.Point}", "CRIU runs tar and gzip to save the files of a tmpfs in the image.", "tar", "gzip");
@@ -51,7 +51,7 @@ internal sealed class ProgramRule : PreflightRule
         }
     }
 
-    // The kernel lists the tables that are in use in the namespace, a name a line.
+    // The kernel lists the tables that are in use in the namespace, one per line.
     private static bool HasTables(int processId, string family)
     {
         try
@@ -64,7 +64,7 @@ internal sealed class ProgramRule : PreflightRule
         }
     }
 
-    // criu's --external net[INODE]:NAME is a network namespace that someone else makes again.
+    // criu's --external net[INODE]:NAME is a network namespace that the caller recreates.
     private static bool IsExternal(PreflightSubject subject) =>
         subject.Options.TextOf("external")?.Contains("net[", StringComparison.Ordinal) == true;
 

@@ -3,7 +3,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Seccomp: criu suspends the filters while it works and puts them back (criu's seccomp.c), for which it has to be root.</summary>
+/// <summary>Seccomp: criu suspends the filters while it works and restores them (criu's seccomp.c), for which it must be root.</summary>
 internal sealed class SeccompRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)

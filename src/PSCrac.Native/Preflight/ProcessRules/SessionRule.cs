@@ -5,7 +5,9 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Who leads the sessions and process groups of the tree; a restore has to make them again under the same ids (criu's pstree.c).</summary>
+/// <summary>
+/// The leaders of the tree's sessions and process groups; a restore must recreate them with the same ids (criu's pstree.c).
+/// </summary>
 internal sealed class SessionRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)
@@ -87,7 +89,10 @@ internal sealed class SessionRule : PreflightRule
         }
     }
 
-    /// <summary>Whether the leader is an ancestor, or the parent is in the session too, or the root adopted it: the cases criu can play back.</summary>
+    /// <summary>
+    /// Whether the leader is an ancestor, or the parent is in the session as well, or the root adopted it: the cases that criu can
+    /// recreate.
+    /// </summary>
     private static bool CanRecreateSession(ProcessStatus member, ProcessStatus root, Dictionary<int, ProcessSnapshot> byId)
     {
         if (member.ParentProcessId == root.ProcessId)

@@ -3,7 +3,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Sockets of families or protocols that criu does not know (criu's sockets.c and sk-inet.c).</summary>
+/// <summary>Sockets of families or protocols that criu does not support (criu's sockets.c and sk-inet.c).</summary>
 internal sealed class SocketFamilyRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)

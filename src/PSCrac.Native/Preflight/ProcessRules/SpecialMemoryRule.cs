@@ -3,10 +3,10 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Memory that the restoring side has to be able to give: locked pages, huge pages.</summary>
+/// <summary>Memory that the restore must be able to allocate: locked pages, huge pages.</summary>
 internal sealed class SpecialMemoryRule : PreflightRule
 {
-    // The usual size; a kernel has a pool for each, and this is the one that the setting is about.
+    // The usual size. The kernel has a pool for each size; vm.nr_hugepages sets that of the default size.
     private const long HugePage = 2L << 20;
 
     internal override void Examine(PreflightSubject subject)

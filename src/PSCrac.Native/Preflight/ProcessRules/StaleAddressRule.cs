@@ -4,7 +4,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Sockets bound to one address of this host rather than to all: the address has to be there at the restore.</summary>
+/// <summary>Sockets bound to one address of this host instead of all: the host must have the address at the restore.</summary>
 internal sealed class StaleAddressRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)

@@ -3,7 +3,10 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Timers: those by the calendar are all due at once after a long sleep; those by uptime go on with what was left of them.</summary>
+/// <summary>
+/// Timers: those on the real-time clock may all expire at once after the restore; those on the monotonic clock continue with their
+/// remaining time.
+/// </summary>
 internal sealed class StaleClockRule : PreflightRule
 {
     private const int RealTimeClock = 0;

@@ -4,7 +4,7 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.ProcessRules;
 
 /// <summary>
-/// Files that may grow between checkpoint and restore. A restore checks the size of every open file, except of those opened for
+/// Files that may grow between checkpoint and restore. A restore checks the size of every open file, except those opened for
 /// appending only (criu's files-reg.c).
 /// </summary>
 internal sealed class StaleLogRule : PreflightRule

@@ -3,7 +3,10 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Random numbers and ids drawn once are the same in every restored copy; a cryptographic library that is loaded has drawn some.</summary>
+/// <summary>
+/// Random numbers and ids generated before the checkpoint are the same in every restored copy; a loaded cryptographic library has
+/// generated some.
+/// </summary>
 internal sealed class StaleRandomRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)

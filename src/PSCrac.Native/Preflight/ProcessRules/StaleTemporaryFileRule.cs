@@ -3,14 +3,14 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Files in folders that are cleaned or emptied: by a reboot, by tmpfiles, by the job's end.</summary>
+/// <summary>Files in folders that are emptied by a reboot, by systemd-tmpfiles or at the end of a job.</summary>
 internal sealed class StaleTemporaryFileRule : PreflightRule
 {
     private static readonly string[] s_folders = ["/tmp/", "/var/tmp/", "/dev/shm/", "/run/", "/var/run/"];
 
     internal override void Examine(PreflightSubject subject)
     {
-        // A child has what its parent has; each path is told once.
+        // A child inherits its parent's files; each path is reported once.
         var reported = new HashSet<string>(StringComparer.Ordinal);
         foreach (ProcessSnapshot member in subject.Tree.Members)
         {

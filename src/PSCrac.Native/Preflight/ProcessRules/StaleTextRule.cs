@@ -4,8 +4,8 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.ProcessRules;
 
 /// <summary>
-/// Environment variables and arguments that hold this host's name or addresses, or a secret: the restored process has them
-/// wherever and whenever it is restored. Values of secrets are never shown.
+/// Environment variables and arguments that hold this host's name or addresses, or a secret: the restored process still has them.
+/// Values of secrets are never shown.
 /// </summary>
 internal sealed class StaleTextRule : PreflightRule
 {
@@ -17,7 +17,7 @@ internal sealed class StaleTextRule : PreflightRule
     {
         string host = System.Environment.MachineName;
         IReadOnlyList<string> addresses = LocalAddresses.Read(subject.Tree.Root.ProcessId);
-        // A child inherits its parent's environment; each variable is told once.
+        // A child inherits its parent's environment; each variable is reported once.
         var reported = new HashSet<string>(StringComparer.Ordinal);
         foreach (ProcessSnapshot member in subject.Tree.Members)
         {
@@ -107,7 +107,7 @@ internal sealed class StaleTextRule : PreflightRule
         return false;
     }
 
-    /// <summary>Whether a text holds a word that is not part of a longer one.</summary>
+    /// <summary>Whether a text contains a word that is not part of a longer one.</summary>
     private static bool ContainsWord(string text, string word)
     {
         for (int at = text.IndexOf(word, StringComparison.OrdinalIgnoreCase); at >= 0; at = text.IndexOf(word, at + 1, StringComparison.OrdinalIgnoreCase))

@@ -7,8 +7,8 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.ProcessRules;
 
 /// <summary>
-/// Open TCP connections: criu keeps or closes them only when told to (criu's sk-inet.c). When both ends are in the tree, keeping
-/// loses nothing; when one is elsewhere, someone has to decide.
+/// Open TCP connections: criu keeps or closes them only if it is told to (criu's sk-inet.c). If both ends are in the tree, keeping
+/// them loses nothing; if one is outside, the caller must decide.
 /// </summary>
 internal sealed class TcpConnectionRule : PreflightRule
 {

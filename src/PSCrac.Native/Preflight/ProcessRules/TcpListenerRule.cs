@@ -4,7 +4,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Callers that wait to be accepted have no descriptor yet by which criu could save them (criu's sk-inet.c).</summary>
+/// <summary>Connections that wait to be accepted have no descriptor yet through which criu could save them (criu's sk-inet.c).</summary>
 internal sealed class TcpListenerRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)

@@ -4,7 +4,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Terminals: which ones criu knows, and whether their other end is in the tree (criu's tty.c).</summary>
+/// <summary>Terminals: which ones criu supports, and whether their masters are in the tree (criu's tty.c).</summary>
 internal sealed class TerminalRule : PreflightRule
 {
     private const int MaximumPseudoTerminal = 1000; // MAX_PTY_INDEX in criu's tty.c
@@ -97,7 +97,7 @@ internal sealed class TerminalRule : PreflightRule
         }
     }
 
-    /// <summary>False when the device itself has been reported.</summary>
+    /// <summary>Reports an unsupported device, and is then false.</summary>
     private static bool ExamineDevice(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor)
     {
         DeviceNumber device = descriptor.Status.SpecialDevice;

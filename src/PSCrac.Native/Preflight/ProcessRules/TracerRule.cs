@@ -3,7 +3,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>A process can have one tracer, and criu has to be it (ptrace(2)).</summary>
+/// <summary>A process can have only one tracer (ptrace(2)), which must be criu.</summary>
 internal sealed class TracerRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)

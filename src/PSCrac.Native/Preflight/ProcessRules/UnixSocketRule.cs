@@ -5,7 +5,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>Unix sockets come in pairs, and both have to be in the tree (criu's sk-unix.c).</summary>
+/// <summary>Both ends of a connected unix socket must be in the tree (criu's sk-unix.c).</summary>
 internal sealed class UnixSocketRule : PreflightRule
 {
     private const int ShutBoth = 3;
@@ -48,7 +48,7 @@ internal sealed class UnixSocketRule : PreflightRule
         }
     }
 
-    /// <summary>The callers that wait to be accepted by a listener of the tree.</summary>
+    /// <summary>The connections that wait to be accepted by a listener of the tree.</summary>
     private static HashSet<ulong> FindWaiting(PreflightSubject subject)
     {
         var waiting = new HashSet<ulong>();

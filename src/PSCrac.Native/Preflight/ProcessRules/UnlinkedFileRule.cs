@@ -7,13 +7,13 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.ProcessRules;
 
 /// <summary>
-/// Files that are in use but have lost the name they were opened by. One with no name left ("ghost") goes into the image, up to a
-/// limit; one with another name needs a helper link beside it (criu's files-reg.c).
+/// Files that are in use but no longer have the name that they were opened by. One with no name left ("ghost") is saved in the
+/// image, up to a limit; one with another name needs a helper link (criu's files-reg.c).
 /// </summary>
 internal sealed class UnlinkedFileRule : PreflightRule
 {
     private const long DefaultGhostLimit = 1L << 20; // DEFAULT_GHOST_LIMIT in criu's cr_options.h
-    private const long MaximumGhostLimit = uint.MaxValue; // what libcriu and criu's request can carry
+    private const long MaximumGhostLimit = uint.MaxValue; // the range of libcriu and criu's request
 
     internal override void Examine(PreflightSubject subject)
     {
@@ -48,13 +48,13 @@ internal sealed class UnlinkedFileRule : PreflightRule
         }
     }
 
-    /// <summary>An NFS client renames what is removed while it is open, and removes it when it is closed.</summary>
+    /// <summary>An NFS client renames a file that is removed while it is open, and removes it when it is closed.</summary>
     private static bool IsSillyRenamed(PreflightSubject subject, ProcessDescriptor descriptor) =>
         descriptor.Kind == DescriptorKind.RegularFile
         && Path.GetFileName(descriptor.Target).StartsWith(".nfs", StringComparison.Ordinal)
         && subject.FindMount(descriptor.MountId)?.Mount.FileSystem is "nfs" or "nfs4";
 
-    /// <summary>What a mapped file is like; where that may not be looked at, a file without names as long as the area is taken for it.</summary>
+    /// <summary>The status of a mapped file; if it may not be read, that of an unnamed file of the area's length.</summary>
     private static FileStatus StatusOf(ProcessSnapshot member, MemoryArea area) =>
         FileStatus.TryRead($"/proc/{member.ProcessId}/map_files/{area.Start:x}-{area.End:x}", flags: 0, out FileStatus status, out _)
             ? status
@@ -100,7 +100,7 @@ internal sealed class UnlinkedFileRule : PreflightRule
             return;
         }
 
-        // Room to grow until the process is stopped.
+        // The file may grow until the process is stopped.
         long limitWithMargin = Math.Min(status.AllocatedBytes + Math.Max(status.AllocatedBytes / 4, 16L << 20), MaximumGhostLimit);
         subject.Offer(
             member.ProcessId,

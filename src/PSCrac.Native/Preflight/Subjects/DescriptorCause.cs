@@ -6,10 +6,10 @@ namespace PSCrac.Preflight.Subjects;
 /// <summary>The cause of a finding about descriptors.</summary>
 internal static class DescriptorCause
 {
-    /// <summary>A descriptor of a process, where it is what is counted.</summary>
-    /// <param name="things">What is counted, in the plural.</param>
+    /// <summary>The cause if the counted items are descriptors.</summary>
+    /// <param name="things">The counted items, in the plural.</param>
     /// <param name="descriptor">This one.</param>
-    /// <param name="place">Where it was met; null where the process is all there is to say.</param>
+    /// <param name="place">A detail of the place; null for none.</param>
     internal static FindingCause Of(string things, ProcessDescriptor descriptor, string? place = null) =>
         new(things, $"descriptor {descriptor.Number}", place) { Key = descriptor };
 }

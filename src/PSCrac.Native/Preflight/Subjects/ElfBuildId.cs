@@ -4,14 +4,14 @@ using PSCrac.Interop;
 
 namespace PSCrac.Preflight.Subjects;
 
-/// <summary>The build id of a program or library: the note that the linker puts into it and that differs for every build (elf(5)).</summary>
+/// <summary>The build id of a program or library: the note that the linker writes and that differs for each build (elf(5)).</summary>
 internal static class ElfBuildId
 {
     private const uint NoteSegment = 4; // PT_NOTE
     private const uint BuildIdNote = 3; // NT_GNU_BUILD_ID
     private const int MaximumNotesLength = 1 << 16;
 
-    /// <summary>Reads it; null when the file is no ELF file of this machine's byte order, has no build id, or cannot be read.</summary>
+    /// <summary>Reads it; null if the file is not an ELF file of this machine's byte order, has no build id, or cannot be read.</summary>
     internal static byte[]? TryRead(string path)
     {
         try
@@ -22,7 +22,7 @@ internal static class ElfBuildId
                 return null;
             }
 
-            // The table of segments and the notes are nearly always at the file's beginning: one read has them all.
+            // The segment table and the notes are nearly always at the start of the file, so one read gets both.
             Span<byte> start = stackalloc byte[4096];
             start = start[..RandomAccess.Read(file, start, 0)];
             if (start.Length < 64 || !start[..4].SequenceEqual("\u007fELF"u8))

@@ -4,7 +4,7 @@ using PSCrac.Options;
 
 namespace PSCrac.Preflight.Subjects;
 
-/// <summary>What the rules for an image look at, and what several of them need to know of it.</summary>
+/// <summary>The image that the rules examine, and facts about it that several rules need.</summary>
 internal sealed class ImageSubject(CracImage image, ImagePreflightOptions options, PreflightEnvironment environment)
     : RuleSubject(environment)
 {
@@ -14,13 +14,13 @@ internal sealed class ImageSubject(CracImage image, ImagePreflightOptions option
 
     internal ImagePreflightOptions Options { get; } = options;
 
-    /// <summary>The image's files that a finding was about: what else fails over them is no other cause.</summary>
+    /// <summary>The image's files that already have a finding: further errors in them are not another cause.</summary>
     internal HashSet<string> DamagedFiles { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>How the files are got at whose paths were gone at the checkpoint: remap-fpath.img, by the file's id.</summary>
+    /// <summary>How criu reopens the files whose paths were unlinked at the checkpoint: remap-fpath.img, by the file's id.</summary>
     internal IReadOnlyDictionary<uint, (string Type, uint Id)> Remaps => _remaps ??= ReadRemaps();
 
-    /// <summary>Whether the image holds a namespace of this kind, as proc names them, instead of using the one of the restore.</summary>
+    /// <summary>Whether the image contains a namespace of this kind (proc's name), instead of using the restore's.</summary>
     internal bool HoldsNamespace(string kind)
     {
         foreach (CracImageNamespace each in Image.Namespaces)
@@ -34,7 +34,7 @@ internal sealed class ImageSubject(CracImage image, ImagePreflightOptions option
         return false;
     }
 
-    /// <summary>Whether the restore has an option of criu's: its own, else what was used at the checkpoint, which it repeats.</summary>
+    /// <summary>Whether the restore has an option of criu: given, or otherwise repeated from the checkpoint.</summary>
     internal bool HasOption(string name) => Options.CriuOptions?.Contains(name) ?? Image.Options.ContainsKey(name);
 
     private Dictionary<uint, (string Type, uint Id)> ReadRemaps()

@@ -7,12 +7,12 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.Subjects;
 
 /// <summary>
-/// Whether someone else could have written an image. A restore runs what is in it, often as root, so the image, its files and
-/// every folder and link on the way to it must belong to root or to the caller and be writable by nobody else; a sticky folder
-/// such as /tmp may be on the way. Through sudo the caller is the one who called it.
+/// Whether someone else could have written an image. A restore runs its content, often as root, so the image, its files and every
+/// folder and link of its path must be owned by root or the caller, and nobody else may write to them; a sticky folder such as /tmp
+/// is allowed in the path. Under sudo the caller is the user who ran sudo.
 /// <para>
-/// The way is walked descriptor by descriptor and never resolved by path again: <see cref="Directory"/> is the folder that was
-/// looked at, whatever the path leads to by the time it is used.
+/// The path is opened component by component and never resolved again: <see cref="Directory"/> is the folder that was examined,
+/// even if the path leads elsewhere when it is used.
 /// </para>
 /// </summary>
 internal sealed class ImageTrust : IDisposable
@@ -32,18 +32,18 @@ internal sealed class ImageTrust : IDisposable
     }
 
     /// <summary>
-    /// The image's folder, open for reading: what to hand to criu. Invalid when there is no such folder, which is a finding.
-    /// It is this object's, and closed with it.
+    /// The image's folder, open for reading, for criu. Invalid if there is no such folder, which is a finding. This object owns and
+    /// closes it.
     /// </summary>
     internal SafeFileHandle Directory { get; private set; } = new(-1, ownsHandle: false);
 
-    /// <summary>What speaks against the image; empty when nobody else could have written it.</summary>
+    /// <summary>The findings; empty if nobody else could have written the image.</summary>
     internal IReadOnlyList<CracFinding> Findings => _findings;
 
     /// <summary>Whether nobody else could have written the image.</summary>
     internal bool IsTrusted => _findings.Count == 0;
 
-    /// <summary>Looks at whom an image belongs to.</summary>
+    /// <summary>Examines who could have written an image.</summary>
     /// <param name="path">The image's folder.</param>
     internal static ImageTrust Examine(string path)
     {
@@ -105,7 +105,7 @@ internal sealed class ImageTrust : IDisposable
         return null;
     }
 
-    // Who owns a link decides where it leads; its mode means nothing.
+    // The owner of a link decides where it leads; its mode has no meaning.
     private void ExamineLink(string here, in FileStatus status)
     {
         if (!_trusted.Contains((int)status.UserId))
@@ -161,7 +161,7 @@ internal sealed class ImageTrust : IDisposable
         }
     }
 
-    /// <summary>An image that was dumped on top of another has a link to it (criu's images dir), and what is there is restored as well.</summary>
+    /// <summary>An incremental image has a link to its parent (criu(8), --prev-images-dir), whose pages are restored as well.</summary>
     private void ExamineParent(SafeFileHandle folder, string here, in FileStatus status, int depth)
     {
         ExamineLink(here, status);

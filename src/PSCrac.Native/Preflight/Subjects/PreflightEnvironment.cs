@@ -4,14 +4,14 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.Subjects;
 
-/// <summary>What is known of the side that makes the checkpoint or the restore: privileges, and what criu can make use of.</summary>
+/// <summary>The side that checkpoints or restores: its privileges, and what criu can use.</summary>
 internal sealed record PreflightEnvironment
 {
     private const int CapSysAdmin = 21;
     private const int CapSysResource = 24;
     private const int CapCheckpointRestore = 40;
 
-    /// <summary>The pid of the process that will start criu; no tree that holds it can be checkpointed.</summary>
+    /// <summary>The pid of the process that will start criu; a tree that contains it cannot be checkpointed.</summary>
     internal required int ProcessId { get; init; }
 
     /// <summary>The effective user.</summary>
@@ -20,16 +20,18 @@ internal sealed record PreflightEnvironment
     /// <summary>The effective capabilities, one bit each (capabilities(7)).</summary>
     internal required ulong Capabilities { get; init; }
 
-    /// <summary>The names of criu's plugins that are installed, such as amdgpu_plugin; empty when there are none or it is not known.</summary>
+    /// <summary>
+    /// The names of criu's plugins that are installed, such as amdgpu_plugin; empty if there are none or they are not known.
+    /// </summary>
     internal IReadOnlySet<string> Plugins { get; init; } = new HashSet<string>();
 
-    /// <summary>The criu that will work, for what only it can tell; null to look for it.</summary>
+    /// <summary>The criu that will be used, for facts that only criu reports; null to search for it.</summary>
     internal string? CriuPath { get; init; }
 
-    /// <summary>Whether there is a terminal to give to a restored process.</summary>
+    /// <summary>Whether there is a terminal for a restored process.</summary>
     internal bool HasTerminal { get; init; }
 
-    /// <summary>Whether the caller may do anything (CAP_SYS_ADMIN).</summary>
+    /// <summary>Whether the caller has CAP_SYS_ADMIN.</summary>
     internal bool IsPrivileged => HasCapability(CapSysAdmin);
 
     /// <summary>Whether the caller has the one capability that criu's unprivileged mode needs.</summary>
@@ -38,8 +40,8 @@ internal sealed record PreflightEnvironment
     /// <summary>Whether limits of processes of other users may be read (CAP_SYS_RESOURCE).</summary>
     internal bool CanReadOthersLimits => HasCapability(CapSysResource);
 
-    /// <summary>Reads the privileges of the running process and looks for what criu uses.</summary>
-    /// <param name="pluginFolder">Where criu looks for plugins; null for its usual places.</param>
+    /// <summary>Reads the privileges of this process and searches for criu's plugins.</summary>
+    /// <param name="pluginFolder">The folder of criu's plugins; null for the default folders.</param>
     internal static PreflightEnvironment Read(string? pluginFolder = null)
     {
         ProcessStatus? own = ProcessStatus.TryRead(Environment.ProcessId);
@@ -63,7 +65,7 @@ internal sealed record PreflightEnvironment
 
     private static HashSet<string> FindPlugins(string? pluginFolder)
     {
-        // criu's own order: CRIU_LIBS_DIR, then the folder it was built with, which distributions set differently.
+        // criu's search order: CRIU_LIBS_DIR, then the folder it was built with, which differs between distributions.
         string?[] folders = pluginFolder is not null
             ? [pluginFolder]
             : [Environment.GetEnvironmentVariable("CRIU_LIBS_DIR"), "/usr/lib/criu", "/usr/lib64/criu", "/usr/local/lib/criu"];

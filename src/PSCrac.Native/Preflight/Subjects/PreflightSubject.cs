@@ -4,7 +4,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.Subjects;
 
-/// <summary>What the rules for a process tree look at, and what several of them need to know of it.</summary>
+/// <summary>The process tree that the rules examine, and facts about it that several rules need.</summary>
 internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOptions options, PreflightEnvironment environment)
     : RuleSubject(environment)
 {
@@ -12,13 +12,13 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
 
     internal ProcessTreeSnapshot Tree { get; } = tree;
 
-    /// <summary>The options given: of one, null means that it may be chosen, false that it must not be.</summary>
+    /// <summary>The given options: null means that the option may be chosen, false that it must not be.</summary>
     internal CheckpointOptions Options { get; } = options.Checkpoint;
 
-    /// <summary>Whether options that lose nothing are chosen.</summary>
+    /// <summary>Whether options without loss are chosen automatically.</summary>
     internal bool ChooseOptions { get; } = options.ChooseOptions;
 
-    /// <summary>Whether the worker will enter the tree's pid namespace, when that is not ours.</summary>
+    /// <summary>Whether the worker will enter the tree's pid namespace, if that is not the caller's.</summary>
     internal bool EntersPidNamespace { get; } = options.EntersPidNamespace;
 
     /// <summary>Whether the tree has a network namespace of its own, which becomes part of the image.</summary>
@@ -27,15 +27,14 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
     /// <summary>Whether the tree has a mount namespace of its own that becomes part of the image.</summary>
     internal bool HasOwnMounts => HasOwn(NamespaceKind.Mount) && !IsEntered;
 
-    /// <summary>Whether criu enters the pid and mount namespaces of the tree: both together, see Checkpointing/Checkpoint.cs.</summary>
+    /// <summary>Whether criu enters the pid and mount namespaces of the tree, always both together (see Checkpointing).</summary>
     internal bool IsEntered => EntersPidNamespace && Tree.Root.Status is { NamespaceProcessIds.Count: > 1, InnermostProcessId: not 1 };
 
-    /// <summary>What stands in front of the path of a program that criu runs, seen from here: nothing, unless it enters the tree's mounts.</summary>
+    /// <summary>The prefix of the path of a program that criu runs: empty, unless criu enters the tree's mount namespace.</summary>
     internal string ProgramRoot => IsEntered ? Tree.RootOf(Tree.Root) : "";
 
     /// <summary>
-    /// The mount with this number, and the table it is in; null when no process of the tree sees it. criu looks files up in the
-    /// mounts of all members.
+    /// The mount with this id, and its table; null if no process of the tree sees it. criu searches the mounts of all members.
     /// </summary>
     internal (MountTable Table, MountPoint Mount)? FindMount(int id)
     {
@@ -90,7 +89,8 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
     }
 
     /// <summary>
-    /// Adds something that an option takes care of: chosen where it loses nothing and choosing is on, otherwise a blocker that names it.
+    /// Adds a finding that an option handles: an option if it was given, or loses nothing and may be chosen; otherwise a blocker
+    /// that names it.
     /// </summary>
     internal void Offer(int? processId, string what, CracReason reason, string why, string recommendedAction, OptionOffer offer, FindingCause? cause = null)
     {

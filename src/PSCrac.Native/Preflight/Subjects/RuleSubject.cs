@@ -2,22 +2,22 @@ using PSCrac.Common;
 
 namespace PSCrac.Preflight.Subjects;
 
-/// <summary>What rules look at, a process tree or an image: where they look, and where their findings go.</summary>
+/// <summary>The subject of rules, a process tree or an image, with the environment and the findings.</summary>
 internal abstract class RuleSubject(PreflightEnvironment environment)
 {
     internal PreflightEnvironment Environment { get; } = environment;
 
     internal List<CracFinding> Findings { get; } = [];
 
-    /// <summary>Adds something that cannot work as it is.</summary>
+    /// <summary>Adds a blocker.</summary>
     internal void Block(int? processId, string what, CracReason reason, string why, string recommendedAction, FindingCause? cause = null) =>
         Add(CracFindingSeverity.Blocker, processId, what, reason, why, recommendedAction, cause);
 
-    /// <summary>Adds something that will not be as it was.</summary>
+    /// <summary>Adds a warning.</summary>
     internal void Warn(int? processId, string what, CracReason reason, string why, string? recommendedAction, FindingCause? cause = null) =>
         Add(CracFindingSeverity.Warning, processId, what, reason, why, recommendedAction, cause);
 
-    /// <summary>Adds something worth knowing.</summary>
+    /// <summary>Adds a note.</summary>
     internal void Note(int? processId, string what, CracReason reason, string why, string? recommendedAction = null, FindingCause? cause = null) =>
         Add(CracFindingSeverity.Note, processId, what, reason, why, recommendedAction, cause);
 
