@@ -65,7 +65,9 @@ internal sealed record ProcessShape(string Name, ShapeNeed Need, string Program)
         libc = ctypes.CDLL(None, use_errno=True)
         BASE = os.getcwd() + "/"
         def ready():
-            open(BASE + "ready", "w").close()
+            # Renamed when it is closed, so that the open descriptor is not part of what is examined.
+            open(BASE + "ready.part", "w").close()
+            os.rename(BASE + "ready.part", BASE + "ready")
         def wait():
             while not os.path.exists(BASE + "go"):
                 time.sleep(0.01)

@@ -187,7 +187,7 @@ internal static partial class ProcessShapes
                 answer(True)
             threading.Thread(target=run).start()
             libc.pthread_exit(None)
-            """) { Says = "first thread has ended" },
+            """) { Says = "main thread has ended" },
         new("process of another user", ShapeNeed.Impossible, """
             ready(); wait()
             answer(True)
@@ -210,6 +210,6 @@ internal static partial class ProcessShapes
                 time.sleep(0.001)
             ready(); wait()
             answer(True)
-            """) { Says = "no ancestor" },
+            """) { Says = "not its ancestor" },
     ];
 }

@@ -128,6 +128,6 @@ internal static partial class ProcessShapes
             libc.umount2(b"under", 2)
             ready(); wait()
             answer(os.fstat(f).st_nlink == 1)
-            """) { Says = "unmounted lazily" },
+            """) { Says = "lazy unmount" },
     ];
 }

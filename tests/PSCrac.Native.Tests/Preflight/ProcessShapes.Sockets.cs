@@ -228,13 +228,13 @@ internal static partial class ProcessShapes
                 """,
             Says = "accepted",
         },
-        new("unix listener whose caller has hung up", ShapeNeed.Impossible, """
+        new("unix listener whose client has disconnected", ShapeNeed.Impossible, """
             s = socket.socket(socket.AF_UNIX)
             s.bind("socket"); s.listen()
             c = socket.socket(socket.AF_UNIX); c.connect("socket"); c.close()
             ready(); wait()
             answer(s.accept()[0].recv(1) == b"")
-            """) { Says = "hung up" },
+            """) { Says = "client disconnected" },
         new("netlink socket with something to read", ShapeNeed.Impossible, """
             s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
             s.bind((0, 0))
