@@ -15,7 +15,7 @@ public class CriuConfigFileTests
     [InlineData("\"quoted\"")]
     [InlineData("back\\slash")]
     [InlineData("")]
-    public void A_value_that_criu_would_read_as_something_else_is_refused(string value) => AssertRefused("skip-mnt", value);
+    public void A_value_that_criu_would_misread_is_refused(string value) => AssertRefused("skip-mnt", value);
 
     [Theory]
     [InlineData("")]
@@ -23,18 +23,18 @@ public class CriuConfigFileTests
     [InlineData("skip mnt")]
     [InlineData("skip-mnt\nleave-running")]
     [InlineData("Skip-Mnt")]
-    public void A_name_that_is_none_is_refused(string name) => AssertRefused(name, true);
+    public void An_invalid_name_is_refused(string name) => AssertRefused(name, true);
 
     [Theory]
     [InlineData("tree", "-Id")]
     [InlineData("images-dir", "-ImagePath")]
     [InlineData("log-file", "-CriuOption")]
     [InlineData("work-dir", "-CriuOption")]
-    public void What_PSCrac_sets_itself_is_refused_and_the_parameter_named(string name, string parameter) =>
+    public void An_option_that_PSCrac_sets_is_refused_with_its_parameter(string name, string parameter) =>
         Assert.Contains(parameter, AssertRefused(name, true).RecommendedAction);
 
     [Fact]
-    public void A_list_gives_a_line_for_each_and_false_none() => Assert.Equal(
+    public void A_list_has_a_line_for_each_item_and_false_has_none() => Assert.Equal(
         "skip-mnt /a\nskip-mnt /b\nweak-sysctls\nghost 5\n",
         CriuConfigFile.Compose(new CheckpointOptions
         {
@@ -51,7 +51,7 @@ public class CriuConfigFileTests
     public void No_options_give_no_file() => Assert.Null(CriuConfigFile.Compose(new CheckpointOptions()));
 
     [CriuFact("python3")]
-    public void Criu_s_own_configuration_file_takes_effect_and_is_named()
+    public void The_default_configuration_file_takes_effect_and_is_reported()
     {
         using var run = new CriuRun("f = open('ghost', 'wb'); f.write(b'x' * (3 << 20)); f.flush(); os.unlink('ghost')");
         using var home = new TemporaryFolder();
@@ -67,7 +67,7 @@ public class CriuConfigFileTests
     }
 
     [CriuFact("python3")]
-    public void The_environment_s_configuration_file_takes_no_effect()
+    public void The_configuration_file_of_the_environment_has_no_effect()
     {
         using var run = new CriuRun("");
         using var folder = new TemporaryFolder();

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace PSCrac.Tests.Criu;
 
-/// <summary>Where criu and libcriu are looked for, and what is said when they are not there. Mostly in a process of its own: a library stays loaded.</summary>
+/// <summary>The search for criu and libcriu, and the errors if they are missing. Mostly in a separate process: a library stays loaded.</summary>
 public class CriuInstallationTests
 {
     private const UnixFileMode Executable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
@@ -31,7 +31,7 @@ public class CriuInstallationTests
     [InlineData("nothing")]
     [InlineData("folder")]
     [InlineData("file")]
-    public void A_path_that_is_no_program_is_told(string name)
+    public void A_path_that_is_not_a_program_is_reported(string name)
     {
         using var folder = new TemporaryFolder();
         Directory.CreateDirectory(folder.At("folder"));
@@ -44,7 +44,7 @@ public class CriuInstallationTests
     }
 
     [Fact]
-    public void A_variable_that_names_no_program_is_named()
+    public void A_variable_that_names_no_program_is_reported()
     {
         (int code, string output, _) = Helper.Run(Environment(("CRAC_CRIU_PATH", "/nothing/criu")), "locate");
 
@@ -54,7 +54,7 @@ public class CriuInstallationTests
     }
 
     [NoSystemCriuFact]
-    public void Where_there_is_no_criu_it_is_said_where_was_looked()
+    public void A_missing_criu_is_reported_with_the_places_searched()
     {
         using var folder = new TemporaryFolder();
 
@@ -69,7 +69,7 @@ public class CriuInstallationTests
     [InlineData("echo 'Version: 2.0'", CracReason.CriuTooOld)]
     [InlineData("echo hello", CracReason.CriuNotFound)]
     [InlineData("echo trouble >&2; exit 1", CracReason.CriuNotFound)]
-    public void A_criu_that_is_too_old_or_none_is_told(string script, CracReason reason)
+    public void A_criu_that_is_too_old_or_invalid_is_reported(string script, CracReason reason)
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.At("criu"), "#!/bin/sh\n" + script + "\n");
@@ -83,7 +83,7 @@ public class CriuInstallationTests
     }
 
     [Fact]
-    public void A_program_that_cannot_run_is_told()
+    public void A_program_that_cannot_run_is_reported()
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.At("criu"), "\x7fELF and no more");
@@ -95,7 +95,7 @@ public class CriuInstallationTests
     }
 
     [CriuFact]
-    public void No_libcriu_is_told_with_where_it_was_looked_for()
+    public void A_missing_libcriu_is_reported_with_the_places_searched()
     {
         (int code, string output, string error) = Helper.Run(Environment(("CRAC_LIBCRIU_PATH", "/nothing/libcriu.so.2")), "locate");
 
@@ -106,7 +106,7 @@ public class CriuInstallationTests
     }
 
     [CriuFact]
-    public void A_libcriu_that_is_no_library_is_told()
+    public void A_libcriu_that_is_not_a_library_is_reported()
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.At("libcriu.so.2"), "no library");
@@ -117,7 +117,7 @@ public class CriuInstallationTests
     }
 
     [CriuFact]
-    public void A_library_that_is_not_libcriu_is_told()
+    public void A_library_that_is_not_libcriu_is_reported()
     {
         (_, string output, _) = Helper.Run(Environment(("CRAC_LIBCRIU_PATH", "libc.so.6")), "locate");
 
@@ -131,7 +131,7 @@ public class CriuInstallationTests
     [InlineData("(00.000000) Version: 3.17.1 (gitid 0)\n", "3.17.1")]
     [InlineData("Version: five", null)]
     [InlineData("", null)]
-    public void A_version_is_read(string text, string? version) => Assert.Equal(version, CriuInstallation.ParseVersion(text)?.ToString());
+    public void A_version_is_parsed(string text, string? version) => Assert.Equal(version, CriuInstallation.ParseVersion(text)?.ToString());
 
     [Fact]
     public void Kernels_from_6_13_on_need_criu_4_2()

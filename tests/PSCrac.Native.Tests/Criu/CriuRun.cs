@@ -8,7 +8,7 @@ using Xunit;
 
 namespace PSCrac.Tests.Criu;
 
-/// <summary>A python program, and criu dumping and restoring it with nothing of ours in between that would notice first what is wrong.</summary>
+/// <summary>A Python program that criu dumps and restores without preflight, which would refuse first.</summary>
 internal sealed class CriuRun : IDisposable
 {
     private const string Before = """
@@ -33,8 +33,8 @@ internal sealed class CriuRun : IDisposable
     private readonly ProcessTree _tree;
 
     /// <summary>Starts the program.</summary>
-    /// <param name="script">What it does before it waits.</param>
-    /// <param name="target">Which process of its tree is dumped, 0 being its root.</param>
+    /// <param name="script">What the program does before it waits.</param>
+    /// <param name="target">The index of the dumped process in its tree, 0 for its root.</param>
     /// <param name="prefix">A command to start it with.</param>
     internal CriuRun(string script, int target = 0, params string[] prefix)
         : this([.. prefix, PythonProgram.Path!, "-c", Before + script + After], target)
@@ -59,24 +59,24 @@ internal sealed class CriuRun : IDisposable
         }
     }
 
-    /// <summary>What is dumped.</summary>
+    /// <summary>The dumped process.</summary>
     internal int ProcessId { get; }
 
     /// <summary>The program's working directory.</summary>
     internal string Folder => _program.Folder;
 
-    /// <summary>The image's directory, made by <see cref="Dump"/>.</summary>
+    /// <summary>The image's directory, created by <see cref="Dump"/>.</summary>
     internal string ImagePath => _image.FullPath;
 
     internal string[] ImageFiles(string pattern) => Directory.GetFiles(ImagePath, pattern);
 
-    /// <summary>Dumps it. Null when that went well; it is dead then, and its pid is free.</summary>
+    /// <summary>Dumps it. Null on success; the process has then ended, and its pid is free.</summary>
     internal CracException? Dump(CheckpointOptions? options = null)
     {
         CracException? failure = Dump(ProcessId, ImagePath, options ?? new());
         if (failure is null && options is not { LeaveRunning: true })
         {
-            // Its parent, where the test is not that itself, does not reap it.
+            // Its parent does not reap it, unless the parent is the test.
             Wait.Until(() => ProcessStatus.TryRead(ProcessId) is not { HasEnded: false }, () => "the dumped program lives");
             End();
         }
@@ -92,7 +92,7 @@ internal sealed class CriuRun : IDisposable
             session.SetRoot(processId);
         });
 
-    /// <summary>Restores it. Null when that went well.</summary>
+    /// <summary>Restores it. Null on success.</summary>
     internal CracException? Restore(RestoreOptions? options = null, string? config = null)
     {
         options ??= new();
@@ -102,7 +102,7 @@ internal sealed class CriuRun : IDisposable
         return failure;
     }
 
-    /// <summary>Ends whatever is left of the program.</summary>
+    /// <summary>Ends the remaining processes of the program.</summary>
     internal void End()
     {
         foreach (int id in _tree.ProcessIds)

@@ -2,7 +2,7 @@ using PSCrac.Options;
 
 namespace PSCrac.Tests.Criu;
 
-/// <summary>Programs that criu fails to dump, by the row of the table that tells why.</summary>
+/// <summary>Programs that criu fails to dump, by the row of the table with the reason.</summary>
 internal static class DumpFailures
 {
     internal sealed record Case(string Row, string Script)
@@ -16,7 +16,7 @@ internal static class DumpFailures
 
     private static readonly CheckpointOptions Job = new() { ShellJob = true };
 
-    // A child that holds one end of a pair whose other end its parent, outside the tree, holds.
+    // A child with one end of a socket pair whose other end its parent has, outside the tree.
     private static string Pair(string type) => $"""
         a, b = socket.socketpair(socket.AF_UNIX, socket.{type})
         if os.fork(): a.close()

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace PSCrac.Tests.Criu;
 
-/// <summary>Every row of the table of known failures, reached by a real failure of real criu.</summary>
+/// <summary>Every row of the table of known failures, reached by an actual failure of criu.</summary>
 public class KnownFailureTests
 {
     public static TheoryData<string> Dumps => [.. DumpFailures.All.Select(static each => each.Row)];
@@ -14,7 +14,7 @@ public class KnownFailureTests
     public static TheoryData<string> Restores => [.. RestoreFailures.All.Select(static each => each.Row)];
 
     [Fact]
-    public void Every_row_is_reached_by_a_test_or_says_why_not()
+    public void Every_row_is_reached_by_a_test_or_has_a_reason_why_not()
     {
         HashSet<string> reached = [.. DumpFailures.All.Select(static each => each.Row), .. RestoreFailures.All.Select(static each => each.Row)];
         reached.UnionWith(typeof(KnownFailureTests).Assembly.GetTypes()
@@ -74,7 +74,7 @@ public class KnownFailureTests
 
     [CriuFact("python3", "ip")]
     [Reaches("address not here")]
-    public void An_address_that_went_away()
+    public void An_address_that_was_removed()
     {
         const string Address = "10.98.76.54/32";
         Assert.Equal(0, CriuProgram.RunProgram("ip", "address", "add", Address, "dev", "lo").ExitCode);
@@ -97,7 +97,7 @@ public class KnownFailureTests
 
     [CriuFact("python3")]
     [Reaches("gone")]
-    public void A_process_that_is_no_more()
+    public void A_process_that_has_ended()
     {
         using var run = new CriuRun("");
         using var image = new TemporaryFolder();
@@ -118,7 +118,7 @@ public class KnownFailureTests
 
     [CriuFact("python3")]
     [Reaches("criu in the tree")]
-    public void A_tree_that_holds_criu_itself()
+    public void A_tree_that_contains_criu_itself()
     {
         using var image = new TemporaryFolder();
         using var run = new CriuRun(
@@ -192,7 +192,7 @@ public class KnownFailureTests
 
     [CriuFact("python3")]
     [Reaches("configuration file")]
-    public void A_configuration_file_of_criu_s_that_is_none()
+    public void An_invalid_configuration_file()
     {
         using var run = new CriuRun("");
         using var home = new TemporaryFolder();
@@ -218,7 +218,7 @@ public class KnownFailureTests
 
     [MachineFact(Lacking.ClosedCriu)]
     [Reaches("not root")]
-    public void Another_user_who_did_not_say_so()
+    public void Another_user_without_the_option_unprivileged()
     {
         using var folder = new TemporaryFolder();
         string image = Directory.CreateDirectory(folder.At("image")).FullName;
@@ -240,7 +240,7 @@ public class KnownFailureTests
 
     [MachineFact(Lacking.SysResourceAndClosedCriu)]
     [Reaches("bounding set")]
-    public void Another_user_where_not_all_capabilities_can_be_had()
+    public void Another_user_without_a_capability_of_the_bounding_set()
     {
         const string Needed = "+checkpoint_restore";
         using var program = TestProgram.Start("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", "sh", "-c", "exec sleep 600 >/dev/null 2>&1"], openFolder: true);
@@ -256,7 +256,7 @@ public class KnownFailureTests
         AssertReached("bounding set", AsNobody(Needed, image, "restore", "--unprivileged", "-d"));
     }
 
-    // As who has no privileges but these, which a private criu, started by its own loader, cannot carry itself.
+    // Runs as a user with only these privileges, which a private criu, started by its own loader, cannot have itself.
     private static CracException? AsNobody(string capabilities, string image, params string[] arguments)
     {
         string[] ambient = capabilities.Length == 0 ? [] : ["--inh-caps", capabilities, "--ambient-caps", capabilities];
@@ -274,7 +274,7 @@ public class KnownFailureTests
 
     [MachineFact(Lacking.DirtyTracking)]
     [Reaches("no dirty tracking")]
-    public void Tracking_where_the_kernel_cannot()
+    public void Tracking_without_kernel_support()
     {
         using var run = new CriuRun("");
 
@@ -283,7 +283,7 @@ public class KnownFailureTests
 
     [MachineFact(Lacking.DirtyTracking)]
     [Reaches("parent without tracking")]
-    public void An_image_on_top_of_one_made_without_tracking()
+    public void An_image_based_on_one_without_tracking()
     {
         using var run = new CriuRun("");
         using var folder = new TemporaryFolder();
@@ -296,7 +296,7 @@ public class KnownFailureTests
 
     [CriuFact("python3")]
     [Reaches("network lock")]
-    public void A_connection_where_iptables_fails()
+    public void A_connection_while_iptables_fails()
     {
         using var folder = new TemporaryFolder();
         string iptables = folder.At("iptables");
@@ -304,7 +304,7 @@ public class KnownFailureTests
         File.SetUnixFileMode(iptables, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         using var run = new CriuRun(DumpFailures.All.Single(static each => each.Row == "connected tcp socket").Script);
 
-        // criu looks for it on the PATH, which it has from us.
+        // criu searches it on the PATH that the test sets.
         string? path = Environment.GetEnvironmentVariable("PATH");
         Environment.SetEnvironmentVariable("PATH", $"{folder.FullPath}:{path}");
         CracException? failure;

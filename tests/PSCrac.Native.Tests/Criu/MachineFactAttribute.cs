@@ -4,7 +4,7 @@ using Xunit;
 
 namespace PSCrac.Tests.Criu;
 
-/// <summary>What a machine may lack, or have, for a failure to be produced on it.</summary>
+/// <summary>What a machine must lack or have for a failure to be reproducible on it.</summary>
 public enum Lacking
 {
     /// <summary>CAP_SYS_RESOURCE.</summary>
@@ -23,7 +23,7 @@ public enum Lacking
 /// <summary>A test of a failure that only a machine which lacks something can produce.</summary>
 public sealed class MachineFactAttribute : FactAttribute, IWantsPrograms
 {
-    /// <summary>Looks at the machine.</summary>
+    /// <summary>Examines the machine.</summary>
     public MachineFactAttribute(Lacking what)
     {
         if ((CriuProgram.WhyNot ?? WantedPrograms.WhyNot(Programs) ?? (Has(what) ? $"this machine does not lack {what}" : null)) is { } reason)

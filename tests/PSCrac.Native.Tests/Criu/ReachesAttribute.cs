@@ -1,6 +1,6 @@
 namespace PSCrac.Tests.Criu;
 
-/// <summary>Which row of the table of known failures a test reaches, by a real failure.</summary>
+/// <summary>The row of the table of known failures that a test reaches, by an actual failure.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 internal sealed class ReachesAttribute(string row) : Attribute
 {

@@ -5,7 +5,7 @@ using PSCrac.Tests.Support;
 
 namespace PSCrac.Tests.Criu;
 
-/// <summary>Images that criu fails to restore after something was done to them, or to the machine, by the row of the table that tells why.</summary>
+/// <summary>Images that criu fails to restore after a change of them or of the machine, by the row of the table with the reason.</summary>
 internal static class RestoreFailures
 {
     internal sealed record Case(string Row, string Script, Func<CriuRun, IDisposable?> Harm)

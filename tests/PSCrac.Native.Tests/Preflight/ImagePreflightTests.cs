@@ -13,7 +13,7 @@ using Xunit;
 
 namespace PSCrac.Tests.Preflight;
 
-/// <summary>Each situation: what preflight foretells of the restore, what the engine then does, and whether criu alone could do more.</summary>
+/// <summary>Each situation: the prediction of preflight for the restore, the result of the engine, and whether criu alone could do more.</summary>
 public class ImagePreflightTests(SituationTable messages) : IClassFixture<SituationTable>
 {
     private static readonly IReadOnlyDictionary<string, RestoreSituation> s_all = new RestoreSituation[]
@@ -182,22 +182,22 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
         {
             scene.EditManifest(static manifest => manifest with { Host = manifest.Host with { CpuFeatures = [.. manifest.Host.CpuFeatures, "avx9999"] } });
             return null;
-        }) { IsOurs = true },
+        }) { IsPSCracOnly = true },
         new("another kind of processor", CracReason.CpuIncompatible, RestoreSituation.Quiet, scene =>
         {
             scene.EditManifest(static manifest => manifest with { Host = manifest.Host with { Architecture = "s390x" } });
             return null;
-        }) { IsOurs = true },
+        }) { IsPSCracOnly = true },
         new("kernel older than that of the checkpoint", null, RestoreSituation.Quiet, scene =>
         {
             scene.EditManifest(static manifest => manifest with { Host = manifest.Host with { Kernel = "99.1.0" } });
             return null;
-        }) { Warns = "kernel 99.1" },
+        }) { ExpectedWarning = "kernel 99.1" },
         new("criu older than that of the checkpoint", null, RestoreSituation.Quiet, scene =>
         {
             scene.EditManifest(static manifest => manifest with { CriuVersion = "99.1" });
             return null;
-        }) { Warns = "criu 99.1" },
+        }) { ExpectedWarning = "criu 99.1" },
         new("terminal gone", null, """
             until("partner-ready")
             f = os.open(open(BASE + "name").read(), os.O_RDWR | os.O_NOCTTY)
@@ -211,7 +211,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
                 ready()
                 time.sleep(600)
                 """,
-            Warns = PreflightEnvironment.Read().HasTerminal ? null : "terminal",
+            ExpectedWarning = PreflightEnvironment.Read().HasTerminal ? null : "terminal",
         },
         new("session's leader ended, and its pid taken", CracReason.PidInUse, """
             libc.prctl(36, 1, 0, 0, 0)
@@ -239,19 +239,19 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
         {
             CriuProgram.RunProgram("chown", "65534", scene.Entry("pages-*.img"));
             return null;
-        }) { IsOurs = true },
+        }) { IsPSCracOnly = true },
         new("image that others may write to", CracReason.ImageNotTrusted, RestoreSituation.Quiet, scene =>
         {
             File.SetUnixFileMode(scene.Image, (UnixFileMode)0x1fd);
             return null;
-        }) { IsOurs = true },
+        }) { IsPSCracOnly = true },
         new("image file that is a link", CracReason.ImageNotTrusted, RestoreSituation.Quiet, scene =>
         {
             string pages = scene.Entry("pages-*.img");
             File.Move(pages, scene.File("pages"));
             File.CreateSymbolicLink(pages, scene.File("pages"));
             return null;
-        }) { IsOurs = true },
+        }) { IsPSCracOnly = true },
     }.ToDictionary(situation => situation.Name);
 
     public static TheoryData<string> Names => [.. s_all.Keys];
@@ -285,7 +285,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
             string found = string.Join('\n', preflight.Findings);
 
             Assert.True(preflight.CanRestore == situation.Reason is null, found);
-            if (situation.Warns is { } warns)
+            if (situation.ExpectedWarning is { } warns)
             {
                 Assert.Contains(preflight.Findings, finding => finding.Severity == CracFindingSeverity.Warning && finding.What.Contains(warns, StringComparison.Ordinal));
             }
@@ -298,7 +298,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
                 CracException refusal = Expect.Failure(reason, () => PSCrac.Restoring.Restore.Run(request));
                 Assert.True(refusal.LogPath is null, "criu was started");
                 messages.Add(name, $"{refusal.Message}\n  Recommendation: {refusal.RecommendedAction}");
-                if (!situation.IsOurs)
+                if (!situation.IsPSCracOnly)
                 {
                     AssertCriuFails(image);
                 }
@@ -307,7 +307,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
             {
                 using CracRestoredProcess restored = PSCrac.Restoring.Restore.Run(request with { PidTimeout = Wait.Limit });
                 program.Remember();
-                if (situation.Warns is { } said)
+                if (situation.ExpectedWarning is { } said)
                 {
                     Assert.Contains(restored.Findings.Select(static finding => finding.What).Concat(restored.Warnings), text => text.Contains(said, StringComparison.Ordinal));
                 }
@@ -323,7 +323,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
         }
     }
 
-    /// <summary>That the blocker is none of our making: criu alone, with the options of the manifest, cannot do it either.</summary>
+    /// <summary>Proves that the blocker is not PSCrac's own: criu alone, with the options of the manifest, cannot restore either.</summary>
     private static void AssertCriuFails(string image)
     {
         IEnumerable<string> arguments = CracImage.Open(image).Options.Keys.Where(static name => name is not ("ghost-limit" or "root")).Select(static name => "--" + name);
@@ -332,7 +332,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
     }
 
     [CriuFact]
-    public void What_the_caller_decided_and_may_do_is_taken_into_account()
+    public void Options_and_privileges_of_the_caller_are_considered()
     {
         using var program = TestProgram.Shell("echo ready; exec sleep 600");
         program.WaitForLine("ready");
@@ -344,7 +344,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
             Assert.True(dumped == 0, errors);
             CracImage opened = CracImage.Open(image);
 
-            // It still runs, so its own pid is taken, by itself.
+            // It still runs, so it has its own pid.
             ImagePreflight taken = ImagePreflight.Examine(opened);
             Assert.Equal(CracReason.PidInUse, taken.Findings[0].Reason);
             Assert.Contains($"sleep ({id})", taken.Findings[0].What, StringComparison.Ordinal);
@@ -368,7 +368,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
     }
 
     [CriuFact("python3")]
-    public void What_is_watched_several_times_is_told_once()
+    public void A_path_that_is_watched_several_times_is_reported_once()
     {
         using var folder = new TemporaryFolder();
         string watched = Directory.CreateDirectory(folder.At("watched")).FullName;
@@ -390,7 +390,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
         Assert.Contains($"New-Item -ItemType Directory '{watched}'", finding.RecommendedAction, StringComparison.Ordinal);
     }
 
-    /// <summary>An address of this machine's loopback interface that is no loopback address, for as long as a test needs it.</summary>
+    /// <summary>An address of this machine's loopback interface that is not a loopback address, for the duration of a test.</summary>
     private sealed class TestAddress : IDisposable
     {
         internal const string Text = "198.51.100.77";

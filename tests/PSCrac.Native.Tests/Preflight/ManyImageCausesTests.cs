@@ -6,10 +6,10 @@ using Xunit;
 
 namespace PSCrac.Tests.Preflight;
 
-/// <summary>An image in which one cause is met many times: one finding tells it, with how many they are and the first of them.</summary>
+/// <summary>An image in which one cause occurs many times: one finding reports it, with the number and the first few.</summary>
 public sealed class ManyImageCausesTests(ManyImageCausesTests.Scene scene) : IClassFixture<ManyImageCausesTests.Scene>
 {
-    private sealed record Many(string Says, int Occurrences, Action<Scene, string> Change)
+    private sealed record Many(string ExpectedText, int Occurrences, Action<Scene, string> Change)
     {
         internal ImagePreflightOptions Options { get; init; } = new() { NewPidNamespace = true };
 
@@ -18,7 +18,7 @@ public sealed class ManyImageCausesTests(ManyImageCausesTests.Scene scene) : ICl
 
     private static readonly ImagePreflightOptions s_full = new() { NewPidNamespace = true, Full = true };
 
-    // What a row changes of the program's files it changes back; the image is a copy of its own.
+    // A row undoes its changes of the program's files; each has its own copy of the image.
     private static readonly Dictionary<string, Many> s_all = new()
     {
         ["pids of a program that still runs"] = new("15 process and thread ids: ", 15, static (_, _) => { }) { Options = ImagePreflightOptions.Default },
@@ -69,7 +69,7 @@ public sealed class ManyImageCausesTests(ManyImageCausesTests.Scene scene) : ICl
 
     [CriuTheory]
     [MemberData(nameof(Names))]
-    public void A_cause_is_told_once(string name)
+    public void A_cause_is_reported_once(string name)
     {
         Many many = s_all[name];
         using var folder = new TemporaryFolder();
@@ -93,7 +93,7 @@ public sealed class ManyImageCausesTests(ManyImageCausesTests.Scene scene) : ICl
             "a foreign owner" => ($"{files + 1} files and folders of user 65534: {image}, ", files + 1),
             "files that everyone may write to" => ($"{files + 1} files and folders that everyone may write to: {image}, ", files + 1),
             "entries that refer to nothing" => ("", -1),
-            _ => (many.Says, many.Occurrences),
+            _ => (many.ExpectedText, many.Occurrences),
         };
         if (occurrences > 0)
         {
@@ -123,7 +123,7 @@ public sealed class ManyImageCausesTests(ManyImageCausesTests.Scene scene) : ICl
         }
     }
 
-    /// <summary>A program with much of everything, and an image of it; it goes on running.</summary>
+    /// <summary>A program with many files, sockets and processes, and an image of it; it continues to run.</summary>
     public sealed class Scene : IDisposable
     {
         private const string Program = """

@@ -6,10 +6,10 @@ using Xunit;
 
 namespace PSCrac.Tests.Preflight;
 
-/// <summary>A live tree in which one cause is met many times: one finding tells it, with how many they are and the first of them.</summary>
+/// <summary>A live tree in which one cause occurs many times: one finding reports it, with the number and the first few.</summary>
 public sealed class ManyProcessCausesTests
 {
-    private sealed record Many(string Says, int Occurrences, string Program)
+    private sealed record Many(string ExpectedText, int Occurrences, string Program)
     {
         internal PreflightOptions Options { get; init; } = PreflightOptions.Default;
 
@@ -199,20 +199,20 @@ public sealed class ManyProcessCausesTests
 
     [ProgramTheory("python3")]
     [MemberData(nameof(Names))]
-    public void A_cause_is_told_once(string name)
+    public void A_cause_is_reported_once(string name)
     {
         Many many = s_all[name];
         using var program = TestProgram.Start(PythonProgram.Path!, ["-c", $"{ProcessShape.Prelude}\nos.closerange(3, 1000)\n{many.Program}\ntime.sleep(0.05)\nready()\ntime.sleep(600)"]);
         Wait.Until(() => File.Exists(Path.Combine(program.Folder, "ready")), program.ReadErrors);
         program.Remember();
 
-        // Some programs are half of themselves: what is looked at is the child, whose pid they tell.
-        string told = File.ReadAllText(program.OutputPath).Trim();
-        int root = told.Length > 0 ? int.Parse(told, System.Globalization.CultureInfo.InvariantCulture) : program.ProcessId;
+        // Some programs examine only their child, whose pid they print.
+        string printed = File.ReadAllText(program.OutputPath).Trim();
+        int root = printed.Length > 0 ? int.Parse(printed, System.Globalization.CultureInfo.InvariantCulture) : program.ProcessId;
         ProcessPreflight preflight = ProcessPreflight.Examine(root, many.Options, many.Environment ?? PreflightEnvironment.Read());
 
         string all = string.Join('\n', preflight.Findings);
-        CracFinding[] found = [.. preflight.Findings.Where(finding => finding.What.StartsWith(many.Says, StringComparison.Ordinal))];
+        CracFinding[] found = [.. preflight.Findings.Where(finding => finding.What.StartsWith(many.ExpectedText, StringComparison.Ordinal))];
         Assert.True(found.Length == 1, all);
         Assert.Equal(many.Occurrences, found[0].Occurrences);
         Assert.Equal(root, found[0].RootProcessId);

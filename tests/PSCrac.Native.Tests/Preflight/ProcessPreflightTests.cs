@@ -16,7 +16,7 @@ public class ProcessPreflightTests
         """;
 
     [ProgramFact("python3")]
-    public void An_option_is_chosen_unless_something_was_said_about_it()
+    public void An_option_is_chosen_unless_the_caller_has_set_it()
     {
         using var program = TestProgram.Start("python3", ["-c", Locked]);
         program.WaitForLine("ready");
@@ -44,7 +44,7 @@ public class ProcessPreflightTests
     }
 
     [ProgramFact("python3")]
-    public void Link_remap_is_never_chosen_when_the_process_goes_on()
+    public void Link_remap_is_never_chosen_with_LeaveRunning()
     {
         using var program = TestProgram.Start("python3", ["-c", """
             import os, time
@@ -67,7 +67,7 @@ public class ProcessPreflightTests
     }
 
     [Fact]
-    public void Children_that_come_and_go_while_they_are_looked_at_stand_in_nobodys_way()
+    public void Children_that_start_and_end_during_the_examination_are_no_blockers()
     {
         using var program = TestProgram.Start("bash", ["-c", "echo ready; while :; do /bin/true | /bin/cat; /bin/true & /bin/true; wait; done"]);
         program.WaitForLine("ready");
@@ -79,7 +79,7 @@ public class ProcessPreflightTests
     }
 
     [Fact]
-    public void A_tree_that_holds_the_caller_is_blocked()
+    public void A_tree_that_contains_the_caller_is_blocked()
     {
         ProcessPreflight own = ProcessPreflight.Examine(Environment.ProcessId);
 
@@ -87,7 +87,7 @@ public class ProcessPreflightTests
     }
 
     [ProgramFact("python3")]
-    public void What_will_be_stale_is_warned_of_with_its_place()
+    public void A_stale_value_is_a_warning_with_its_place()
     {
         using var program = TestProgram.Start("env", ["MY_HOST=x-" + Environment.MachineName + ".lan", "DB_PASSWORD=hush", "PLAIN=1", "python3", "-c", """
             import time
@@ -112,7 +112,7 @@ public class ProcessPreflightTests
     }
 
     [ProgramFact("python3")]
-    public void A_finding_says_what_why_and_what_next()
+    public void A_finding_has_what_why_and_a_recommended_action()
     {
         using var program = TestProgram.Start("python3", ["-c", Locked]);
         program.WaitForLine("ready");

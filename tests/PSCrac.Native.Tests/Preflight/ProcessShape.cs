@@ -2,7 +2,7 @@ using PSCrac.Options;
 
 namespace PSCrac.Tests.Preflight;
 
-/// <summary>What it takes to checkpoint and restore a shape.</summary>
+/// <summary>What a checkpoint and restore of a shape needs.</summary>
 public enum ShapeNeed
 {
     /// <summary>Nothing: criu does it with no option.</summary>
@@ -11,55 +11,55 @@ public enum ShapeNeed
     /// <summary>Options that lose nothing, which are chosen.</summary>
     ChosenOptions,
 
-    /// <summary>An option that loses something, which the caller has to give.</summary>
+    /// <summary>An option with a loss, which the caller must give.</summary>
     Consent,
 
     /// <summary>It cannot be done.</summary>
     Impossible,
 
-    /// <summary>criu makes an image with no option; for its restore one is chosen that loses nothing.</summary>
+    /// <summary>criu creates an image without options; for the restore an option without loss is chosen.</summary>
     RestoreOption,
 
-    /// <summary>criu makes an image that it then cannot restore, which preflight calls a blocker.</summary>
+    /// <summary>criu creates an image that it cannot restore, which preflight reports as a blocker.</summary>
     RestoreFails,
 }
 
 /// <summary>
-/// A small Python program that is in one particular situation. It calls ready() when it is, wait() until it is asked, and
-/// answer(truth) with whether its state is still what it was.
+/// A small Python program with one particular kind of state. It calls ready() when it has it, wait() until it is asked, and
+/// answer(truth) with whether its state is unchanged.
 /// </summary>
 internal sealed record ProcessShape(string Name, ShapeNeed Need, string Program)
 {
-    /// <summary>A program that is started first and stays outside the tree; null without one.</summary>
+    /// <summary>A program that is started first and stays outside the tree; null for none.</summary>
     internal string? Partner { get; init; }
 
     /// <summary>A program, with its arguments, that starts the interpreter, such as unshare -n.</summary>
     internal IReadOnlyList<string> Wrapper { get; init; } = [];
 
-    /// <summary>Where in the test's folder the program finds go and leaves its answer, when it moves its root.</summary>
+    /// <summary>The folder below the test's folder with the program's go and answer files, for a program that changes its root.</summary>
     internal string Folder { get; init; } = "";
 
     /// <summary>Whether any user may write to the test's folder.</summary>
     internal bool OpenFolder { get; init; }
 
-    /// <summary>Whether the program is the last in a line of others, the first of which leads its session; they stay outside the tree.</summary>
+    /// <summary>Whether the program has ancestors outside the tree, the first of which leads its session.</summary>
     internal bool HasLeader { get; init; }
 
-    /// <summary>What the caller says, for shapes that need consent.</summary>
+    /// <summary>The caller's options, for shapes that need consent.</summary>
     internal CheckpointOptions? Consent { get; init; }
 
-    /// <summary>A part of the blocker's or option's text that must be there.</summary>
-    internal string? Says { get; init; }
+    /// <summary>A required part of the text of the blocker or option.</summary>
+    internal string? ExpectedText { get; init; }
 
-    /// <summary>Whether the program stands still, and must still do so when it is restored.</summary>
+    /// <summary>Whether the program is stopped, and must still be stopped after the restore.</summary>
     internal bool IsStopped { get; init; }
 
-    /// <summary>Why the shape cannot be made on this machine; null where it can.</summary>
-    internal string? WhyNot { get; init; }
+    /// <summary>Why the shape cannot be created on this machine; null if it can.</summary>
+    internal string? SkipReason { get; init; }
 
     public override string ToString() => Name;
 
-    /// <summary>What every program begins with.</summary>
+    /// <summary>The start of every program.</summary>
     internal const string Prelude = """
         import ctypes, errno, fcntl, mmap, os, resource, select, signal, socket, struct, sys, termios, threading, time
         libc = ctypes.CDLL(None, use_errno=True)

@@ -8,12 +8,12 @@ using Xunit;
 namespace PSCrac.Tests.Preflight;
 
 /// <summary>
-/// Each shape three ways: what preflight foretells against what criu does with no option; with the options chosen, checkpoint
-/// and restore by the engine, or its refusal; and the restored process itself says whether its state is right.
+/// Each shape three times: the prediction of preflight compared with criu without options; with the options chosen, checkpoint
+/// and restore by the engine, or its refusal; and the restored process reports whether its state is correct.
 /// </summary>
 public sealed class ProcessShapeTests(ShapeTable table) : IClassFixture<ShapeTable>
 {
-    /// <summary>The shapes' names; one that cannot be made here carries the reason.</summary>
+    /// <summary>The names of the shapes; one that cannot be created here has the reason.</summary>
     public static TheoryData<string> Names
     {
         get
@@ -21,7 +21,7 @@ public sealed class ProcessShapeTests(ShapeTable table) : IClassFixture<ShapeTab
             var names = new TheoryData<string>();
             foreach (ProcessShape shape in ProcessShapes.All.Values)
             {
-                names.Add(shape.WhyNot is { } reason ? $"{shape.Name} (not made here: {reason})" : shape.Name);
+                names.Add(shape.SkipReason is { } reason ? $"{shape.Name} (not made here: {reason})" : shape.Name);
             }
 
             return names;
@@ -40,18 +40,18 @@ public sealed class ProcessShapeTests(ShapeTable table) : IClassFixture<ShapeTab
 
         using ShapeRun run = ShapeRun.Start(shape);
 
-        // With no option: what is foretold, and what criu does.
+        // Without options: the prediction, and the result of criu.
         ProcessPreflight bare = run.Examine(new PreflightOptions { ChooseOptions = false });
         (bool done, string log) = run.Dump("bare", ["--leave-running"]);
         bool expected = shape.Need is ShapeNeed.Nothing or ShapeNeed.RestoreOption or ShapeNeed.RestoreFails;
         Assert.True(done == expected, $"criu {(done ? "did it" : "did not do it")} with no option: {log}");
-        string foretold = bare.CanCheckpoint ? "works" : "blocked";
+        string predicted = bare.CanCheckpoint ? "works" : "blocked";
         if (shape.Need is not (ShapeNeed.RestoreOption or ShapeNeed.RestoreFails))
         {
-            Assert.True(bare.CanCheckpoint == done, $"foretold: {foretold}; criu: {log}; findings: {run.Describe(bare)}");
+            Assert.True(bare.CanCheckpoint == done, $"predicted: {predicted}; criu: {log}; findings: {run.Describe(bare)}");
         }
 
-        // With the options chosen, or given where they lose something: what the cmdlets do.
+        // With the options chosen, or given if they have a loss, as the cmdlets do.
         ProcessPreflight chosen = run.Examine(PreflightOptions.Default);
         Assert.True(
             chosen.CanCheckpoint == shape.Need is ShapeNeed.Nothing or ShapeNeed.ChosenOptions or ShapeNeed.RestoreOption,
@@ -61,9 +61,9 @@ public sealed class ProcessShapeTests(ShapeTable table) : IClassFixture<ShapeTab
             Assert.Equal(shape.Need != ShapeNeed.Nothing, !chosen.Options.IsEmpty);
         }
 
-        if (shape.Says is { } says)
+        if (shape.ExpectedText is { } expectedText)
         {
-            Assert.Contains(chosen.Findings, finding => finding.Severity < CracFindingSeverity.Warning && $"{finding.What} {finding.Why} {finding.RecommendedAction}".Contains(says, StringComparison.Ordinal));
+            Assert.Contains(chosen.Findings, finding => finding.Severity < CracFindingSeverity.Warning && $"{finding.What} {finding.Why} {finding.RecommendedAction}".Contains(expectedText, StringComparison.Ordinal));
         }
 
         string options = "";
@@ -85,6 +85,6 @@ public sealed class ProcessShapeTests(ShapeTable table) : IClassFixture<ShapeTab
             (result, options) = run.ProveRestored(chosen.Options);
         }
 
-        table.Add(name, foretold, done ? "works" : "fails", options, result);
+        table.Add(name, predicted, done ? "works" : "fails", options, result);
     }
 }

@@ -9,23 +9,23 @@ internal static partial class ProcessShapes
             f = syscall(425, 8, ctypes.create_string_buffer(120))
             ready(); wait()
             answer(f > 0)
-            """) { Says = "io_uring", WhyNot = WhyNoSystemCall("io_uring_setup", 425, "/proc/sys/kernel/io_uring_disabled") },
+            """) { ExpectedText = "io_uring", SkipReason = WhyNoSystemCall("io_uring_setup", 425, "/proc/sys/kernel/io_uring_disabled") },
         new("userfaultfd", ShapeNeed.Impossible, """
             f = syscall(323, 0)
             ready(); wait()
             answer(f > 0)
-            """) { Says = "userfaultfd", WhyNot = OnlyOn64BitIntel },
+            """) { ExpectedText = "userfaultfd", SkipReason = OnlyOn64BitIntel },
         new("performance counter", ShapeNeed.Impossible, """
             attr = struct.pack("IIQQQQQ", 1, 112, 0, 0, 0, 0, 0) + bytes(72)
             f = syscall(298, attr, 0, -1, -1, 0)
             ready(); wait()
             answer(f > 0)
-            """) { Says = "performance counter", WhyNot = OnlyOn64BitIntel },
+            """) { ExpectedText = "performance counter", SkipReason = OnlyOn64BitIntel },
         new("bpf map", ShapeNeed.Impossible, """
             f = syscall(321, 0, struct.pack("IIIII", 2, 4, 4, 1, 0) + bytes(100), 120)
             ready(); wait()
             answer(f > 0)
-            """) { Says = "bpf map", WhyNot = OnlyOn64BitIntel },
+            """) { ExpectedText = "bpf map", SkipReason = OnlyOn64BitIntel },
         new("bpf program", ShapeNeed.Impossible, """
             code = ctypes.create_string_buffer(struct.pack("BBhi", 0xb7, 0, 0, 0) + struct.pack("BBhi", 0x95, 0, 0, 0))
             licence = ctypes.create_string_buffer(b"GPL")
@@ -33,36 +33,36 @@ internal static partial class ProcessShapes
             f = syscall(321, 5, attr, 120)
             ready(); wait()
             answer(f > 0)
-            """) { Says = "bpf", WhyNot = OnlyOn64BitIntel },
+            """) { ExpectedText = "bpf", SkipReason = OnlyOn64BitIntel },
         new("virtual machine", ShapeNeed.Impossible, """
             f = os.open("/dev/kvm", os.O_RDWR)
             ready(); wait()
             answer(f > 0)
-            """) { Says = "/dev/kvm", WhyNot = WhyNoFile("/dev/kvm") },
+            """) { ExpectedText = "/dev/kvm", SkipReason = WhyNoFile("/dev/kvm") },
         new("device file", ShapeNeed.Impossible, """
             f = os.open("/dev/fuse", os.O_RDWR)
             ready(); wait()
             answer(f > 0)
-            """) { Says = "/dev/fuse", WhyNot = WhyNoFile("/dev/fuse") },
+            """) { ExpectedText = "/dev/fuse", SkipReason = WhyNoFile("/dev/fuse") },
         new("block device", ShapeNeed.Impossible, """
             import stat
             os.mknod("disk", stat.S_IFBLK | 0o600, os.makedev(7, 77))
             f = os.open("disk", os.O_PATH)
             ready(); wait()
             answer(f > 0)
-            """) { Says = "block device" },
+            """) { ExpectedText = "block device" },
         new("tun device", ShapeNeed.Impossible, """
             f = os.open("/dev/net/tun", os.O_RDWR)
             ready(); wait()
             answer(f > 0)
-            """) { Says = "tun", WhyNot = WhyNoFile("/dev/net/tun") },
+            """) { ExpectedText = "tun", SkipReason = WhyNoFile("/dev/net/tun") },
         new("serial line", ShapeNeed.Impossible, """
             import stat
             os.mknod("line", stat.S_IFCHR | 0o600, os.makedev(4, 64))
             f = os.open("line", os.O_PATH)
             ready(); wait()
             answer(f > 0)
-            """) { Says = "terminal" },
+            """) { ExpectedText = "terminal" },
         new("SysV segment of the machine", ShapeNeed.Impossible, """
             libc.shmat.restype = ctypes.c_void_p
             i = libc.shmget(0, 4096, 0o1600)
@@ -70,7 +70,7 @@ internal static partial class ProcessShapes
             libc.shmctl(i, 0, None)
             ready(); wait()
             answer(ctypes.string_at(a, 4) == bytes(4))
-            """) { Says = "SysV" },
+            """) { ExpectedText = "SysV" },
         new("traced by a debugger", ShapeNeed.Impossible, """
             open("pid", "w").write(str(os.getpid()))
             libc.prctl(0x59616d61, -1, 0, 0, 0)
@@ -92,20 +92,20 @@ internal static partial class ProcessShapes
                     except ChildProcessError:
                         time.sleep(0.1)
                 """,
-            Says = "traced by",
-            WhyNot = OnlyOn64BitIntel,
+            ExpectedText = "traced by",
+            SkipReason = OnlyOn64BitIntel,
         },
         new("pipe in packet mode", ShapeNeed.Impossible, """
             r, w = os.pipe2(os.O_DIRECT)
             ready(); wait()
             os.write(w, b"x")
             answer(os.read(r, 10) == b"x")
-            """) { Says = "packet mode" },
+            """) { ExpectedText = "packet mode" },
         new("pidfd of a process outside", ShapeNeed.Impossible, """
             f = os.pidfd_open(os.getppid())
             ready(); wait()
             answer(f > 0)
-            """) { Says = "outside the tree" },
+            """) { ExpectedText = "outside the tree" },
         new("pidfd of a thread", ShapeNeed.Impossible, """
             ids = []
             t = threading.Thread(target=lambda: (ids.append(threading.get_native_id()), time.sleep(600)), daemon=True)
@@ -115,7 +115,7 @@ internal static partial class ProcessShapes
             f = syscall(434, ids[0], os.O_EXCL)
             ready(); wait()
             answer(f > 0)
-            """) { Says = "pidfd of a thread", WhyNot = WhyKernelOlderThan(6, 9) },
+            """) { ExpectedText = "pidfd of a thread", SkipReason = WhyKernelOlderThan(6, 9) },
         new("epoll that watches a file closed here", ShapeNeed.Impossible, """
             r, w = os.pipe()
             child(lambda: None)
@@ -124,28 +124,28 @@ internal static partial class ProcessShapes
             os.close(r); os.close(w)
             ready(); wait()
             answer(p.poll(0) == [])
-            """) { Says = "epoll" },
+            """) { ExpectedText = "epoll" },
         new("message queue", ShapeNeed.Impossible, """
             librt = ctypes.CDLL("librt.so.1", use_errno=True)
             f = librt.mq_open(b"/pscrac-%d" % os.getpid(), os.O_RDWR | os.O_CREAT, 0o600, None)
             librt.mq_unlink(b"/pscrac-%d" % os.getpid())
             ready(); wait()
             answer(f > 0)
-            """) { Says = "message queue" },
+            """) { ExpectedText = "message queue" },
         new("secret memory", ShapeNeed.Impossible, """
             f = syscall(447, 0)
             os.ftruncate(f, 4096)
             a = mmap.mmap(f, 4096)
             ready(); wait()
             answer(a[0] == 0)
-            """) { Says = "secret memory", WhyNot = WhyNoSecretMemory },
+            """) { ExpectedText = "secret memory", SkipReason = WhyNoSecretMemory },
         new("memory of a device", ShapeNeed.Impossible, """
             f = os.open("/dev/kmsg", os.O_RDONLY)
             g = os.open("/dev/mem", os.O_RDONLY)
             a = mmap.mmap(g, 4096, mmap.MAP_SHARED, mmap.PROT_READ)
             ready(); wait()
             answer(True)
-            """) { Says = "/dev/mem", WhyNot = WhyNoFile("/dev/mem") },
+            """) { ExpectedText = "/dev/mem", SkipReason = WhyNoFile("/dev/mem") },
         new("/dev/tty without the terminal itself", ShapeNeed.Impossible, """
             import pty
             pid, master = pty.fork()
@@ -159,7 +159,7 @@ internal static partial class ProcessShapes
                     time.sleep(60)
             wait()
             answer(True)
-            """) { Says = "/dev/tty" },
+            """) { ExpectedText = "/dev/tty" },
         new("32-bit program", ShapeNeed.Nothing, """
             import subprocess
             code = bytes.fromhex("b81d000000cd80ebf7")
@@ -178,7 +178,7 @@ internal static partial class ProcessShapes
             fds = [os.open(open(BASE + n).read(), os.O_RDWR | os.O_NOCTTY) for n in ("name", "second")]
             ready(); wait()
             answer(all(os.isatty(f) for f in fds))
-            """) { Partner = HoldsTerminals, Says = "second terminal" },
+            """) { Partner = HoldsTerminals, ExpectedText = "second terminal" },
         new("main thread that has ended", ShapeNeed.Impossible, """
             def run():
                 while open("/proc/self/task/%d/stat" % os.getpid()).read().split()[2] != "Z":
@@ -187,11 +187,11 @@ internal static partial class ProcessShapes
                 answer(True)
             threading.Thread(target=run).start()
             libc.pthread_exit(None)
-            """) { Says = "main thread has ended" },
+            """) { ExpectedText = "main thread has ended" },
         new("process of another user", ShapeNeed.Impossible, """
             ready(); wait()
             answer(True)
-            """) { Wrapper = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"], Says = "user 65534", OpenFolder = true, WhyNot = WhyMayReadLimits },
+            """) { Wrapper = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"], ExpectedText = "user 65534", OpenFolder = true, SkipReason = WhyMayReadLimits },
         new("adopted by one who is not the root", ShapeNeed.RestoreFails, """
             r, w = os.pipe()
             def adopt():
@@ -210,6 +210,6 @@ internal static partial class ProcessShapes
                 time.sleep(0.001)
             ready(); wait()
             answer(True)
-            """) { Says = "not its ancestor" },
+            """) { ExpectedText = "not its ancestor" },
     ];
 }

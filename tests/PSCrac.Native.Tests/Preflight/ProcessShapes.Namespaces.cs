@@ -32,11 +32,11 @@ internal static partial class ProcessShapes
             os.closerange(3, 20)
             ready(); wait()
             answer(os.path.exists(BASE + "go"))
-            """) { Wrapper = ["unshare", "-m", "sh", "-c", "exec \"$@\" </dev/null >>out 2>>err", "sh"], Says = "root" },
+            """) { Wrapper = ["unshare", "-m", "sh", "-c", "exec \"$@\" </dev/null >>out 2>>err", "sh"], ExpectedText = "root" },
         new("pid namespace whose first process began in a session outside", ShapeNeed.Impossible, """
             ready(); wait()
             answer(os.getsid(0) == 0)
-            """) { HasLeader = true, Wrapper = ["unshare", "--pid", "--fork", "--kill-child"], Says = "setsid" },
+            """) { HasLeader = true, Wrapper = ["unshare", "--pid", "--fork", "--kill-child"], ExpectedText = "setsid" },
         new("mount namespace entered by itself", ShapeNeed.Impossible, """
             libc.unshare(0x00020000)
             for f in (0, 1, 2):
@@ -44,7 +44,7 @@ internal static partial class ProcessShapes
             os.closerange(3, 20)
             ready(); wait()
             answer(os.path.exists(BASE + "go"))
-            """) { Says = "mount that no process of the tree sees" },
+            """) { ExpectedText = "mount that no process of the tree sees" },
         new("child in another mount namespace", ShapeNeed.RestoreFails, """
             r, w = os.pipe()
             def away():
@@ -86,7 +86,7 @@ internal static partial class ProcessShapes
             child(lambda: None)
             ready(); wait()
             answer(True)
-            """) { Says = "pid namespace" },
+            """) { ExpectedText = "pid namespace" },
         new("child with another host name namespace", ShapeNeed.Impossible, """
             r, w = os.pipe()
             def away():
@@ -96,20 +96,20 @@ internal static partial class ProcessShapes
             os.read(r, 1)
             ready(); wait()
             answer(True)
-            """) { Says = "uts" },
+            """) { ExpectedText = "uts" },
         new("time namespace for its children", ShapeNeed.Impossible, """
             libc.unshare(0x80)
             ready(); wait()
             answer(True)
-            """) { Says = "time namespace" },
+            """) { ExpectedText = "time namespace" },
         new("another user namespace", ShapeNeed.RestoreFails, """
             ready(); wait()
             answer(True)
-            """) { Wrapper = ["unshare", "-U", "-r"], Says = "user namespace" },
+            """) { Wrapper = ["unshare", "-U", "-r"], ExpectedText = "user namespace" },
         new("file opened before a mount namespace", ShapeNeed.Impossible, """
             ready(); wait()
             answer(True)
-            """) { Wrapper = ["unshare", "-m"], Says = "mount that no process of the tree sees" },
+            """) { Wrapper = ["unshare", "-m"], ExpectedText = "mount that no process of the tree sees" },
         new("file under a later mount", ShapeNeed.Impossible, """
             os.mkdir("under")
             libc.mount(b"tmpfs", b"under", b"tmpfs", 0, None)
@@ -120,7 +120,7 @@ internal static partial class ProcessShapes
             good = os.fstat(f).st_nlink == 1
             libc.umount2(b"under", 2)
             answer(good)
-            """) { Says = "mounted over" },
+            """) { ExpectedText = "mounted over" },
         new("file of a mount that is gone", ShapeNeed.Impossible, """
             os.mkdir("under")
             libc.mount(b"tmpfs", b"under", b"tmpfs", 0, None)
@@ -128,6 +128,6 @@ internal static partial class ProcessShapes
             libc.umount2(b"under", 2)
             ready(); wait()
             answer(os.fstat(f).st_nlink == 1)
-            """) { Says = "lazy unmount" },
+            """) { ExpectedText = "lazy unmount" },
     ];
 }

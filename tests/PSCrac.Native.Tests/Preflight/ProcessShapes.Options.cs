@@ -13,7 +13,7 @@ internal static partial class ProcessShapes
             if pid == 0:
                 os._exit(0 if fails(lambda: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 6)) else 1)
             answer(os.waitpid(pid, 0)[1] == 0)
-            """) { Says = "record lock" },
+            """) { ExpectedText = "record lock" },
         new("flock shared with a child", ShapeNeed.ChosenOptions, """
             f = os.open("lock", os.O_RDWR | os.O_CREAT)
             fcntl.flock(f, fcntl.LOCK_EX)
@@ -21,7 +21,7 @@ internal static partial class ProcessShapes
             ready(); wait()
             g = os.open("lock", os.O_RDWR)
             answer(fails(lambda: fcntl.flock(g, fcntl.LOCK_EX | fcntl.LOCK_NB)))
-            """) { Says = "flock" },
+            """) { ExpectedText = "flock" },
         new("shared flock", ShapeNeed.ChosenOptions, """
             f = os.open("lock", os.O_RDONLY | os.O_CREAT)
             fcntl.flock(f, fcntl.LOCK_SH)
@@ -29,28 +29,28 @@ internal static partial class ProcessShapes
             g = os.open("lock", os.O_RDWR)
             fcntl.flock(g, fcntl.LOCK_SH | fcntl.LOCK_NB)
             answer(fails(lambda: fcntl.flock(g, fcntl.LOCK_EX | fcntl.LOCK_NB)))
-            """) { Says = "shared lock" },
+            """) { ExpectedText = "shared lock" },
         new("open-file lock", ShapeNeed.ChosenOptions, """
             f = os.open("lock", os.O_RDWR | os.O_CREAT)
             fcntl.fcntl(f, 37, struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))
             ready(); wait()
             g = os.open("lock", os.O_RDWR)
             answer(fails(lambda: fcntl.fcntl(g, 37, struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))))
-            """) { Says = "open-file lock" },
+            """) { ExpectedText = "open-file lock" },
         new("lease", ShapeNeed.ChosenOptions, """
             open("leased", "w").close()
             f = os.open("leased", os.O_RDONLY)
             fcntl.fcntl(f, fcntl.F_SETLEASE, fcntl.F_RDLCK)
             ready(); wait()
             answer(fcntl.fcntl(f, fcntl.F_GETLEASE) == fcntl.F_RDLCK)
-            """) { Says = "lease" },
+            """) { ExpectedText = "lease" },
         new("unlinked file of 4 MiB", ShapeNeed.ChosenOptions, """
             f = os.open("data", os.O_RDWR | os.O_CREAT)
             os.write(f, b"x" * (4 << 20))
             os.unlink("data")
             ready(); wait()
             answer(os.fstat(f).st_size == 4 << 20 and os.pread(f, 1, (4 << 20) - 1) == b"x")
-            """) { Says = "-GhostLimit" },
+            """) { ExpectedText = "-GhostLimit" },
         new("unlinked file of 3 MiB, mapped only", ShapeNeed.ChosenOptions, """
             f = os.open("data", os.O_RDWR | os.O_CREAT)
             os.write(f, b"x" * (3 << 20))
@@ -59,7 +59,7 @@ internal static partial class ProcessShapes
             os.unlink("data")
             ready(); wait()
             answer(a[(3 << 20) - 1:] == b"x")
-            """) { Says = "-GhostLimit" },
+            """) { ExpectedText = "-GhostLimit" },
         new("unlinked file with another name", ShapeNeed.ChosenOptions, """
             f = os.open("data", os.O_RDWR | os.O_CREAT)
             os.write(f, b"kept")
@@ -67,19 +67,19 @@ internal static partial class ProcessShapes
             os.unlink("data")
             ready(); wait()
             answer(os.pread(f, 10, 0) == b"kept" and os.path.sameopenfile(f, os.open("other", 0)))
-            """) { Says = "-LinkRemap" },
+            """) { ExpectedText = "-LinkRemap" },
         new("session that began outside", ShapeNeed.ChosenOptions, """
             n = 41
             ready(); wait()
             answer(n + 1 == 42)
-            """) { HasLeader = true, Says = "-ShellJob" },
+            """) { HasLeader = true, ExpectedText = "-ShellJob" },
         new("terminal from outside", ShapeNeed.ChosenOptions, """
             until("partner-ready")
             name = open(BASE + "name").read()
             f = os.open(name, os.O_RDWR | os.O_NOCTTY)
             ready(); wait()
             answer(os.isatty(f) or os.readlink("/proc/self/fd/%d" % f) == "/dev/null")
-            """) { Partner = HoldsTerminals, Says = "terminal" },
+            """) { Partner = HoldsTerminals, ExpectedText = "terminal" },
     ];
 
     private const string HoldsTerminals = """

@@ -308,7 +308,7 @@ internal static partial class ProcessShapes
             syscall(206, 8, ctypes.byref(ring))
             ready(); wait()
             answer("[aio]" in open("/proc/self/maps").read())
-            """) { WhyNot = OnlyOn64BitIntel },
+            """) { SkipReason = OnlyOn64BitIntel },
         new("chroot", ShapeNeed.Nothing, """
             os.mkdir("root")
             open("root/inside", "w").close()
@@ -357,7 +357,7 @@ internal static partial class ProcessShapes
             ready(); wait()
             os.set_blocking(0, False)
             answer(os.read(0, 10) == b"")
-            """) { Wrapper = ["sh", "-c", "sleep 600 | exec \"$@\"", "sh"], WhyNot = "the shell that makes the pipe would be the tree's root" },
+            """) { Wrapper = ["sh", "-c", "sleep 600 | exec \"$@\"", "sh"], SkipReason = "the shell that makes the pipe would be the tree's root" },
         new("fanotify", ShapeNeed.Nothing, """
             f = libc.fanotify_init(0, os.O_RDONLY)
             os.mkdir("watched")

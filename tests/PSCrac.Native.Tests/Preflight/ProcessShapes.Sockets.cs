@@ -105,7 +105,7 @@ internal static partial class ProcessShapes
             while len(said) < 7:
                 said += a.recv(10)
             answer(said == b"kept on")
-            """) { Says = "Both ends" },
+            """) { ExpectedText = "Both ends" },
         new("tcp connection between parent and child", ShapeNeed.ChosenOptions, """
             s = socket.create_server(("127.0.0.1", 0))
             def call():
@@ -117,7 +117,7 @@ internal static partial class ProcessShapes
             ready(); wait()
             a.send(b"hello")
             answer(a.recv(10) == b"hello")
-            """) { Says = "Both ends" },
+            """) { ExpectedText = "Both ends" },
         new("tcp connection to itself over IPv6", ShapeNeed.ChosenOptions, """
             s = socket.create_server(("::1", 0), family=socket.AF_INET6)
             c = socket.create_connection(s.getsockname()[:2])
@@ -125,7 +125,7 @@ internal static partial class ProcessShapes
             ready(); wait()
             c.send(b"kept")
             answer(a.recv(10) == b"kept")
-            """) { Says = "Both ends" },
+            """) { ExpectedText = "Both ends" },
         new("unix datagram socket connected to a log outside", ShapeNeed.ChosenOptions, """
             until("partner-ready")
             s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -145,7 +145,7 @@ internal static partial class ProcessShapes
                 os.rename("logged.part", "logged")
                 time.sleep(60)
                 """,
-            Says = "-ExternalUnixSocket",
+            ExpectedText = "-ExternalUnixSocket",
         },
         new("tcp connection that leaves the tree", ShapeNeed.Consent, """
             until("partner-ready")
@@ -163,7 +163,7 @@ internal static partial class ProcessShapes
                 time.sleep(60)
                 """,
             Consent = new CheckpointOptions { TcpClose = true },
-            Says = "-TcpClose",
+            ExpectedText = "-TcpClose",
         },
         new("tcp connection from outside that waits to be accepted", ShapeNeed.Consent, """
             s = socket.create_server(("127.0.0.1", 0))
@@ -183,7 +183,7 @@ internal static partial class ProcessShapes
                 time.sleep(60)
                 """,
             Consent = new CheckpointOptions { CriuOption = new Dictionary<string, object?> { ["skip-in-flight"] = true } },
-            Says = "-SkipInFlight",
+            ExpectedText = "-SkipInFlight",
         },
         new("unix connection that leaves the tree", ShapeNeed.Impossible, """
             until("partner-ready")
@@ -192,7 +192,7 @@ internal static partial class ProcessShapes
             ready(); wait()
             s.send(b"hello")
             answer(s.recv(10) == b"hello")
-            """) { Partner = EchoOnUnixSocket, Says = "outside the tree" },
+            """) { Partner = EchoOnUnixSocket, ExpectedText = "outside the tree" },
         new("unix connection from outside", ShapeNeed.Impossible, """
             s = socket.socket(socket.AF_UNIX)
             s.bind(BASE + "socket"); s.listen()
@@ -210,7 +210,7 @@ internal static partial class ProcessShapes
                 ready()
                 time.sleep(60)
                 """,
-            Says = "outside the tree",
+            ExpectedText = "outside the tree",
         },
         new("unix connection that the other side has not accepted", ShapeNeed.RestoreFails, """
             until("partner-ready")
@@ -226,7 +226,7 @@ internal static partial class ProcessShapes
                 ready()
                 time.sleep(60)
                 """,
-            Says = "accepted",
+            ExpectedText = "accepted",
         },
         new("unix listener whose client has disconnected", ShapeNeed.Impossible, """
             s = socket.socket(socket.AF_UNIX)
@@ -234,7 +234,7 @@ internal static partial class ProcessShapes
             c = socket.socket(socket.AF_UNIX); c.connect("socket"); c.close()
             ready(); wait()
             answer(s.accept()[0].recv(1) == b"")
-            """) { Says = "client disconnected" },
+            """) { ExpectedText = "client disconnected" },
         new("netlink socket with something to read", ShapeNeed.Impossible, """
             s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
             s.bind((0, 0))
@@ -242,23 +242,23 @@ internal static partial class ProcessShapes
             select.select([s], [], [])
             ready(); wait()
             answer(len(s.recv(10000)) > 0)
-            """) { Says = "not read" },
+            """) { ExpectedText = "not read" },
         new("vsock socket", ShapeNeed.Impossible, """
             s = socket.socket(40, socket.SOCK_STREAM)
             ready(); wait()
             answer(True)
-            """) { Says = "VSOCK", WhyNot = WhyNoSocket(40, 1, 0) },
+            """) { ExpectedText = "VSOCK", SkipReason = WhyNoSocket(40, 1, 0) },
         new("kernel cryptography socket", ShapeNeed.Impossible, """
             s = socket.socket(38, socket.SOCK_SEQPACKET)
             ready(); wait()
             answer(True)
-            """) { Says = "ALG", WhyNot = WhyNoSocket(38, 5, 0) },
+            """) { ExpectedText = "ALG", SkipReason = WhyNoSocket(38, 5, 0) },
         new("multipath tcp socket", ShapeNeed.Impossible, """
             s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
             s.bind(("127.0.0.1", 0)); s.listen()
             ready(); wait()
             answer(True)
-            """) { Says = "multipath", WhyNot = WhyNoSocket(2, 1, 262) },
+            """) { ExpectedText = "multipath", SkipReason = WhyNoSocket(2, 1, 262) },
     ];
 
     private const string EchoOnUnixSocket = """

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace PSCrac.Tests.Preflight;
 
-/// <summary>All shapes, and what keeps some of them from being made on a machine.</summary>
+/// <summary>All shapes, and why some of them cannot be created on a machine.</summary>
 internal static partial class ProcessShapes
 {
     /// <summary>All shapes by their names.</summary>

@@ -5,20 +5,20 @@ using PSCrac.Tests.Support;
 
 namespace PSCrac.Tests.Preflight;
 
-/// <summary>A checkpointed program, something that happens before its restore, and what that does to the restore.</summary>
-/// <param name="Name">What happens.</param>
-/// <param name="Reason">The blocker's reason; null where the restore works.</param>
+/// <summary>A checkpointed program, an event before its restore, and the effect on the restore.</summary>
+/// <param name="Name">The event.</param>
+/// <param name="Reason">The blocker's reason; null if the restore works.</param>
 /// <param name="Program">The Python program, after <see cref="ProcessShape.Prelude"/>.</param>
-/// <param name="Change">What happens; returns what has to be undone, or null.</param>
+/// <param name="Change">Causes the event; returns what undoes it, or null.</param>
 internal sealed record RestoreSituation(string Name, CracReason? Reason, string Program, Func<RestoreScene, IDisposable?> Change)
 {
-    /// <summary>Whether criu itself would restore, and only PSCrac refuses: it does not ask, for one, whom an image belongs to.</summary>
-    internal bool IsOurs { get; init; }
+    /// <summary>Whether only PSCrac refuses, and criu alone would restore: criu does not check the owner of an image, for example.</summary>
+    internal bool IsPSCracOnly { get; init; }
 
-    /// <summary>A part of the warning that there must be; null where none need be.</summary>
-    internal string? Warns { get; init; }
+    /// <summary>A required part of the text of a warning; null for none.</summary>
+    internal string? ExpectedWarning { get; init; }
 
-    /// <summary>A program that is started beside and ended before the restore; null without one.</summary>
+    /// <summary>A program that is started beside it and ended before the restore; null for none.</summary>
     internal string? Partner { get; init; }
 
     /// <summary>A program, with its arguments, that starts the interpreter.</summary>
@@ -50,7 +50,7 @@ internal sealed record RestoreSituation(string Name, CracReason? Reason, string 
         """;
 }
 
-/// <summary>What a situation has to work with.</summary>
+/// <summary>The inputs of an event.</summary>
 /// <param name="ProcessId">The pid in the image.</param>
 /// <param name="Folder">The program's folder.</param>
 /// <param name="Image">The image's folder.</param>
@@ -68,8 +68,8 @@ internal sealed record RestoreScene(int ProcessId, string Folder, string Image)
     internal string Entry(string pattern) => Directory.GetFiles(Image, pattern)[0];
 
     /// <summary>
-    /// Makes something take a pid: a process, a thread, or a zombie. The kernel gives out the pid after the one in ns_last_pid,
-    /// unless someone else is quicker, so it is tried until it works.
+    /// Makes a process, a thread or a zombie take a pid. The kernel assigns the pid after the one in ns_last_pid,
+    /// unless another process is faster, so it is repeated until it works.
     /// </summary>
     internal static IDisposable Take(int id, string how)
     {

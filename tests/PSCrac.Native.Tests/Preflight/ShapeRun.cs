@@ -59,7 +59,7 @@ internal sealed class ShapeRun : IDisposable
     internal string Describe(ProcessPreflight preflight) =>
         string.Join('\n', preflight.Findings.Where(finding => finding.Severity < CracFindingSeverity.Warning)) + "\n" + _program.ReadErrors();
 
-    /// <summary>Dumps with criu's command line, and returns whether it did and the errors in its log.</summary>
+    /// <summary>Dumps with criu's command line, and returns its success and the errors in its log.</summary>
     internal (bool Done, string Errors) Dump(string name, IReadOnlyList<string> arguments)
     {
         string images = Directory.CreateDirectory(Path.Combine(_images, name)).FullName;
@@ -85,8 +85,8 @@ internal sealed class ShapeRun : IDisposable
         return "criu cannot restore its image";
     }
 
-    /// <summary>Asserts that the engine's checkpoint refuses before it touches anything, in the words of the first blocker.</summary>
-    /// <returns>What a user reads.</returns>
+    /// <summary>Asserts that the engine's checkpoint refuses before it changes anything, with the text of the first blocker.</summary>
+    /// <returns>The message to the user.</returns>
     internal string ProveRefused(CracFinding blocker)
     {
         CracException refusal = Assert.Throws<CracException>(() => Checkpoint(null));
@@ -99,13 +99,13 @@ internal sealed class ShapeRun : IDisposable
         return $"{refusal.Message}\n  Recommendation: {refusal.RecommendedAction}";
     }
 
-    /// <summary>Checkpoints and restores with the engine, as the cmdlets do, with nothing said but what needs consent.</summary>
-    /// <returns>What became of it, and the options that the checkpoint used and the restore repeats.</returns>
-    internal (string Result, string Options) ProveRestored(AutomaticOptions foretold)
+    /// <summary>Checkpoints and restores with the engine, as the cmdlets do, with only the options that need consent.</summary>
+    /// <returns>The result, and the options that the checkpoint used and the restore repeats.</returns>
+    internal (string Result, string Options) ProveRestored(AutomaticOptions predicted)
     {
         CheckpointResult checkpoint = Checkpoint(_shape.Consent);
         Assert.Empty(checkpoint.LingeringProcessIds);
-        Assert.Equal(foretold.Reasons.Select(reason => reason.CriuOption), checkpoint.Choices.Select(choice => choice.Option));
+        Assert.Equal(predicted.Reasons.Select(reason => reason.CriuOption), checkpoint.Choices.Select(choice => choice.Option));
         using CracRestoredProcess restored = PSCrac.Restoring.Restore.Run(new RestoreRequest { Image = CracImage.Open(EngineImage), PidTimeout = Wait.Limit });
         Assert.Equal(_processId, restored.Id);
         _program.Remember();

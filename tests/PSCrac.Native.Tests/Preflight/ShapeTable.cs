@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace PSCrac.Tests.Preflight;
 
-/// <summary>Gathers what became of each shape, and prints it as one table when all have run.</summary>
+/// <summary>Collects the result of each shape, and prints one table when all have run.</summary>
 public sealed class ShapeTable : IDisposable
 {
     private readonly ConcurrentQueue<string[]> _rows = new();
@@ -11,13 +11,13 @@ public sealed class ShapeTable : IDisposable
 
     internal void Add(params string[] row) => _rows.Enqueue(row);
 
-    /// <summary>Takes down what a user reads of a shape that cannot be checkpointed.</summary>
+    /// <summary>Records the message to the user for a shape that cannot be checkpointed.</summary>
     internal void AddMessage(string shape, string message) => _messages.Enqueue((shape, message));
 
-    /// <summary>Prints the table, and leaves it beside the tests as process-shapes.txt, the messages as process-shape-messages.txt.</summary>
+    /// <summary>Prints the table, and writes it beside the tests as process-shapes.txt, and the messages as process-shape-messages.txt.</summary>
     public void Dispose()
     {
-        string[] head = ["shape", "foretold", "criu, no option", "options", "engine"];
+        string[] head = ["shape", "predicted", "criu, no option", "options", "engine"];
         List<string[]> rows = [head, .. _rows.OrderBy(row => row[0], StringComparer.Ordinal)];
         int[] widths = [.. Enumerable.Range(0, head.Length).Select(column => rows.Max(row => row[column].Length))];
         IEnumerable<string> lines = rows.Select(row => string.Join("  ", row.Select((cell, column) => cell.PadRight(widths[column]))).TrimEnd());

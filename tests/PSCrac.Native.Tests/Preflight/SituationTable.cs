@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace PSCrac.Tests.Preflight;
 
-/// <summary>Gathers what a user reads in each restore situation, and leaves it beside the tests as restore-situations.txt.</summary>
+/// <summary>Collects the message to the user in each restore situation, and writes it beside the tests as restore-situations.txt.</summary>
 public sealed class SituationTable : IDisposable
 {
     private readonly ConcurrentQueue<(string Situation, string Text)> _rows = new();

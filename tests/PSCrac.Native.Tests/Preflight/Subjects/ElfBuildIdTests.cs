@@ -4,12 +4,12 @@ using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Preflight;
+namespace PSCrac.Tests.Preflight.Subjects;
 
 public class ElfBuildIdTests
 {
     [Fact]
-    public void The_runtime_has_one_and_a_text_has_none()
+    public void The_runtime_has_a_build_id_and_a_text_file_has_none()
     {
         string runtime = Process.GetCurrentProcess().Modules.Cast<ProcessModule>().First(module => module.FileName.EndsWith("libcoreclr.so", StringComparison.Ordinal)).FileName;
 
@@ -46,7 +46,7 @@ public class ElfBuildIdTests
         Wait.Until(() => File.Exists(program.OutputPath) && new FileInfo(program.OutputPath).Length > 0, program.ReadErrors);
         if (File.ReadAllText(program.OutputPath).StartsWith("cannot", StringComparison.Ordinal))
         {
-            // A kernel without 32-bit programs has none to read.
+            // A kernel without support for 32-bit programs cannot run one.
             return;
         }
 

@@ -4,9 +4,9 @@ using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;
 
-namespace PSCrac.Tests.Preflight;
+namespace PSCrac.Tests.Preflight.Subjects;
 
-/// <summary>Who could have written an image. Needs root, to give files to others.</summary>
+/// <summary>Who could have written an image. Needs root, to change the owner of files.</summary>
 public sealed partial class ImageTrustTests : IDisposable
 {
     private const int Someone = 1234;
@@ -24,7 +24,7 @@ public sealed partial class ImageTrustTests : IDisposable
     private string Image => Path.Combine(_folder, "image");
 
     [RootFact]
-    public void Ones_own_image_in_a_private_folder_below_tmp_is_trusted()
+    public void An_own_image_in_a_private_folder_below_tmp_is_trusted()
     {
         using ImageTrust trust = ImageTrust.Examine(Image);
 
@@ -33,19 +33,19 @@ public sealed partial class ImageTrustTests : IDisposable
     }
 
     [RootFact]
-    public void A_file_of_someone_else_is_not() => ExpectRefusal(() => Give("image/inventory.img", Stranger), "inventory.img");
+    public void A_file_of_another_user_is_not_trusted() => ExpectRefusal(() => Give("image/inventory.img", Stranger), "inventory.img");
 
     [RootFact]
-    public void A_file_that_others_may_write_is_not() => ExpectRefusal(() => File.SetUnixFileMode(Path.Combine(Image, "inventory.img"), (UnixFileMode)0x1b6), "inventory.img");
+    public void A_file_that_others_may_write_is_not_trusted() => ExpectRefusal(() => File.SetUnixFileMode(Path.Combine(Image, "inventory.img"), (UnixFileMode)0x1b6), "inventory.img");
 
     [RootFact]
-    public void A_folder_that_the_group_may_write_is_not() => ExpectRefusal(() => File.SetUnixFileMode(Image, (UnixFileMode)0x1f8), "image");
+    public void A_folder_that_the_group_may_write_is_not_trusted() => ExpectRefusal(() => File.SetUnixFileMode(Image, (UnixFileMode)0x1f8), "image");
 
     [RootFact]
-    public void A_folder_of_someone_else_on_the_way_is_not() => ExpectRefusal(() => Give(".", Stranger), _folder);
+    public void An_ancestor_folder_of_another_user_is_not_trusted() => ExpectRefusal(() => Give(".", Stranger), _folder);
 
     [RootFact]
-    public void A_folder_on_the_way_that_all_may_write_is_not_unless_it_is_sticky()
+    public void An_ancestor_folder_that_all_may_write_is_trusted_only_if_it_is_sticky()
     {
         File.SetUnixFileMode(_folder, (UnixFileMode)0x1ff);
         using (ImageTrust open = ImageTrust.Examine(Image))
@@ -59,7 +59,7 @@ public sealed partial class ImageTrustTests : IDisposable
     }
 
     [RootFact]
-    public void A_link_to_an_image_is_as_good_as_its_owner()
+    public void A_link_to_an_image_is_trusted_as_its_owner_is()
     {
         string link = Path.Combine(_folder, "link");
         File.CreateSymbolicLink(link, "image");
@@ -74,7 +74,7 @@ public sealed partial class ImageTrustTests : IDisposable
     }
 
     [RootFact]
-    public void A_link_in_a_circle_is_no_image()
+    public void A_circular_link_is_not_an_image()
     {
         File.CreateSymbolicLink(Path.Combine(_folder, "a"), "b");
         File.CreateSymbolicLink(Path.Combine(_folder, "b"), "a");
@@ -89,7 +89,7 @@ public sealed partial class ImageTrustTests : IDisposable
         ExpectRefusal(() => File.CreateSymbolicLink(Path.Combine(Image, "core-1.img"), "inventory.img"), "core-1.img");
 
     [RootFact]
-    public void An_image_below_is_looked_at_too()
+    public void The_parent_image_is_examined_as_well()
     {
         string below = Directory.CreateDirectory(Path.Combine(_folder, "below"), (UnixFileMode)0x1c0).FullName;
         File.CreateSymbolicLink(Path.Combine(Image, "parent"), "../below");
@@ -104,7 +104,7 @@ public sealed partial class ImageTrustTests : IDisposable
     }
 
     [RootFact]
-    public void Behind_sudo_the_image_of_the_one_who_called_it_is_trusted()
+    public void Under_sudo_the_image_of_the_user_who_ran_it_is_trusted()
     {
         Give("image", Someone);
         Give("image/inventory.img", Someone);
@@ -117,7 +117,7 @@ public sealed partial class ImageTrustTests : IDisposable
     }
 
     [RootFact]
-    public void The_folder_looked_at_is_the_one_that_is_open()
+    public void The_examined_folder_is_the_open_one()
     {
         using ImageTrust trust = ImageTrust.Examine(Image);
         Directory.Move(Image, Image + "-moved");
