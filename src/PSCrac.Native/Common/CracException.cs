@@ -13,7 +13,7 @@ public sealed class CracException : Exception
     /// <param name="reason">Why the operation failed.</param>
     /// <param name="message">One or two sentences that need no knowledge of CRIU.</param>
     /// <param name="recommendedAction">What to do next, with the parameter or the command; null if there is no recommendation.</param>
-    /// <param name="innerException">The cause; null where there is none.</param>
+    /// <param name="innerException">The cause; null for none.</param>
     public CracException(CracReason reason, string message, string? recommendedAction = null, Exception? innerException = null)
         : base(message, innerException)
     {
@@ -37,8 +37,8 @@ public sealed class CracException : Exception
     };
 
     /// <summary>
-    /// Adds what an operation knows of itself, where nobody nearer to the failure said it: called once, by the operation that the
-    /// failure leaves. What is thrown in it says only what is its own, such as another process or another image.
+    /// Adds the context of an operation, without replacing what is already set. The outermost operation calls it once. Code inside
+    /// the operation sets only what differs, such as another process or another image.
     /// </summary>
     internal void AddContext(CracOperation operation, int? processId, string? imagePath)
     {
@@ -53,14 +53,16 @@ public sealed class CracException : Exception
     /// <summary>What to do next; null if there is no recommendation.</summary>
     public string? RecommendedAction { get; }
 
-    /// <summary>The operation that failed; null where something else did, such as a property of an image that could not be read.</summary>
+    /// <summary>
+    /// The operation that failed; null if the failure was in none, such as a property of an image that could not be read.
+    /// </summary>
     public CracOperation? Operation
     {
         get => _operation;
         init => _operation = value;
     }
 
-    /// <summary>The process the operation was about, or the one that stood in its way; null where it was about none.</summary>
+    /// <summary>The process of the operation, or the one that prevented it; null if the failure concerns none.</summary>
     public int? ProcessId
     {
         get => _processId;

@@ -72,7 +72,7 @@ internal sealed class ImageTrust : IDisposable
         }
     }
 
-    /// <summary>Goes to a folder and looks at all on the way; null when there is none, which is a finding.</summary>
+    /// <summary>Opens a folder and examines its path; null if there is none, which is a finding.</summary>
     private PathWalk? WalkTo(string path)
     {
         PathWalk walk = PathWalk.Along(path);
