@@ -21,7 +21,7 @@ public class LayeringTests
         ("Images/Format", "Images/Storage"),
         ("Images/Manifest", "Common Images/Storage"),
         ("Images/Memory", "Images/Storage Images/Format"),
-        ("Images/Model", "Common Images/Storage Images/Format Images/Manifest Images/Memory"),
+        ("Images/Model", "Common Interop Images/Storage Images/Format Images/Manifest Images/Memory"),
         ("Images/Operations", "Common Images/Storage Images/Format Images/Manifest Images/Memory Images/Model"),
         ("Options", "Common Interop Processes Images/Model"),
         ("PidNamespaces", "Common Interop"),

@@ -47,9 +47,13 @@ public sealed partial record ImageManifest
     /// </summary>
     /// <param name="directory">The image's directory.</param>
     /// <returns>The files, ordered by name.</returns>
-    internal static IReadOnlyList<ImageManifestFile> Describe(string directory)
+    internal static IReadOnlyList<ImageManifestFile> Describe(string directory) => Describe(new DirectoryImageSource(Path.GetFullPath(directory)));
+
+    /// <summary>The same for an open directory.</summary>
+    internal static IReadOnlyList<ImageManifestFile> Describe(FolderHandle directory) => Describe(new DirectoryImageSource(directory));
+
+    private static List<ImageManifestFile> Describe(DirectoryImageSource source)
     {
-        var source = new DirectoryImageSource(Path.GetFullPath(directory));
         var described = new List<ImageManifestFile>(source.Files.Count);
         byte[] buffer = ArrayPool<byte>.Shared.Rent(64 << 10);
         try

@@ -2,6 +2,7 @@ using PSCrac.Images.Format;
 using PSCrac.Images.Manifest;
 using PSCrac.Images.Model;
 using PSCrac.Images.Storage;
+using PSCrac.Interop;
 
 namespace PSCrac;
 
@@ -153,19 +154,17 @@ public sealed partial class CracImage
     public static CracImage Open(string path)
     {
         string full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
-        if (Directory.Exists(full))
+        using (FolderHandle? folder = FolderHandle.TryOpen(full, out Errno errno))
         {
-            try
+            if (folder is not null)
             {
-                // A directory without read permission would look empty.
-                _ = Directory.EnumerateFileSystemEntries(full).Any();
-            }
-            catch (UnauthorizedAccessException e)
-            {
-                throw ImageFault.Unreadable(full, Inventory, e);
+                return Open(new DirectoryImageSource(full));
             }
 
-            return Open(new DirectoryImageSource(full));
+            if (errno == Errno.EACCES)
+            {
+                throw ImageFault.Unreadable(full, Inventory, errno);
+            }
         }
 
         return File.Exists(full) ? Open(new ArchiveImageSource(full)) : throw ImageFault.NotAnImage(full, "the path does not exist");
@@ -173,8 +172,14 @@ public sealed partial class CracImage
 
     /// <summary>Whether a directory looks like an image: it contains inventory.img or a manifest. Does not read the files.</summary>
     /// <param name="path">A path, which need not exist.</param>
-    public static bool IsImageDirectory(string path) =>
-        File.Exists(System.IO.Path.Combine(path, Inventory)) || File.Exists(System.IO.Path.Combine(path, ImageManifest.FileName));
+    public static bool IsImageDirectory(string path)
+    {
+        using FolderHandle? folder = FolderHandle.TryOpen(path, out _);
+        return folder is not null && IsImageDirectory(folder);
+    }
+
+    /// <summary>The same for an open directory.</summary>
+    internal static bool IsImageDirectory(FolderHandle folder) => folder.ContainsFile(Inventory) || folder.ContainsFile(ImageManifest.FileName);
 
     /// <summary>
     /// Whether the files that a restore needs exist: those of every process and, with a manifest, all files that

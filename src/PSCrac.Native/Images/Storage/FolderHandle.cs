@@ -94,6 +94,9 @@ internal sealed class FolderHandle : IDisposable
     /// <summary>Whether there is something of this name.</summary>
     internal bool Contains(string name) => TryGetStatus(name, out _, out _);
 
+    /// <summary>Whether there is a regular file of this name.</summary>
+    internal bool ContainsFile(string name) => TryGetStatus(name, out FileStatus status, out _) && status.Type == FileType.Regular;
+
     /// <summary>The names of all that is in it, in the file system's order; null where it cannot be read.</summary>
     internal List<string>? ReadNames()
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using PSCrac.Interop;
 
 namespace PSCrac.Images.Storage;
 
@@ -55,6 +56,33 @@ internal static class ImageFault
         {
             ImagePath = imagePath,
             FileName = name,
+        };
+
+    /// <summary>The kernel did not let the file be read.</summary>
+    internal static CracException Unreadable(string imagePath, string name, Errno errno) => Unreadable(
+        imagePath,
+        name,
+        errno is Errno.EACCES or Errno.EPERM ? new UnauthorizedAccessException($"{LibC.Message(errno)}.") : new IOException($"{LibC.Message(errno)}."));
+
+    /// <summary>A symbolic link stands where a file of the image should be.</summary>
+    internal static CracException IsLink(string imagePath, string name) =>
+        new(
+            CracReason.ImageNotTrusted,
+            $"{name} of the image {imagePath} is a symbolic link, and the files of an image are files: who may change what it leads to could change the image.",
+            "Make a new copy of the image with its real files: cp -rL.")
+        {
+            ImagePath = imagePath,
+            FileName = name,
+        };
+
+    /// <summary>Another directory stands where the image was.</summary>
+    internal static CracException Exchanged(string imagePath) =>
+        new(
+            CracReason.ImageNotTrusted,
+            $"{imagePath} is no longer the directory that was opened: it was replaced meanwhile.",
+            "Open the image again with Get-CracImage.")
+        {
+            ImagePath = imagePath,
         };
 
     /// <summary>The way to what is to be changed is someone else's to decide.</summary>

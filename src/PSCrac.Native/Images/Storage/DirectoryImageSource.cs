@@ -1,0 +1,134 @@
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Images.Storage;
+
+/// <summary>
+/// An image as criu writes it: a directory. It is opened for each access, so that thousands of images cost no descriptors, and
+/// must be the same directory each time. Its files are files: a symbolic link among them is refused, except parent.
+/// </summary>
+internal sealed class DirectoryImageSource : ImageSource
+{
+    private const string ParentLink = "parent";
+    private readonly FolderHandle? _folder;
+    private readonly Lazy<ImageSource?> _parent;
+    private ImageFileInfo[]? _files;
+    private Identity? _identity;
+
+    /// <summary>Reads a directory by its path.</summary>
+    internal DirectoryImageSource(string path)
+        : base(path) => _parent = new(FindParent, LazyThreadSafetyMode.PublicationOnly);
+
+    /// <summary>Reads an open directory, which stays open for as long as this object is used.</summary>
+    internal DirectoryImageSource(FolderHandle folder)
+        : this(folder.Path) => _folder = folder;
+
+    internal override IReadOnlyList<ImageFileInfo> Files => _files ??= List();
+
+    internal override ImageSource? Parent => _parent.Value;
+
+    internal override bool Contains(string name)
+    {
+        using FolderHandle? folder = OpenFolder(out _);
+        return folder is not null && folder.TryGetStatus(name, out FileStatus status, out _) && status.Type != FileType.Directory;
+    }
+
+    internal override DateTimeOffset LastWrite(string name)
+    {
+        using FolderHandle? folder = OpenFolder(out _);
+        using SafeFileHandle? file = folder?.OpenToRead(name, out _);
+        return file is null or { IsInvalid: true } ? DateTime.FromFileTimeUtc(0) : File.GetLastWriteTimeUtc(file);
+    }
+
+    internal override ImageFile? TryOpen(string name)
+    {
+        using FolderHandle? folder = OpenFolder(out Errno errno);
+        SafeFileHandle? file = folder?.OpenToRead(name, out errno);
+        if (file is { IsInvalid: false })
+        {
+            return new DiskImageFile(Path, name, file, 0, RandomAccess.GetLength(file), ownsHandle: true);
+        }
+
+        file?.Dispose();
+        switch (errno)
+        {
+            case Errno.ENOENT or Errno.ENOTDIR:
+                return null;
+            case Errno.ELOOP:
+                throw ImageFault.IsLink(Path, name);
+            case Errno.EINVAL:
+                // A FIFO, a socket or a device: nothing of it is read, since that may block or have effects.
+                return folder!.TryGetStatus(name, out FileStatus status, out _) && status.Type != FileType.Directory ? new MemoryImageFile(Path, name, default) : null;
+            default:
+                throw ImageFault.Unreadable(Path, name, errno);
+        }
+    }
+
+    /// <summary>Whether this is the directory with a certain status.</summary>
+    internal bool IsSameFolder(in FileStatus status)
+    {
+        using FolderHandle? folder = OpenFolder(out _);
+        return folder is not null && folder.TryGetStatus(out FileStatus own) && own.IsSameFile(status);
+    }
+
+    private FolderHandle? OpenFolder(out Errno errno)
+    {
+        FolderHandle? folder = _folder is null ? FolderHandle.TryOpen(Path, out errno) : _folder.TryOpenFolder(".", out errno);
+        if (folder is null || !folder.TryGetStatus(out FileStatus status))
+        {
+            return folder;
+        }
+
+        var now = new Identity(status.Device, status.Inode);
+        if ((Interlocked.CompareExchange(ref _identity, now, null) ?? now) != now)
+        {
+            folder.Dispose();
+            throw ImageFault.Exchanged(Path);
+        }
+
+        return folder;
+    }
+
+    private DirectoryImageSource? FindParent()
+    {
+        using FolderHandle? folder = OpenFolder(out _);
+        if (folder is null || !folder.TryGetStatus(ParentLink, out FileStatus status, out _))
+        {
+            return null;
+        }
+
+        // As criu does, which opens the name: another image's directory is as good as a link to one.
+        string? path = status.Type == FileType.SymbolicLink ? folder.ReadLink(ParentLink) : status.Type == FileType.Directory ? ParentLink : null;
+        if (path is null)
+        {
+            return null;
+        }
+
+        using PathWalk walk = PathWalk.Along(System.IO.Path.Combine(Path, path));
+        return walk.Folder is null ? null : new DirectoryImageSource(walk.Reached);
+    }
+
+    private ImageFileInfo[] List()
+    {
+        using FolderHandle? folder = OpenFolder(out Errno errno);
+        if (folder?.ReadNames() is not { } names)
+        {
+            throw ImageFault.Unreadable(Path, "the directory", errno);
+        }
+
+        var files = new List<ImageFileInfo>(names.Count);
+        foreach (string name in names)
+        {
+            if (folder.TryGetStatus(name, out FileStatus status, out _) && status.Type != FileType.Directory && name != ParentLink)
+            {
+                files.Add(new ImageFileInfo(name, status.Type == FileType.Regular ? status.SizeBytes : 0));
+            }
+        }
+
+        files.Sort(static (a, b) => string.CompareOrdinal(a.Name, b.Name));
+        return [.. files];
+    }
+
+    private sealed record Identity(DeviceNumber Device, ulong Inode);
+}
