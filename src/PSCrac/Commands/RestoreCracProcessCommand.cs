@@ -12,23 +12,19 @@ namespace PSCrac.Commands;
 public sealed class RestoreCracProcessCommand : RestoringCommand
 {
     /// <summary>The restored process is ready when this URI answers with a status below 400.</summary>
-    [Parameter]
-    [ValidateNotNull]
+    [Parameter, ValidateNotNull]
     public Uri? ReadyUri { get; set; }
 
     /// <summary>The restored process is ready when it listens on this TCP port.</summary>
-    [Parameter]
-    [ValidateRange(1, 65535)]
+    [Parameter, ValidateRange(1, 65535)]
     public int ReadyPort { get; set; }
 
     /// <summary>The restored process is ready when this returns something that converts to true.</summary>
-    [Parameter]
-    [ValidateNotNull]
+    [Parameter, ValidateNotNull]
     public ScriptBlock? ReadyScript { get; set; }
 
     /// <summary>How long the restored process may take until it is ready, in seconds.</summary>
-    [Parameter]
-    [ValidateRange(1, int.MaxValue / 1000)]
+    [Parameter, ValidateRange(1, int.MaxValue / 1000)]
     public int ReadyTimeout { get; set; } = 60;
 
     /// <inheritdoc/>

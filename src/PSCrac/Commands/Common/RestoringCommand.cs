@@ -29,21 +29,15 @@ public abstract class RestoringCommand : RestoreTestingCommand
     public SwitchParameter ExternalUnixSocket { get; set; }
 
     /// <summary>What the process reads as its standard input.</summary>
-    [Parameter]
-    [ValidateNotNullOrEmpty]
-    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? StandardInputPath { get; set; }
 
     /// <summary>Where the process's standard output is appended to.</summary>
-    [Parameter]
-    [ValidateNotNullOrEmpty]
-    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? StandardOutputPath { get; set; }
 
     /// <summary>Where the process's standard error is appended to.</summary>
-    [Parameter]
-    [ValidateNotNullOrEmpty]
-    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? StandardErrorPath { get; set; }
 
     /// <summary>Files that have moved: the path at the checkpoint as the key, the present one as the value.</summary>

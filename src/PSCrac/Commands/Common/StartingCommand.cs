@@ -36,21 +36,15 @@ public abstract class StartingCommand : CracCommand
     public Hashtable Environment { get; set; } = [];
 
     /// <summary>The file it reads as its standard input.</summary>
-    [Parameter]
-    [ValidateNotNullOrEmpty]
-    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? StandardInputPath { get; set; }
 
     /// <summary>The file its standard output is appended to.</summary>
-    [Parameter]
-    [ValidateNotNullOrEmpty]
-    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? StandardOutputPath { get; set; }
 
     /// <summary>The file its standard error is appended to.</summary>
-    [Parameter]
-    [ValidateNotNullOrEmpty]
-    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? StandardErrorPath { get; set; }
 
     /// <summary>The lowest process id it may get; 0 for any.</summary>
@@ -59,23 +53,19 @@ public abstract class StartingCommand : CracCommand
     public int MinimumId { get; set; }
 
     /// <summary>It is ready when this URI answers with a status below 400.</summary>
-    [Parameter]
-    [ValidateNotNull]
+    [Parameter, ValidateNotNull]
     public Uri? ReadyUri { get; set; }
 
     /// <summary>It is ready when it listens on this TCP port.</summary>
-    [Parameter]
-    [ValidateRange(1, 65535)]
+    [Parameter, ValidateRange(1, 65535)]
     public int ReadyPort { get; set; }
 
     /// <summary>It is ready when this returns something that converts to true.</summary>
-    [Parameter]
-    [ValidateNotNull]
+    [Parameter, ValidateNotNull]
     public ScriptBlock? ReadyScript { get; set; }
 
     /// <summary>How long it may take until it is ready, in seconds.</summary>
-    [Parameter]
-    [ValidateRange(1, int.MaxValue / 1000)]
+    [Parameter, ValidateRange(1, int.MaxValue / 1000)]
     public int ReadyTimeout { get; set; } = 60;
 
     /// <summary>Run once it is ready, before the checkpoint.</summary>
