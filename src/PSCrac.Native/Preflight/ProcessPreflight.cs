@@ -47,6 +47,7 @@ public sealed class ProcessPreflight
         new MappingRule(),
         new SpecialMemoryRule(),
         new SeccompRule(),
+        new SchedulingRule(),
         new ThirtyTwoBitRule(),
         new CgroupRule(),
         new StaleTextRule(),

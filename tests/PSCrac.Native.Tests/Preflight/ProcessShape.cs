@@ -51,6 +51,9 @@ internal sealed record ProcessShape(string Name, ShapeNeed Need, string Program)
     /// <summary>A required part of the text of the blocker or option.</summary>
     internal string? ExpectedText { get; init; }
 
+    /// <summary>A required part of the text of a warning.</summary>
+    internal string? ExpectedWarning { get; init; }
+
     /// <summary>Whether the program is stopped, and must still be stopped after the restore.</summary>
     internal bool IsStopped { get; init; }
 

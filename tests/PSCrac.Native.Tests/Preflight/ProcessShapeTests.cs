@@ -66,6 +66,11 @@ public sealed class ProcessShapeTests(ShapeTable table) : IClassFixture<ShapeTab
             Assert.Contains(chosen.Findings, finding => finding.Severity < CracFindingSeverity.Warning && $"{finding.What} {finding.Why} {finding.RecommendedAction}".Contains(expectedText, StringComparison.Ordinal));
         }
 
+        if (shape.ExpectedWarning is { } warning)
+        {
+            Assert.Contains(chosen.Findings, finding => finding.Severity == CracFindingSeverity.Warning && $"{finding.What} {finding.Why} {finding.RecommendedAction}".Contains(warning, StringComparison.Ordinal));
+        }
+
         string options = "";
         string result;
         if (shape.Need is ShapeNeed.Impossible or ShapeNeed.RestoreFails)

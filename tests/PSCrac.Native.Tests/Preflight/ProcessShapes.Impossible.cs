@@ -15,6 +15,12 @@ internal static partial class ProcessShapes
             ready(); wait()
             answer(f > 0)
             """) { ExpectedText = "userfaultfd", SkipReason = OnlyOn64BitIntel },
+        new("deadline scheduling", ShapeNeed.RestoreFails, """
+            attr = struct.pack("IIQiIQQQ", 48, 6, 0, 0, 0, 1000000, 10000000, 10000000)
+            assert syscall(314, 0, attr, 0) == 0
+            ready(); wait()
+            answer(True)
+            """) { ExpectedText = "SCHED_DEADLINE", SkipReason = OnlyOn64BitIntel ?? WhyNoDeadline() },
         new("performance counter", ShapeNeed.Impossible, """
             attr = struct.pack("IIQQQQQ", 1, 112, 0, 0, 0, 0, 0) + bytes(72)
             f = syscall(298, attr, 0, -1, -1, 0)

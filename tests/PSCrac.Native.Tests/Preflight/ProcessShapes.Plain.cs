@@ -13,6 +13,29 @@ internal static partial class ProcessShapes
                 time.sleep(0.002)
             answer(n > 0)
             """),
+        new("address space that is not randomized", ShapeNeed.Nothing, """
+            libc.personality(0x0040000)
+            ready(); wait()
+            answer(True)
+            """) { ExpectedWarning = "ADDR_NO_RANDOMIZE" },
+        new("old version of the kernel shown", ShapeNeed.Nothing, """
+            ready(); wait()
+            answer(True)
+            """) { Wrapper = ["setarch", "--uname-2.6"], ExpectedWarning = "UNAME26" },
+        new("round-robin scheduling", ShapeNeed.Nothing, """
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(7))
+            ready(); wait()
+            answer(os.sched_getscheduler(0) == os.SCHED_RR and os.sched_getparam(0).sched_priority == 7)
+            """) { SkipReason = WhyNoRealTime() },
+        new("batch scheduling of a thread", ShapeNeed.Nothing, """
+            state = {}
+            def run():
+                os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+                ready(); wait()
+                state["policy"] = os.sched_getscheduler(0)
+            t = threading.Thread(target=run); t.start(); t.join()
+            answer(state["policy"] & 0xff == os.SCHED_BATCH)
+            """),
         new("three-level tree", ShapeNeed.Nothing, """
             r, w = os.pipe()
             def grandchild():

@@ -27,6 +27,19 @@ internal static partial class ProcessShapes
     private static string? WhyKernelOlderThan(int major, int minor) =>
         Environment.OSVersion.Version >= new Version(major, minor) ? null : $"the kernel is older than {major}.{minor}";
 
+    private static string? WhyNoRealTime() => WhyNotScheduled("--rr", "1");
+
+    private static string? WhyNoDeadline() =>
+        WhyNotScheduled("--deadline", "--sched-runtime", "1000000", "--sched-deadline", "10000000", "--sched-period", "10000000", "0");
+
+    private static string? WhyNotScheduled(params string[] policy)
+    {
+        using var chrt = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("chrt", [.. policy, "true"]) { RedirectStandardError = true })!;
+        string error = chrt.StandardError.ReadToEnd().Trim();
+        chrt.WaitForExit();
+        return chrt.ExitCode == 0 ? null : $"this user may not have the policy {policy[0]}: {error}";
+    }
+
     private static string? WhyNoSocket(int family, int type, int protocol)
     {
         int descriptor = SocketProbe.Open(family, type, protocol);
