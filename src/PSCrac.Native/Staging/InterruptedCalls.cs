@@ -98,7 +98,7 @@ internal static class InterruptedCalls
                 hasInfo = true;
             }
             else if (core.Field is Wire.CoreEntry.Tc or Wire.CoreEntry.ThreadCore
-                && HasPendingSignal(core.ReadMessage(), core.Field == Wire.CoreEntry.Tc ? Wire.TaskCoreEntry.Signals : Wire.ThreadCoreEntry.Signals))
+                && HasPendingSignal(core.ReadMessage(), core.Field == Wire.CoreEntry.Tc ? Wire.TaskCoreEntry.SignalsS : Wire.ThreadCoreEntry.SignalsP))
             {
                 // Its handler is to run, and a program may rely on the call ending by it.
                 return null;

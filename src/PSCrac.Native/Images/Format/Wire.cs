@@ -25,7 +25,7 @@ internal static class Wire
 
     internal static class ThreadCoreEntry
     {
-        internal const int Signals = 9;
+        internal const int SignalsP = 9;
     }
 
     internal static class ThreadInfoX86
@@ -50,7 +50,7 @@ internal static class Wire
         internal const int TaskState = 1;
         internal const int ExitCode = 2;
         internal const int Comm = 6;
-        internal const int Signals = 10;
+        internal const int SignalsS = 10;
     }
 
     internal static class TaskKobjIdsEntry
