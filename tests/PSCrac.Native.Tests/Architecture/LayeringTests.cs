@@ -22,7 +22,7 @@ public class LayeringTests
         ("Images/Manifest", "Common Images/Storage"),
         ("Images/Memory", "Images/Storage Images/Format"),
         ("Images/Model", "Common Interop Images/Storage Images/Format Images/Manifest Images/Memory"),
-        ("Images/Operations", "Common Images/Storage Images/Format Images/Manifest Images/Memory Images/Model"),
+        ("Images/Operations", "Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Memory Images/Model"),
         ("Options", "Common Interop Processes Images/Model"),
         ("PidNamespaces", "Common Interop"),
         ("Criu", "Common Interop Procfs Processes Options PidNamespaces"),

@@ -1,5 +1,8 @@
 using PSCrac.Common;
 using PSCrac.Images.Manifest;
+using PSCrac.Images.Storage;
+using PSCrac.Interop;
+using PSCrac.Procfs;
 
 namespace PSCrac.Images.Operations;
 
@@ -24,19 +27,22 @@ internal static class ImageRemoval
     {
         ArgumentNullException.ThrowIfNull(image);
         var children = new List<string>();
+        using FolderHandle? own = FolderHandle.TryOpen(image.Path, out _);
+        if (own is null || !own.TryGetStatus(out FileStatus parent))
+        {
+            return children;
+        }
+
         var folders = new HashSet<string>(StringComparer.Ordinal) { Path.GetDirectoryName(image.Path)!, ImageRoot.Path };
         foreach (string folder in folders)
         {
-            if (!Directory.Exists(folder))
+            using FolderHandle? above = FolderHandle.TryOpen(folder, out _);
+            foreach (string name in above?.ReadNames() ?? [])
             {
-                continue;
-            }
-
-            foreach (string each in Directory.EnumerateDirectories(folder))
-            {
-                if (IsChild(each, image.Path))
+                string path = Path.Combine(folder, name);
+                if (IsChild(path, parent))
                 {
-                    children.Add(each);
+                    children.Add(path);
                 }
             }
         }
@@ -87,49 +93,83 @@ internal static class ImageRemoval
 
     private static List<string> RemoveFiles(CracImage image)
     {
-        try
+        int[] users = TrustedUsers.Read();
+        using PathWalk walk = PathWalk.Along(image.Path);
+        using FolderHandle folder = FolderHandle.OpenOwned(walk, image.Path, users);
+        if (image.Source is not DirectoryImageSource source || !source.IsSameFolder(walk.Status))
         {
-            return RemoveEach(image);
+            throw ImageFault.Exchanged(image.Path);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new CracException(
-                CracReason.PermissionDenied, $"The image {image.Path} could not be removed: {e.Message}", "Remove it as its owner, or as root.", e);
-        }
-    }
 
-    private static List<string> RemoveEach(CracImage image)
-    {
-        foreach (string outside in image.Manifest?.OutsideFiles ?? [])
-        {
-            if (IsHelperLink(outside))
-            {
-                File.Delete(outside);
-            }
-        }
+        RemoveHelperLinks(image, folder, users);
 
         // The inventory is removed first, so that an interrupted removal does not leave something that looks like an image.
-        File.Delete(Path.Combine(image.Path, "inventory.img"));
+        Require(image, folder.Delete("inventory.img"));
         var left = new List<string>();
-        foreach (FileSystemInfo each in new DirectoryInfo(image.Path).EnumerateFileSystemInfos())
+        foreach (string name in folder.ReadNames() ?? [])
         {
-            bool isLink = each.LinkTarget is not null;
-            if (IsOfImage(each.Name) && (isLink || each is FileInfo))
+            Errno errno = IsOfImage(name) ? folder.Delete(name) : Errno.EISDIR;
+            if (errno == Errno.EISDIR)
             {
-                each.Delete();
+                left.Add(Path.Combine(image.Path, name));
             }
             else
             {
-                left.Add(each.FullName);
+                Require(image, errno);
             }
         }
 
         if (left.Count == 0)
         {
-            Directory.Delete(image.Path);
+            Require(image, walk.Parent is null ? Errno.EBUSY : LibC.Unlink(walk.Parent, Path.GetFileName(walk.Reached), LibC.AT_REMOVEDIR));
+            RemoveLink(image.Path, users);
         }
 
         return left;
+    }
+
+    // The image may have been given by a symbolic link, which leads nowhere now.
+    private static void RemoveLink(string path, int[] users)
+    {
+        using FolderHandle? above = FolderHandle.TryOpen(Path.GetDirectoryName(path)!, out _);
+        string name = Path.GetFileName(path);
+        if (above is not null && above.TryGetStatus(name, out FileStatus status, out _) && status.Type == FileType.SymbolicLink && users.Contains((int)status.UserId))
+        {
+            above.Delete(name);
+        }
+    }
+
+    private static void RemoveHelperLinks(CracImage image, FolderHandle folder, int[] users)
+    {
+        const int GroupOrOthersWrite = 0x12; // 022
+        if (image.Manifest is not { OutsideFiles.Count: > 0 } manifest || !folder.TryGetStatus(ImageManifest.FileName, out FileStatus status, out _)
+            || !users.Contains((int)status.UserId) || (status.Mode & GroupOrOthersWrite) != 0)
+        {
+            return;
+        }
+
+        foreach (string outside in manifest.OutsideFiles)
+        {
+            if (!IsHelperLink(outside))
+            {
+                continue;
+            }
+
+            using PathWalk walk = PathWalk.Along(Path.GetDirectoryName(outside)!);
+            if (walk.Folder is not null && walk.FindForeignLink(users) is null)
+            {
+                Require(image, LibC.Unlink(walk.Folder, Path.GetFileName(outside), 0));
+            }
+        }
+    }
+
+    private static void Require(CracImage image, Errno errno)
+    {
+        if (errno is not (Errno.None or Errno.ENOENT))
+        {
+            throw new CracException(
+                CracReason.PermissionDenied, $"The image {image.Path} could not be removed: {LibC.Message(errno)}.", "Remove it as its owner, or as root.");
+        }
     }
 
     // A manifest may list any path. Only helper links of criu are removed (create_link_remap in criu/files-reg.c).
@@ -147,9 +187,15 @@ internal static class ImageRemoval
     internal static bool IsOfImage(string name) =>
         name.EndsWith(".img", StringComparison.Ordinal) || Array.IndexOf(OtherFiles, name) >= 0;
 
-    private static bool IsChild(string directory, string parent)
+    private static bool IsChild(string path, in FileStatus parent)
     {
-        var link = new FileInfo(Path.Combine(directory, ParentLink));
-        return link.LinkTarget is { } target && Path.TrimEndingDirectorySeparator(Path.GetFullPath(target, directory)) == parent;
+        using FolderHandle? folder = FolderHandle.TryOpen(path, out _);
+        if (folder?.ReadLink(ParentLink) is not { } target)
+        {
+            return false;
+        }
+
+        using PathWalk walk = PathWalk.Along(Path.Combine(path, target));
+        return walk.Folder is not null && walk.Status.IsSameFile(parent);
     }
 }

@@ -65,12 +65,8 @@ internal sealed class DirectoryImageSource : ImageSource
         }
     }
 
-    /// <summary>Whether this is the directory with a certain status.</summary>
-    internal bool IsSameFolder(in FileStatus status)
-    {
-        using FolderHandle? folder = OpenFolder(out _);
-        return folder is not null && folder.TryGetStatus(out FileStatus own) && own.IsSameFile(status);
-    }
+    /// <summary>Whether a status is that of the directory that was read so far.</summary>
+    internal bool IsSameFolder(in FileStatus status) => _identity == new Identity(status.Device, status.Inode);
 
     private FolderHandle? OpenFolder(out Errno errno)
     {

@@ -55,12 +55,9 @@ internal sealed class FolderHandle : IDisposable
     /// <summary>The same at the end of a walk.</summary>
     internal static FolderHandle OpenOwned(PathWalk walk, string path, ReadOnlySpan<int> users)
     {
-        foreach ((string link, FileStatus status) in walk.Steps)
+        if (walk.FindForeignLink(users) is var (link, owner))
         {
-            if (status.Type == FileType.SymbolicLink && !users.Contains((int)status.UserId))
-            {
-                throw ImageFault.ForeignLink(path, link, status.UserId);
-            }
+            throw ImageFault.ForeignLink(path, link, owner);
         }
 
         if (walk.Folder is null)

@@ -65,6 +65,20 @@ internal sealed class PathWalk : IDisposable
         return walk;
     }
 
+    /// <summary>The first symbolic link on the way that belongs to nobody of certain users; null where there is none.</summary>
+    internal (string Path, uint UserId)? FindForeignLink(ReadOnlySpan<int> users)
+    {
+        foreach ((string path, FileStatus status) in _steps)
+        {
+            if (status.Type == FileType.SymbolicLink && !users.Contains((int)status.UserId))
+            {
+                return (path, status.UserId);
+            }
+        }
+
+        return null;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

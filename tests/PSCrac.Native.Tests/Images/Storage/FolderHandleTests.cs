@@ -1,7 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
-using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -225,36 +224,28 @@ public sealed class FolderHandleTests : IDisposable
     [RootFact]
     public void A_folder_of_someone_else_is_not_deleted_wherever_it_is()
     {
-        const uint Stranger = 4321;
         MakeImage();
         string inner = Directory.CreateDirectory(_folder.At("image/inner")).FullName;
         File.WriteAllText(Path.Combine(inner, "his"), "his");
         using FolderHandle folder = Open(isStepwise: false);
-        using (FolderHandle opened = FolderHandle.TryOpen(inner, out _)!)
-        {
-            LibC.ChangeOwner(opened.Handle, Stranger, Stranger);
-        }
+        Ownership.Give(inner, Ownership.Stranger);
 
         Assert.Equal(Errno.EPERM, folder.DeleteTree("image", s_own));
         Assert.Equal("his", File.ReadAllText(Path.Combine(inner, "his")));
         Assert.False(File.Exists(_folder.At("image/file")));
 
-        using (FolderHandle opened = FolderHandle.TryOpen(_folder.At("image"), out _)!)
-        {
-            File.WriteAllText(_folder.At("image/file"), "mine");
-            LibC.ChangeOwner(opened.Handle, Stranger, Stranger);
-        }
+        File.WriteAllText(_folder.At("image/file"), "mine");
+        Ownership.Give(_folder.At("image"), Ownership.Stranger);
 
         Assert.Equal(Errno.EPERM, folder.DeleteTree("image", s_own));
         Assert.True(File.Exists(_folder.At("image/file")));
-        Assert.Equal(Errno.None, folder.DeleteTree("image", [0, (int)Stranger]));
+        Assert.Equal(Errno.None, folder.DeleteTree("image", [0, Ownership.Stranger]));
         Assert.False(Directory.Exists(_folder.At("image")));
     }
 
     [RootFact]
     public void A_folder_that_is_to_be_changed_must_be_reached_through_ones_own_links()
     {
-        const uint Stranger = 4321;
         MakeImage();
         File.CreateSymbolicLink(_folder.At("way"), _folder.FullPath);
         using (FolderHandle opened = FolderHandle.OpenOwned(_folder.At("way/image"), s_own))
@@ -263,18 +254,12 @@ public sealed class FolderHandleTests : IDisposable
             Assert.True(opened.Contains("file"));
         }
 
-        using (var chown = System.Diagnostics.Process.Start("chown", ["-h", $"{Stranger}", _folder.At("way")]))
-        {
-            chown.WaitForExit();
-        }
+        Ownership.Give(_folder.At("way"), Ownership.Stranger);
 
         CracException link = Assert.Throws<CracException>(() => FolderHandle.OpenOwned(_folder.At("way/image"), s_own));
         Assert.Equal(CracReason.ImageNotTrusted, link.Reason);
         Assert.Contains(_folder.At("way"), link.Message);
-        using (FolderHandle image = FolderHandle.TryOpen(_folder.At("image"), out _)!)
-        {
-            LibC.ChangeOwner(image.Handle, Stranger, Stranger);
-        }
+        Ownership.Give(_folder.At("image"), Ownership.Stranger);
 
         CracException folder = Assert.Throws<CracException>(() => FolderHandle.OpenOwned(_folder.At("image"), s_own));
         Assert.Equal(CracReason.ImageNotTrusted, folder.Reason);

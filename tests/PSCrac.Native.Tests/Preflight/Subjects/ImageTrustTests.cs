@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
 using PSCrac.Tests.Support;
@@ -7,10 +6,10 @@ using Xunit;
 namespace PSCrac.Tests.Preflight.Subjects;
 
 /// <summary>Who could have written an image. Needs root, to change the owner of files.</summary>
-public sealed partial class ImageTrustTests : IDisposable
+public sealed class ImageTrustTests : IDisposable
 {
     private const int Someone = 1234;
-    private const int Stranger = 4321;
+    private const int Stranger = Ownership.Stranger;
 
     private readonly string _folder = Directory.CreateTempSubdirectory("pscrac-trust-").FullName;
 
@@ -139,8 +138,5 @@ public sealed partial class ImageTrustTests : IDisposable
         Assert.NotNull(finding.RecommendedAction);
     }
 
-    private void Give(string name, int user) => Assert.Equal(0, ChangeOwner(Path.GetFullPath(Path.Combine(_folder, name)), user, user));
-
-    [LibraryImport("libc", EntryPoint = "lchown", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int ChangeOwner(string path, int user, int group);
+    private void Give(string name, int user) => Ownership.Give(Path.GetFullPath(Path.Combine(_folder, name)), user);
 }
