@@ -3,7 +3,7 @@ using PSCrac.Tests.Support;
 
 namespace PSCrac.Tests.Images;
 
-/// <summary>A program that was started, dumped by criu into a folder of its own, and is gone: the folder goes with the test.</summary>
+/// <summary>A program that was started, dumped by criu into a folder of its own, and has ended. The folder is removed with the test.</summary>
 internal sealed class DumpedProcess : IDisposable
 {
     // Descriptors of whatever runs the tests would be in the image, or stop the dump.

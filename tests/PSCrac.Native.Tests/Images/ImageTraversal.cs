@@ -2,7 +2,7 @@ using PSCrac.Images.Operations;
 
 namespace PSCrac.Tests.Images;
 
-/// <summary>Asks an image for everything that it can tell.</summary>
+/// <summary>Reads all members of an image.</summary>
 internal static class ImageTraversal
 {
     internal static void Run(CracImage image)

@@ -9,7 +9,7 @@ namespace PSCrac.Tests.PidNamespaces;
 public class NamespaceInitTests
 {
     [CriuFact]
-    public void It_keeps_off_the_ids_of_the_image()
+    public void Its_threads_do_not_use_ids_of_the_image()
     {
         int[] ids = [2, 3, 4, 5, 400];
         using NamespaceInitProcess init = NamespaceInitProcess.Start(ids, 2, CancellationToken.None);
@@ -19,7 +19,7 @@ public class NamespaceInitTests
     }
 
     [CriuFact]
-    public void It_ends_with_the_session_that_has_not_let_it_go()
+    public void It_ends_with_its_session_unless_released()
     {
         NamespaceInitProcess init = NamespaceInitProcess.Start([500], 500, CancellationToken.None);
         int id = init.ProcessId;
@@ -30,7 +30,7 @@ public class NamespaceInitTests
     }
 
     [CriuFact]
-    public void A_cancelled_start_leaves_nothing()
+    public void A_cancelled_start_leaves_no_process()
     {
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
@@ -39,7 +39,7 @@ public class NamespaceInitTests
     }
 
     [CriuFact]
-    public void The_program_that_runs_the_session_hosts_it_where_no_dotnet_is_found()
+    public void Without_a_dotnet_the_running_program_is_the_host()
     {
         // An executable of .NET of its own, as the pwsh of a package is.
         string counter = Path.Combine(AppContext.BaseDirectory, "counter");
@@ -52,7 +52,7 @@ public class NamespaceInitTests
     }
 
     [Fact]
-    public void A_dotnet_without_a_runtime_is_passed_over()
+    public void A_dotnet_without_a_runtime_is_skipped()
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.At("dotnet"), "");
@@ -71,7 +71,7 @@ public class NamespaceInitTests
     [InlineData(new[] { 2, 5000 }, 32768, 300)]
     [InlineData(new[] { 400, 2300, 32000 }, 32768, 2300)]
     [InlineData(new[] { 1500, 2500 }, 3000, 300)]
-    public void New_ids_begin_where_there_is_room(int[] ids, int maximum, int expected) =>
+    public void New_ids_begin_in_a_gap_with_enough_room(int[] ids, int maximum, int expected) =>
         Assert.Equal(expected, PidGap.FindStart(ids, maximum));
 
     private static List<int> InnerThreadIds(NamespaceInitProcess init)

@@ -26,7 +26,7 @@ public class PidNamespaceTests
         """;
 
     [CriuFact("python3")]
-    public void A_taken_id_is_named_and_Auto_goes_beside_it()
+    public void A_taken_id_is_named_and_Auto_uses_a_new_namespace()
     {
         using Subject subject = Subject.Python(Listener, "ready");
         subject.Checkpoint(new() { LeaveRunning = true });
@@ -45,7 +45,7 @@ public class PidNamespaceTests
     }
 
     [Fact]
-    public void Nobody_is_told_to_end_the_init_or_this_session()
+    public void No_advice_is_to_end_the_init_or_this_session()
     {
         Assert.Null(RestorePlacement.Describe(1).Mend);
         Assert.Null(RestorePlacement.Describe(Environment.ProcessId).Mend);
@@ -55,7 +55,7 @@ public class PidNamespaceTests
     }
 
     [CriuFact("python3")]
-    public void Auto_takes_free_ids_of_the_host()
+    public void Auto_uses_free_ids_of_the_host()
     {
         using Subject subject = Subject.Python(Listener, "ready");
         subject.Checkpoint();
@@ -103,7 +103,7 @@ public class PidNamespaceTests
     }
 
     [CriuFact("python3")]
-    public void Orphans_are_reaped_and_all_ends_with_the_root()
+    public void Orphans_are_reaped_and_the_namespace_ends_with_the_root()
     {
         using Subject subject = Subject.Python("""
             import os, signal
@@ -166,7 +166,7 @@ public class PidNamespaceTests
     }
 
     [CriuFact("python3")]
-    public void An_image_of_a_tree_in_a_namespace_of_its_own_goes_back_into_one_unasked()
+    public void An_image_of_a_tree_in_its_own_namespace_is_restored_into_a_new_one()
     {
         using Subject subject = Subject.Counting();
         subject.Checkpoint();
@@ -187,7 +187,7 @@ public class PidNamespaceTests
     }
 
     [CriuFact("python3", "unshare")]
-    public void A_tree_under_an_init_that_is_not_ours_is_checkpointed_with_its_low_ids()
+    public void A_tree_under_another_init_is_checkpointed_with_its_low_ids()
     {
         // Opened again inside: what was opened before the mount namespace was made, criu cannot find there.
         const string Inside = "exec </dev/null >>out 2>>err; setsid python3 -c \"import os; os.closerange(3, 1000)\n$0\"; :";

@@ -8,7 +8,7 @@ namespace PSCrac.Tests.Procfs;
 public class ProcessSnapshotTests
 {
     [ProgramFact("python3")]
-    public void Descriptors_are_told_apart()
+    public void Every_kind_of_descriptor_is_recognized()
     {
         using var program = TestProgram.Start("python3", ["-c", """
             import ctypes, fcntl, os, select, socket, sys, time
@@ -62,7 +62,7 @@ public class ProcessSnapshotTests
     }
 
     [ProgramFact("python3")]
-    public void Sockets_are_found_with_their_other_ends_also_in_another_network_namespace()
+    public void Sockets_are_found_with_their_peers_also_in_another_network_namespace()
     {
         foreach (string wrapper in (string[])["env", "unshare -n"])
         {
@@ -94,7 +94,7 @@ public class ProcessSnapshotTests
     }
 
     [Fact]
-    public void A_map_is_read_with_what_stands_behind_it()
+    public void Areas_of_a_map_have_their_kinds()
     {
         string maps = """
             00400000-00401000 r-xp 00000000 fe:00 12                                 /a\040b
@@ -123,7 +123,7 @@ public class ProcessSnapshotTests
     }
 
     [Fact]
-    public void A_mount_table_finds_mounts_and_what_covers_them()
+    public void A_mount_table_finds_mounts_and_covering_mounts()
     {
         MountTable table = MountTable.Parse("""
             27 1 254:0 / / rw,relatime shared:1 master:2 - ext4 /dev/vda rw

@@ -8,7 +8,7 @@ namespace PSCrac.Tests.Procfs;
 public class ProcessStatusTests
 {
     [Fact]
-    public void Our_own_status_is_as_the_base_library_tells_it()
+    public void The_own_status_agrees_with_dotnet()
     {
         ProcessStatus status = ProcessStatus.TryRead(Environment.ProcessId)!;
 
@@ -27,7 +27,7 @@ public class ProcessStatusTests
     [InlineData(") (")]
     [InlineData("))))")]
     [InlineData("new\\nline")]
-    public void Names_with_blanks_and_parentheses_do_not_shift_the_fields(string name)
+    public void Names_with_spaces_and_parentheses_do_not_shift_the_fields(string name)
     {
         using var program = TestProgram.Start("python3", ["-c", $$"""
             import time
@@ -53,7 +53,7 @@ public class ProcessStatusTests
     [InlineData("12 (abc")]
     [InlineData(")12(")]
     [InlineData("12 (abc)")]
-    public void What_is_not_a_stat_line_is_null(string text) =>
+    public void An_invalid_stat_line_gives_null(string text) =>
         Assert.Null(ProcessStatus.ParseStat(Encoding.UTF8.GetBytes(text)));
 
     [Fact]

@@ -30,7 +30,7 @@ public class ProcessTreeTests
     }
 
     [Fact]
-    public void Threads_are_listed_with_the_first_one_first()
+    public void The_first_thread_is_listed_first()
     {
         ProcessTree tree = ProcessTree.Read(Environment.ProcessId);
 
@@ -77,7 +77,7 @@ public class ProcessTreeTests
     [InlineData(0)]
     [InlineData(-5)]
     [InlineData(int.MaxValue)]
-    public void A_pid_of_nobody_is_an_error_that_recommends_what_to_do(int processId)
+    public void An_unused_pid_is_an_error_with_a_recommended_action(int processId)
     {
         var error = Assert.Throws<CracException>(() => ProcessTree.Read(processId));
         Assert.Equal(CracReason.ProcessNotFound, error.Reason);
@@ -89,7 +89,7 @@ public class ProcessTreeTests
     }
 
     [Fact]
-    public void Trees_that_come_and_go_are_read_without_failing()
+    public void Changing_trees_are_read_without_failure()
     {
         using var program = TestProgram.Shell("echo ready; while :; do for i in 1 2 3 4; do sleep 0 & done; wait; done");
         program.WaitForLine("ready");

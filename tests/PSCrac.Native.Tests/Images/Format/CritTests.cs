@@ -7,7 +7,7 @@ using Xunit;
 
 namespace PSCrac.Tests.Images.Format;
 
-/// <summary>Holds what we decode against what crit, criu's own tool, decodes.</summary>
+/// <summary>Compares decoded images with the output of crit, the tool of criu.</summary>
 [Collection(Zoo.Collection)]
 public class CritTests(Zoo zoo)
 {
@@ -19,13 +19,13 @@ public class CritTests(Zoo zoo)
     ];
 
     [CriuFact("python3", "crit")]
-    public void The_zoo_on_the_host_reads_as_crit_reads_it() => Compare(zoo.Host, atLeast: 24);
+    public void The_zoo_on_the_host_is_decoded_as_by_crit() => Compare(zoo.Host, atLeast: 24);
 
     [CriuFact("python3", "crit", "unshare", "ip")]
-    public void The_zoo_in_its_own_namespaces_reads_as_crit_reads_it() => Compare(zoo.Namespaces, atLeast: 32);
+    public void The_zoo_in_its_own_namespaces_is_decoded_as_by_crit() => Compare(zoo.Namespaces, atLeast: 32);
 
     [CriuFact("node", "crit")]
-    public void A_node_process_reads_as_crit_reads_it()
+    public void A_node_process_is_decoded_as_by_crit()
     {
         using DumpedProcess dumped = DumpedProcess.Of(
             ["node", "-e", "require('http').createServer(() => {}).listen(0, '127.0.0.1', () => require('fs').writeFileSync(process.env.READY, ''))"],
@@ -38,7 +38,7 @@ public class CritTests(Zoo zoo)
     }
 
     [CriuFact("javac", "java", "crit")]
-    public void A_JVM_reads_as_crit_reads_it()
+    public void A_JVM_is_decoded_as_by_crit()
     {
         string folder = Directory.CreateTempSubdirectory("pscrac-java-").FullName;
         try
@@ -65,7 +65,7 @@ public class CritTests(Zoo zoo)
     }
 
     [CriuFact("crit")]
-    public void The_counter_reads_as_crit_reads_it()
+    public void The_counter_is_decoded_as_by_crit()
     {
         string counter = Path.Combine(AppContext.BaseDirectory, "counter.dll");
         using DumpedProcess dumped = DumpedProcess.OfScript($"exec dotnet '{counter}' --output \"$READY\"", "--file-locks");
@@ -76,7 +76,7 @@ public class CritTests(Zoo zoo)
     }
 
     [CriuFact("crit")]
-    public void A_tree_of_301_processes_reads_as_crit_reads_it()
+    public void A_tree_of_301_processes_is_decoded_as_by_crit()
     {
         using DumpedProcess dumped = DumpedProcess.OfScript("for i in {1..300}; do sleep 1000 & done; : > \"$READY\"; wait");
         CracImage image = CracImage.Open(dumped.Path);

@@ -23,7 +23,7 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
     private static readonly TimeSpan s_timeLimit = TimeSpan.FromSeconds(20);
 
     [CriuFact("python3", "unshare", "ip")]
-    public void Damaged_images_end_in_objects_or_in_an_exception_that_names_file_and_offset()
+    public void Damaged_images_give_objects_or_an_exception_with_file_and_offset()
     {
         int seed = Setting("CRAC_FUZZ_SEED", Environment.TickCount);
         int cases = Setting("CRAC_FUZZ_CASES", 20_000);
@@ -46,7 +46,7 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
     }
 
     [CriuFact("python3", "unshare", "ip")]
-    public void Pagemaps_that_claim_anything_end_in_objects_or_in_an_exception_that_names_the_file()
+    public void Random_pagemaps_give_objects_or_an_exception_with_the_file()
     {
         int seed = Setting("CRAC_FUZZ_SEED", Environment.TickCount);
         int cases = Setting("CRAC_FUZZ_CASES", 20_000) / 10;
@@ -101,7 +101,7 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
         return random.Next(2) == 0 ? [.. wild.OrderBy(r => r.Address)] : [.. wild];
     }
 
-    /// <summary>Reads, searches and compares memory, whatever comes of each.</summary>
+    /// <summary>Reads, searches and compares memory, and ignores the results.</summary>
     private static void Everywhere(CracImage image, CracImage sound, Random random)
     {
         CracException? first = null;
@@ -138,7 +138,7 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
     }
 
     [CriuFact("tar")]
-    public void Damaged_archives_end_in_objects_or_in_an_exception_that_names_file_and_offset()
+    public void Damaged_archives_give_objects_or_an_exception_with_file_and_offset()
     {
         int seed = Setting("CRAC_FUZZ_SEED", Environment.TickCount);
         Console.WriteLine($"fuzz of archives: seed {seed}");
@@ -234,7 +234,7 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
             }
         });
 
-    /// <summary>Runs a case; whether it threw what it may throw.</summary>
+    /// <summary>Runs a case. Returns whether it threw an allowed exception.</summary>
     private static bool Expect(string what, long imageLength, Action run)
     {
         long before = GC.GetAllocatedBytesForCurrentThread();

@@ -5,11 +5,11 @@ using Xunit;
 
 namespace PSCrac.Tests.Images.Format;
 
-/// <summary>Typed readers look for field numbers; these are the schemas'.</summary>
+/// <summary>Compares the field numbers of typed readers with the schemas.</summary>
 public class WireTests
 {
     [Fact]
-    public void Every_field_number_is_the_schemas()
+    public void Every_field_number_matches_the_schemas()
     {
         Type[] messages = typeof(Wire).GetNestedTypes(BindingFlags.NonPublic);
         Assert.NotEmpty(messages);
@@ -26,7 +26,7 @@ public class WireTests
     }
 
     [Fact]
-    public void Every_type_of_file_has_its_message()
+    public void Every_file_type_has_its_message()
     {
         foreach (ImageType type in ImageType.All)
         {

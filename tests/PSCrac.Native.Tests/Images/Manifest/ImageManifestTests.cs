@@ -10,7 +10,7 @@ public sealed class ImageManifestTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void What_is_written_is_read_and_written_again_the_same()
+    public void A_manifest_is_the_same_after_writing_and_reading()
     {
         ImageManifest manifest = Sample();
         byte[] first = Save(manifest);
@@ -28,7 +28,7 @@ public sealed class ImageManifestTests : IDisposable
     }
 
     [Fact]
-    public void A_handle_gets_the_same_bytes_as_a_stream()
+    public void A_handle_and_a_stream_get_the_same_bytes()
     {
         ImageManifest manifest = Sample();
         byte[] stream = Save(manifest);
@@ -77,14 +77,14 @@ public sealed class ImageManifestTests : IDisposable
     }
 
     [Fact]
-    public void A_newer_format_is_not_guessed_at()
+    public void A_newer_format_is_refused()
     {
         Save(Sample() with { Format = ImageManifest.CurrentFormat + 1 });
         Assert.Contains("format 2", Assert.Throws<CracException>(() => ImageManifest.Read(_folder)).Message);
     }
 
     [Fact]
-    public void No_manifest_is_no_error() => Assert.Null(ImageManifest.Read(_folder));
+    public void A_missing_manifest_is_not_an_error() => Assert.Null(ImageManifest.Read(_folder));
 
     internal static ImageManifest Sample() => new()
     {

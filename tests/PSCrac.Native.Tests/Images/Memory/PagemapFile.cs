@@ -4,7 +4,7 @@ using PSCrac.Images.Memory;
 
 namespace PSCrac.Tests.Images.Memory;
 
-/// <summary>Writes pagemaps, as criu would on a kernel that tracks changed pages.</summary>
+/// <summary>Writes pagemaps, as criu does on a kernel that tracks changed pages.</summary>
 internal static class PagemapFile
 {
     internal static void Write(string path, uint pagesId, IEnumerable<PageRun> runs)

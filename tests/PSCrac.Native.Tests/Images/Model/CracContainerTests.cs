@@ -15,7 +15,7 @@ public sealed class CracContainerTests : IDisposable
     private readonly string _home = Directory.CreateTempSubdirectory("pscrac-podman-").FullName;
 
     [PodmanFact]
-    public void Archives_of_a_container_read_as_the_container_whatever_packs_them()
+    public void Archives_of_every_compression_read_as_the_container()
     {
         string id = StartContainer();
         string[] archives = [.. ((string[])["none", "gzip", "zstd"]).Select(compression =>

@@ -5,12 +5,12 @@ using Xunit;
 
 namespace PSCrac.Tests.Images.Model;
 
-/// <summary>What the zoo holds, as objects.</summary>
+/// <summary>The members of the sample images.</summary>
 [Collection(Zoo.Collection)]
 public class CracImageCollectionTests(Zoo zoo)
 {
     [CriuFact("python3")]
-    public void Every_kind_of_descriptor_is_told()
+    public void Every_kind_of_descriptor_is_read()
     {
         CracImageProcess root = zoo.Host.Processes[0];
         CracFileKind[] kinds = [.. root.Files.Where(f => f.Role == CracFileRole.Descriptor).Select(f => f.Kind).Distinct()];
@@ -66,7 +66,7 @@ public class CracImageCollectionTests(Zoo zoo)
     }
 
     [CriuFact("python3")]
-    public void Areas_know_their_files_and_what_was_dumped()
+    public void Areas_have_their_files_and_dumped_sizes()
     {
         CracImage image = zoo.Host;
         CracImageProcess root = image.Processes[0];
@@ -82,7 +82,7 @@ public class CracImageCollectionTests(Zoo zoo)
     }
 
     [CriuFact("python3")]
-    public void Command_line_and_environment_come_out_of_memory()
+    public void Command_line_and_environment_are_read_from_memory()
     {
         CracImage image = zoo.Host;
         Assert.Equal(2, image.CommandLine.Count);
@@ -93,7 +93,7 @@ public class CracImageCollectionTests(Zoo zoo)
     }
 
     [CriuFact("python3")]
-    public void Timers_are_told_with_what_was_left()
+    public void Timers_have_their_remaining_time()
     {
         CracImageProcess root = zoo.Host.Processes[0];
         CracImageTimer real = root.Timers.Single(t => t.Kind == CracTimerKind.Real);
@@ -108,7 +108,7 @@ public class CracImageCollectionTests(Zoo zoo)
     }
 
     [CriuFact("python3")]
-    public void Processes_know_their_rights_and_their_states()
+    public void Processes_have_credentials_and_states()
     {
         CracImage image = zoo.Host;
         Assert.Equal(0u, image.Processes[0].Credentials!.UserId);
@@ -125,7 +125,7 @@ public class CracImageCollectionTests(Zoo zoo)
     }
 
     [CriuFact("python3", "unshare", "ip")]
-    public void Namespaces_and_mounts_are_told()
+    public void Namespaces_and_mounts_are_read()
     {
         CracImage image = zoo.Namespaces;
         foreach (string kind in (string[])["uts", "ipc", "net", "mnt"])

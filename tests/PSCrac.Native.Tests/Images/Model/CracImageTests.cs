@@ -9,7 +9,7 @@ public class CracImageTests
     private const string Tree = "(sleep 1000 & sleep 1000 & : > $READY; wait) & wait";
 
     [CriuFact]
-    public void A_plain_criu_image_tells_its_tree()
+    public void The_tree_of_a_plain_criu_image_is_read()
     {
         using DumpedProcess dumped = DumpedProcess.OfScript(Tree);
         CracImage image = CracImage.Open(dumped.Path);
@@ -42,7 +42,7 @@ public class CracImageTests
     }
 
     [CriuFact("python3")]
-    public void A_zombie_and_a_stopped_process_are_told_apart()
+    public void A_zombie_and_a_stopped_process_have_different_states()
     {
         using DumpedProcess dumped = DumpedProcess.Of(
             ["python3", "-c", "import os, time, signal\n"
@@ -66,7 +66,7 @@ public class CracImageTests
     }
 
     [CriuFact]
-    public void A_directory_with_cppath_is_a_JVMs_and_its_log_tells_the_version()
+    public void An_image_with_cppath_is_of_a_JVM_and_its_log_has_the_version()
     {
         using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000");
         File.WriteAllText(Path.Combine(dumped.Path, "cppath"), dumped.Path);
@@ -78,7 +78,7 @@ public class CracImageTests
     }
 
     [CriuFact]
-    public void A_missing_file_shows_when_it_is_needed_and_by_name()
+    public void A_missing_file_is_named_when_it_is_needed()
     {
         using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000; :");
         string core = $"core-{dumped.ProcessId}.img";
@@ -93,7 +93,7 @@ public class CracImageTests
     }
 
     [CriuFact]
-    public void What_is_absent_is_looked_for_once_and_what_could_not_be_read_again()
+    public void Missing_values_are_cached_and_failed_reads_are_not()
     {
         using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000");
         string path = Path.Combine(dumped.Path, "stats-dump");
@@ -135,7 +135,7 @@ public class CracImageTests
     }
 
     [CriuFact]
-    public void A_file_with_a_damaged_magic_is_still_asked_for_by_its_name_and_does_not_hide_the_others()
+    public void A_file_with_a_damaged_magic_is_found_by_name_and_does_not_hide_others()
     {
         using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000");
         File.WriteAllText(Path.Combine(dumped.Path, $"mm-{dumped.ProcessId}.img"), "xyz");
@@ -147,7 +147,7 @@ public class CracImageTests
     }
 
     [CriuFact]
-    public void A_parent_link_that_leads_back_to_the_image_ends()
+    public void A_cycle_of_parent_links_ends()
     {
         using DumpedProcess dumped = DumpedProcess.OfScript(": > $READY; sleep 1000");
         Directory.CreateSymbolicLink(Path.Combine(dumped.Path, "parent"), ".");
@@ -157,7 +157,7 @@ public class CracImageTests
     }
 
     [Fact]
-    public void What_is_no_image_is_said_to_be_none()
+    public void A_path_without_an_image_is_NotAnImage()
     {
         string folder = Directory.CreateTempSubdirectory("pscrac-none-").FullName;
         try

@@ -84,7 +84,7 @@ public class ImageCheckTests(Zoo zoo)
         }
     }
 
-    /// <summary>The files named by findings, or by the exception where the image does not even open.</summary>
+    /// <summary>The files named by findings or, if the image cannot be opened, by the exception.</summary>
     private static string?[] ImageCheckOrOpen(string path)
     {
         try

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace PSCrac.Tests.Images.Storage;
 
-/// <summary>Checkpoint archives laid out as Podman's, made of a real image.</summary>
+/// <summary>Checkpoint archives in the layout of Podman, with a real image.</summary>
 public class ArchiveImageSourceTests
 {
     [CriuFact("tar")]
@@ -18,7 +18,7 @@ public class ArchiveImageSourceTests
     public void A_zstd_archive_reads_as_its_directory() => Compare("checkpoint.tar.zst", ["--zstd"]);
 
     [CriuFact("tar")]
-    public void An_archive_of_something_else_is_no_image()
+    public void An_archive_without_an_image_is_NotAnImage()
     {
         string folder = Directory.CreateTempSubdirectory("pscrac-tar-").FullName;
         try

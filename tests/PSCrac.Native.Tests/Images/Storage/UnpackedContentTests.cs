@@ -3,7 +3,7 @@ using Xunit;
 
 namespace PSCrac.Tests.Images.Storage;
 
-/// <summary>Reads at any offset of what can only be unpacked forward.</summary>
+/// <summary>Reads at any offset of a stream that can only be read forward.</summary>
 public class UnpackedContentTests
 {
     private static byte[] Make(int blocks)
@@ -28,7 +28,7 @@ public class UnpackedContentTests
     }
 
     [Fact]
-    public void Any_order_of_reads_gives_the_bytes_that_are_there()
+    public void Reads_in_any_order_give_the_right_bytes()
     {
         byte[] bytes = Make(5);
         UnpackedContent content = Open(bytes);
@@ -43,7 +43,7 @@ public class UnpackedContentTests
     }
 
     [Fact]
-    public void Going_forward_and_looking_back_a_little_unpacks_once()
+    public void Sequential_reads_with_short_steps_back_decompress_once()
     {
         byte[] bytes = Make(UnpackedContent.MaximumBlocks + 20);
         UnpackedContent content = Open(bytes);
@@ -57,7 +57,7 @@ public class UnpackedContentTests
     }
 
     [Fact]
-    public void One_who_looks_far_back_does_not_send_one_who_goes_forward_to_the_beginning()
+    public void A_read_far_back_does_not_restart_a_sequential_reader()
     {
         byte[] bytes = Make(UnpackedContent.MaximumBlocks * 2);
         UnpackedContent content = Open(bytes);
@@ -73,7 +73,7 @@ public class UnpackedContentTests
     }
 
     [Fact]
-    public void A_failure_is_thrown_each_time_and_spoils_nothing()
+    public void A_failure_is_thrown_each_time_and_later_reads_work()
     {
         byte[] bytes = Make(3);
         int opened = 0;
