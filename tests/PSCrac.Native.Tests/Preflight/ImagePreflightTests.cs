@@ -258,7 +258,7 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
 
     [CriuTheory("ip")]
     [MemberData(nameof(Names))]
-    public void A_restore_is_foretold(string name)
+    public void A_restore_is_predicted(string name)
     {
         RestoreSituation situation = s_all[name];
         using IDisposable? address = name == "address gone" ? TestAddress.Add() : null;

@@ -69,8 +69,8 @@ internal sealed record ProcessShape(string Name, ShapeNeed Need, string Program)
         BASE = os.getcwd() + "/"
         def ready():
             # Renamed when it is closed, so that the open descriptor is not part of what is examined.
-            open(BASE + "ready.part", "w").close()
-            os.rename(BASE + "ready.part", BASE + "ready")
+            open(BASE + "ready" + ".part", "w").close()
+            os.rename(BASE + "ready" + ".part", BASE + "ready")
         def wait():
             while not os.path.exists(BASE + "go"):
                 time.sleep(0.01)

@@ -30,7 +30,7 @@ public sealed class ProcessShapeTests(ShapeTable table) : IClassFixture<ShapeTab
 
     [CriuTheory]
     [MemberData(nameof(Names))]
-    public void A_shape_is_foretold_and_done(string name)
+    public void A_shape_is_predicted_and_confirmed(string name)
     {
         if (!ProcessShapes.All.TryGetValue(name, out ProcessShape? shape))
         {
