@@ -5,8 +5,8 @@ using PSCrac.Procfs;
 namespace PSCrac.Images.Storage;
 
 /// <summary>
-/// An image as criu writes it: a directory. It is opened for each access, so that thousands of images cost no descriptors, and
-/// must be the same directory each time. Its files are files: a symbolic link among them is refused, except parent.
+/// An image in a directory, as criu writes it. The directory is opened for each access, so that thousands of images use no descriptors, and
+/// must be the same directory each time. The files must not be symbolic links, except parent.
 /// </summary>
 internal sealed class DirectoryImageSource : ImageSource
 {
@@ -58,7 +58,7 @@ internal sealed class DirectoryImageSource : ImageSource
             case Errno.ELOOP:
                 throw ImageFault.IsLink(Path, name);
             case Errno.EINVAL:
-                // A FIFO, a socket or a device: nothing of it is read, since that may block or have effects.
+                // A FIFO, socket or device is not read, because that could block or have side effects.
                 return folder!.TryGetStatus(name, out FileStatus status, out _) && status.Type != FileType.Directory ? new MemoryImageFile(Path, name, default) : null;
             default:
                 throw ImageFault.Unreadable(Path, name, errno);
@@ -94,7 +94,7 @@ internal sealed class DirectoryImageSource : ImageSource
             return null;
         }
 
-        // As criu does, which opens the name: another image's directory is as good as a link to one.
+        // criu opens the name, so a directory is accepted as well as a link.
         string? path = status.Type == FileType.SymbolicLink ? folder.ReadLink(ParentLink) : status.Type == FileType.Directory ? ParentLink : null;
         if (path is null)
         {

@@ -5,13 +5,13 @@ using PSCrac.Procfs;
 namespace PSCrac.Images.Storage;
 
 /// <summary>
-/// An open folder, and the only way to what is in it. Whoever may write to a folder above can exchange this one for a link at any
-/// time, and a path would then lead elsewhere; a descriptor does not. So below an image, a staging, a work or a log folder all
-/// is opened, linked, renamed, given a mode, listed and deleted here: no symbolic link is followed, and nothing above is reached.
+/// An open folder, through which all access to its content goes. A user who may write to a parent folder can replace this one by a link at any
+/// time; a path would then lead elsewhere, a descriptor does not. Therefore, below an image, staging, work or log folder, everything
+/// is opened, linked, renamed, changed, listed and deleted here: no symbolic link is followed, and no parent folder can be reached.
 /// </summary>
 internal sealed class FolderHandle : IDisposable
 {
-    // What this engine makes is three folders deep. Each level of a deletion holds a descriptor.
+    // This engine creates folders up to three levels deep. Each level of a deletion uses a descriptor.
     private const int MaximumDepth = 32;
     private static volatile bool s_lacksOpenat2;
     private readonly bool _isStepwise;
@@ -23,27 +23,27 @@ internal sealed class FolderHandle : IDisposable
         _isStepwise = isStepwise;
     }
 
-    /// <summary>The descriptor, to be handed to criu; this object's own.</summary>
+    /// <summary>The descriptor, for criu; it belongs to this object.</summary>
     internal SafeFileHandle Handle { get; }
 
-    /// <summary>Where the folder was when it was opened, for messages.</summary>
+    /// <summary>The path of the folder when it was opened, for messages.</summary>
     internal string Path { get; }
 
-    /// <summary>Opens a folder by its path, on which symbolic links are followed; null on failure.</summary>
+    /// <summary>Opens a folder by its path; symbolic links in the path are followed; null on failure.</summary>
     /// <param name="path">The path.</param>
-    /// <param name="errno">Why there is none.</param>
-    /// <param name="isStepwise">Whether openat2(2) is not used, as on kernels before 5.6.</param>
+    /// <param name="errno">The errno of the failure; 0 on success.</param>
+    /// <param name="isStepwise">Whether to open paths step by step instead of with openat2(2), as on kernels before 5.6.</param>
     internal static FolderHandle? TryOpen(string path, out Errno errno, bool isStepwise = false) =>
         Adopt(LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY, out errno), path, errno, isStepwise);
 
     /// <summary>
-    /// Opens a folder that is to be changed: it must belong to one of certain users, and so must each symbolic link on the way to
-    /// it, whose owner decides where it leads.
+    /// Opens a folder that will be changed. It must belong to one of the given users, and so must each symbolic link in the path,
+    /// because the owner of a link decides where it leads.
     /// </summary>
     /// <param name="path">A full path.</param>
     /// <param name="users">The users.</param>
     /// <exception cref="CracException">
-    /// <see cref="CracReason.ImageNotTrusted"/>: it belongs to someone else; <see cref="CracReason.NotAnImage"/>: it is no folder;
+    /// <see cref="CracReason.ImageNotTrusted"/>: it belongs to someone else; <see cref="CracReason.NotAnImage"/>: it is not a folder;
     /// <see cref="CracReason.PermissionDenied"/>: it may not be opened.
     /// </exception>
     internal static FolderHandle OpenOwned(string path, ReadOnlySpan<int> users)
@@ -52,7 +52,7 @@ internal sealed class FolderHandle : IDisposable
         return OpenOwned(walk, path, users);
     }
 
-    /// <summary>The same at the end of a walk.</summary>
+    /// <summary>Opens the folder at the end of a walk, with the same checks.</summary>
     internal static FolderHandle OpenOwned(PathWalk walk, string path, ReadOnlySpan<int> users)
     {
         if (walk.FindForeignLink(users) is var (link, owner))
@@ -80,7 +80,7 @@ internal sealed class FolderHandle : IDisposable
     /// <summary>The status of the folder itself.</summary>
     internal bool TryGetStatus(out FileStatus status) => FileStatus.TryReadAt(Handle, "", LibC.AT_EMPTY_PATH, out status, out _);
 
-    /// <summary>The status of what is in it; of a symbolic link, of the link itself.</summary>
+    /// <summary>The status of an entry; for a symbolic link, that of the link itself.</summary>
     internal bool TryGetStatus(string name, out FileStatus status, out Errno errno)
     {
         status = default;
@@ -88,25 +88,25 @@ internal sealed class FolderHandle : IDisposable
         return errno == 0 && FileStatus.TryReadAt(Handle, name, LibC.AT_SYMLINK_NOFOLLOW, out status, out errno);
     }
 
-    /// <summary>Whether there is something of this name.</summary>
+    /// <summary>Whether there is an entry with this name.</summary>
     internal bool Contains(string name) => TryGetStatus(name, out _, out _);
 
-    /// <summary>Whether there is a regular file of this name.</summary>
+    /// <summary>Whether there is a regular file with this name.</summary>
     internal bool ContainsFile(string name) => TryGetStatus(name, out FileStatus status, out _) && status.Type == FileType.Regular;
 
-    /// <summary>The names of all that is in it, in the file system's order; null where it cannot be read.</summary>
+    /// <summary>The names of the entries, in the file system's order; null if the folder cannot be read.</summary>
     internal List<string>? ReadNames()
     {
-        // The position in a folder is the descriptor's, and several may read at once.
+        // The read position belongs to the descriptor, and several threads may read at the same time.
         using SafeFileHandle own = LibC.OpenAt(Handle, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
         return ProcessDirectory.ReadNames(own);
     }
 
-    /// <summary>Opens a file; the handle is invalid on failure: <see cref="Errno.ELOOP"/> where a symbolic link is met.</summary>
-    /// <param name="path">Its name, or a relative path, without "..".</param>
+    /// <summary>Opens a file; the handle is invalid on failure: <see cref="Errno.ELOOP"/> for a symbolic link.</summary>
+    /// <param name="path">A name or relative path without "..".</param>
     /// <param name="flags">Flags of open(2).</param>
-    /// <param name="errno">Why it could not be opened.</param>
-    /// <param name="mode">The mode of a file that is made.</param>
+    /// <param name="errno">The errno of the failure; 0 on success.</param>
+    /// <param name="mode">The mode of a file that is created.</param>
     internal SafeFileHandle Open(string path, int flags, out Errno errno, uint mode = 0)
     {
         if (path.Length == 0 || path[0] == '/' || path.Contains('\0', StringComparison.Ordinal) || path.Split('/').Contains(".."))
@@ -119,7 +119,7 @@ internal sealed class FolderHandle : IDisposable
         {
             SafeFileHandle opened = LibC.OpenBeneath(Handle, path, flags, out errno, mode);
 
-            // Filters of container engines that do not know the call answer EPERM, others ENOSYS as a kernel before 5.6.
+            // Seccomp filters of container engines that do not know the call return EPERM, others ENOSYS as kernels before 5.6.
             if (errno is not (Errno.ENOSYS or Errno.EPERM))
             {
                 return opened;
@@ -132,10 +132,10 @@ internal sealed class FolderHandle : IDisposable
         return OpenStepwise(path, flags, out errno, mode);
     }
 
-    /// <summary>Opens a regular file for reading; the handle is invalid on failure, and <see cref="Errno.EINVAL"/> tells of something else.</summary>
+    /// <summary>Opens a regular file for reading; the handle is invalid on failure, with <see cref="Errno.EINVAL"/> for another type of file.</summary>
     internal SafeFileHandle OpenToRead(string path, out Errno errno)
     {
-        // A FIFO would keep the open waiting for whoever writes to it.
+        // Opening a FIFO would wait for a writer.
         SafeFileHandle file = Open(path, LibC.O_RDONLY | LibC.O_NONBLOCK | LibC.O_NOCTTY, out errno);
         if (errno == 0 && FileStatus.TryReadAt(file, "", LibC.AT_EMPTY_PATH, out FileStatus status, out errno) && status.Type != FileType.Regular)
         {
@@ -151,52 +151,52 @@ internal sealed class FolderHandle : IDisposable
         return new SafeFileHandle(-1, ownsHandle: true);
     }
 
-    /// <summary>Makes a file that is not there yet and opens it for writing; the handle is invalid on failure.</summary>
+    /// <summary>Creates a new file and opens it for writing; the handle is invalid on failure.</summary>
     internal SafeFileHandle Create(string name, out Errno errno, uint mode) =>
         Open(name, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL, out errno, mode);
 
-    /// <summary>Opens a folder in it; null on failure: <see cref="Errno.ELOOP"/> or <see cref="Errno.ENOTDIR"/> for a symbolic link.</summary>
+    /// <summary>Opens a subfolder; null on failure: <see cref="Errno.ELOOP"/> or <see cref="Errno.ENOTDIR"/> for a symbolic link.</summary>
     internal FolderHandle? TryOpenFolder(string path, out Errno errno) =>
         Adopt(Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY, out errno), System.IO.Path.Combine(Path, path), errno, _isStepwise);
 
-    /// <summary>Makes a folder in it.</summary>
+    /// <summary>Creates a subfolder.</summary>
     internal Errno MakeFolder(string name, uint mode) => Check(name) is var errno and not 0 ? errno : LibC.MakeDirectory(Handle, name, mode);
 
-    /// <summary>The text of a symbolic link in it; null for anything else.</summary>
+    /// <summary>The target of a symbolic link; null for other entries.</summary>
     internal string? ReadLink(string name) => Check(name) != 0 ? null : PathWalk.ReadLink(Handle, name);
 
-    /// <summary>Makes a symbolic link in it.</summary>
+    /// <summary>Creates a symbolic link.</summary>
     internal Errno MakeLink(string name, string target) => Check(name) is var errno and not 0 ? errno : LibC.MakeLink(Handle, name, target);
 
-    /// <summary>Gives a file of it another name in another folder.</summary>
+    /// <summary>Creates a hard link to a file in another folder.</summary>
     internal Errno Link(string name, FolderHandle folder, string newName) =>
         Check(name, newName) is var errno and not 0 ? errno : LibC.Link(Handle, name, folder.Handle, newName);
 
-    /// <summary>Renames what is in it (renameat2(2)).</summary>
+    /// <summary>Renames an entry (renameat2(2)).</summary>
     internal Errno Rename(string name, FolderHandle folder, string newName, uint flags = 0) =>
         Check(name, newName) is var errno and not 0 ? errno : LibC.Rename(Handle, name, folder.Handle, newName, flags);
 
-    /// <summary>Changes the mode of what is in it. A symbolic link has none.</summary>
+    /// <summary>Changes the mode of an entry. A symbolic link has none.</summary>
     internal Errno ChangeMode(string name, uint mode) => Check(name) is var errno and not 0 ? errno : LibC.ChangeMode(Handle, name, mode);
 
-    /// <summary>Deletes a file of it, or a symbolic link: <see cref="Errno.EISDIR"/> for a folder.</summary>
+    /// <summary>Deletes a file or symbolic link; <see cref="Errno.EISDIR"/> for a folder.</summary>
     internal Errno Delete(string name) => Check(name) is var errno and not 0 ? errno : LibC.Unlink(Handle, name, 0);
 
-    /// <summary>Deletes an empty folder in it.</summary>
+    /// <summary>Deletes an empty subfolder.</summary>
     internal Errno DeleteFolder(string name) => Check(name) is var errno and not 0 ? errno : LibC.Unlink(Handle, name, LibC.AT_REMOVEDIR);
 
     /// <summary>
-    /// Deletes a folder in it with all that is in there. A folder of someone else, or of another file system, stays, and so do those
-    /// above it.
+    /// Deletes a subfolder with its content. A folder of another user or on another file system is kept, and so are its
+    /// parent folders.
     /// </summary>
-    /// <param name="name">Its name.</param>
-    /// <param name="users">To whom it, and each folder in it, must belong: <see cref="Errno.EPERM"/> otherwise.</param>
+    /// <param name="name">The name of the subfolder.</param>
+    /// <param name="users">The allowed owners of the folder and each folder in it; <see cref="Errno.EPERM"/> for another owner.</param>
     internal Errno DeleteTree(string name, ReadOnlySpan<int> users) => Check(name) is var errno and not 0 ? errno : DeleteTree(name, users, MaximumDepth);
 
-    /// <summary>Deletes all that is in it; whom itself belongs to is asked too.</summary>
+    /// <summary>Deletes the content; the folder itself must also belong to one of the users.</summary>
     internal Errno DeleteContents(ReadOnlySpan<int> users) => DeleteContents(users, MaximumDepth);
 
-    /// <summary>Whether the folder belongs to one of certain users.</summary>
+    /// <summary>Whether the folder belongs to one of the given users.</summary>
     internal bool BelongsTo(ReadOnlySpan<int> users) => TryGetStatus(out FileStatus status) && users.Contains((int)status.UserId);
 
     private static FolderHandle? Adopt(SafeFileHandle handle, string path, Errno errno, bool isStepwise)
@@ -238,7 +238,7 @@ internal sealed class FolderHandle : IDisposable
                 return opened;
             }
 
-            // Of O_PATH and O_NOFOLLOW together the link itself is opened.
+            // With O_PATH and O_NOFOLLOW together, the link itself is opened.
             opened.Dispose();
             errno = Errno.ELOOP;
             return new SafeFileHandle(-1, ownsHandle: true);

@@ -5,55 +5,55 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Images.Storage;
 
-/// <summary>How a walk along a path ended.</summary>
+/// <summary>The result of a walk along a path.</summary>
 internal enum PathEnd
 {
-    /// <summary>At a folder.</summary>
+    /// <summary>A folder was reached.</summary>
     Folder,
 
     /// <summary>A component does not exist.</summary>
     Missing,
 
-    /// <summary>A component may not be looked at.</summary>
+    /// <summary>No permission to access a component.</summary>
     Denied,
 
-    /// <summary>A component is something else than a folder.</summary>
+    /// <summary>A component is not a folder.</summary>
     NotAFolder,
 
-    /// <summary>More symbolic links than the kernel would follow.</summary>
+    /// <summary>The path has more symbolic links than the kernel follows.</summary>
     TooManyLinks,
 }
 
 /// <summary>
-/// Goes to a folder a component at a time, from descriptor to descriptor, and follows symbolic links itself. So the owner of
-/// each folder and of each link on the way is known, and the folder that is reached in the end is the one that was looked at,
-/// whatever the path leads to later.
+/// Opens a path one component at a time, from descriptor to descriptor, and resolves symbolic links itself. The owner of
+/// each folder and link on the way is therefore known, and the folder at the end is the one that was checked,
+/// even if the path leads elsewhere later.
 /// </summary>
 internal sealed class PathWalk : IDisposable
 {
-    private const int MaximumLinks = 40; // What the kernel follows, path_resolution(7).
+    private const int MaximumLinks = 40; // The kernel's limit, path_resolution(7).
     private readonly List<(string Path, FileStatus Status)> _steps = [];
 
     private PathWalk()
     {
     }
 
-    /// <summary>How it ended.</summary>
+    /// <summary>The result.</summary>
     internal PathEnd End { get; private set; }
 
-    /// <summary>The folder (O_PATH); null where the path leads to none.</summary>
+    /// <summary>The folder (O_PATH); null if none was reached.</summary>
     internal SafeFileHandle? Folder { get; private set; }
 
-    /// <summary>The folder's status; only where there is one.</summary>
+    /// <summary>The folder's status; valid only if a folder was reached.</summary>
     internal FileStatus Status { get; private set; }
 
-    /// <summary>The folder that it lies in (O_PATH); null where that is not known, and for the root.</summary>
+    /// <summary>The parent folder (O_PATH); null for the root, and if it is unknown.</summary>
     internal SafeFileHandle? Parent { get; private set; }
 
-    /// <summary>Where the walk ended: a path without symbolic links.</summary>
+    /// <summary>The path at which the walk ended, without symbolic links.</summary>
     internal string Reached { get; private set; } = "/";
 
-    /// <summary>The folders and symbolic links on the way, in their order, without the last folder.</summary>
+    /// <summary>The folders and symbolic links on the way, in order, without the last folder.</summary>
     internal IReadOnlyList<(string Path, FileStatus Status)> Steps => _steps;
 
     /// <summary>Walks along a path.</summary>
@@ -65,7 +65,7 @@ internal sealed class PathWalk : IDisposable
         return walk;
     }
 
-    /// <summary>The first symbolic link on the way that belongs to nobody of certain users; null where there is none.</summary>
+    /// <summary>The first symbolic link on the way that does not belong to one of the given users; null if there is none.</summary>
     internal (string Path, uint UserId)? FindForeignLink(ReadOnlySpan<int> users)
     {
         foreach ((string path, FileStatus status) in _steps)
@@ -86,7 +86,7 @@ internal sealed class PathWalk : IDisposable
         Parent?.Dispose();
     }
 
-    /// <summary>The text of a symbolic link; null where it cannot be read.</summary>
+    /// <summary>The target of a symbolic link; null if it cannot be read.</summary>
     internal static string? ReadLink(SafeFileHandle folder, string name)
     {
         Span<byte> buffer = stackalloc byte[4096];
@@ -137,7 +137,7 @@ internal sealed class PathWalk : IDisposable
             Parent = Folder;
             if (name == "..")
             {
-                // It is not what this one lies in.
+                // The previous folder is not the parent of this one.
                 Parent!.Dispose();
                 Parent = null;
             }

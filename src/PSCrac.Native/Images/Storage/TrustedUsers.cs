@@ -3,12 +3,12 @@ using PSCrac.Interop;
 
 namespace PSCrac.Images.Storage;
 
-/// <summary>Whose files are as good as one's own.</summary>
+/// <summary>The users whose files are trusted.</summary>
 internal static class TrustedUsers
 {
     /// <summary>
-    /// Root, the caller and, behind sudo, the user who called it: sudo(8) names that user in SUDO_UID, which is believed
-    /// of root's environment only.
+    /// Root, the caller and, under sudo, the user who called it: sudo(8) sets SUDO_UID, which is used
+    /// only if the caller is root.
     /// </summary>
     internal static int[] Read()
     {
