@@ -57,7 +57,10 @@ internal sealed class ImageSetAside : IDisposable
     /// <param name="parent">The folder above.</param>
     /// <param name="folder">A path of that folder.</param>
     /// <param name="target">The image's name there.</param>
-    /// <returns>Whether the way is clear; false where one is there that is not abandoned, or may not be.</returns>
+    /// <returns>
+    /// Whether the way is clear; false where one is there that is not abandoned, or may not be, or where what stands at the
+    /// image's place could be all there is of a JVM, in a form that is not criu's.
+    /// </returns>
     internal static bool Settle(SafeFileHandle parent, string folder, string target)
     {
         string aside = NameOf(target);
@@ -73,7 +76,14 @@ internal sealed class ImageSetAside : IDisposable
                 return !Directory.Exists(Path.Combine(folder, aside));
             }
 
-            string inTheWay = IsComplete(Path.Combine(folder, target)) ? aside : target;
+            string there = Path.Combine(folder, target);
+            bool isComplete = JvmImage.IsComplete(there, out _);
+            if (!isComplete && !IsRemainsOfCriu(there))
+            {
+                return false;
+            }
+
+            string inTheWay = isComplete ? aside : target;
             Errno errno = LibC.Rename(parent, inTheWay, StagingFolder.NewName(), LibC.RENAME_NOREPLACE);
             if (inTheWay == target && errno is 0 or Errno.ENOENT)
             {
@@ -96,17 +106,8 @@ internal sealed class ImageSetAside : IDisposable
     /// <summary>Lets go of it.</summary>
     public void Dispose() => _lock?.Dispose();
 
-    // An image that was sealed tells by its manifest. One that was not, by the last line that criu writes to its log.
-    private static bool IsComplete(string path)
-    {
-        try
-        {
-            CracImage image = CracImage.Open(path);
-            return image.IsRestorable(out _) && (image.Manifest is not null || JvmDump.HasFinished(path));
-        }
-        catch (Exception e) when (e is CracException or IOException or UnauthorizedAccessException)
-        {
-            return false;
-        }
-    }
+    // Without the inventory nothing can be restored from criu's files. Another engine's image has none either.
+    private static bool IsRemainsOfCriu(string path) =>
+        !Directory.Exists(path)
+        || (!JvmImage.HasInventory(path) && !JvmImage.IsOfOtherEngine(path) && Directory.EnumerateFileSystemEntries(path).All(static each => ImageRemoval.IsOfImage(Path.GetFileName(each))));
 }

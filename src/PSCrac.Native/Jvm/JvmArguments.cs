@@ -10,7 +10,7 @@ internal sealed record JvmArguments
     /// <summary>-XX:CRaCCheckpointTo as it was written; null where it was not given.</summary>
     internal string? CheckpointTo { get; private init; }
 
-    /// <summary>-XX:CRaCEngine: a name or a path, its own options cut off; null where it was not given.</summary>
+    /// <summary>-XX:CRaCEngine, or -XX:CREngine of older builds: a name or a path, its own options cut off; null where it was not given.</summary>
     internal string? Engine { get; private init; }
 
     /// <summary>-XX:CRaCEngineOptions; null where it was not given.</summary>
@@ -78,9 +78,9 @@ internal sealed record JvmArguments
             return this with { CheckpointTo = directory };
         }
 
-        if (Value("-XX:CRaCEngine=") is { } engine)
+        if ((Value("-XX:CRaCEngine=") ?? Value("-XX:CREngine=")) is { } engine)
         {
-            // Older builds took the engine's own arguments after a comma.
+            // Older builds take the engine's own arguments after a comma.
             return this with { Engine = engine.Split(',')[0] };
         }
 

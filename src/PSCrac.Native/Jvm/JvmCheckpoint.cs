@@ -86,6 +86,7 @@ internal sealed class JvmCheckpoint
         RequireFeasible();
         JvmAttachment attachment = JvmAttachment.Open(_jvm, null, _cancellation);
         string checkpointTo = ReadTarget(attachment);
+        RequireCriu(attachment);
         using JvmImageDirectory directory = JvmImageDirectory.Prepare(_jvm, checkpointTo, _request.Force);
         ImageStaging? staging = null;
         try
@@ -102,10 +103,10 @@ internal sealed class JvmCheckpoint
         }
         catch
         {
-            // Where the dump was made and only the placing failed, the image stays: the process is gone.
+            // Where only the placing failed, the image stays.
             if (!_isMade)
             {
-                directory.PutBack();
+                CleanUp(directory);
             }
 
             if (staging is not null && !_isPlaced)
@@ -121,16 +122,22 @@ internal sealed class JvmCheckpoint
         }
     }
 
+    private void CleanUp(JvmImageDirectory directory)
+    {
+        // A criu that still works may yet end the JVM; once it has ended, what it wrote is all that is left of it.
+        bool mayComplete = EngineCriu.Of(_jvm).IsRunning();
+        if (!_jvm.Identity.IsRunning())
+        {
+            directory.KeepRemains();
+        }
+        else if (!mayComplete)
+        {
+            directory.PutBack();
+        }
+    }
+
     private void RequireFeasible()
     {
-        if (_jvm.Engine is { } engine && Path.GetFileNameWithoutExtension(engine) is var name
-            && (name.Contains("warp", StringComparison.Ordinal) || name.Contains("simengine", StringComparison.Ordinal) || name.Contains("pauseengine", StringComparison.Ordinal)))
-        {
-            throw new CracException(
-                CracReason.ResourceUnsupported, $"The JVM {_jvm.ProcessId} uses the engine {engine}, whose images are not criu's.",
-                "Start it with -XX:CRaCEngine=criuengine, or use -Engine Criu.");
-        }
-
         if (_request.Options.LeaveRunning && !_jvm.KeepsRunning)
         {
             throw new CracException(
@@ -163,6 +170,17 @@ internal sealed class JvmCheckpoint
                 "Start it with -XX:CRaCCheckpointTo=DIRECTORY, or use -Engine Criu."),
             _ => value,
         };
+    }
+
+    // The JVM itself is asked here too: a build's default need not be criu.
+    private void RequireCriu(JvmAttachment attachment)
+    {
+        if (JvmEngine.Read(attachment, _cancellation) is { } engine && !JvmEngine.IsCriu(engine))
+        {
+            throw new CracException(
+                CracReason.ResourceUnsupported, $"The JVM {_jvm.ProcessId} checkpoints with the engine {engine}, whose images are not criu's.",
+                "Start it with -XX:CRaCEngine=criuengine, or use -Engine Criu.");
+        }
     }
 
     private static ImageManifest DescribeImage(ProcessTree tree) => ImageManifestFactory.Describe(tree, isInside: tree.Root.Status.NamespaceProcessIds.Count > 1) with

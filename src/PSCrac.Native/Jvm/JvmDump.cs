@@ -11,25 +11,27 @@ namespace PSCrac.Jvm;
 
 /// <summary>
 /// From the command to the finished image. A JVM's answer alone does not tell how it went: newer builds answer before
-/// criu starts, older ones always with success. What tells is that the JVM ends, what criu's log says, and what the JVM
-/// writes to its console.
+/// criu starts, older ones always with success. What tells is that the JVM ends, what is in the image's directory, and what
+/// the JVM writes to its console.
 /// </summary>
 internal sealed class JvmDump
 {
     private const string Finished = "Dumping finished successfully";
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(20);
 
-    // From criu's last line until the tree that it killed is gone, and until an engine has written cppath.
+    // From the complete image until the tree is killed, criu has ended, and an engine has written cppath.
     private static readonly TimeSpan Aftermath = TimeSpan.FromSeconds(5);
 
     private readonly JvmProcess _jvm;
     private readonly JvmImageDirectory _directory;
     private readonly JvmConsole _console;
     private readonly SafeFileHandle _pidFd;
+    private readonly EngineCriu _criu;
 
     private JvmDump(JvmProcess jvm, JvmImageDirectory directory, JvmConsole console, SafeFileHandle pidFd)
     {
         _jvm = jvm;
+        _criu = EngineCriu.Of(jvm);
         _directory = directory;
         _console = console;
         _pidFd = pidFd;
@@ -99,18 +101,18 @@ internal sealed class JvmDump
             string? log = ReadLogTail(out bool begun);
             if (ended)
             {
-                RequireImage(AwaitLogEnd());
+                RequireImage();
                 return;
             }
 
-            if (log is not null && log.Contains(Finished, StringComparison.Ordinal))
+            if (IsWritten(log))
             {
-                // Killed by criu, or let go on: which of the two shows in a moment.
+                // Killed by criu, or left running: a moment later it is known which.
                 finished = finished == 0 ? Stopwatch.GetTimestamp() : finished;
-                if (IsLeftRunning(log, finished))
+                if (_jvm.KeepsRunning || Stopwatch.GetElapsedTime(finished) > Aftermath)
                 {
                     LeftRunning = true;
-                    RequireImage(log);
+                    RequireImage();
                     return;
                 }
             }
@@ -148,6 +150,13 @@ internal sealed class JvmDump
         }
     }
 
+    // criu traces the JVM until all is written, and writes the inventory last. Its log may have another name, or no such line
+    // (CRAC_CRIU_OPTS, or the engine's option args).
+    private bool IsWritten(string? log) =>
+        log?.Contains(Finished, StringComparison.Ordinal) == true
+        || (_directory.Locate() is { } path && JvmImage.HasInventory(path)
+            && ProcessStatus.TryRead(_jvm.ProcessId) is { HasEnded: false, TracerProcessId: 0 } status && status.Identity == _jvm.Identity);
+
     private void Judge(Task<JvmReply?> answer)
     {
         // A failure to ask at all is the failure; an answer of success tells nothing yet.
@@ -175,48 +184,52 @@ internal sealed class JvmDump
         }
     }
 
-    // criu kills the tree first and says that it has finished afterwards.
-    private string? AwaitLogEnd()
+    // The image alone tells whether it is complete: criu kills the tree only after the whole of it is written.
+    private void RequireImage()
     {
-        long start = Stopwatch.GetTimestamp();
-        while (true)
-        {
-            string? log = ReadLogTail(out _);
-            if (log?.Contains(Finished, StringComparison.Ordinal) == true || Stopwatch.GetElapsedTime(start) > Aftermath)
-            {
-                return log;
-            }
-
-            Thread.Sleep(Slice);
-        }
-    }
-
-    private bool IsLeftRunning(string log, long finished)
-    {
-        // criu writes its last line after it has let the tasks go, or after it has killed them.
-        return _jvm.KeepsRunning || Stopwatch.GetElapsedTime(finished) > Aftermath;
-    }
-
-    private void RequireImage(string? log)
-    {
+        AwaitCriuEnd();
         string? path = _directory.Locate();
-        if (path is null || !File.Exists(Path.Combine(path, "inventory.img")) || log is null || !log.Contains(Finished, StringComparison.Ordinal))
+        if (path is null || !JvmImage.IsComplete(path, out string? missing))
         {
-            throw new CracException(
-                CracReason.ImageIncomplete, $"The JVM {_jvm.ProcessId} ended without a finished image in {_directory.OriginalPath}.",
-                "Read the JVM's console, and dump4.log in that directory.")
-            { CriuLines = Lines(_console.ReadNew()) };
+            throw WithoutImage(path);
         }
 
         // An engine that is a program of its own writes cppath after criu has ended; its restore needs it.
         long start = Stopwatch.GetTimestamp();
         string original = Path.Combine(path, JvmImageDirectory.OriginalPathName);
-        while (_jvm.Runtime is { WritesImagePath: true } && new FileInfo(original) is not { Exists: true, Length: > 0 } && Stopwatch.GetElapsedTime(start) < Aftermath)
+        while (_jvm.Runtime is { WritesImagePath: true } && new FileInfo(original) is not { Exists: true, Length: > 0 })
         {
+            if (Stopwatch.GetElapsedTime(start) > Aftermath)
+            {
+                // The engine was ended too: a session leader that ends takes the processes of its terminal with it.
+                _directory.WriteOriginalPath(path);
+                break;
+            }
+
             Thread.Sleep(Slice);
         }
 
         CriuVersion = DumpLog.FindVersion(new DirectoryImageSource(path));
+    }
+
+    // criu kills the tree first and writes its statistics and the end of its log afterwards.
+    private void AwaitCriuEnd()
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (_criu.IsRunning() && Stopwatch.GetElapsedTime(start) < Aftermath)
+        {
+            Thread.Sleep(Slice);
+        }
+    }
+
+    private CracException WithoutImage(string? path)
+    {
+        string where = path is null ? $"there is nothing in {_directory.OriginalPath}" : $"what is in {_directory.Describe()} is no complete image; it is left as it is";
+        return new CracException(
+            CracReason.ImageIncomplete,
+            $"The JVM {_jvm.ProcessId} {(_jvm.Identity.IsRunning() ? "wrote no image" : "has ended without an image")}: {where}.",
+            "Read the JVM's console, and criu's log in that directory.")
+        { CriuLines = Lines(_console.ReadNew()) };
     }
 
     // The log's last lines; null without a log. The directory had none before, so what is there is this run's.
@@ -232,9 +245,6 @@ internal sealed class JvmDump
         begun = tail is not null;
         return tail;
     }
-
-    /// <summary>Whether the log in a directory says that criu has finished.</summary>
-    internal static bool HasFinished(string path) => ReadLogTail(path)?.Contains(Finished, StringComparison.Ordinal) == true;
 
     private static string? ReadLogTail(string path)
     {

@@ -10,6 +10,8 @@ namespace PSCrac.Jvm;
 /// <summary>What an image that a JVM took of itself says about that JVM.</summary>
 internal sealed class JvmImage
 {
+    private const string EngineName = "engine";
+    private const string Inventory = "inventory.img";
     private const string Library = "/libjvm.so";
     private const string PerfData = "perfdata";
     private const int LongestPath = 4096;
@@ -49,6 +51,54 @@ internal sealed class JvmImage
         bool isJvm = IsOf(image);
         return isJvm || engine != CracEngineChoice.Jvm ? isJvm : throw new CracException(
             CracReason.JvmNotCapable, $"The image {image.Path} was not taken by a JVM of itself.", "Leave out -Engine, or use -Engine Criu.");
+    }
+
+    /// <summary>Whether a directory has criu's inventory, which criu writes after all else of an image (criu's cr_dump_tasks).</summary>
+    internal static bool HasInventory(string path) => new FileInfo(Path.Combine(path, Inventory)) is { Exists: true, Length: > 0 };
+
+    /// <summary>
+    /// The name of the engine that wrote an image, such as criuengine, from the file that the JVM adds
+    /// (openjdk/crac: crac_engine.cpp); null where there is none, as from older builds.
+    /// </summary>
+    internal static string? ReadEngine(string path)
+    {
+        const int MaximumName = 256;
+        try
+        {
+            using FileStream file = new(Path.Combine(path, EngineName), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            byte[] name = new byte[MaximumName];
+            int length = file.ReadAtLeast(name, name.Length, throwOnEndOfStream: false);
+            return Encoding.UTF8.GetString(name, 0, length).Trim();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Whether an engine other than criu wrote an image.</summary>
+    internal static bool IsOfOtherEngine(string path) => ReadEngine(path) is { Length: > 0 } engine && !JvmEngine.IsCriu(engine);
+
+    /// <summary>Whether a directory holds a complete image, by its files alone.</summary>
+    /// <param name="path">The directory.</param>
+    /// <param name="missing">What is missing or damaged; null for a complete image.</param>
+    internal static bool IsComplete(string path, [System.Diagnostics.CodeAnalysis.NotNullWhen(false)] out string? missing)
+    {
+        if (!HasInventory(path))
+        {
+            missing = Inventory;
+            return false;
+        }
+
+        try
+        {
+            return CracImage.Open(path).IsRestorable(out missing);
+        }
+        catch (Exception e) when (e is CracException or IOException or UnauthorizedAccessException)
+        {
+            missing = e.Message;
+            return false;
+        }
     }
 
     /// <summary>Reads which files the image's processes had open or mapped.</summary>

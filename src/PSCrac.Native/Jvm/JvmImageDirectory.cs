@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
 using PSCrac.Procfs;
@@ -144,6 +145,28 @@ internal sealed class JvmImageDirectory : IDisposable
         }
     }
 
+    /// <summary>
+    /// Puts the image of before back beside what a JVM has left that has ended: that stays, under another name where the
+    /// image of before needs its own.
+    /// </summary>
+    internal void KeepRemains()
+    {
+        if (_aside is not null && LibC.Rename(_parent, _name, RemainsOf(_name), LibC.RENAME_NOREPLACE) is 0 or Errno.ENOENT && _aside.PutBack())
+        {
+            LetGo();
+        }
+    }
+
+    /// <summary>Writes cppath, as an engine does that is a program of its own, where that engine was ended before it could.</summary>
+    /// <param name="path">The image's directory.</param>
+    internal void WriteOriginalPath(string path)
+    {
+        string original = LastingParent is null
+            ? OriginalPath
+            : Path.Combine(new FileInfo(PathOf(".")[..^2]).LinkTarget ?? LastingParent, Path.GetFileName(path));
+        File.WriteAllText(Path.Combine(path, OriginalPathName), original);
+    }
+
     /// <summary>Removes the image's files after they have been given another place, and the directory where it was made for them.</summary>
     internal void Empty(IEnumerable<string> names)
     {
@@ -168,6 +191,8 @@ internal sealed class JvmImageDirectory : IDisposable
         LetGo();
         _parent.Dispose();
     }
+
+    private static string RemainsOf(string name) => string.Create(CultureInfo.InvariantCulture, $"{name}.incomplete-{DateTime.UtcNow:yyyyMMddHHmmssfff}");
 
     private void LetGo()
     {

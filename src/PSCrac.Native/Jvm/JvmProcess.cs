@@ -25,9 +25,6 @@ internal sealed record JvmProcess
     /// <summary>The directory that the JVM was told to checkpoint to, as it was written (-XX:CRaCCheckpointTo); null where it was not told, or in a file of options.</summary>
     internal string? CheckpointTo { get; init; }
 
-    /// <summary>The engine it was told to use (-XX:CRaCEngine); null for its default, which is criu on Linux.</summary>
-    internal string? Engine { get; init; }
-
     /// <summary>Whether it was told to go on after a checkpoint rather than to end.</summary>
     internal bool KeepsRunning { get; init; }
 
@@ -82,7 +79,6 @@ internal sealed record JvmProcess
             Runtime = FindRuntime(processId, library.Path),
             Arguments = command.Arguments,
             CheckpointTo = arguments.CheckpointTo,
-            Engine = arguments.Engine,
             KeepsRunning = arguments.KeepsRunning,
             IsAttachDisabled = arguments.AttachDisabled,
             CollectsStackTraces = arguments.CollectsStackTraces,

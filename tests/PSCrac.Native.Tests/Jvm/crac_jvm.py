@@ -6,11 +6,17 @@ number. With -XX:CRaCRestoreFrom it becomes the engine's restore instead.
 
 As "engine HOME ...": checkpoint DIR, restore DIR, restorewait; without a command it is criu's action script.
 
+With the mode library-engine it is a JVM of today: its engine is a library, so there is no cppath and no perfdata; the image
+has files engine, tags and score, and a restore wants the first; -XX:CRaCEngineOptions takes keep_running, criu_location and
+args; criu restores with --cpu-cap=none. Both kinds take CRAC_CRIU_PATH and CRAC_CRIU_OPTS.
+
 FAKE_JVM picks what goes wrong, words with blanks between: strict (root may not attach), v2 (protocol 2), deaf, silent,
 (or a file of that name in its working directory),
-refuses, refuses-on-console, connected (criu will fail), no-crac, library-engine (no cppath).
+refuses, refuses-on-console, connected (criu will fail), no-crac, library-engine,
+terminal (leads the session of a terminal of its own), warp (the default engine is not criu), ends (the same, and no flag tells).
 """
 import ctypes
+import fcntl
 import json
 import mmap
 import os
@@ -19,6 +25,7 @@ import socket
 import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 
@@ -47,13 +54,16 @@ class Jvm:
     def __init__(self, home, options):
         self.home = home
         self.checkpoint_to = None
+        self.engine_name = "warp" if "warp" in MODES else "criuengine"
         self.environment = dict(os.environ)
         self.properties = {"java.home": home, "java.vm.name": "Stand-in VM", "path.like": "a=b\tc"}
         for option in options:
             if option.startswith("-XX:CRaCCheckpointTo="):
                 self.checkpoint_to = option.split("=", 1)[1]
-            elif option == "-XX:CRaCEngineOptions=keep_running=true":
-                self.environment["CRAC_CRIU_LEAVE_RUNNING"] = ""
+            elif option.startswith("-XX:CRaCEngine="):
+                self.engine_name = option.split("=", 1)[1]
+            elif option.startswith("-XX:CRaCEngineOptions="):
+                self.environment.update(engine_options(option))
             elif option.startswith("-D"):
                 name, _, value = option[2:].partition("=")
                 self.properties[name] = value
@@ -134,6 +144,8 @@ class Jvm:
             return 0, "2"
         if command == "printflag" and arguments[0] == "CRaCCheckpointTo" and "no-crac" not in MODES:
             return 0, f"-XX:CRaCCheckpointTo={self.checkpoint_to or ''}\n"
+        if command == "printflag" and arguments[0] == "CRaCEngine" and not {"no-crac", "ends"} & set(MODES):
+            return 0, f"-XX:CRaCEngine={self.engine_name}\n"
         if command == "printflag":
             return 0, f"no such flag '{arguments[0]}'\n"
         if command == "jcmd" and arguments[0] == "JDK.checkpoint":
@@ -158,7 +170,15 @@ class Jvm:
         self.listener.close()
         self.listener = None
         os.makedirs(self.checkpoint_to, 0o700, exist_ok=True)
-        if "library-engine" not in MODES:
+        if "ends" in MODES:
+            with open(os.path.join(self.checkpoint_to, "heap.bin"), "wb") as file:
+                file.write(b"an image of another kind")
+            os._exit(0)
+        if "library-engine" in MODES:
+            for name, text in ("engine", self.engine_name), ("tags", "label:cpu.arch=amd64\n"), ("score", "vm.uptime=1.500000\n"):
+                with open(os.path.join(self.checkpoint_to, name), "w") as file:
+                    file.write(text)
+        else:
             with open(os.path.join(self.checkpoint_to, "perfdata"), "w+b") as file:
                 file.truncate(4096)
                 self.perfdata = mmap.mmap(file.fileno(), 4096)
@@ -193,6 +213,9 @@ class Jvm:
         LIBC.pthread_sigmask(signal.SIG_BLOCK, signal_set(WAKE), None)
         signal.signal(signal.SIGQUIT, self.on_quit)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+        if "terminal" in MODES:
+            self.terminal = os.openpty()
+            fcntl.ioctl(self.terminal[1], termios.TIOCSCTTY, 0)
         if "connected" in MODES:
             server = socket.create_server(("127.0.0.1", 0))
             self.ends = socket.create_connection(server.getsockname()), server.accept(), server
@@ -241,11 +264,22 @@ def java(home, options):
     with open(f"{home}/crac_{os.getpid()}", "w") as file:
         json.dump(parameters, file)
     os.environ["CRAC_NEW_ARGS_ID"] = str(os.getpid())
+    for option in options:
+        if option.startswith("-XX:CRaCEngineOptions="):
+            os.environ.update(engine_options(option))
     os.execv(engine_of(home), ["criuengine", "restore", restore[0].split("=", 1)[1]])
+
+
+def engine_options(option):
+    """What the engine's own options mean to this engine, in the words of the older one: variables of its environment."""
+    variables = {"keep_running": "CRAC_CRIU_LEAVE_RUNNING", "criu_location": "CRAC_CRIU_PATH", "args": "CRAC_CRIU_OPTS"}
+    pairs = (word.partition("=") for word in option.split("=", 1)[1].split(","))
+    return {variables[name]: value for name, _, value in pairs if value != "false"}
 
 
 def engine(home, words):
     criu = os.environ.get("CRAC_CRIU_PATH") or f"{home}/lib/criu"
+    more = os.environ.get("CRAC_CRIU_OPTS", "").split()
     me = engine_of(home)
     if not words:
         if os.environ.get("CRTOOLS_SCRIPT_ACTION") == "post-resume":
@@ -254,6 +288,11 @@ def engine(home, words):
         dump(os.getppid(), criu, words[1])
     elif words[0] == "restore":
         command = [criu, "restore", "-W", ".", "--shell-job", "--action-script", me, "-D", words[1], "-v1"]
+        if "criuhelper" in me:
+            with open(f"{words[1]}/engine") as file:
+                if (saved := file.read()) != "criuengine":
+                    sys.exit(f"Image format does not match; saved image with engine {saved}, restoring with criuengine")
+            command += ["--cpu-cap=none", *more]
         if os.path.exists(f"{words[1]}/perfdata"):
             file = os.open(f"{words[1]}/perfdata", os.O_RDWR)
             os.set_inheritable(file, True)
@@ -279,7 +318,8 @@ def dump(jvm, criu, directory):
         time.sleep(0.001)
     running = "CRAC_CRIU_LEAVE_RUNNING" in os.environ
     command = [criu, "dump", "-t", str(jvm), "-D", directory, "--shell-job", "-v4", "-o", "dump4.log"]
-    failed = subprocess.run(command + (["-R"] if running else [])).returncode
+    more = os.environ.get("CRAC_CRIU_OPTS", "").split()
+    failed = subprocess.run(command + (["-R"] if running else []) + more).returncode
     if failed:
         kick(jvm, -1)
     elif running:
