@@ -6,29 +6,29 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;
 
-/// <summary>A checkpoint: by criu, or by a JVM of itself.</summary>
+/// <summary>The checkpoint operation: criu takes the checkpoint, or a JVM takes one of itself.</summary>
 public static class Checkpoint
 {
     /// <summary>Checkpoints a process tree.</summary>
-    /// <param name="request">What, where to, how.</param>
-    /// <param name="progress">Told of the phases and of the bytes written; null for nobody.</param>
+    /// <param name="request">The process, the image's path and the options.</param>
+    /// <param name="progress">Receives the phases and the number of bytes written; null for no reports.</param>
     /// <param name="cancellation">
-    /// Cancelling makes criu roll back: the process goes on and no image is left. A JVM that checkpoints itself is only heeded
-    /// until its criu works, and may go on to checkpoint all the same; once its criu works, that is waited for.
+    /// Cancelling makes criu roll back: the process continues and no image is left. The checkpoint that a JVM takes of itself can be
+    /// cancelled only until its engine starts, and the JVM may take it nevertheless; once the engine has started, this waits for it.
     /// </param>
-    /// <returns>The image, and what else there is to say.</returns>
+    /// <returns>The image, the findings and the warnings.</returns>
     /// <exception cref="CracException">
-    /// It failed. The process goes on, and the target is as it was. <see cref="CracReason.JvmRefused"/> has what stood in the way of a
-    /// JVM as its findings.
+    /// The checkpoint failed. The process continues, and the target is unchanged. <see cref="CracReason.JvmRefused"/> carries as findings
+    /// what the JVM refused.
     /// </exception>
-    /// <exception cref="OperationCanceledException">It was cancelled, with the same outcome.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled; the process continues, and the target is unchanged.</exception>
     public static CheckpointResult Run(CheckpointRequest request, IProgress<CracProgress>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(request);
         cancellation.ThrowIfCancellationRequested();
         try
         {
-            return RunEither(request, progress, cancellation);
+            return RunSelected(request, progress, cancellation);
         }
         catch (CracException e)
         {
@@ -37,7 +37,7 @@ public static class Checkpoint
         }
     }
 
-    private static CheckpointResult RunEither(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    private static CheckpointResult RunSelected(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         request.Options.RequireConsistent();
         JvmProcess? jvm = JvmCheckpoint.Select(request.Engine, request.ProcessId, cancellation);
@@ -63,16 +63,16 @@ public static class Checkpoint
         IReadOnlyList<int> ids = image.Manifest?.Process.HostPid is null ? image.ThreadIds : tree.ThreadIds;
         try
         {
-            return PidWaiter.Wait(ids, timeout, image.Engine == CracEngine.Jvm ? IsOnItsWayOut : PidWaiter.IsZombie, cancellation);
+            return PidWaiter.Wait(ids, timeout, image.Engine == CracEngine.Jvm ? IsEnding : PidWaiter.IsZombie, cancellation);
         }
         catch (OperationCanceledException)
         {
-            // The image is made and the tree is gone: to stop waiting is all that is left to cancel.
+            // The image exists and the tree has ended: only the wait can still be cancelled.
             return [];
         }
 
-        // A pid that another process took meanwhile is not the tree's any more; no waiting will free it. But a JVM's engine was
-        // started by the JVM and outlives it by a moment, in its process group, whose number is the JVM's pid.
-        static bool IsOnItsWayOut(int id) => ProcessStatus.TryRead(id) is not { HasEnded: false };
+        // A pid that another process has taken in the meantime does not become free by waiting. But the engine that a JVM starts
+        // outlives it for a moment, in a process group whose id is the JVM's pid.
+        static bool IsEnding(int id) => ProcessStatus.TryRead(id) is not { HasEnded: false };
     }
 }

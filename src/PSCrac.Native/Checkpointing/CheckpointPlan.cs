@@ -7,7 +7,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Checkpointing;
 
-/// <summary>The options of a checkpoint after the process was looked at: the caller's, and those chosen for what was found.</summary>
+/// <summary>The options of a checkpoint after the preflight: the caller's, and those chosen for what it found.</summary>
 internal sealed class CheckpointPlan
 {
     private CheckpointPlan(CheckpointOptions options, IReadOnlyList<ImageManifestChoice> choices, IReadOnlyList<CracFinding> findings)
@@ -23,12 +23,12 @@ internal sealed class CheckpointPlan
 
     internal IReadOnlyList<CracFinding> Findings { get; }
 
-    /// <summary>What the tree watches with inotify, as far as it was looked at.</summary>
+    /// <summary>The folders that the tree watches with inotify; none without a preflight.</summary>
     internal WatchedFolders Watched { get; private init; } = WatchedFolders.None;
 
-    /// <summary>Looks at the process and chooses, unless the caller wants neither.</summary>
-    /// <exception cref="CracException">Something stands in the way of the checkpoint.</exception>
-    internal static CheckpointPlan Make(CheckpointRequest request)
+    /// <summary>Runs the preflight and chooses options, unless <see cref="CheckpointRequest.ChooseOptions"/> is false.</summary>
+    /// <exception cref="CracException">The preflight found a blocker.</exception>
+    internal static CheckpointPlan Create(CheckpointRequest request)
     {
         if (!request.ChooseOptions)
         {
@@ -59,8 +59,8 @@ internal sealed class CheckpointPlan
         string[] others = [.. findings.Where(static finding => finding.Severity == CracFindingSeverity.Blocker).Skip(1).Select(static finding => finding.What)];
         string where = first.ProcessId is { } id && id != root.ProcessId ? $"process {id}, {first.What}" : first.What;
 
-        // Told here: who has started the process to checkpoint it may have ended it by the time that this is read.
-        string more = others.Length == 0 ? string.Empty : $" Also in the way: {string.Join("; ", others)}.";
+        // The message names them all: Start-CracProcess ends the process, so that Test-CracProcess can no longer show them.
+        string more = others.Length == 0 ? string.Empty : $" Other blockers: {string.Join("; ", others)}.";
         return new CracException(
             first.Reason, $"Process {root.ProcessId} ({root.CommandName}) cannot be checkpointed: {where}. {first.Why}{more}", first.RecommendedAction)
         {

@@ -11,13 +11,13 @@ using PSCrac.Staging;
 namespace PSCrac.Checkpointing;
 
 /// <summary>
-/// A checkpoint by criu: stage, dump, seal, commit. criu kills the tree only after its post-dump notification was answered, so
-/// the image is sealed and put in place from there, and whatever fails before leaves the process running and the target
-/// as it was.
+/// A checkpoint by criu: stage, dump, seal, commit. criu kills the tree only after its post-dump notification is answered. The
+/// image is sealed and committed in that notification, so that any failure before it leaves the process running and the target
+/// unchanged.
 /// </summary>
 internal sealed class CriuCheckpoint
 {
-    private const int MillisecondsToDie = 1000;
+    private const int KillTimeoutMilliseconds = 1000;
 
     private readonly CheckpointRequest _request;
     private readonly IProgress<CracProgress>? _progress;
@@ -26,17 +26,17 @@ internal sealed class CriuCheckpoint
     private readonly ProcessTree _tree;
     private readonly CheckpointPlan _plan;
 
-    // Started before the look at the process, which takes as long as criu takes to listen; null where it is to run in another namespace.
+    // Started before the preflight, which takes about as long as criu needs to start; null where criu runs in another namespace.
     private readonly CriuWorker? _worker;
 
-    // The root's id where the worker runs: its own, where that is another pid namespace than ours.
+    // The root's pid in the pid namespace that the worker runs in.
     private readonly int _innerId;
-    private readonly bool _isInside;
+    private readonly bool _isInPidNamespace;
     private readonly IReadOnlyList<string> _configurationFiles = CriuConfigFile.FilesInEffect();
     private volatile CracPhase _phase = CracPhase.Preparing;
     private ProcessTree? _frozenTree;
     private bool _sealed;
-    private bool _isPastReturn;
+    private bool _isIrrevocable;
     private readonly List<string> _warnings = [];
 
     private CriuCheckpoint(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
@@ -47,13 +47,13 @@ internal sealed class CriuCheckpoint
         _tree = ProcessTree.Read(request.ProcessId);
         RequireEligible();
         RequireParentImage();
-        _isInside = LivesElsewhere(_tree.Root.Status);
-        _innerId = _isInside ? _tree.Root.Status.InnermostProcessId : request.ProcessId;
+        _isInPidNamespace = IsInOtherPidNamespace(_tree.Root.Status);
+        _innerId = _isInPidNamespace ? _tree.Root.Status.InnermostProcessId : request.ProcessId;
         _installation = CriuInstallation.Locate(request.CriuPath);
-        _worker = _isInside ? null : CriuSession.StartWorker(_installation);
+        _worker = _isInPidNamespace ? null : CriuSession.StartWorker(_installation);
         try
         {
-            _plan = CheckpointPlan.Make(request);
+            _plan = CheckpointPlan.Create(request);
         }
         catch
         {
@@ -62,7 +62,11 @@ internal sealed class CriuCheckpoint
         }
     }
 
-    /// <summary>Checkpoints a process tree, as <see cref="Checkpoint.Run"/> does, and gives it as it was before. Its pids are not waited for.</summary>
+    /// <summary>Checkpoints a process tree, as <see cref="Checkpoint.Run"/> does. Does not wait until its pids are free.</summary>
+    /// <param name="request">The process, the image's path and the options.</param>
+    /// <param name="progress">Receives the phases and the number of bytes written; null for no reports.</param>
+    /// <param name="cancellation">Makes criu roll back.</param>
+    /// <param name="tree">The tree as it was before the checkpoint.</param>
     internal static CheckpointResult Run(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation, out ProcessTree tree)
     {
         var checkpoint = new CriuCheckpoint(request, progress, cancellation);
@@ -75,7 +79,7 @@ internal sealed class CriuCheckpoint
     {
         Report(CracPhase.Preparing);
         string? config = CriuConfigFile.Compose(_plan.Options);
-        config = _isInside ? config + CriuWorkerNamespace.Configuration : config;
+        config = _isInPidNamespace ? config + CriuWorkerNamespace.Configuration : config;
         using ImageStaging staging = ImageStaging.Create(_request.ImagePath, _request.Force, _plan.Watched);
         string? replaced;
         try
@@ -83,9 +87,9 @@ internal sealed class CriuCheckpoint
             using CriuWorkDirectory work = CriuWorkDirectory.Create($"{CracOperation.Checkpoint.Name}-{_request.ProcessId}", config, _plan.Watched);
             Dump(staging, work);
             replaced = staging.Finish();
-            MoveBeside(work, staging.CurrentPath);
+            MoveLogAndStatistics(work, staging.CurrentPath);
         }
-        catch when (!_isPastReturn)
+        catch when (!_isIrrevocable)
         {
             staging.RollBack();
             throw;
@@ -97,7 +101,7 @@ internal sealed class CriuCheckpoint
     private void Dump(ImageStaging staging, CriuWorkDirectory work)
     {
         ImageManifest manifest = DescribeImage();
-        using PidNamespace? inside = _isInside ? OpenNamespace() : null;
+        using PidNamespace? inside = _isInPidNamespace ? OpenNamespace() : null;
         using CriuSession session = inside is null
             ? CriuSession.Start(_installation, work, _worker!)
             : CriuSession.Start(_installation, work, new CriuWorkerNamespace(inside, staging.Handle));
@@ -112,18 +116,18 @@ internal sealed class CriuCheckpoint
         int result = session.Run(CriuRequest.Dump, _cancellation);
         if (result < 0)
         {
-            // Looked at first, since what follows takes time in which others of the tree may end by themselves.
-            _isPastReturn = session.WorkerDied && HasKilledSome();
-            if (_isPastReturn && _isInside && SpinWait.SpinUntil(HasKilledAll, MillisecondsToDie))
+            // Checked first: what follows takes time, in which processes of the tree may end by themselves.
+            _isIrrevocable = session.WorkerDied && HasKilledSome();
+            if (_isIrrevocable && _isInPidNamespace && SpinWait.SpinUntil(HasKilledAll, KillTimeoutMilliseconds))
             {
-                // The first process of the namespace ended with the tree, and the kernel ended all in it, criu too.
+                // The first process of the namespace ended with the tree, and the kernel then killed all processes in it, criu too.
                 return;
             }
 
             Exception failure = session.Failure(CracOperation.Checkpoint, _cancellation);
-            if (_isPastReturn)
+            if (_isIrrevocable)
             {
-                throw DiedWhileKilling(staging, failure);
+                throw WorkerDiedWhileKilling(staging, failure);
             }
 
             if (session.WorkerDied)
@@ -134,27 +138,27 @@ internal sealed class CriuCheckpoint
             throw failure;
         }
 
-        // The tree is dead: from here on the image is all there is of it, and no failure may take it back.
-        _isPastReturn = true;
+        // The tree has been killed: the image is all that is left of it, and no failure may remove it.
+        _isIrrevocable = true;
         if (!_sealed)
         {
             Seal(staging, manifest);
         }
     }
 
-    // A criu that is ended after its image was sealed may have killed some of the tree already.
+    // A criu that is killed after the image was sealed may already have killed a part of the tree.
     private bool HasKilledSome() =>
         _sealed && !_plan.Options.LeaveRunning && _frozenTree!.Members.Any(member => !member.Status.HasEnded && !member.Status.Identity.IsRunning());
 
     private bool HasKilledAll() => _frozenTree!.Members.All(static member => !member.Status.Identity.IsRunning());
 
-    private CracException DiedWhileKilling(ImageStaging staging, Exception failure)
+    private CracException WorkerDiedWhileKilling(ImageStaging staging, Exception failure)
     {
         staging.Finish();
         int[] alive = [.. _frozenTree!.Members.Where(static member => member.Status.Identity.IsRunning()).Select(static member => member.ProcessId)];
         return new CracException(
             CracReason.WorkerDied,
-            $"The image at {staging.TargetPath} is whole, but criu was ended while it killed the processes"
+            $"The image at {staging.TargetPath} is whole, but criu was killed while it killed the processes"
                 + (alive.Length == 0 ? "." : $": {string.Join(", ", alive)} still run."),
             alive.Length == 0 ? "Restore the image." : $"End what is left with Stop-Process -Id {string.Join(',', alive)} -Force, then restore the image.",
             failure)
@@ -184,15 +188,15 @@ internal sealed class CriuCheckpoint
         Report(CracPhase.Sealing);
         foreach (int thread in InterruptedCalls.Restart(staging))
         {
-            _warnings.Add($"Thread {thread} was in a system call that had been interrupted before: it fails with EINTR after the restore, which some programs do not expect.");
+            _warnings.Add($"Thread {thread} was in a system call that had been interrupted before: the call fails with EINTR after the restore, which some programs do not expect.");
         }
 
-        // Once the tree is dead there is nothing left to cancel.
-        ImageSeal.Commit(staging, manifest with { Warnings = [.. manifest.Warnings, .. _warnings] }, sync: !_request.NoSync, _isPastReturn ? CancellationToken.None : _cancellation);
+        // Once the tree has been killed nothing can be cancelled.
+        ImageSeal.Commit(staging, manifest with { Warnings = [.. manifest.Warnings, .. _warnings] }, sync: !_request.NoSync, _isIrrevocable ? CancellationToken.None : _cancellation);
         _sealed = true;
     }
 
-    private ImageManifest DescribeImage() => ImageManifestFactory.Describe(_tree, _isInside) with
+    private ImageManifest DescribeImage() => ImageManifestFactory.Describe(_tree, _isInPidNamespace) with
     {
         CriuVersion = _installation.GetVersion().ToString(),
         LeaveRunning = _plan.Options.LeaveRunning,
@@ -221,31 +225,31 @@ internal sealed class CriuCheckpoint
     {
         ProcessStatus root = _tree.Root.Status;
         bool hasEnded = root.HasEnded && _tree.Root.ThreadIds.Count == 1;
-        string? why = root.IsKernelThread ? "is a thread of the kernel"
-            : hasEnded ? "has ended and only waits to be reaped"
+        string? why = root.IsKernelThread ? "is a kernel thread"
+            : hasEnded ? "has ended, but was not reaped yet"
             : _tree.Contains(Environment.ProcessId) ? "is this PowerShell session, or one of its ancestors"
             : null;
         if (why is not null)
         {
             throw new CracException(
                 CracReason.ProcessNotEligible,
-                $"Process {_request.ProcessId} ({root.CommandName}) {why}, which cannot be checkpointed{(root.IsKernelThread || hasEnded ? string.Empty : " from here")}.",
-                hasEnded || root.IsKernelThread ? "Get-Process shows what runs now."
+                $"Process {_request.ProcessId} ({root.CommandName}) cannot be checkpointed{(root.IsKernelThread || hasEnded ? string.Empty : " from here")}: it {why}.",
+                hasEnded || root.IsKernelThread ? "Get-Process lists the processes that run now."
                     : root.ProcessId == 1 ? "Checkpoint one of the processes that it has started, from a session outside that process's tree; or checkpoint a whole container with its engine, such as podman container checkpoint."
                     : "Checkpoint it from a session outside the tree: another terminal, or another login.");
         }
     }
 
-    // A namespace's first process brings its namespace with it: criu dumps both from outside.
-    private static bool LivesElsewhere(ProcessStatus root) => root.NamespaceProcessIds.Count > 1 && root.InnermostProcessId != 1;
+    // criu dumps the first process of a namespace from outside, together with its namespace.
+    private static bool IsInOtherPidNamespace(ProcessStatus root) => root.NamespaceProcessIds.Count > 1 && root.InnermostProcessId != 1;
 
     private PidNamespace OpenNamespace() => PidNamespace.TryOpen(_request.ProcessId, out Errno errno) ?? throw new CracException(
         errno == Errno.ENOENT ? CracReason.ProcessGone : CracReason.PermissionDenied,
         $"The pid namespace of process {_request.ProcessId} cannot be opened: {LibC.Message(errno)}.",
-        errno == Errno.ENOENT ? "Get-Process shows what runs now." : "Run as root.");
+        errno == Errno.ENOENT ? "Get-Process lists the processes that run now." : "Run as root.");
 
-    // criu writes its statistics and the end of its log after the image was sealed. An image without them is whole.
-    private static void MoveBeside(CriuWorkDirectory work, string image)
+    // criu writes its statistics and the end of its log after the image was sealed. An image is complete without them.
+    private static void MoveLogAndStatistics(CriuWorkDirectory work, string image)
     {
         Move("stats-dump", "stats-dump");
         Move(CriuWorkDirectory.LogName, "dump.log");
@@ -263,7 +267,7 @@ internal sealed class CriuCheckpoint
                 }
                 catch (Exception e) when (e is IOException or UnauthorizedAccessException)
                 {
-                    // Half a copy says less than none.
+                    // An incomplete copy would mislead.
                     File.Delete(target);
                 }
             }
@@ -276,7 +280,7 @@ internal sealed class CriuCheckpoint
         _progress?.Report(new CracProgress(phase, 0, _tree.AnonymousBytes));
     }
 
-    // criu says nothing between freezing the tree and having written it all; the first pages tell that it writes.
+    // criu sends no notification between the freeze and the end of the dump; the first pages show that it writes.
     private void ReportGrowth(long bytes)
     {
         CracPhase phase = _phase == CracPhase.Freezing && bytes > 0 ? CracPhase.Dumping : _phase;

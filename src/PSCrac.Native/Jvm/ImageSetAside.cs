@@ -38,7 +38,7 @@ internal sealed class ImageSetAside : IDisposable
     {
         // Locked first: under the other name, whoever finds it without a lock takes it for abandoned. A file system without
         // locks knows no abandoned ones.
-        SafeFileHandle? held = StagingFolder.Hold(parent, target);
+        SafeFileHandle? held = StagingFolder.TryLock(parent, target);
         errno = LibC.Rename(parent, target, NameOf(target), LibC.RENAME_NOREPLACE);
         if (errno == 0)
         {
@@ -69,7 +69,7 @@ internal sealed class ImageSetAside : IDisposable
             return true;
         }
 
-        using (SafeFileHandle? abandoned = StagingFolder.Hold(parent, aside))
+        using (SafeFileHandle? abandoned = StagingFolder.TryLock(parent, aside))
         {
             if (abandoned is null)
             {
@@ -96,7 +96,7 @@ internal sealed class ImageSetAside : IDisposable
             }
         }
 
-        StagingFolder.SweepAbandoned(parent);
+        StagingFolder.RemoveAbandoned(parent);
         return true;
     }
 

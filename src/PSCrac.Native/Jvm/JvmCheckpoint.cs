@@ -199,7 +199,7 @@ internal sealed class JvmCheckpoint
         {
             if (staging is null)
             {
-                ImageSeal.InPlace(made, manifest, sync: !_request.NoSync);
+                ImageSeal.SealInPlace(made, manifest, sync: !_request.NoSync);
                 _isPlaced = true;
                 return directory.Describe();
             }

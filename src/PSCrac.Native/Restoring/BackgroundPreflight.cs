@@ -1,26 +1,26 @@
 namespace PSCrac.Restoring;
 
 /// <summary>
-/// The look at an image and this machine, made while criu reads the same image: criu makes nothing before its notification
-/// pre-restore is answered (restore_root_task in criu's cr-restore.c), and the answer is what this finds.
+/// The preflight of a restore, run on another thread while criu reads the same image: criu creates nothing before its notification
+/// pre-restore is answered (restore_root_task in criu's cr-restore.c), and the answer depends on what the preflight finds.
 /// </summary>
 internal sealed class BackgroundPreflight : IDisposable
 {
-    private readonly Func<IReadOnlyList<CracFinding>> _look;
+    private readonly Func<IReadOnlyList<CracFinding>> _examine;
     private readonly Task _task;
     private IReadOnlyList<CracFinding> _findings = [];
     private CracException? _blocker;
 
-    private BackgroundPreflight(Func<IReadOnlyList<CracFinding>> look)
+    private BackgroundPreflight(Func<IReadOnlyList<CracFinding>> examine)
     {
-        _look = look;
-        _task = Task.Run(Look);
+        _examine = examine;
+        _task = Task.Run(Examine);
     }
 
-    /// <summary>Completed once the look is over, whatever it found.</summary>
-    internal Task Over => _task;
+    /// <summary>Completed when the preflight has ended, whatever it found.</summary>
+    internal Task Completion => _task;
 
-    /// <summary>What was found that is no obstacle.</summary>
+    /// <summary>What was found, without blockers. Waits for the preflight.</summary>
     internal IReadOnlyList<CracFinding> Findings
     {
         get
@@ -30,7 +30,7 @@ internal sealed class BackgroundPreflight : IDisposable
         }
     }
 
-    /// <summary>What stands in the way, once the look is over; null for nothing.</summary>
+    /// <summary>The blocker that was found; null for none. Waits for the preflight.</summary>
     internal CracException? Blocker
     {
         get
@@ -40,11 +40,11 @@ internal sealed class BackgroundPreflight : IDisposable
         }
     }
 
-    /// <summary>Begins to look, on another thread.</summary>
-    /// <param name="look">Gives what is no obstacle, and throws what is one.</param>
-    internal static BackgroundPreflight Start(Func<IReadOnlyList<CracFinding>> look) => new(look);
+    /// <summary>Starts the preflight on another thread.</summary>
+    /// <param name="examine">Returns the findings, or throws the blocker.</param>
+    internal static BackgroundPreflight Start(Func<IReadOnlyList<CracFinding>> examine) => new(examine);
 
-    /// <summary>Throws what stands in the way.</summary>
+    /// <summary>Throws the blocker, if there is one.</summary>
     internal void Require()
     {
         if (Blocker is { } blocker)
@@ -54,30 +54,30 @@ internal sealed class BackgroundPreflight : IDisposable
     }
 
     /// <summary>
-    /// Throws what stands in the way, when criu waits for it. Before that, criu tries out the kernel with short-lived
-    /// children, and one of those may have had a pid that the look then found taken: it is asked for once more.
+    /// Throws the blocker, if there is one, while criu waits in its notification. Before that, criu tests features of the kernel with
+    /// short-lived children, one of which may have had a pid that the preflight then found taken: taken pids are examined again.
     /// </summary>
     internal void RequireWhileCriuWaits()
     {
         if (Blocker is { Reason: CracReason.PidInUse })
         {
             _blocker = null;
-            Look();
+            Examine();
         }
 
         Require();
     }
 
-    /// <summary>Waits until nobody reads the image any more.</summary>
+    /// <summary>Waits until the preflight has ended and no longer reads the image.</summary>
     public void Dispose() => Task.WaitAny(_task);
 
     private void Wait() => _task.GetAwaiter().GetResult();
 
-    private void Look()
+    private void Examine()
     {
         try
         {
-            _findings = _look();
+            _findings = _examine();
         }
         catch (CracException e)
         {

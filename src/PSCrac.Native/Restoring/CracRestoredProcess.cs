@@ -25,7 +25,7 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
         SafeFileHandle pidFd = LibC.OpenPidFd(id, out Errno errno);
         if (errno != 0)
         {
-            // It has ended already and init has reaped it; a child of ours would wait for us.
+            // It has ended already and init has reaped it; a child of this process would still be a zombie.
             pidFd.Dispose();
         }
         else if (isChild)
@@ -41,7 +41,7 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     internal CracRestoredProcess(CracImage image, int id, TimeSpan restoreTime, NamespaceInitProcess init)
         : this(image, id, restoreTime, isChild: false)
     {
-        // The init ends with the root, and tells how the root ended.
+        // The init ends with the root and reports how the root ended.
         NamespaceInitProcess = init;
         _reaper = init.Ended;
     }
@@ -49,14 +49,14 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     internal CracRestoredProcess(CracImage image, int id, TimeSpan restoreTime, SafeFileHandle guard, int guardId)
         : this(image, id, restoreTime, isChild: false)
     {
-        // A child of ours stands between us and the root, and ends as the root does.
+        // A child of this process is the root's parent and ends as the root does.
         _reaper = StartReaper(guard, guardId);
     }
 
     /// <summary>The root's pid, as seen from here.</summary>
     public int Id { get; }
 
-    /// <summary>The root's command line, or its short name where the image does not tell.</summary>
+    /// <summary>The root's command line, or its short name where the image has no command line.</summary>
     public string Command { get; }
 
     /// <summary>The image it came from.</summary>
@@ -65,18 +65,18 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     /// <summary>How many processes the tree has.</summary>
     public int ProcessCount { get; }
 
-    /// <summary>What the look at the image and this machine found beforehand; empty where there was none.</summary>
+    /// <summary>What the preflight found; empty where it was skipped.</summary>
     internal IReadOnlyList<CracFinding> Findings { get; init; } = [];
 
-    /// <summary>How long criu took, from its start until the tree ran.</summary>
+    /// <summary>The time from the start of criu's restore until the tree ran.</summary>
     public TimeSpan RestoreTime { get; }
 
-    /// <summary>How long it took, from the beginning of the restore, until it was ready; null where no condition said when that is.</summary>
+    /// <summary>The time from the start of the restore until the process was ready; null where no condition was given.</summary>
     public TimeSpan? ReadyTime { get; internal set; }
 
     /// <summary>
     /// The exit code of a process restored as a child or into a new pid namespace; 128 and the signal's number where a
-    /// signal ended it, as shells have it. Null while it runs, or where it is neither.
+    /// signal ended it, as in a shell. Null while it runs, or where it was restored in neither way.
     /// </summary>
     public int? ExitCode => Ended is var (code, exited) ? exited ? code : 128 + code : null;
 
@@ -92,16 +92,16 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     /// </summary>
     public int? NamespaceInitId => NamespaceInitProcess?.ProcessId;
 
-    /// <summary>What is not with the tree as it was, and could not be asked about before.</summary>
+    /// <summary>What is different in the restored tree, found only during the restore; sentences.</summary>
     public IReadOnlyList<string> Warnings { get; internal init; } = [];
 
-    /// <summary>How far its memory has come, where it was restored before all of it was there; otherwise null.</summary>
+    /// <summary>The state of a restore with lazy pages; null for any other restore.</summary>
     public CracLazyPages? LazyPages { get; internal init; }
 
     /// <summary>The pid namespace that it was restored into; null for the caller's.</summary>
     internal NamespaceInitProcess? NamespaceInitProcess { get; }
 
-    /// <summary>Completed at its end, where that is told; null where it is neither a child nor in a namespace of its own.</summary>
+    /// <summary>Completed when the root has ended; null where it is neither a child nor in a new pid namespace.</summary>
     internal Task<(int Code, bool Exited)?>? End => _reaper;
 
     IReadOnlyList<OutputFile> IReadySubject.Output => [];
@@ -111,8 +111,8 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     private (int Code, bool Exited)? Ended => _reaper is { IsCompletedSuccessfully: true } ? _reaper.Result : null;
 
     /// <summary>Waits until the root has ended.</summary>
-    /// <param name="timeout">How long; <see cref="Timeout.InfiniteTimeSpan"/> for as long as it takes.</param>
-    /// <param name="cancellation">Ends the wait; the process goes on.</param>
+    /// <param name="timeout">The longest wait; <see cref="Timeout.InfiniteTimeSpan"/> for no limit.</param>
+    /// <param name="cancellation">Ends the wait; the process continues.</param>
     /// <returns>Whether it has ended.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public bool WaitForExit(TimeSpan timeout, CancellationToken cancellation = default)
@@ -136,13 +136,13 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
         return true;
     }
 
-    /// <summary>Lets go of the process, which goes on.</summary>
+    /// <summary>Closes the handle of the process, which continues.</summary>
     public void Dispose() => _pidFd?.Dispose();
 
-    // A child is reaped as soon as it ends, whether or not somebody waits for it. Left as a zombie it would keep its pid,
-    // and so its image from being restored again; and where a System.Diagnostics.Process of the checkpointed process,
-    // which had the same pid, is still held, .NET's SIGCHLD handler finds a dead child that it takes for one that it has
-    // reaped already, and asks again and again, under a lock that all of Process needs, until somebody reaps it.
+    // A child is reaped as soon as it ends, whether or not anything waits for it. A zombie would keep its pid, so that the image
+    // could not be restored again. And while a System.Diagnostics.Process of the checkpointed process, which had the same pid,
+    // exists, .NET's SIGCHLD handler takes the zombie for a child that it has reaped already, and polls it, under a lock that
+    // all of Process needs, until it is reaped.
     private static Task<(int Code, bool Exited)?> StartReaper(SafeFileHandle pidFd, int id)
     {
         var ended = new TaskCompletionSource<(int Code, bool Exited)?>(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -9,7 +9,7 @@ public static class CracRestoredProcessContents
 {
     extension(CracRestoredProcess restored)
     {
-        /// <summary>What the look at the image and this machine found beforehand; empty where there was none.</summary>
+        /// <summary>What the preflight found; empty where it was skipped.</summary>
         public IReadOnlyList<CracFinding> Findings => restored.Findings;
     }
 }

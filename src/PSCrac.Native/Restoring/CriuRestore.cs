@@ -5,41 +5,41 @@ using PSCrac.Processes;
 
 namespace PSCrac.Restoring;
 
-/// <summary>A restore by criu: attempts, of which a second one follows where a pid was almost free, or criu has not said why it failed.</summary>
+/// <summary>A restore by criu. It is repeated where a pid was about to become free, and once with a longer log where the cause of the failure is unknown.</summary>
 internal static class CriuRestore
 {
-    private const int MostTries = 3;
+    private const int MaximumAttempts = 3;
 
     /// <summary>Restores a process tree, as <see cref="Restore.Run"/> does.</summary>
     internal static CracRestoredProcess Run(RestoreRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         int logLevel = CriuSession.Warnings;
-        for (int triesLeft = MostTries - 1; ; triesLeft--)
+        for (int attemptsLeft = MaximumAttempts - 1; ; attemptsLeft--)
         {
             try
             {
                 using var attempt = new RestoreAttempt(request, progress, cancellation);
                 return attempt.Run(logLevel);
             }
-            catch (CracException e) when (triesLeft > 0 && WasAlmostFree(e, request, cancellation))
+            catch (CracException e) when (attemptsLeft > 0 && WasAboutToBeFree(e, request, cancellation))
             {
             }
-            catch (CracException e) when (logLevel < CriuSession.Debug && MayBeRepeated(e, request))
+            catch (CracException e) when (logLevel < CriuSession.Debug && CanBeRepeated(e, request))
             {
                 logLevel = CriuSession.Debug;
             }
         }
     }
 
-    // A restore that failed leaves nothing, so one that nobody can explain is done once more for what criu says at length;
-    // but not where scripts of the user's would run twice, or helper links are used up.
-    private static bool MayBeRepeated(CracException failure, RestoreRequest request) =>
+    // A failed restore leaves nothing behind, so one with an unknown cause is repeated at criu's highest log level; but not
+    // where the user's scripts would run twice, or helper links are used up.
+    private static bool CanBeRepeated(CracException failure, RestoreRequest request) =>
         failure is { Reason: CracReason.Unknown, LogPath: not null } && !request.Image.IsOneShot
         && !request.Options.WithDefaults(request.Image.Options).Has("action-script");
 
-    // From Linux 6.15 on a dead task is out of sight a moment before its pid is given back (release_task in kernel/exit.c),
-    // so criu may find a pid taken that nobody has. Its own attempt may leave zombies, which are waited for too.
-    private static bool WasAlmostFree(CracException failure, RestoreRequest request, CancellationToken cancellation) =>
+    // Since Linux 6.15 a dead task disappears from /proc a moment before its pid is free (release_task in kernel/exit.c), so
+    // criu may find a pid taken that no process shows. criu's own attempt may leave zombies; the wait covers them too.
+    private static bool WasAboutToBeFree(CracException failure, RestoreRequest request, CancellationToken cancellation) =>
         failure is { Reason: CracReason.PidInUse, LogPath: not null }
         && PidWaiter.Wait(request.Image.ThreadIds, request.PidTimeout, PidWaiter.IsZombie, cancellation).Count == 0;
 }

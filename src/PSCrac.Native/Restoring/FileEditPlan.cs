@@ -4,9 +4,9 @@ using PSCrac.Options;
 namespace PSCrac.Restoring;
 
 /// <summary>
-/// Works out how a restore's wishes about files change the image's tables. criu can also be handed open descriptors in
-/// the place of files, but by path: all of a tree's /dev/null would become the one file meant for its output. An edit is
-/// exact, and leaves the opening to criu, in the mount namespace that the tree will see.
+/// Computes how the files requested for a restore change the image's tables. criu can also be given open descriptors in the
+/// place of files (--inherit-fd), but by path: every /dev/null of a tree would become the one file meant for its output. An edit
+/// is exact, and criu opens the file itself, in the mount namespace of the tree.
 /// </summary>
 internal sealed class FileEditPlan
 {
@@ -18,27 +18,27 @@ internal sealed class FileEditPlan
     private static readonly string[] StreamNames = ["standard input", "standard output", "standard error"];
 
     private readonly CracImage _image;
-    private readonly RestoreFiles _wishes;
+    private readonly RestoreFiles _requested;
     private readonly FileEdits _edits = new();
     private readonly List<string> _warnings = [];
     private uint _lastId;
 
-    private FileEditPlan(CracImage image, RestoreFiles wishes)
+    private FileEditPlan(CracImage image, RestoreFiles requested)
     {
         _image = image;
-        _wishes = wishes;
+        _requested = requested;
         _lastId = image.OpenFiles.All.Aggregate(0u, static (highest, file) => Math.Max(highest, (uint)file.GetNumber("id")));
     }
 
-    /// <summary>Makes the plan, and the files that output goes to where they are not there yet.</summary>
+    /// <summary>Computes the edits, and creates missing output files.</summary>
     /// <param name="image">The image.</param>
-    /// <param name="wishes">What the caller wants.</param>
-    /// <param name="hasTerminal">Whether there is a terminal to give the tree.</param>
-    /// <param name="warnings">What the caller should be told.</param>
-    /// <exception cref="CracException">A file is not there, or the image has none such.</exception>
-    internal static FileEdits Make(CracImage image, RestoreFiles wishes, bool hasTerminal, out IReadOnlyList<string> warnings)
+    /// <param name="requested">The files that the caller replaces.</param>
+    /// <param name="hasTerminal">Whether the caller has a terminal to pass on.</param>
+    /// <param name="warnings">Sentences for the user.</param>
+    /// <exception cref="CracException">A file does not exist, or the image does not have the file that is to be replaced.</exception>
+    internal static FileEdits Create(CracImage image, RestoreFiles requested, bool hasTerminal, out IReadOnlyList<string> warnings)
     {
-        var plan = new FileEditPlan(image, wishes);
+        var plan = new FileEditPlan(image, requested);
         plan.RedirectStreams();
         plan.ReplaceMoved();
         plan.ReopenGrown();
@@ -49,7 +49,7 @@ internal sealed class FileEditPlan
 
     private void RedirectStreams()
     {
-        string?[] paths = [_wishes.StandardInputPath, _wishes.StandardOutputPath, _wishes.StandardErrorPath];
+        string?[] paths = [_requested.StandardInputPath, _requested.StandardOutputPath, _requested.StandardErrorPath];
         uint? outputId = null;
         for (int number = 0; number < paths.Length; number++)
         {
@@ -58,37 +58,37 @@ internal sealed class FileEditPlan
                 continue;
             }
 
-            // The same path for both outputs is the same open file, as 2>&1 has it.
-            bool isShared = number == 2 && outputId is not null && path == _wishes.StandardOutputPath;
-            uint id = isShared ? outputId!.Value : Add(path, number);
+            // The same path for both outputs means one open file, as with 2>&1.
+            bool isShared = number == 2 && outputId is not null && path == _requested.StandardOutputPath;
+            uint id = isShared ? outputId!.Value : AddFile(path, number);
             outputId = number == 1 ? id : outputId;
-            Move(number, id);
+            MoveDescriptor(number, id);
         }
     }
 
-    private uint Add(string path, int number)
+    private uint AddFile(string path, int number)
     {
         bool isInput = number == 0;
         if (isInput)
         {
-            RequireThere(path, StreamNames[number]);
+            RequireExists(path, StreamNames[number]);
         }
         else
         {
-            Touch(path, StreamNames[number]);
+            CreateIfMissing(path, StreamNames[number]);
         }
 
         _edits.Added[++_lastId] = new OpenRegularFile(path, O_LARGEFILE | O_NOCTTY | (isInput ? 0 : O_WRONLY | O_APPEND), null);
         return _lastId;
     }
 
-    // The tree's standard stream is what its root has under that number, and every process that inherited it from there.
-    private void Move(int number, uint id)
+    // A standard stream of the tree is the file that its root has at that descriptor, in every process that inherited it.
+    private void MoveDescriptor(int number, uint id)
     {
         CracImageFile? stream = _image.Processes[0].Files.FirstOrDefault(file => file.Descriptor == number);
         if (stream is null)
         {
-            throw new CracException(CracReason.OptionRefused, $"The process had no {StreamNames[number]} open at the checkpoint, so it cannot be given another.", "Leave out the parameter for it.");
+            throw new CracException(CracReason.OptionRefused, $"The process had no {StreamNames[number]} open at the checkpoint, so it cannot be replaced.", "Leave out the parameter for it.");
         }
 
         _edits.Moved[((uint)stream.Id, number)] = id;
@@ -96,42 +96,42 @@ internal sealed class FileEditPlan
 
     private void ReplaceMoved()
     {
-        foreach ((string old, string path) in _wishes.Replace)
+        foreach ((string old, string path) in _requested.Replace)
         {
-            RequireThere(path, old);
+            RequireExists(path, old);
             bool any = false;
             foreach (CracImageRecord file in _image.OpenFiles.All)
             {
                 uint id = (uint)file.GetNumber("id");
-                if (file.GetRecord("reg") is not { } own || own.GetText("name") != old)
+                if (file.GetRecord("reg") is not { } properties || properties.GetText("name") != old)
                 {
                     continue;
                 }
 
                 if (_image.OpenFiles.IsUnlinked(id))
                 {
-                    throw new CracException(CracReason.OptionRefused, $"{old} was unlinked before the checkpoint; the image itself keeps its content.", "Leave it out of -ReplaceFile.");
+                    throw new CracException(CracReason.OptionRefused, $"{old} was unlinked before the checkpoint; the image itself holds its content.", "Leave it out of -ReplaceFile.");
                 }
 
                 any = true;
-                _edits.Changed[id] = new OpenRegularFile(path, (uint)own.GetNumber("flags"), own.GetNumber("pos"));
+                _edits.Changed[id] = new OpenRegularFile(path, (uint)properties.GetNumber("flags"), properties.GetNumber("pos"));
             }
 
             if (!any)
             {
-                throw new CracException(CracReason.OptionRefused, $"No process of the image has {old} open or mapped.", "Get-CracImage's Files property lists what they have; give paths as they are there.");
+                throw new CracException(CracReason.OptionRefused, $"No process of the image has {old} open or mapped.", "Give a path from the Files property of Get-CracImage, which lists the open files of all processes.");
             }
         }
     }
 
     private void ReopenGrown()
     {
-        if (!_wishes.ReopenGrown)
+        if (!_requested.ReopenGrown)
         {
             return;
         }
 
-        // A program or library that has grown is another one, and what is mapped of it would not fit.
+        // A program or library that has grown was replaced, and its mappings would not fit.
         HashSet<string> mapped = [.. _image.MemoryAreas.Select(static area => area.Path), .. _image.Processes.Select(static process => process.Executable ?? string.Empty)];
         foreach (CracImageFile file in _image.Files)
         {
@@ -141,13 +141,13 @@ internal sealed class FileEditPlan
                 continue;
             }
 
-            CracImageRecord own = details.GetRecord("reg")!;
+            CracImageRecord properties = details.GetRecord("reg")!;
             var now = new FileInfo(file.Path);
             if (now.Exists && now.Length > size)
             {
-                uint flags = (uint)own.GetNumber("flags");
+                uint flags = (uint)properties.GetNumber("flags");
                 _edits.Changed[(uint)file.Id] = (flags & O_ACCMODE) == 0
-                    ? new OpenRegularFile(file.Path, flags, own.GetNumber("pos"))
+                    ? new OpenRegularFile(file.Path, flags, properties.GetNumber("pos"))
                     : new OpenRegularFile(file.Path, flags | O_APPEND, (ulong)now.Length);
             }
         }
@@ -155,8 +155,8 @@ internal sealed class FileEditPlan
 
     private void ReplaceTerminals(bool hasTerminal)
     {
-        var outside = new HashSet<uint>(ExternalTerminals.Find(_image));
-        if (outside.Count == 0)
+        var external = new HashSet<uint>(ExternalTerminals.Find(_image));
+        if (external.Count == 0)
         {
             return;
         }
@@ -166,16 +166,16 @@ internal sealed class FileEditPlan
         foreach (CracImageFile file in _image.Files)
         {
             uint id = (uint)file.Id;
-            if (file.Descriptor is { } number && outside.Contains(id) && !_edits.Moved.ContainsKey((id, number)))
+            if (file.Descriptor is { } number && external.Contains(id) && !_edits.Moved.ContainsKey((id, number)))
             {
                 left.Add(number);
                 used.Add(id);
             }
         }
 
-        foreach (uint id in outside)
+        foreach (uint id in external)
         {
-            // criu has no use for a terminal that no descriptor leads to any more, and would look for one in vain.
+            // criu would fail to find a terminal, although no descriptor refers to it any more.
             if (!hasTerminal || !used.Contains(id))
             {
                 uint flags = (uint)_image.OpenFiles.Find(id)!.GetRecord("tty")!.GetNumber("flags");
@@ -186,22 +186,22 @@ internal sealed class FileEditPlan
         if (!hasTerminal && left.Count > 0)
         {
             _warnings.Add(
-                $"The process had a terminal, and there is none here: its descriptor{(left.Count == 1 ? string.Empty : "s")} {string.Join(", ", left)} now lead{(left.Count == 1 ? "s" : string.Empty)} to /dev/null. -StandardOutputPath and its like give it files instead.");
+                $"The process had a terminal, and this session has none: its descriptor{(left.Count == 1 ? string.Empty : "s")} {string.Join(", ", left)} now refer{(left.Count == 1 ? "s" : string.Empty)} to /dev/null. Use -StandardOutputPath and -StandardErrorPath to give it files instead.");
         }
     }
 
-    private static void RequireThere(string path, string what)
+    private static void RequireExists(string path, string what)
     {
         if (!Path.Exists(path))
         {
-            throw new CracException(CracReason.FileMissing, $"The file {path}, given for {what}, is not there.", "Give the path of one that is.")
+            throw new CracException(CracReason.FileMissing, $"The file {path}, given for {what}, does not exist.", "Give the path of an existing file.")
             {
                 FileName = path,
             };
         }
     }
 
-    private static void Touch(string path, string what)
+    private static void CreateIfMissing(string path, string what)
     {
         try
         {
@@ -212,7 +212,7 @@ internal sealed class FileEditPlan
             throw new CracException(
                 e is UnauthorizedAccessException ? CracReason.PermissionDenied : CracReason.FileMissing,
                 $"The file {path}, given for {what}, cannot be written: {e.Message}",
-                "Give a path in a folder that is there and may be written to.",
+                "Give a path in an existing folder that you may write to.",
                 e)
             {
                 FileName = path,

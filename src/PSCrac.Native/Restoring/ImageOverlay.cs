@@ -7,8 +7,8 @@ using PSCrac.Interop;
 namespace PSCrac.Restoring;
 
 /// <summary>
-/// An image with some of its files edited, for one restore: a private directory of links to the image's files, with
-/// edited copies of the few small ones that hold the tables of open files and of descriptors.
+/// An image with some files edited, for one restore: a private directory of links to the image's files, with edited copies of
+/// the few small files that hold the tables of open files and of descriptors.
 /// </summary>
 internal sealed class ImageOverlay : IDisposable
 {
@@ -24,20 +24,20 @@ internal sealed class ImageOverlay : IDisposable
         Handle = handle;
     }
 
-    /// <summary>The directory, for criu to read the image from.</summary>
+    /// <summary>The directory that criu reads the image from, open.</summary>
     internal SafeFileHandle Handle { get; }
 
-    /// <summary>Makes the overlay.</summary>
-    /// <param name="image">The image, which stays as it is.</param>
-    /// <param name="folder">A private folder to make it in.</param>
-    /// <param name="edits">What is different.</param>
+    /// <summary>Creates the overlay.</summary>
+    /// <param name="image">The image, which is not changed.</param>
+    /// <param name="folder">A private folder to create it in.</param>
+    /// <param name="edits">The edits.</param>
     internal static ImageOverlay Create(CracImage image, string folder, FileEdits edits)
     {
         string path = Path.Combine(folder, "image");
         Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         if (!image.Source.Contains(FilesName))
         {
-            throw new CracException(CracReason.ImageIncomplete, $"The image {image.Path} has no {FilesName}, so no other file can be given to its processes.", "Make the image with criu 3.13 or later.")
+            throw new CracException(CracReason.ImageIncomplete, $"The image {image.Path} has no {FilesName}, so its files cannot be replaced.", "Make the image with criu 3.13 or later.")
             {
                 FileName = FilesName,
             };
@@ -88,12 +88,12 @@ internal sealed class ImageOverlay : IDisposable
     {
         while (entries.MoveNext())
         {
-            uint id = (uint)NumberOf(entries.Reader, Wire.FileEntry.Id);
+            uint id = (uint)ReadNumber(entries.Reader, Wire.FileEntry.Id);
             if (!edits.Changed.TryGetValue(id, out OpenRegularFile? file))
             {
                 ProtobufWriter.WriteEntry(written, entries.Message);
             }
-            else if (NumberOf(entries.Reader, Wire.FileEntry.Type) == RegularType)
+            else if (ReadNumber(entries.Reader, Wire.FileEntry.Type) == RegularType)
             {
                 ProtobufReader reader = entries.Reader;
                 while (reader.MoveNext() && reader.Field != Wire.FileEntry.Reg)
@@ -101,10 +101,10 @@ internal sealed class ImageOverlay : IDisposable
                     reader.Skip();
                 }
 
-                // Without a size criu checks none.
-                ProtobufWriter own = new ProtobufWriter().CopyExcept(
+                // criu checks the size and the mode only where the entry has them.
+                ProtobufWriter properties = new ProtobufWriter().CopyExcept(
                     reader.ReadMessage(), Wire.RegFileEntry.Flags, Wire.RegFileEntry.Pos, Wire.RegFileEntry.Name, Wire.RegFileEntry.Size, Wire.RegFileEntry.Mode);
-                new ProtobufWriter().CopyExcept(entries.Reader, Wire.FileEntry.Reg).WriteBytes(Wire.FileEntry.Reg, Describe(own, file).Message).WriteEntry(written);
+                new ProtobufWriter().CopyExcept(entries.Reader, Wire.FileEntry.Reg).WriteBytes(Wire.FileEntry.Reg, AddProperties(properties, file).Message).WriteEntry(written);
             }
             else
             {
@@ -122,8 +122,8 @@ internal sealed class ImageOverlay : IDisposable
     {
         while (entries.MoveNext())
         {
-            uint id = (uint)NumberOf(entries.Reader, Wire.FdinfoEntry.Id);
-            int number = (int)NumberOf(entries.Reader, Wire.FdinfoEntry.Fd);
+            uint id = (uint)ReadNumber(entries.Reader, Wire.FdinfoEntry.Id);
+            int number = (int)ReadNumber(entries.Reader, Wire.FdinfoEntry.Fd);
             bool isMoved = edits.Moved.TryGetValue((id, number), out uint moved);
             if (isMoved || edits.Changed.ContainsKey(id))
             {
@@ -141,23 +141,23 @@ internal sealed class ImageOverlay : IDisposable
 
     private static void WriteRegular(Stream written, uint id, OpenRegularFile file)
     {
-        ProtobufWriter nobody = new ProtobufWriter()
+        ProtobufWriter noOwner = new ProtobufWriter()
             .WriteVarint(Wire.FownEntry.Uid, 0).WriteVarint(Wire.FownEntry.Euid, 0).WriteVarint(Wire.FownEntry.Signum, 0)
             .WriteVarint(Wire.FownEntry.PidType, 0).WriteVarint(Wire.FownEntry.Pid, 0);
-        ProtobufWriter own = new ProtobufWriter().WriteVarint(Wire.RegFileEntry.Id, id).WriteBytes(Wire.RegFileEntry.Fown, nobody.Message);
+        ProtobufWriter properties = new ProtobufWriter().WriteVarint(Wire.RegFileEntry.Id, id).WriteBytes(Wire.RegFileEntry.Fown, noOwner.Message);
         new ProtobufWriter()
             .WriteVarint(Wire.FileEntry.Type, RegularType)
             .WriteVarint(Wire.FileEntry.Id, id)
-            .WriteBytes(Wire.FileEntry.Reg, Describe(own, file).Message)
+            .WriteBytes(Wire.FileEntry.Reg, AddProperties(properties, file).Message)
             .WriteEntry(written);
     }
 
-    private static ProtobufWriter Describe(ProtobufWriter own, OpenRegularFile file) => own
+    private static ProtobufWriter AddProperties(ProtobufWriter properties, OpenRegularFile file) => properties
         .WriteVarint(Wire.RegFileEntry.Flags, file.Flags)
-        .WriteVarint(Wire.RegFileEntry.Pos, file.Position ?? ulong.MaxValue) // criu seeks nowhere then
+        .WriteVarint(Wire.RegFileEntry.Pos, file.Position ?? ulong.MaxValue) // criu then does not seek
         .WriteBytes(Wire.RegFileEntry.Name, Encoding.UTF8.GetBytes(file.Path));
 
-    private static ulong NumberOf(ProtobufReader message, int field)
+    private static ulong ReadNumber(ProtobufReader message, int field)
     {
         ulong value = 0;
         while (message.MoveNext())

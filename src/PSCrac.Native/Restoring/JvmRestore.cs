@@ -7,8 +7,8 @@ using PSCrac.Preflight.Subjects;
 namespace PSCrac.Restoring;
 
 /// <summary>
-/// Brings back a JVM that checkpointed itself: by java, which does it all; or by criu, which leaves it asleep until it is
-/// woken.
+/// Restores a JVM that checkpointed itself: with java, which does all of it; or with criu, after which the JVM sleeps until it is
+/// woken by a signal.
 /// </summary>
 internal static class JvmRestore
 {
@@ -32,7 +32,7 @@ internal static class JvmRestore
     private static CracRestoredProcess ByJava(
         RestoreRequest request, string java, bool mayGoByCriu, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
-        // java reads the image by its path, so what was looked at is what it reads only as long as the folders above stay trusted.
+        // java opens the image by its path: it reads what was checked here only as long as the folders above stay trusted.
         using (var trust = ImageTrust.Examine(request.Image.Path))
         {
             RestorePreflight.RequireTrusted(trust, request.SkipTrustCheck);
@@ -51,7 +51,7 @@ internal static class JvmRestore
         using SafeFileHandle? opened = perfData?.File;
         RestoreRequest ofCriu = request with
         {
-            // The engine took the image as a shell job's, and without a manifest nothing else says so.
+            // The engine dumped with --shell-job, and without a manifest nothing records that.
             Options = request.Options with { ShellJob = request.Options.ShellJob ?? true },
             Inherited = perfData is { } found ? [(found.File, found.Key)] : [],
         };
@@ -68,18 +68,18 @@ internal static class JvmRestore
         }
     }
 
-    // java's engine would find out as well, but only in criu's words.
+    // java's engine would fail too, but only with criu's message.
     private static void RequirePids(RestoreRequest request, bool mayGoByCriu, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         progress?.Report(new CracProgress(CracPhase.WaitingForPids, 0, 0));
         List<int> taken = RestorePlacement.FindTaken(request, cancellation);
         if (taken.Count > 0)
         {
-            (string who, string? mend) = RestorePlacement.Describe(taken[0]);
+            (string owner, string? remedy) = RestorePlacement.Describe(taken[0]);
             throw new CracException(
-                CracReason.PidInUse, $"Process id {taken[0]} of the image belongs to {who}.",
-                mayGoByCriu ? $"Add -PidNamespace Auto to have criu restore beside it, in a pid namespace of its own{(mend is null ? "" : $"; or {mend}, and restore again")}."
-                    : mend is null ? "Restore it with -Engine Criu -PidNamespace New." : $"{char.ToUpperInvariant(mend[0])}{mend[1..]}, and restore again.")
+                CracReason.PidInUse, $"Process id {taken[0]} of the image belongs to {owner}.",
+                mayGoByCriu ? $"Add -PidNamespace Auto to have criu restore beside it, in a pid namespace of its own{(remedy is null ? "" : $"; or {remedy}, and restore again")}."
+                    : remedy is null ? "Restore it with -Engine Criu -PidNamespace New." : $"{char.ToUpperInvariant(remedy[0])}{remedy[1..]}, and restore again.")
             {
                 ProcessId = taken[0],
             };

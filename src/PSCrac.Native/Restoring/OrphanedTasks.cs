@@ -6,16 +6,16 @@ using PSCrac.Procfs;
 namespace PSCrac.Restoring;
 
 /// <summary>
-/// The tasks that a criu which was ended in the middle of a restore leaves behind: they have the image's pids already
-/// and wait for good for a criu that is no more.
+/// The tasks that criu leaves behind when it is killed during a restore: they have the image's pids already and wait forever
+/// for criu.
 /// </summary>
 internal static class OrphanedTasks
 {
-    private const int MillisecondsToDie = 5000;
+    private const int KillTimeoutMilliseconds = 5000;
 
-    /// <summary>Ends them, waits until they have ended, and reaps those that are children of this process.</summary>
+    /// <summary>Kills them, waits until they have ended, and reaps those that are children of this process.</summary>
     /// <param name="image">The image that was being restored. Its pids were free when criu started.</param>
-    /// <param name="worker">The criu, which has ended.</param>
+    /// <param name="worker">criu's worker, which has ended.</param>
     internal static void Kill(CracImage image, CriuWorker worker)
     {
         var left = new List<(ProcessIdentity Task, SafeFileHandle PidFd)>();
@@ -37,7 +37,7 @@ internal static class OrphanedTasks
         {
             using (pidFd)
             {
-                LibC.WaitReadable(pidFd, MillisecondsToDie);
+                LibC.WaitReadable(pidFd, KillTimeoutMilliseconds);
                 if (ProcessStatus.TryRead(task.ProcessId) is { HasEnded: true } status && status.ParentProcessId == Environment.ProcessId)
                 {
                     LibC.Reap(pidFd, out _, out _);
@@ -46,8 +46,8 @@ internal static class OrphanedTasks
         }
     }
 
-    // Younger than the criu, and named like it or, once its memory is there, like the image's process: another program
-    // that happened to be given one of the pids meanwhile is neither.
+    // Started after the worker, and named like it or, once its memory is restored, like the image's process. Another program that
+    // was given one of the pids in the meantime has neither name.
     private static bool IsTaskOf(CracImageProcess process, ProcessStatus status, CriuWorker worker) =>
         status.StartTimeTicks >= worker.Identity.StartTimeTicks
         && (status.CommandName == worker.CommandName || status.CommandName == process.Command);

@@ -4,22 +4,22 @@ using PSCrac.Interop;
 
 namespace PSCrac.Restoring;
 
-/// <summary>What an image must be before criu is given it: this restore's alone, where it can be restored once, and whole.</summary>
+/// <summary>Checks an image before criu reads it: that it is complete and, where it can be restored only once, that no other restore uses it.</summary>
 internal static class RestorableImage
 {
-    // Two at once would both find the helper links, and one would use them up under the other. The lock goes with the handle.
-    internal static void RequireSole(CracImage image, SafeFileHandle directory)
+    // Of two restores at the same time, one would use up the helper links that the other needs. Closing the handle releases the lock.
+    internal static void RequireExclusive(CracImage image, SafeFileHandle directory)
     {
         if (image.IsOneShot && LibC.TryLock(directory) == Errno.EAGAIN)
         {
             throw new CracException(
                 CracReason.ImageConsumed,
-                $"The image {image.Path} is being restored by another session, and it can be restored once.",
-                "Make a checkpoint for each restore that is wanted.");
+                $"The image {image.Path} is being restored by another session, and it can be restored only once.",
+                "Take one checkpoint for each restore.");
         }
     }
 
-    // Looked at before criu starts, which crashes where files are missing, and reads on for ever where pages are.
+    // Checked before criu restores: it crashes where files are missing, and loops forever where pages are missing.
     internal static void RequireComplete(CracImage image)
     {
         if (image.Manifest is not { } manifest)
@@ -43,7 +43,7 @@ internal static class RestorableImage
             found.Remove(expected.Name, out ImageManifestFile? file);
             (CracReason reason, string what)? damage = file is null ? (CracReason.ImageIncomplete, "is missing")
                 : file.Size != expected.Size ? (CracReason.ImageIncomplete, $"has {file.Size} bytes where {expected.Size} were written")
-                : expected.Sha256 is not null && file.Sha256 != expected.Sha256 ? (CracReason.ImageCorrupt, "does not hold what was written")
+                : expected.Sha256 is not null && file.Sha256 != expected.Sha256 ? (CracReason.ImageCorrupt, "was changed after the checkpoint")
                 : null;
             if (damage is var (reason, what))
             {
@@ -51,10 +51,10 @@ internal static class RestorableImage
             }
         }
 
-        // criu looks for its files by their names, and would take one in that was never part of the image.
+        // criu finds its files by name, and would use one that was never part of the image.
         if (found.Keys.FirstOrDefault(static name => name.EndsWith(".img", StringComparison.Ordinal)) is { } added)
         {
-            throw Damaged(image, CracReason.ImageCorrupt, added, "was added after it had been made", $"Remove it: Remove-Item -LiteralPath '{System.IO.Path.Combine(image.Path, added)}'");
+            throw Damaged(image, CracReason.ImageCorrupt, added, "was added after the checkpoint", $"Remove it: Remove-Item -LiteralPath '{System.IO.Path.Combine(image.Path, added)}'");
         }
     }
 

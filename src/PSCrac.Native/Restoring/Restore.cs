@@ -4,23 +4,23 @@ using PSCrac.Options;
 
 namespace PSCrac.Restoring;
 
-/// <summary>A restore: by criu, or of a JVM that checkpointed itself by java.</summary>
+/// <summary>The restore operation: criu restores the image, or java does where a JVM checkpointed itself.</summary>
 public static class Restore
 {
     /// <summary>Restores a process tree from an image.</summary>
-    /// <param name="request">What and how.</param>
-    /// <param name="progress">Told of the phases; null for nobody.</param>
-    /// <param name="cancellation">Cancelling ends what is restored so far.</param>
+    /// <param name="request">The image and the options.</param>
+    /// <param name="progress">Receives the phases; null for no reports.</param>
+    /// <param name="cancellation">Cancelling kills what was restored so far.</param>
     /// <returns>The restored tree's root, running.</returns>
-    /// <exception cref="CracException">It failed, and nothing of the tree runs.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled, with the same outcome.</exception>
+    /// <exception cref="CracException">The restore failed, and no process of the tree runs.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled, and no process of the tree runs.</exception>
     public static CracRestoredProcess Run(RestoreRequest request, IProgress<CracProgress>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(request);
         cancellation.ThrowIfCancellationRequested();
         try
         {
-            return RunEither(request, progress, cancellation);
+            return RunSelected(request, progress, cancellation);
         }
         catch (CracException e)
         {
@@ -29,7 +29,7 @@ public static class Restore
         }
     }
 
-    private static CracRestoredProcess RunEither(RestoreRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    private static CracRestoredProcess RunSelected(RestoreRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         request.RequireConsistent();
         if (JvmImage.IsOf(request.Image, request.Engine))

@@ -13,14 +13,13 @@ using PSCrac.Procfs;
 namespace PSCrac.Restoring;
 
 /// <summary>
-/// One attempt at a restore, a step a method: prepare (trust, wholeness), place (whose pids), start criu, answer its
-/// notifications, and complete, or explain. What a step opens is closed with the attempt, the last first.
+/// One attempt at a restore, one method for each step: prepare (trust, completeness), place (pid namespace), start criu, answer its
+/// notifications, and complete or explain the failure. What a step opens is closed with the attempt, in reverse order.
 /// </summary>
 internal sealed class RestoreAttempt : IDisposable
 {
-
-    // Only scripts of the user's and page daemons can keep a restore from noticing that it was cancelled.
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
+    // Only the user's scripts and page daemons can delay criu's reaction to a cancellation.
+    private static readonly TimeSpan RollbackLimit = TimeSpan.FromSeconds(3);
 
     private readonly RestoreRequest _request;
     private readonly IProgress<CracProgress>? _progress;
@@ -30,10 +29,10 @@ internal sealed class RestoreAttempt : IDisposable
     private readonly CracImage _image;
     private readonly Stack<IDisposable> _opened = new();
     private SafeFileHandle? _terminal;
-    private CriuWorker? _early;
+    private CriuWorker? _preparedWorker;
     private SafeFileHandle _images = LibC.NoDescriptor;
-    private bool _isNew;
-    private BackgroundPreflight? _look;
+    private bool _isInNewNamespace;
+    private BackgroundPreflight? _preflight;
     private CriuWorkDirectory? _work;
     private ImageOverlay? _overlay;
     private PageDaemon? _pageDaemon;
@@ -42,7 +41,7 @@ internal sealed class RestoreAttempt : IDisposable
     private ProcessIdentity[] _helpers = [];
     private IReadOnlyList<string> _warnings = [];
     private int? _rootId;
-    private IReadOnlyList<ProcessIdentity> _made = [];
+    private IReadOnlyList<ProcessIdentity> _restoredProcesses = [];
 
     internal RestoreAttempt(RestoreRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
@@ -56,8 +55,8 @@ internal sealed class RestoreAttempt : IDisposable
 
     private SessionGuard? Guard => _request.Guard ?? _ownGuard;
 
-    /// <summary>Makes the attempt.</summary>
-    /// <param name="logLevel">How much criu writes to its log.</param>
+    /// <summary>Runs the attempt.</summary>
+    /// <param name="logLevel">criu's log level.</param>
     internal CracRestoredProcess Run(int logLevel)
     {
         Report(CracPhase.Preparing);
@@ -83,17 +82,17 @@ internal sealed class RestoreAttempt : IDisposable
 
     private RestoreReadahead Prepare()
     {
-        Keep(BreakpointPreparation.Begin());
-        _terminal = _options.ShellJob == true ? KeepAny(OpenTerminal()) : null;
+        DisposeLater(BreakpointPreparation.Begin());
+        _terminal = _options.ShellJob == true ? DisposeLaterIfAny(OpenTerminal()) : null;
 
-        // It gets ready while the image is looked at.
-        _early = RestorePlacement.Choose(_request.PidNamespace, _image) == CracPidNamespace.Host ? Keep(StartWorker()) : null;
+        // criu starts while the image is checked.
+        _preparedWorker = RestorePlacement.Choose(_request.PidNamespace, _image) == CracPidNamespace.Host ? DisposeLater(StartWorker()) : null;
 
-        // Whom the folder belongs to is asked of the descriptor that criu then reads from.
-        ImageTrust trust = Keep(ImageTrust.Examine(_image.Path));
+        // The owner is checked on the descriptor that criu then reads from.
+        ImageTrust trust = DisposeLater(ImageTrust.Examine(_image.Path));
         _images = RestorePreflight.RequireTrusted(trust, _request.SkipTrustCheck);
-        RestorableImage.RequireSole(_image, _images);
-        RestoreReadahead readahead = Keep(RestoreReadahead.Begin(_images, _image, withPages: !_options.LazyPages));
+        RestorableImage.RequireExclusive(_image, _images);
+        RestoreReadahead readahead = DisposeLater(RestoreReadahead.Begin(_images, _image, withPages: !_options.LazyPages));
         RestorableImage.RequireComplete(_image);
         return readahead;
     }
@@ -101,33 +100,33 @@ internal sealed class RestoreAttempt : IDisposable
     private void Place(RestoreReadahead readahead)
     {
         Report(CracPhase.WaitingForPids);
-        _isNew = RestorePlacement.WantsNewNamespace(_request, _cancellation);
+        _isInNewNamespace = RestorePlacement.WantsNewNamespace(_request, _cancellation);
         Report(CracPhase.Preparing);
-        _work = Keep(CriuWorkDirectory.Create($"{CracOperation.Restore.Name}-{_image.RootProcessId}", ComposeConfig()));
+        _work = DisposeLater(CriuWorkDirectory.Create($"{CracOperation.Restore.Name}-{_image.RootProcessId}", ComposeConfig()));
         FileEdits edits = EditFiles();
-        _look = Keep(BackgroundPreflight.Start(() => RestorePreflight.RequirePossible(_request, _options, _installation, _isNew, edits)));
-        _ = readahead.ContinueAfter(_look.Over);
-        if (_isNew || _options.LazyPages)
+        _preflight = DisposeLater(BackgroundPreflight.Start(() => RestorePreflight.RequirePossible(_request, _options, _installation, _isInNewNamespace, edits)));
+        _ = readahead.ContinueAfter(_preflight.Completion);
+        if (_isInNewNamespace || _options.LazyPages)
         {
-            // Nothing is started for a tree that cannot come.
-            _look.Require();
+            // A page daemon or a namespace is started only for a tree that can be restored.
+            _preflight.Require();
         }
 
-        _overlay = edits.IsEmpty ? null : Keep(ImageOverlay.Create(_image, _work.DirectoryPath, edits));
+        _overlay = edits.IsEmpty ? null : DisposeLater(ImageOverlay.Create(_image, _work.DirectoryPath, edits));
     }
 
     private CriuSession StartCriu(int logLevel)
     {
         SafeFileHandle read = _overlay?.Handle ?? _images;
-        _pageDaemon = _options.LazyPages ? Keep(PageDaemon.Start(_installation, read, _work!.Handle)) : null;
-        _ownGuard = _request.Guard is null && MayOutliveUs() ? KeepAny(SessionGuard.TryStart()) : null;
-        _init = _isNew ? Keep(NamespaceInitProcess.Start(_image.ThreadIds, _image.RootProcessId, _cancellation)) : null;
-        PidNamespace? inside = KeepAny(_init?.OpenNamespace());
-        CriuSession session = Keep(inside is null
-            ? CriuSession.Start(_installation, _work!, _early ?? StartWorker(), _request.Inherited)
+        _pageDaemon = _options.LazyPages ? DisposeLater(PageDaemon.Start(_installation, read, _work!.Handle)) : null;
+        _ownGuard = _request.Guard is null && CanOutliveSession() ? DisposeLaterIfAny(SessionGuard.TryStart()) : null;
+        _init = _isInNewNamespace ? DisposeLater(NamespaceInitProcess.Start(_image.ThreadIds, _image.RootProcessId, _cancellation)) : null;
+        PidNamespace? inside = DisposeLaterIfAny(_init?.OpenNamespace());
+        CriuSession session = DisposeLater(inside is null
+            ? CriuSession.Start(_installation, _work!, _preparedWorker ?? StartWorker(), _request.Inherited)
             : CriuSession.Start(_installation, _work!, new CriuWorkerNamespace(inside, read), _terminal, _request.Inherited));
         session.Apply(_options, read);
-        session.RollbackTimeout = Grace;
+        session.RollbackTimeout = RollbackLimit;
         session.SetLogLevel(logLevel);
         _helpers = _pageDaemon is null ? [session.Worker.Identity] : [session.Worker.Identity, _pageDaemon.Identity];
         Guard?.Watch(_helpers);
@@ -139,13 +138,13 @@ internal sealed class RestoreAttempt : IDisposable
         switch (action)
         {
             case "pre-restore":
-                _look!.RequireWhileCriuWaits();
+                _preflight!.RequireWhileCriuWaits();
 
-                // The root is not always criu's child, and its pid was free a moment ago. In a new namespace it ends with the init.
-                Guard?.Watch(_isNew ? _helpers : [.. _helpers, new ProcessIdentity(_image.RootProcessId, session.Worker.Identity.StartTimeTicks)]);
+                // The root is not always criu's child, and its pid was free just before. In a new namespace it ends with the init.
+                Guard?.Watch(_isInNewNamespace ? _helpers : [.. _helpers, new ProcessIdentity(_image.RootProcessId, session.Worker.Identity.StartTimeTicks)]);
                 break;
             case "pre-resume":
-                BeforeResume(session);
+                PrepareResume(session);
                 break;
             case "post-resume":
                 _ownGuard?.Dispose();
@@ -158,8 +157,8 @@ internal sealed class RestoreAttempt : IDisposable
         if (_init is null)
         {
             _request.Guard?.Watch(rootId);
-            CracLazyPages? pages = _pageDaemon?.Watch(() => RestoredTree.Kill(rootId, _made));
-            return new CracRestoredProcess(_image, rootId, time, _request.AsChild) { Warnings = _warnings, Findings = _look!.Findings, LazyPages = pages };
+            CracLazyPages? pages = _pageDaemon?.Watch(() => RestoredTree.Kill(rootId, _restoredProcesses));
+            return new CracRestoredProcess(_image, rootId, time, _request.AsChild) { Warnings = _warnings, Findings = _preflight!.Findings, LazyPages = pages };
         }
 
         NamespaceInitProcess init = _init;
@@ -169,32 +168,32 @@ internal sealed class RestoreAttempt : IDisposable
         return new CracRestoredProcess(_image, id, time, init)
         {
             Warnings = _warnings,
-            Findings = _look!.Findings,
-            LazyPages = _pageDaemon?.Watch(() => RestoredTree.Kill(init.ProcessId, _made)),
+            Findings = _preflight!.Findings,
+            LazyPages = _pageDaemon?.Watch(() => RestoredTree.Kill(init.ProcessId, _restoredProcesses)),
         };
     }
 
     private Exception Explain(CriuSession session)
     {
-        // What stands in the way says more than how criu stumbled over it.
-        Exception failure = (_cancellation.IsCancellationRequested ? null : _look!.Blocker) ?? session.Failure(CracOperation.Restore, _cancellation);
-        if (!_isNew && (session.WorkerDied || _request.AsChild))
+        // A blocker that the preflight found explains more than criu's failure.
+        Exception failure = (_cancellation.IsCancellationRequested ? null : _preflight!.Blocker) ?? session.Failure(CracOperation.Restore, _cancellation);
+        if (!_isInNewNamespace && (session.WorkerDied || _request.AsChild))
         {
-            // criu ends what it made when it fails, but cannot reap a root that is our child.
+            // criu kills what it restored when it fails, but cannot reap a root that is a child of this process.
             OrphanedTasks.Kill(_image, session.Worker);
         }
 
         if (session.WorkerDied)
         {
-            // Nothing is lost by ending a restore: that it was cancelled is then all there is to say.
+            // A cancelled restore loses nothing, so that no further failure is reported.
             _cancellation.ThrowIfCancellationRequested();
         }
 
         return failure;
     }
 
-    // criu rolls back when it cannot ask us any more, but not while a script keeps it; and the page daemon waits for a criu for ever.
-    private bool MayOutliveUs() =>
+    // criu rolls back when its socket is closed, but not while a script runs; and the page daemon waits for criu without limit.
+    private bool CanOutliveSession() =>
         _options.LazyPages || _options.Has("action-script") || CriuConfigFile.FilesInEffect().Count > 0;
 
     private CriuWorker StartWorker()
@@ -203,7 +202,7 @@ internal sealed class RestoreAttempt : IDisposable
         CriuWorker worker = CriuSession.StartWorker(_installation, _terminal, _request.Inherited);
         while (needed.Contains(worker.ProcessId))
         {
-            // Of all pids it was given one of the tree's, and keeps it until another worker has another one.
+            // The worker was given one of the tree's pids, and keeps it until another worker with another pid runs.
             using CriuWorker inTheWay = worker;
             worker = CriuSession.StartWorker(_installation, _terminal, _request.Inherited);
         }
@@ -211,24 +210,24 @@ internal sealed class RestoreAttempt : IDisposable
         return worker;
     }
 
-    // Most restores want no other files; then the image's tables need not be read here at all.
+    // Most restores replace no files; then the image's tables need not be read here.
     private FileEdits EditFiles()
     {
         bool mayLackTerminal = _options.ShellJob == true && _terminal is null;
-        return _request.Files.IsEmpty && !mayLackTerminal ? new FileEdits() : FileEditPlan.Make(_image, _request.Files, _terminal is not null, out _warnings);
+        return _request.Files.IsEmpty && !mayLackTerminal ? new FileEdits() : FileEditPlan.Create(_image, _request.Files, _terminal is not null, out _warnings);
     }
 
-    private void BeforeResume(CriuSession session)
+    private void PrepareResume(CriuSession session)
     {
-        // Asked now, while the root is there but does not run yet: it may end as soon as it does.
-        _rootId = _isNew ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _image.RootProcessId) : null;
+        // Read now, while the root exists but does not run yet: it may end as soon as it runs.
+        _rootId = _isInNewNamespace ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _image.RootProcessId) : null;
         int? root = _image.ProcessIds.Contains(1) ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _image.RootProcessId)
-            : _isNew ? _rootId
+            : _isInNewNamespace ? _rootId
             : _image.RootProcessId;
         _warnings = [.. _warnings, .. RestoredAttributes.Apply(_image, root)];
         if (_pageDaemon is not null)
         {
-            _made = RestoredTree.Read(_rootId ?? _image.RootProcessId);
+            _restoredProcesses = RestoredTree.Read(_rootId ?? _image.RootProcessId);
             _pageDaemon.RequireAlive();
         }
 
@@ -238,7 +237,7 @@ internal sealed class RestoreAttempt : IDisposable
     private string? ComposeConfig()
     {
         string? config = CriuConfigFile.Compose(_options);
-        if (_isNew)
+        if (_isInNewNamespace)
         {
             config += CriuWorkerNamespace.Configuration;
         }
@@ -249,14 +248,14 @@ internal sealed class RestoreAttempt : IDisposable
 
         if (!Environment.IsPrivilegedProcess && !_options.Has("unprivileged"))
         {
-            // criu starts for no other user than root without it.
+            // Without it, criu starts only as root.
             config += "unprivileged\n";
         }
 
         return config;
     }
 
-    // criu gives a restored shell job the terminal that it has itself as standard input.
+    // criu gives a restored shell job the terminal that is its own standard input.
     private static SafeFileHandle? OpenTerminal()
     {
         SafeFileHandle terminal = LibC.Open("/dev/tty", LibC.O_RDWR | LibC.O_NOCTTY, out Errno errno);
@@ -271,13 +270,13 @@ internal sealed class RestoreAttempt : IDisposable
 
     private void Report(CracPhase phase) => _progress?.Report(new CracProgress(phase, 0, 0));
 
-    private T Keep<T>(T opened)
+    private T DisposeLater<T>(T opened)
         where T : IDisposable
     {
         _opened.Push(opened);
         return opened;
     }
 
-    private T? KeepAny<T>(T? opened)
-        where T : class, IDisposable => opened is null ? null : Keep(opened);
+    private T? DisposeLaterIfAny<T>(T? opened)
+        where T : class, IDisposable => opened is null ? null : DisposeLater(opened);
 }

@@ -7,14 +7,14 @@ using PSCrac.Preflight.Subjects;
 namespace PSCrac.Restoring;
 
 /// <summary>
-/// What a restore asks of an image and of this machine before it starts criu, and the same for who only wants to know: what
-/// <see cref="Examine"/> calls a blocker is what <see cref="Restore"/> refuses.
+/// The preflight of a restore: what it requires of an image and of this machine. <see cref="Restore"/> refuses what
+/// <see cref="Examine"/> reports as a blocker.
 /// </summary>
 public static class RestorePreflight
 {
-    /// <summary>Says whether a restore would work, here and now. Changes nothing, and starts nothing but criu, for its version.</summary>
-    /// <param name="request">What would be restored, and how. Of its files only those are looked at that stay what they were.</param>
-    /// <param name="full">Whether all files of the image but the pages are read, instead of only their names and sizes.</param>
+    /// <summary>Finds out whether a restore would work on this machine now. Changes nothing, and starts nothing but criu, for its version.</summary>
+    /// <param name="request">The image and the options. Files that the request replaces are not examined.</param>
+    /// <param name="full">Whether all files of the image but the pages are read, instead of only their names and sizes compared.</param>
     public static ImagePreflight Examine(RestoreRequest request, bool full = false)
     {
         ArgumentNullException.ThrowIfNull(request);
@@ -37,7 +37,7 @@ public static class RestorePreflight
             {
                 CracPidNamespace.New => true,
 
-                // It goes beside whoever has its ids where it may, and otherwise wants them free.
+                // Taken pids are no obstacle where a new namespace can be created.
                 CracPidNamespace.Auto => environment.IsPrivileged,
                 _ => false,
             },
@@ -55,8 +55,8 @@ public static class RestorePreflight
         });
     }
 
-    /// <summary>Refuses what someone else could have written.</summary>
-    /// <returns>The image's folder, open; the trust's own.</returns>
+    /// <summary>Refuses an image that another user could have written.</summary>
+    /// <returns>The image's folder, open; <paramref name="trust"/> closes it.</returns>
     internal static SafeFileHandle RequireTrusted(ImageTrust trust, bool skip)
     {
         if (trust.Directory.IsInvalid || (!trust.IsTrusted && !skip))
@@ -68,13 +68,13 @@ public static class RestorePreflight
         return trust.Directory;
     }
 
-    /// <summary>Refuses what cannot work, in the words of <see cref="Examine"/>. Trust, completeness and free pids were seen to before.</summary>
-    /// <param name="request">What is restored.</param>
-    /// <param name="options">criu's options, with the manifest's.</param>
-    /// <param name="criu">The criu that restores.</param>
-    /// <param name="isNew">Whether the tree gets a pid namespace of its own.</param>
-    /// <param name="edits">Which open files become other ones.</param>
-    /// <returns>What was found that is no obstacle.</returns>
+    /// <summary>Refuses what <see cref="Examine"/> reports as a blocker. Trust, completeness and free pids are checked elsewhere.</summary>
+    /// <param name="request">The image and the caller's options.</param>
+    /// <param name="options">criu's options, completed from the manifest.</param>
+    /// <param name="criu">The criu that is used.</param>
+    /// <param name="isNew">Whether the tree is restored into a new pid namespace.</param>
+    /// <param name="edits">The open files that are replaced.</param>
+    /// <returns>What was found, without blockers.</returns>
     internal static IReadOnlyList<CracFinding> RequirePossible(
         RestoreRequest request, RestoreOptions options, CriuInstallation criu, bool isNew, FileEdits edits)
     {
@@ -88,7 +88,7 @@ public static class RestorePreflight
             NewPidNamespace = isNew,
             CriuVersion = criu.GetVersion(),
 
-            // What becomes of a terminal that is not there is the edits' business, and they tell it.
+            // The edits replace a missing terminal and warn of it.
             HasTerminal = true,
         };
         ImagePreflight preflight = ImagePreflight.ExamineMachine(request.Image, asked, PreflightEnvironment.Read() with { CriuPath = criu.CriuPath });
@@ -100,7 +100,7 @@ public static class RestorePreflight
         var replaced = new HashSet<string>(request.Files.Replace.Keys, StringComparer.Ordinal);
         foreach ((_, string key) in request.Inherited)
         {
-            // criu's key for a file is its path without the first slash.
+            // criu's key for a file is its path without the leading slash.
             replaced.Add("/" + key);
         }
 
@@ -116,7 +116,7 @@ public static class RestorePreflight
         };
     }
 
-    // A file that no descriptor leads to any more, since all of them were moved to another.
+    // Files that no descriptor refers to any more, since all were redirected.
     private static HashSet<uint> FindUnopened(CracImage image, FileEdits edits)
     {
         HashSet<uint> left = [.. edits.Moved.Keys.Select(static moved => moved.Id)];
@@ -137,8 +137,8 @@ public static class RestorePreflight
         string[] others = [.. findings.Where(static finding => finding.Severity == CracFindingSeverity.Blocker).Skip(1).Select(static finding => finding.What)];
         string where = first.ProcessId is { } id && id != image.RootProcessId ? $"process {id}, {first.What}" : first.What;
 
-        // Told here: Start-CracProcess -OrRestore has replaced the image by the time that this is read.
-        string more = others.Length == 0 ? string.Empty : $" Also in the way: {string.Join("; ", others)}.";
+        // The message names them all: Start-CracProcess -OrRestore replaces the image, so that Test-CracImage can no longer show them.
+        string more = others.Length == 0 ? string.Empty : $" Other blockers: {string.Join("; ", others)}.";
         return new CracException(first.Reason, $"The image {image.Path} cannot be restored here: {where}. {first.Why}{more}", first.RecommendedAction)
         {
             Findings = findings,

@@ -10,18 +10,17 @@ using PSCrac.Procfs;
 namespace PSCrac.Restoring;
 
 /// <summary>
-/// Has the kernel read from the disk what a restore will want, while criu still starts and reads the image: the dumped
-/// memory, and where that was not in the page cache, as after a reboot, the programs and libraries that were mapped, too,
-/// in which the restored processes then go on.
+/// Makes the kernel read ahead what a restore will need, while criu starts and reads the image: the dumped memory, and where that
+/// was not in the page cache, as after a reboot, also the mapped programs and libraries.
 /// </summary>
 internal sealed class RestoreReadahead : IDisposable
 {
-    // Bytes. More would push other files out of the page cache, and criu, which reads them in order, catches up anyway.
-    private const long MostPages = 512L << 20;
-    private const long MostMapped = 256L << 20;
+    // Bytes. More would displace other files from the page cache, and criu, which reads in order, is faster in the end anyway.
+    private const long MaximumPageBytes = 512L << 20;
+    private const long MaximumMappedBytes = 256L << 20;
 
-    // What is asked about, in bytes: the kernel counts page by page.
-    private const long MostCounted = 32L << 20;
+    // Bytes whose presence in the page cache is counted: the kernel counts page by page.
+    private const long MaximumCountedBytes = 32L << 20;
 
     private const uint Writable = 2; // PROT_WRITE
 
@@ -34,17 +33,17 @@ internal sealed class RestoreReadahead : IDisposable
         _pages = Task.Run(() => ReadPages(directory, source, withPages));
     }
 
-    /// <summary>Begins with the dumped memory, and does not wait.</summary>
+    /// <summary>Starts with the dumped memory, and does not wait.</summary>
     /// <param name="directory">The image's folder, open.</param>
     /// <param name="image">The image.</param>
-    /// <param name="withPages">Whether its memory is wanted at once.</param>
+    /// <param name="withPages">Whether its memory is needed at once.</param>
     internal static RestoreReadahead Begin(SafeFileHandle directory, CracImage image, bool withPages = true) => new(directory, image.Source, withPages);
 
     /// <summary>
-    /// Goes on with what was mapped, if that is worth while, once others who read the image have done so: criu is to have a
-    /// processor to itself. A slow disk may keep it busy for longer than the restore takes, which does not wait for it.
+    /// Continues with the mapped files, if the memory was not cached, after <paramref name="others"/>, so that criu has a processor to
+    /// itself. On a slow disk this may take longer than the restore, which does not wait for it.
     /// </summary>
-    /// <returns>Completed once the kernel has been told.</returns>
+    /// <returns>Completed when the kernel was given all ranges.</returns>
     internal Task ContinueAfter(Task others) =>
         Task.WhenAll(_pages, others).ContinueWith(
             _ =>
@@ -56,13 +55,13 @@ internal sealed class RestoreReadahead : IDisposable
             },
             TaskScheduler.Default);
 
-    /// <summary>Waits until the image's folder is used no more.</summary>
+    /// <summary>Waits until the image's folder is no longer used.</summary>
     public void Dispose() => Task.WaitAny(_pages);
 
-    /// <summary>Whether the memory was on the disk alone, for the most part; false where the kernel does not tell.</summary>
+    /// <summary>Whether most of the memory was not in the page cache; false where the kernel does not count.</summary>
     private static bool ReadPages(SafeFileHandle directory, ImageSource source, bool withPages)
     {
-        long left = MostPages;
+        long left = MaximumPageBytes;
         long counted = 0;
         long cached = 0;
         foreach (ImageFileInfo info in source.Files)
@@ -75,11 +74,11 @@ internal sealed class RestoreReadahead : IDisposable
             using SafeFileHandle file = LibC.OpenAt(directory, info.Name, LibC.O_RDONLY | LibC.O_NOFOLLOW | LibC.O_NONBLOCK, out Errno errno);
             if (errno == 0)
             {
-                long part = Math.Min(info.Length, MostCounted - counted);
-                if (part > 0 && LibC.CachedBytes(file, part) is { } there)
+                long part = Math.Min(info.Length, MaximumCountedBytes - counted);
+                if (part > 0 && LibC.CachedBytes(file, part) is { } cachedPart)
                 {
                     counted += part;
-                    cached += there;
+                    cached += cachedPart;
                 }
 
                 if (withPages)
@@ -94,10 +93,10 @@ internal sealed class RestoreReadahead : IDisposable
         return cached < counted / 2;
     }
 
-    // The image is read anew, beside those who look at it meanwhile. One that holds mounts has paths that are not ours.
+    // Reads the image itself, since other threads read it too. The paths of an image with mounts are not those of this namespace.
     private static void ReadMappedFiles(ImageSource source)
     {
-        var stretches = new Dictionary<uint, HashSet<(ulong Offset, ulong Length)>>();
+        var ranges = new Dictionary<uint, HashSet<(ulong Offset, ulong Length)>>();
         foreach (ImageFileInfo info in source.Files)
         {
             if (ImageFileName.ParseNumber(info.Name, "mountpoints-") is not null)
@@ -107,27 +106,27 @@ internal sealed class RestoreReadahead : IDisposable
 
             if (ImageFileName.ParseNumber(info.Name, "mm-") is { } processId && AddressSpace.Read(source, (int)processId) is { } space)
             {
-                Collect(space, stretches);
+                Collect(space, ranges);
             }
         }
 
         var files = new OpenFileTable(source);
-        long left = MostMapped;
-        foreach ((uint id, HashSet<(ulong Offset, ulong Length)> areas) in stretches)
+        long left = MaximumMappedBytes;
+        foreach ((uint id, HashSet<(ulong Offset, ulong Length)> areas) in ranges)
         {
             left = Read(FilePresenceRule.ToAbsolutePath(files.PathOf(id)), areas, left);
         }
     }
 
-    // What several processes map counts once. A shared area that is written to is a data file, of which the program may want any part.
-    private static void Collect(AddressSpace space, Dictionary<uint, HashSet<(ulong Offset, ulong Length)>> stretches)
+    // What several processes map counts once. A shared writable area is a data file, of which the program may need any part.
+    private static void Collect(AddressSpace space, Dictionary<uint, HashSet<(ulong Offset, ulong Length)>> ranges)
     {
         foreach (ref readonly MappedArea area in space.Areas)
         {
             bool isFile = (area.Status & (AreaStatus.FilePrivate | AreaStatus.FileShared)) != 0;
             if (isFile && area.Protection != 0 && !(area.IsShared && (area.Protection & Writable) != 0))
             {
-                ref HashSet<(ulong Offset, ulong Length)>? areas = ref CollectionsMarshal.GetValueRefOrAddDefault(stretches, (uint)area.ShmId, out _);
+                ref HashSet<(ulong Offset, ulong Length)>? areas = ref CollectionsMarshal.GetValueRefOrAddDefault(ranges, (uint)area.ShmId, out _);
                 (areas ??= []).Add((area.FileOffset, area.Length));
             }
         }
@@ -135,7 +134,7 @@ internal sealed class RestoreReadahead : IDisposable
 
     private static long Read(string path, HashSet<(ulong Offset, ulong Length)> areas, long left)
     {
-        // To open a device may itself do something.
+        // Opening a device may have effects.
         if (left <= 0 || !FileStatus.TryRead(path, flags: 0, out FileStatus status, out _) || status.Type != FileType.Regular)
         {
             return left;

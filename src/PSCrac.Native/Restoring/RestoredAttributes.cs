@@ -3,10 +3,10 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Restoring;
 
-/// <summary>Gives a restored tree, before it runs, the attributes of its threads that criu does not keep.</summary>
+/// <summary>Sets, before a restored tree runs, the attributes of its threads that criu does not restore.</summary>
 internal static class RestoredAttributes
 {
-    /// <summary>Sets what the image's manifest has.</summary>
+    /// <summary>Sets the attributes that the image's manifest records.</summary>
     /// <param name="image">The image.</param>
     /// <param name="root">The restored root's id here; null if it has ended.</param>
     /// <returns>What could not be set, a sentence for each thread.</returns>
@@ -43,7 +43,7 @@ internal static class RestoredAttributes
         }
         catch (CracException e) when (e.Reason == CracReason.ProcessNotFound)
         {
-            // It has ended; criu will tell.
+            // It has ended; criu reports that.
         }
 
         return threads;

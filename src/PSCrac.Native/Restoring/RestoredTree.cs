@@ -3,7 +3,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Restoring;
 
-/// <summary>A tree that criu has made, by what is needed to end it as a whole.</summary>
+/// <summary>The processes of a restored tree, to end it as a whole.</summary>
 internal static class RestoredTree
 {
     /// <summary>The processes of the tree that have not ended.</summary>
@@ -24,17 +24,17 @@ internal static class RestoredTree
         }
         catch (CracException)
         {
-            // The root has ended, and what it left belongs to init.
+            // The root has ended, and init is the parent of what it left.
             return [];
         }
     }
 
-    /// <summary>Ends it.</summary>
+    /// <summary>Kills the tree.</summary>
     /// <param name="root">The root, or the init of the namespace that it was restored into.</param>
-    /// <param name="made">What criu made, some of which may have been given to init by now.</param>
-    internal static void Kill(int root, IReadOnlyList<ProcessIdentity> made)
+    /// <param name="restored">The processes that criu restored, some of which may now be children of init.</param>
+    internal static void Kill(int root, IReadOnlyList<ProcessIdentity> restored)
     {
-        foreach (ProcessIdentity process in (IEnumerable<ProcessIdentity>)[.. made, .. Read(root)])
+        foreach (ProcessIdentity process in (IEnumerable<ProcessIdentity>)[.. restored, .. Read(root)])
         {
             ProcessKill.Kill(process);
         }

@@ -6,7 +6,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Staging;
 
-/// <summary>What a manifest says of the host that a checkpoint was taken on.</summary>
+/// <summary>Describes this host for a manifest.</summary>
 internal static class HostDescription
 {
     internal static ImageManifestHost Read() => new()

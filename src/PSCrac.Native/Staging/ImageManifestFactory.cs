@@ -3,13 +3,13 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Staging;
 
-/// <summary>Makes the manifest of an image that is about to be taken, as far as it is the same whatever takes it.</summary>
+/// <summary>Creates the manifest of a checkpoint, as far as it is the same for criu and for a JVM.</summary>
 internal static class ImageManifestFactory
 {
-    /// <summary>Describes the host and a process tree. How the checkpoint is taken, and the image's files, are added by who takes it.</summary>
+    /// <summary>Describes the host and a process tree. The caller adds how the checkpoint is taken, and the image's files.</summary>
     /// <param name="tree">The tree, which still runs.</param>
-    /// <param name="isInside">Whether the tree is taken by the ids of a pid namespace of its own, not by those of the caller's.</param>
-    /// <exception cref="CracException">The root has ended meanwhile.</exception>
+    /// <param name="isInside">Whether the image has the pids of the tree's own pid namespace, not of the caller's.</param>
+    /// <exception cref="CracException">The root has ended.</exception>
     internal static ImageManifest Describe(ProcessTree tree, bool isInside)
     {
         int id = tree.Root.ProcessId;

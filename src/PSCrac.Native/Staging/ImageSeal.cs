@@ -5,27 +5,27 @@ using PSCrac.Interop;
 namespace PSCrac.Staging;
 
 /// <summary>
-/// Makes an image of a folder with criu's files in it: the manifest is written, with the list of the files; nobody else may
-/// read them; and all of it is on the disk.
+/// Turns a folder with criu's files into an image: writes the manifest with the list of the files, makes them private to the
+/// user, and syncs all of it to the disk.
 /// </summary>
 internal static class ImageSeal
 {
     private const uint PrivateFile = 0x180; // 0600
 
-    /// <summary>Seals a staged image and gives it its name.</summary>
+    /// <summary>Seals a staged image and renames it to its target.</summary>
     /// <param name="staging">The image.</param>
-    /// <param name="manifest">Its manifest, but for the list of files.</param>
-    /// <param name="sync">Whether it is written through to the disk.</param>
-    /// <param name="cancellation">Heeded as long as the image has no name.</param>
+    /// <param name="manifest">Its manifest, without the list of files.</param>
+    /// <param name="sync">Whether it is synced to the disk (fsync(2)).</param>
+    /// <param name="cancellation">Checked until the rename.</param>
     /// <exception cref="CracException">
-    /// It could not be written (<see cref="CracReason.NoSpace"/>, <see cref="CracReason.SealFailed"/>), or something appeared at its
-    /// place meanwhile (<see cref="CracReason.ImageExists"/>).
+    /// It could not be written (<see cref="CracReason.NoSpace"/>, <see cref="CracReason.SealFailed"/>), or its target was created in
+    /// the meantime (<see cref="CracReason.ImageExists"/>).
     /// </exception>
     internal static void Commit(ImageStaging staging, ImageManifest manifest, bool sync, CancellationToken cancellation = default)
     {
         try
         {
-            staging.RequireWritten(Write(staging.Handle, staging.CurrentPath, manifest, sync, mayBeOthers: false));
+            staging.RequireWritten(Write(staging.Handle, staging.CurrentPath, manifest, sync, mayBelongToOthers: false));
         }
         catch (IOException e)
         {
@@ -36,22 +36,22 @@ internal static class ImageSeal
         staging.Commit(sync);
     }
 
-    /// <summary>Seals an image that was written where it is to stay.</summary>
+    /// <summary>Seals an image that was written at its final path.</summary>
     /// <param name="path">The folder.</param>
-    /// <param name="manifest">Its manifest, but for the list of files.</param>
-    /// <param name="sync">Whether it is written through to the disk.</param>
+    /// <param name="manifest">Its manifest, without the list of files.</param>
+    /// <param name="sync">Whether it is synced to the disk (fsync(2)).</param>
     /// <exception cref="IOException">It could not be written.</exception>
-    internal static void InPlace(string path, ImageManifest manifest, bool sync)
+    internal static void SealInPlace(string path, ImageManifest manifest, bool sync)
     {
         using SafeFileHandle folder = LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
-        errno = errno != 0 ? errno : Write(folder, path, manifest, sync, mayBeOthers: true);
+        errno = errno != 0 ? errno : Write(folder, path, manifest, sync, mayBelongToOthers: true);
         if (errno != 0)
         {
             throw new IOException(LibC.Message(errno));
         }
     }
 
-    private static Errno Write(SafeFileHandle folder, string path, ImageManifest manifest, bool sync, bool mayBeOthers)
+    private static Errno Write(SafeFileHandle folder, string path, ImageManifest manifest, bool sync, bool mayBelongToOthers)
     {
         IReadOnlyList<ImageManifestFile> files = ImageManifest.Describe(path);
         using SafeFileHandle file = LibC.OpenAt(
@@ -61,12 +61,12 @@ internal static class ImageSeal
             return errno;
         }
 
-        // criu makes its files readable by all and trusts the directory to keep others out; a copy would not. One with the
-        // set-user-id bit makes them root's: then they stay as they are.
+        // criu creates its files readable by all, and relies on the directory's mode; a copy might lose that. The files of a criu
+        // with the set-user-ID bit belong to root: their mode cannot be changed.
         foreach (ImageManifestFile each in files)
         {
             errno = LibC.ChangeMode(folder, each.Name, PrivateFile);
-            if (errno != 0 && !mayBeOthers)
+            if (errno != 0 && !mayBelongToOthers)
             {
                 return errno;
             }

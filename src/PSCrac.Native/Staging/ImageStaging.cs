@@ -7,9 +7,8 @@ using PSCrac.Procfs;
 namespace PSCrac.Staging;
 
 /// <summary>
-/// An image in the making: a private sibling of its target, or of a folder above, which becomes the target in one rename
-/// or not at all.
-/// Works on descriptors, so that nobody who can write to a folder above can slip something else in between.
+/// A staged image: a private directory beside its target, or beside a folder above, which becomes the target in one rename or
+/// not at all. Works on descriptors, so that a user who can write to a folder above cannot substitute another one.
 /// </summary>
 internal sealed class ImageStaging : IDisposable
 {
@@ -26,7 +25,7 @@ internal sealed class ImageStaging : IDisposable
         Staged,
         Committed,
 
-        /// <summary>Committed, and the image that was there before stands under the staging name.</summary>
+        /// <summary>Committed, and the replaced image has the staging name.</summary>
         Exchanged,
     }
 
@@ -39,19 +38,19 @@ internal sealed class ImageStaging : IDisposable
         _force = force;
     }
 
-    /// <summary>The directory, for criu to write to.</summary>
+    /// <summary>The directory that criu writes to, open.</summary>
     internal SafeFileHandle Handle => _staging.Handle;
 
-    /// <summary>Where the directory is now.</summary>
+    /// <summary>The present path of the directory.</summary>
     internal string CurrentPath => _state == State.Staged ? _staging.Path : TargetPath;
 
     internal string TargetPath => Path.Combine(_parentPath, _targetName);
 
-    /// <summary>Makes the staging directory, and the folders above it where they are missing.</summary>
-    /// <param name="target">The directory that the image is to become.</param>
-    /// <param name="force">Whether an image that stands there is replaced.</param>
-    /// <param name="watched">What the tree watches; null for nothing.</param>
-    /// <exception cref="CracException">The target is taken, or cannot be written to.</exception>
+    /// <summary>Creates the staging directory, and missing folders above it.</summary>
+    /// <param name="target">The path of the image.</param>
+    /// <param name="force">Whether an image at that path is replaced.</param>
+    /// <param name="watched">The folders that the tree watches, in which nothing is staged if possible; null for none.</param>
+    /// <exception cref="CracException">The target exists, or cannot be written.</exception>
     internal static ImageStaging Create(string target, bool force, WatchedFolders? watched = null)
     {
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target));
@@ -63,9 +62,9 @@ internal sealed class ImageStaging : IDisposable
         }
 
         RequireFree(full, force);
-        string? elsewhere = watched?.FindUnwatchedAbove(parentPath);
+        string? preferred = watched?.FindUnwatchedAbove(parentPath);
         SafeFileHandle parent = OpenParent(parentPath, full);
-        StagingFolder? staging = StagingFolder.TryMake(parent, parentPath, elsewhere, out Errno errno);
+        StagingFolder? staging = StagingFolder.TryCreate(parent, parentPath, preferred, out Errno errno);
         if (staging is not null)
         {
             return new ImageStaging(parent, parentPath, staging, name, force);
@@ -80,7 +79,7 @@ internal sealed class ImageStaging : IDisposable
     {
         long sum = 0;
 
-        // Through the descriptor, since the directory gets its name while this runs.
+        // Through the descriptor, since the directory is renamed while this runs.
         var pages = new FileSystemEnumerable<long>($"/proc/self/fd/{Handle.DangerousGetHandle()}", static (ref FileSystemEntry entry) => entry.Length)
         {
             ShouldIncludePredicate = static (ref FileSystemEntry entry) => entry.FileName.StartsWith("pages-"),
@@ -93,8 +92,8 @@ internal sealed class ImageStaging : IDisposable
         return sum;
     }
 
-    /// <summary>Gives the image its name.</summary>
-    /// <exception cref="CracException">Something appeared there meanwhile, or the rename failed.</exception>
+    /// <summary>Renames the staging directory to the target.</summary>
+    /// <exception cref="CracException">The target was created in the meantime, or the rename failed.</exception>
     internal void Commit(bool sync)
     {
         Errno errno = LibC.Rename(_staging.Parent, _staging.Name, _parent, _targetName, LibC.RENAME_NOREPLACE);
@@ -106,15 +105,15 @@ internal sealed class ImageStaging : IDisposable
         {
             RequireFree(TargetPath, _force);
 
-            // Until this is past a roll-back, it must not be taken for something abandoned.
-            _replaced = StagingFolder.Hold(_parent, _targetName);
+            // The lock keeps other sessions from removing it as abandoned while a rollback is possible.
+            _replaced = StagingFolder.TryLock(_parent, _targetName);
             errno = LibC.Rename(_staging.Parent, _staging.Name, _parent, _targetName, LibC.RENAME_EXCHANGE);
             _state = errno == 0 ? State.Exchanged : _state;
         }
 
         if (errno == Errno.EEXIST)
         {
-            throw Exists(TargetPath, "something, made while the checkpoint was under way,", "Give another path, or look at what made it.");
+            throw Exists(TargetPath, "a file or folder, created during the checkpoint,", "Give another path, or find out which program created it.");
         }
 
         RequireWritten(errno);
@@ -124,8 +123,8 @@ internal sealed class ImageStaging : IDisposable
         }
     }
 
-    /// <summary>Removes the image that was replaced. After this the commit can no longer be taken back.</summary>
-    /// <returns>Where the replaced image still is, when it could not be removed; null otherwise.</returns>
+    /// <summary>Removes the replaced image. After this the commit cannot be rolled back.</summary>
+    /// <returns>The path of the replaced image where it could not be removed; null otherwise.</returns>
     internal string? Finish()
     {
         if (_state != State.Exchanged)
@@ -137,7 +136,7 @@ internal sealed class ImageStaging : IDisposable
         return TryDeleteStaging() ? null : _staging.Path;
     }
 
-    /// <summary>Takes back whatever was done: the target is then as it was before. Fails silently: it is called where something failed already.</summary>
+    /// <summary>Undoes everything: the target is then as it was before. Fails silently, since it is called after another failure.</summary>
     internal void RollBack()
     {
         Errno errno = _state switch
@@ -147,7 +146,7 @@ internal sealed class ImageStaging : IDisposable
             _ => 0,
         };
 
-        // What could not be moved back must not be removed: under the staging name there is then the image of before.
+        // After a failed rename nothing is removed: the replaced image has the staging name.
         if (errno == 0)
         {
             _state = State.Staged;
@@ -175,8 +174,8 @@ internal sealed class ImageStaging : IDisposable
         _parent.Dispose();
     }
 
-    /// <summary>Refuses a target where something is, unless that is an image, or an empty folder, to be replaced by force.</summary>
-    /// <exception cref="CracException"><see cref="CracReason.ImageExists"/>; <see cref="CracReason.OptionRefused"/>: its name is one of those that are swept.</exception>
+    /// <summary>Refuses a target that exists, except an image or an empty folder with <paramref name="force"/>.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.ImageExists"/>; <see cref="CracReason.OptionRefused"/>: it has the name of a staging directory.</exception>
     internal static void RequireFree(string target, bool force)
     {
         string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(target));
@@ -184,24 +183,24 @@ internal sealed class ImageStaging : IDisposable
         {
             throw new CracException(
                 CracReason.OptionRefused,
-                $"{target} cannot become an image: PSCrac calls unfinished ones {ImageName.StagingPrefix}… and takes them away.",
+                $"{target} cannot become an image: names that start with {ImageName.StagingPrefix} are reserved for unfinished images, which PSCrac removes.",
                 "Give another path.");
         }
 
-        // A dangling link is in the way too, and is not followed.
-        FileSystemInfo there = new FileInfo(target);
-        if (!Path.Exists(target) && there.LinkTarget is null)
+        // A dangling link counts too, and is not followed.
+        FileSystemInfo entry = new FileInfo(target);
+        if (!Path.Exists(target) && entry.LinkTarget is null)
         {
             return;
         }
 
-        bool isDirectory = there.LinkTarget is null && Directory.Exists(target);
+        bool isDirectory = entry.LinkTarget is null && Directory.Exists(target);
         bool isImage = isDirectory && CracImage.IsImageDirectory(target);
         bool isReplaceable = isImage || (isDirectory && !Directory.EnumerateFileSystemEntries(target).Any());
         if (!isReplaceable)
         {
-            string what = there.LinkTarget is not null ? "a symbolic link" : isDirectory ? "a folder that is no image" : "a file";
-            throw Exists(target, what, force ? "-Force replaces images only. Give another path, or move away what is there." : "Give another path.");
+            string what = entry.LinkTarget is not null ? "a symbolic link" : isDirectory ? "a folder that is not an image" : "a file";
+            throw Exists(target, what, force ? "-Force replaces only images. Give another path, or move it away." : "Give another path.");
         }
 
         if (!force)
@@ -222,7 +221,7 @@ internal sealed class ImageStaging : IDisposable
         }
         catch (IOException e)
         {
-            throw new CracException(CracReason.SealFailed, $"The folder {path} could not be made: {e.Message}", "Give -ImagePath in a folder that you may write to.", e);
+            throw new CracException(CracReason.SealFailed, $"The folder {path} could not be created: {e.Message}", "Give -ImagePath in a folder that you may write to.", e);
         }
 
         SafeFileHandle parent = LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
@@ -236,14 +235,14 @@ internal sealed class ImageStaging : IDisposable
     }
 
     private static CracException Exists(string target, string what, string recommendedAction) =>
-        new(CracReason.ImageExists, $"There is {what} at {target} already.", recommendedAction);
+        new(CracReason.ImageExists, $"{char.ToUpperInvariant(what[0])}{what[1..]} already exists at {target}.", recommendedAction);
 
     private static CracException CannotWrite(string target, Errno errno) => new(
         errno is Errno.EACCES or Errno.EPERM or Errno.EROFS ? CracReason.PermissionDenied : errno == Errno.ENOSPC ? CracReason.NoSpace : CracReason.SealFailed,
         $"The image {target} cannot be written: {LibC.Message(errno)}.",
         "Give -ImagePath in a folder that you may write to and that has room.");
 
-    /// <summary>Fails where the kernel refused to write.</summary>
+    /// <summary>Throws where a write failed.</summary>
     /// <exception cref="CracException"><see cref="CracReason.NoSpace"/>, <see cref="CracReason.SealFailed"/>.</exception>
     internal void RequireWritten(Errno errno)
     {
@@ -253,14 +252,14 @@ internal sealed class ImageStaging : IDisposable
         }
     }
 
-    /// <summary>What a failure to write becomes: the image is not put in place.</summary>
+    /// <summary>The exception for a failure to write or to rename the image.</summary>
     internal CracException SealFailed(string why, Exception? inner)
     {
         // HResult of a .NET IOException on Unix is the errno.
         bool full = (Errno?)inner?.HResult is Errno.ENOSPC or Errno.EDQUOT || why.Contains("No space left", StringComparison.OrdinalIgnoreCase);
         return new CracException(
             full ? CracReason.NoSpace : CracReason.SealFailed,
-            $"The image was written but could not be put in place at {TargetPath}: {why.TrimEnd('.')}. The process goes on.",
+            $"The image was written but could not be put in place at {TargetPath}: {why.TrimEnd('.')}. The process continues.",
             full ? "Free some space, or give -ImagePath on another file system." : "Give -ImagePath in another folder.",
             inner);
     }

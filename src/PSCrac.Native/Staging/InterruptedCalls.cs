@@ -6,10 +6,10 @@ using PSCrac.Interop;
 namespace PSCrac.Staging;
 
 /// <summary>
-/// System calls that the freezing of a tree interrupted. criu restores a thread behind its call, which has then failed with EINTR,
-/// where the kernel would need its restart block to continue it (get_task_regs in compel's infect.c), and some programs end
-/// by that. A wait has no effect but to wait: in the image its registers are set back to before the call, as the kernel does
-/// for a call that it restarts (handle_signal in arch/x86/kernel/signal.c). The timeout then counts from the restore.
+/// System calls that the freeze of a tree interrupted. Where the kernel would need the thread's restart block to continue a call, criu
+/// lets it fail with EINTR (get_task_regs in compel's infect.c), upon which some programs end. A call that only waits can be repeated:
+/// in the image, the thread's registers are set to the state before the call, as the kernel does for a call that it restarts
+/// (handle_signal in arch/x86/kernel/signal.c). The timeout then counts from the restore.
 /// </summary>
 internal static class InterruptedCalls
 {
@@ -45,8 +45,8 @@ internal static class InterruptedCalls
         441,  // epoll_pwait2
     ];
 
-    /// <summary>Sets back the threads of a staged image that were interrupted while they waited.</summary>
-    /// <returns>The ids in the image of threads whose call will fail with EINTR although nothing of the program's interrupted it.</returns>
+    /// <summary>Edits the threads of a staged image that were interrupted in a wait, so that they repeat the call.</summary>
+    /// <returns>The ids in the image of threads whose call will fail with EINTR although no signal of the program interrupted it.</returns>
     /// <exception cref="CracException">A file could not be written (<see cref="CracReason.NoSpace"/>, <see cref="CracReason.SealFailed"/>).</exception>
     internal static List<int> Restart(ImageStaging staging)
     {
@@ -62,31 +62,31 @@ internal static class InterruptedCalls
 
     private static List<int> Restart(SafeFileHandle folder, DirectoryImageSource source)
     {
-        var left = new List<int>();
+        var interrupted = new List<int>();
         foreach (ImageFileInfo file in source.Files)
         {
             if (file.Name.StartsWith("core-", StringComparison.Ordinal) && int.TryParse(file.Name.AsSpan(5, file.Name.Length - 9), out int thread))
             {
                 using ImageEntryReader entries = source.OpenEntries(file.Name, ImageType.Core);
                 entries.MoveToFirst();
-                if (Restart(entries, out bool isLeft) is { } message)
+                if (Restart(entries, out bool isInterrupted) is { } message)
                 {
                     Write(folder, file.Name, entries, message);
                 }
-                else if (isLeft)
+                else if (isInterrupted)
                 {
-                    left.Add(thread);
+                    interrupted.Add(thread);
                 }
             }
         }
 
-        return left;
+        return interrupted;
     }
 
-    // The edited message; null where nothing is to be edited.
-    private static ProtobufWriter? Restart(ImageEntryReader entries, out bool isLeft)
+    // The edited message; null where there is nothing to edit.
+    private static ProtobufWriter? Restart(ImageEntryReader entries, out bool isInterrupted)
     {
-        isLeft = false;
+        isInterrupted = false;
         ProtobufReader core = entries.Reader;
         ProtobufReader info = default;
         bool hasInfo = false;
@@ -100,7 +100,7 @@ internal static class InterruptedCalls
             else if (core.Field is Wire.CoreEntry.Tc or Wire.CoreEntry.ThreadCore
                 && HasPendingSignal(core.ReadMessage(), core.Field == Wire.CoreEntry.Tc ? Wire.TaskCoreEntry.SignalsS : Wire.ThreadCoreEntry.SignalsP))
             {
-                // Its handler is to run, and a program may rely on the call ending by it.
+                // The signal's handler will run, and the program may rely on the call failing with EINTR.
                 return null;
             }
             else if (core.Field is not (Wire.CoreEntry.Tc or Wire.CoreEntry.ThreadCore))
@@ -127,7 +127,7 @@ internal static class InterruptedCalls
         }
 
         ulong call = values.GetValueOrDefault(Wire.UserX86RegsEntry.OrigAx);
-        isLeft = call == RestartCall;
+        isInterrupted = call == RestartCall;
         if (!s_waits.Contains(call) || (call == FutexCall && (values[Wire.UserX86RegsEntry.Si] & FutexCommand) is not (0 or 9)))
         {
             return null;
@@ -145,7 +145,7 @@ internal static class InterruptedCalls
         return new ProtobufWriter().CopyExcept(entries.Reader, Wire.CoreEntry.ThreadInfo).WriteBytes(Wire.CoreEntry.ThreadInfo, editedInfo.Message);
     }
 
-    // A sleep that returns what was left of it has been told by the kernel: it sleeps for that.
+    // The kernel has stored the remaining time of the sleep where the caller asked for it; the repeated call sleeps for that time.
     private static void ShortenSleep(ulong call, Dictionary<int, ulong> values, Dictionary<int, ulong> changed)
     {
         if (call == NanosleepCall && values[Wire.UserX86RegsEntry.Si] is not 0 and var left)

@@ -5,15 +5,15 @@ using PSCrac.Interop;
 namespace PSCrac.Staging;
 
 /// <summary>
-/// The folder that an image is made in, locked (flock(2)) for as long as whoever makes it lives. One that nobody has
-/// locked was left by a session that was killed, and the next checkpoint beside it takes it away.
+/// The folder that an image is staged in, locked (flock(2)) as long as the process that created it lives. An unlocked one was left
+/// by a session that was killed, and the next checkpoint in the same folder removes it.
 /// </summary>
 internal sealed class StagingFolder : IDisposable
 {
     private const uint Private = 0x1C0; // 0700
     private const string Prefix = ImageName.StagingPrefix;
     private const string Suffix = ".partial";
-    private const int MostTries = 5;
+    private const int MaximumAttempts = 5;
 
     private StagingFolder(SafeFileHandle parent, string parentPath, string name, SafeFileHandle handle)
     {
@@ -26,33 +26,33 @@ internal sealed class StagingFolder : IDisposable
     /// <summary>The folder, locked until this is closed.</summary>
     internal SafeFileHandle Handle { get; }
 
-    /// <summary>The folder that it is in.</summary>
+    /// <summary>The folder above, open.</summary>
     internal SafeFileHandle Parent { get; }
 
-    /// <summary>Its name there.</summary>
+    /// <summary>Its name in <see cref="Parent"/>.</summary>
     internal string Name { get; }
 
     /// <summary>Its path.</summary>
     internal string Path { get; }
 
-    /// <summary>Makes one, and sweeps what others have abandoned beside it.</summary>
-    /// <param name="target">The folder that the image is to stand in.</param>
+    /// <summary>Creates one, and removes abandoned ones beside it.</summary>
+    /// <param name="target">The folder above the image.</param>
     /// <param name="targetPath">Its path.</param>
-    /// <param name="elsewhere">A folder above it, to make it in if that can be written to; null for none.</param>
-    /// <param name="errno">Why it could not be made; 0 where it was.</param>
+    /// <param name="preferred">A folder above <paramref name="target"/>, to use instead if it is writable; null for none.</param>
+    /// <param name="errno">Why it could not be created; 0 on success.</param>
     /// <returns>The folder; null on failure.</returns>
-    internal static StagingFolder? TryMake(SafeFileHandle target, string targetPath, string? elsewhere, out Errno errno)
+    internal static StagingFolder? TryCreate(SafeFileHandle target, string targetPath, string? preferred, out Errno errno)
     {
-        SweepAbandoned(target);
-        if (elsewhere is not null)
+        RemoveAbandoned(target);
+        if (preferred is not null)
         {
-            SafeFileHandle folder = LibC.Open(elsewhere, LibC.O_RDONLY | LibC.O_DIRECTORY, out errno);
+            SafeFileHandle folder = LibC.Open(preferred, LibC.O_RDONLY | LibC.O_DIRECTORY, out errno);
             if (errno == 0)
             {
-                SweepAbandoned(folder);
-                if (TryMakeIn(folder, elsewhere, out errno) is { } made)
+                RemoveAbandoned(folder);
+                if (TryCreateIn(folder, preferred, out errno) is { } above)
                 {
-                    return made;
+                    return above;
                 }
             }
 
@@ -60,32 +60,32 @@ internal sealed class StagingFolder : IDisposable
         }
 
         SafeFileHandle parent = LibC.Duplicate(target, 0, out errno);
-        StagingFolder? beside = errno == 0 ? TryMakeIn(parent, targetPath, out errno) : null;
-        if (beside is null)
+        StagingFolder? created = errno == 0 ? TryCreateIn(parent, targetPath, out errno) : null;
+        if (created is null)
         {
             parent.Dispose();
         }
 
-        return beside;
+        return created;
     }
 
-    /// <summary>Lets go of it; whoever finds it then under its name may take it away.</summary>
+    /// <summary>Releases the lock; another session may then remove the folder, if it still has its name.</summary>
     public void Dispose()
     {
         Handle.Dispose();
         Parent.Dispose();
     }
 
-    private static StagingFolder? TryMakeIn(SafeFileHandle parent, string parentPath, out Errno errno)
+    private static StagingFolder? TryCreateIn(SafeFileHandle parent, string parentPath, out Errno errno)
     {
-        int triesLeft = MostTries;
+        int attemptsLeft = MaximumAttempts;
         do
         {
             string name = NewName();
             errno = LibC.MakeDirectory(parent, name, Private);
             SafeFileHandle folder = errno == 0 ? Open(parent, name, out errno) : new SafeFileHandle(-1, ownsHandle: true);
 
-            // Between the making and the locking another session may have taken it for an abandoned one.
+            // Before it was locked, another session may have removed it as abandoned.
             errno = errno == 0 && LibC.TryLock(folder) == Errno.EAGAIN ? Errno.EAGAIN : errno;
             if (errno == 0)
             {
@@ -99,18 +99,18 @@ internal sealed class StagingFolder : IDisposable
 
             folder.Dispose();
         }
-        while (errno is Errno.EAGAIN or Errno.ENOENT && --triesLeft > 0);
+        while (errno is Errno.EAGAIN or Errno.ENOENT && --attemptsLeft > 0);
         return null;
     }
 
-    /// <summary>A name that no staging folder has. What stands under it without a lock is swept.</summary>
+    /// <summary>A new name for a staging folder. An unlocked folder with such a name is removed.</summary>
     internal static string NewName() => $"{Prefix}{Guid.NewGuid():N}{Suffix}";
 
     /// <summary>
-    /// Locks a folder that is to stand under a staging name for a while, until this is closed. Where it cannot be locked,
-    /// another session has it locked, or the file system knows no locks; then nobody takes it away either.
+    /// Locks a folder that has a staging name, or will get one, until the result is closed. Null where another session has locked it, or
+    /// the file system has no locks; no session removes it then.
     /// </summary>
-    internal static SafeFileHandle? Hold(SafeFileHandle parent, string name)
+    internal static SafeFileHandle? TryLock(SafeFileHandle parent, string name)
     {
         SafeFileHandle folder = Open(parent, name, out Errno errno);
         if (errno == 0 && LibC.TryLock(folder) == 0)
@@ -123,20 +123,20 @@ internal sealed class StagingFolder : IDisposable
     }
 
     /// <summary>
-    /// Removes the files of images in folders that nobody has locked, and those folders. Works on descriptors and goes no
-    /// deeper, so it removes nothing else, whoever may write to the folder above.
+    /// Removes unlocked staging folders with the image files in them. Works on descriptors and on one level, so that it removes nothing
+    /// else, even where other users can write to the folder above.
     /// </summary>
-    internal static void SweepAbandoned(SafeFileHandle parent)
+    internal static void RemoveAbandoned(SafeFileHandle parent)
     {
-        foreach (string name in Names(parent, $"{Prefix}*{Suffix}"))
+        foreach (string name in ListNames(parent, $"{Prefix}*{Suffix}"))
         {
-            using SafeFileHandle? folder = Hold(parent, name);
+            using SafeFileHandle? folder = TryLock(parent, name);
             if (folder is null)
             {
                 continue;
             }
 
-            foreach (string file in Names(folder, "*"))
+            foreach (string file in ListNames(folder, "*"))
             {
                 if (ImageRemoval.IsOfImage(file))
                 {
@@ -151,7 +151,7 @@ internal sealed class StagingFolder : IDisposable
     private static SafeFileHandle Open(SafeFileHandle parent, string name, out Errno errno) =>
         LibC.OpenAt(parent, name, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out errno);
 
-    private static List<string> Names(SafeFileHandle folder, string pattern)
+    private static List<string> ListNames(SafeFileHandle folder, string pattern)
     {
         try
         {

@@ -47,11 +47,11 @@ public class PidNamespaceTests
     [Fact]
     public void No_advice_is_to_end_the_init_or_this_session()
     {
-        Assert.Null(RestorePlacement.Describe(1).Mend);
-        Assert.Null(RestorePlacement.Describe(Environment.ProcessId).Mend);
+        Assert.Null(RestorePlacement.Describe(1).Remedy);
+        Assert.Null(RestorePlacement.Describe(Environment.ProcessId).Remedy);
         using var other = TestProgram.Shell("echo ready; exec sleep 600");
         other.WaitForLine("ready");
-        Assert.Equal($"end it with Stop-Process -Id {other.ProcessId}", RestorePlacement.Describe(other.ProcessId).Mend);
+        Assert.Equal($"end it with Stop-Process -Id {other.ProcessId}", RestorePlacement.Describe(other.ProcessId).Remedy);
     }
 
     [CriuFact("python3")]

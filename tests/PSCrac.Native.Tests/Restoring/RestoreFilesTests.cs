@@ -160,7 +160,7 @@ public class RestoreFilesTests
         int id = int.Parse(subject.LastLine().Split(' ')[1]);
         CracImage image = Checkpoint.Run(new CheckpointRequest { ProcessId = id, ImagePath = subject.ImagePath, Options = new() { ShellJob = true, LeaveRunning = true }, NoSync = true }).Image;
 
-        FileEdits edits = FileEditPlan.Make(image, new(), hasTerminal: false, out IReadOnlyList<string> warnings);
+        FileEdits edits = FileEditPlan.Create(image, new(), hasTerminal: false, out IReadOnlyList<string> warnings);
         using NewNamespace restored = NewNamespace.Restore(subject.ImagePath, new()
         {
             StandardInputPath = "/dev/null",
