@@ -7,13 +7,13 @@ using PSCrac.Procfs;
 namespace PSCrac.Starting;
 
 /// <summary>
-/// The root of a tree that this process has started or restored, and takes note of the end of: by a thread of its own,
-/// which reaps a child, so that it never stays a zombie, which would keep its pid from a restore; or by what the init of
-/// the tree's own pid namespace tells. Until <see cref="HandOver"/> it ends with this process.
+/// The root of a tree that this process has started or restored, whose end it observes. A thread reaps a child as soon as it ends,
+/// since a zombie would keep its pid from a restore; of a tree in a new pid namespace, the namespace's init reports the end. Until
+/// <see cref="HandOver"/> it ends with this process.
 /// </summary>
 internal sealed class ChildProcess
 {
-    /// <summary>How long a program may take to end by itself once it was asked to.</summary>
+    /// <summary>How long a program may take to end after SIGTERM.</summary>
     internal static readonly TimeSpan EndGrace = TimeSpan.FromSeconds(5);
 
     private readonly SafeFileHandle _pidFd;
@@ -30,10 +30,10 @@ internal sealed class ChildProcess
         _init = init;
     }
 
-    /// <summary>The pid, which is the child's until it has ended.</summary>
+    /// <summary>The pid, which may be another process's once the child has ended.</summary>
     internal int Id { get; }
 
-    /// <summary>The first process of its own pid namespace; null where it is in this process's.</summary>
+    /// <summary>The pid of its namespace's init; null where it is in this process's pid namespace.</summary>
     internal int? NamespaceInitId => _init?.ProcessId;
 
     internal bool HasExited => _status is not null;
@@ -44,9 +44,9 @@ internal sealed class ChildProcess
     /// <summary>The signal that ended it; null where none did.</summary>
     internal int? ExitSignal => _status?.Signal;
 
-    /// <summary>Takes charge of a child that nobody else reaps.</summary>
+    /// <summary>Takes charge of a child of this process, and reaps it.</summary>
     /// <param name="processId">The child.</param>
-    /// <param name="guard">Ends it with this process, until it is handed over; null for nobody.</param>
+    /// <param name="guard">Ends it with this process, until it is handed over; null for none.</param>
     internal static ChildProcess Adopt(int processId, SessionGuard? guard)
     {
         guard?.Watch(processId);
@@ -55,7 +55,7 @@ internal sealed class ChildProcess
         return child;
     }
 
-    /// <summary>Takes charge of the root of a new pid namespace, which this lets be reaped.</summary>
+    /// <summary>Takes charge of the root of a new pid namespace, whose init reaps it.</summary>
     /// <param name="processId">The root, by its pid here.</param>
     /// <param name="init">The namespace.</param>
     internal static ChildProcess Adopt(int processId, NamespaceInitProcess init)
@@ -66,20 +66,20 @@ internal sealed class ChildProcess
         return child;
     }
 
-    /// <summary>Takes charge of what was restored so that its end is told.</summary>
+    /// <summary>Takes charge of a restored process whose end is observed.</summary>
     /// <param name="restored">The restored tree's root, restored as a child or into a namespace of its own.</param>
-    /// <param name="guard">Ends it with this process, until it is handed over; null for nobody.</param>
+    /// <param name="guard">Ends it with this process, until it is handed over; null for none.</param>
     internal static ChildProcess Adopt(CracRestoredProcess restored, SessionGuard? guard)
     {
         guard?.Watch(restored.Id);
 
-        // It may have ended already, and nobody signals it then.
+        // It may have ended already; then it has no descriptor, and is sent no signal.
         var child = new ChildProcess(restored.Id, LibC.OpenPidFd(restored.Id, out _), guard, restored.NamespaceInitProcess);
         child.FollowEnd(restored.End!);
         return child;
     }
 
-    /// <summary>Lets it outlive this process.</summary>
+    /// <summary>Lets it continue when this process ends.</summary>
     internal void HandOver()
     {
         _guard?.Dispose();
@@ -94,14 +94,14 @@ internal sealed class ChildProcess
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     internal bool WaitForExit(TimeSpan timeout, CancellationToken cancellation) => _ended.Task.Wait(timeout, cancellation);
 
-    /// <summary>Ends it with all its descendants: SIGTERM to each and, to what is left after the grace time, SIGKILL.</summary>
+    /// <summary>Ends it and all its descendants: sends SIGTERM to each and, after <see cref="EndGrace"/>, SIGKILL to what is left.</summary>
     internal void End()
     {
         List<ProcessIdentity> tree = ReadTree();
         SignalAll(tree, LibC.SIGTERM);
         if (!_ended.Task.Wait(EndGrace))
         {
-            // What the program has started since belongs to it too.
+            // Includes what the program has started since.
             tree.AddRange(ReadTree());
         }
 
@@ -152,7 +152,7 @@ internal sealed class ChildProcess
     {
         Errno errno = LibC.Reap(_pidFd, out int code, out bool exited);
 
-        // ECHILD: whoever started this process lets the kernel reap all children, and then their exit codes are lost.
+        // ECHILD: this process was started with SIGCHLD ignored, so the kernel reaps all children, and their exit codes are lost.
         SetEnded(errno == 0 ? (code, exited) : null);
     }
 
@@ -165,7 +165,7 @@ internal sealed class ChildProcess
         _status = end is var (code, exited) ? exited ? new ExitStatus(code, null) : new ExitStatus(128 + code, code) : new ExitStatus(null, null);
         _ended.SetResult();
 
-        // Its pid may soon be another's.
+        // Its pid may soon be another process's.
         _guard?.Dispose();
     }
 

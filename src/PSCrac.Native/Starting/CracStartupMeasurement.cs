@@ -1,6 +1,6 @@
 namespace PSCrac;
 
-/// <summary>How a program came to be ready.</summary>
+/// <summary>How a program was brought up.</summary>
 public enum CracStartKind
 {
     /// <summary>It was started.</summary>
@@ -10,24 +10,24 @@ public enum CracStartKind
     Restored,
 }
 
-/// <summary>One start, or one restore, that was measured.</summary>
-/// <param name="Round">The round it belongs to, from 1 on.</param>
-/// <param name="Kind">Which of the two.</param>
-/// <param name="ReadyTime">From before the program, or criu, was started until the program was ready.</param>
-/// <param name="Memory">The tree's memory in RAM at that moment, bytes, files' pages included; of what is shared, each process's own count.</param>
+/// <summary>One measured start or restore.</summary>
+/// <param name="Round">The number of its round, from 1.</param>
+/// <param name="Kind">Whether it is a start or a restore.</param>
+/// <param name="ReadyTime">The time from just before the program, or criu, was started until the program was ready.</param>
+/// <param name="Memory">The tree's resident memory at that moment, bytes, including pages of files; shared pages count in each process.</param>
 public sealed record CracStartupSample(int Round, CracStartKind Kind, TimeSpan ReadyTime, long Memory);
 
-/// <summary>The samples of one kind, taken together.</summary>
-/// <param name="Kind">Which of the two.</param>
+/// <summary>A summary of the samples of one kind.</summary>
+/// <param name="Kind">Whether it is a start or a restore.</param>
 /// <param name="Count">How many samples.</param>
 /// <param name="Minimum">The shortest time until ready.</param>
-/// <param name="Median">The time that half of the samples took no longer than.</param>
-/// <param name="Percentile95">The time that 95 of 100 took no longer than; of few samples, the longest.</param>
+/// <param name="Median">The median of the times until ready.</param>
+/// <param name="Percentile95">The 95th percentile of the times until ready; with few samples, the longest.</param>
 /// <param name="Memory">The median of the memory, bytes.</param>
 public sealed record CracStartupSummary(
     CracStartKind Kind, int Count, TimeSpan Minimum, TimeSpan Median, TimeSpan Percentile95, long Memory);
 
-/// <summary>Starts and restores of one program, measured in turn.</summary>
+/// <summary>Measurements of starts and restores of one program, in turn.</summary>
 public sealed class CracStartupMeasurement
 {
     internal CracStartupMeasurement(string command, IReadOnlyList<CracStartupSample> samples, long imageSize)
@@ -39,16 +39,16 @@ public sealed class CracStartupMeasurement
         Restored = Summarize(CracStartKind.Restored, samples);
     }
 
-    /// <summary>The command line, arguments parted by blanks.</summary>
+    /// <summary>The command line, arguments separated by spaces.</summary>
     public string Command { get; }
 
-    /// <summary>How many starts were measured, and how many restores.</summary>
+    /// <summary>The number of measured starts, which is also that of the restores.</summary>
     public int Count => Cold.Count;
 
-    /// <summary>The median of the starts' times until ready, milliseconds.</summary>
+    /// <summary>The median time of a start until ready, milliseconds.</summary>
     public double ColdMilliseconds => Cold.Median.TotalMilliseconds;
 
-    /// <summary>The median of the restores' times until ready, milliseconds.</summary>
+    /// <summary>The median time of a restore until ready, milliseconds.</summary>
     public double RestoredMilliseconds => Restored.Median.TotalMilliseconds;
 
     /// <summary>The median of the memory of the started program, bytes.</summary>
@@ -57,19 +57,19 @@ public sealed class CracStartupMeasurement
     /// <summary>The median of the memory of the restored program, bytes.</summary>
     public long RestoredMemory => Restored.Memory;
 
-    /// <summary>The starts.</summary>
+    /// <summary>Summary of the starts.</summary>
     internal CracStartupSummary Cold { get; }
 
-    /// <summary>The restores.</summary>
+    /// <summary>Summary of the restores.</summary>
     internal CracStartupSummary Restored { get; }
 
-    /// <summary>How many times as long as a restore a start takes, by the medians.</summary>
+    /// <summary>The median time of a start divided by that of a restore.</summary>
     public double Ratio => Cold.Median / Restored.Median;
 
-    /// <summary>What the image takes on disk, bytes.</summary>
+    /// <summary>The size of the image, bytes.</summary>
     public long ImageSize { get; }
 
-    /// <summary>Every sample, in the order they were taken.</summary>
+    /// <summary>All samples, in the order of measurement.</summary>
     internal IReadOnlyList<CracStartupSample> Samples { get; }
 
     private static CracStartupSummary Summarize(CracStartKind kind, IReadOnlyList<CracStartupSample> samples)

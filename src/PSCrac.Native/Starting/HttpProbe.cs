@@ -8,15 +8,15 @@ using System.Text;
 namespace PSCrac.Starting;
 
 /// <summary>
-/// Asks a URI for its status, once. An HttpClient would keep its connection, which stands in the way of a checkpoint,
-/// and takes longer for its first request than a restore does. The calls block: each continuation of an asynchronous one
-/// waits for a processor, of which a restored tree leaves none idle.
+/// Sends one GET request to a URI. An HttpClient would keep its connection, which prevents a checkpoint, and its first request takes
+/// longer than a restore. The calls block: each continuation of an asynchronous call would wait for a processor, of which a
+/// restored tree leaves none idle.
 /// </summary>
 internal static class HttpProbe
 {
-    private static readonly TimeSpan LongestDrain = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan MaximumDrainTime = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>The status of one GET; null where nothing that speaks HTTP answers in time.</summary>
+    /// <summary>The status of one GET; null where there is no HTTP response in time.</summary>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     internal static int? GetStatus(Uri uri, TimeSpan limit, CancellationToken cancellation)
     {
@@ -24,7 +24,7 @@ internal static class HttpProbe
         ending.CancelAfter(limit);
         try
         {
-            return ConnectAndAsk(uri, ending.Token);
+            return ConnectAndRequest(uri, ending.Token);
         }
         catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or OperationCanceledException or AuthenticationException)
         {
@@ -33,7 +33,7 @@ internal static class HttpProbe
         }
     }
 
-    private static int? ConnectAndAsk(Uri uri, CancellationToken ending)
+    private static int? ConnectAndRequest(Uri uri, CancellationToken ending)
     {
         IPAddress[] addresses = IPAddress.TryParse(uri.DnsSafeHost, out IPAddress? literal) ? [literal]
             : Dns.GetHostAddressesAsync(uri.DnsSafeHost, ending).GetAwaiter().GetResult();
@@ -41,7 +41,7 @@ internal static class HttpProbe
         {
             using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
 
-            // Closing it ends a call that blocks.
+            // Closing the socket ends a blocking call.
             using CancellationTokenRegistration closing = ending.Register(socket.Dispose);
             try
             {
@@ -49,22 +49,22 @@ internal static class HttpProbe
             }
             catch (SocketException) when (!ending.IsCancellationRequested)
             {
-                // localhost often has an IPv6 address that nobody listens on.
+                // localhost often has an IPv6 address that no program listens on.
                 continue;
             }
 
-            return Ask(uri, socket);
+            return SendRequest(uri, socket);
         }
 
         return null;
     }
 
-    private static int? Ask(Uri uri, Socket socket)
+    private static int? SendRequest(Uri uri, Socket socket)
     {
         using var plain = new NetworkStream(socket, ownsSocket: false);
         if (uri.Scheme != Uri.UriSchemeHttps)
         {
-            return Ask(uri, socket, plain);
+            return SendRequest(uri, socket, plain);
         }
 
         using var secured = new SslStream(plain, leaveInnerStreamOpen: true);
@@ -72,15 +72,15 @@ internal static class HttpProbe
         {
             TargetHost = uri.DnsSafeHost,
 
-            // Whether the program answers is asked, not who it is: its certificate is often for another name, and nothing is told it.
+            // The check is whether the program answers, not who it is: its certificate is often for another name, and no secret is sent.
 #pragma warning disable CA5359
             RemoteCertificateValidationCallback = static (_, _, _, _) => true,
 #pragma warning restore CA5359
         });
-        return Ask(uri, socket, secured);
+        return SendRequest(uri, socket, secured);
     }
 
-    private static int? Ask(Uri uri, Socket socket, Stream stream)
+    private static int? SendRequest(Uri uri, Socket socket, Stream stream)
     {
         stream.Write(Encoding.ASCII.GetBytes(
             $"GET {uri.PathAndQuery} HTTP/1.1\r\nHost: {uri.Authority}\r\nUser-Agent: PSCrac\r\nAccept: */*\r\nConnection: close\r\n\r\n"));
@@ -104,7 +104,7 @@ internal static class HttpProbe
         return status;
     }
 
-    // Where the server closes first, as it was asked to, nothing of the connection is left in it.
+    // Where the server closes first, as the request asks for, it keeps no part of the connection.
     private static void Drain(Socket socket, Stream stream, byte[] buffer)
     {
         long start = Stopwatch.GetTimestamp();
@@ -112,14 +112,14 @@ internal static class HttpProbe
         {
             do
             {
-                TimeSpan left = LongestDrain - Stopwatch.GetElapsedTime(start);
+                TimeSpan left = MaximumDrainTime - Stopwatch.GetElapsedTime(start);
                 socket.ReceiveTimeout = Math.Max(1, (int)left.TotalMilliseconds);
             }
-            while (stream.Read(buffer) > 0 && Stopwatch.GetElapsedTime(start) < LongestDrain);
+            while (stream.Read(buffer) > 0 && Stopwatch.GetElapsedTime(start) < MaximumDrainTime);
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException)
         {
-            // The status is known; an answer without an end does not change it.
+            // The status is known; a response that does not end does not change it.
         }
     }
 

@@ -3,16 +3,16 @@ using PSCrac.Jvm;
 
 namespace PSCrac.Starting;
 
-/// <summary>What a <c>java</c> is given so that it can be checkpointed. The caller's own arguments come later, and win.</summary>
+/// <summary>Options for a <c>java</c> so that it can be checkpointed. The caller's own arguments follow them, and override them.</summary>
 internal static class JavaOptions
 {
     private const string KeepRunningVariable = "CRAC_CRIU_LEAVE_RUNNING";
 
-    /// <summary>Chooses them. The runtime's files are looked at; nothing of it is run.</summary>
-    /// <param name="request">What is started.</param>
-    /// <param name="path">The program's file.</param>
-    /// <param name="environment">What it gets as its environment, which may be added to.</param>
-    /// <param name="decisions">Gets a sentence for each thing that was decided.</param>
+    /// <summary>Chooses the options. Reads the runtime's files, and does not run it.</summary>
+    /// <param name="request">The start.</param>
+    /// <param name="path">The path of the program.</param>
+    /// <param name="environment">Its environment, to which variables may be added.</param>
+    /// <param name="decisions">Receives a sentence for each decision.</param>
     internal static List<string> Choose(StartRequest request, string path, IDictionary<string, string> environment, List<string> decisions)
     {
         if (Path.GetFileName(path) != "java")
@@ -20,9 +20,9 @@ internal static class JavaOptions
             return [];
         }
 
-        // A JVM keeps a file of its performance data open in /tmp, named after its pid, which it removes when it ends and
-        // which every other JVM removes that starts while it does not run: no image could then be restored.
-        decisions.Add("-XX:-UsePerfData was put before the arguments of java: its file in /tmp does not last until a restore.");
+        // A JVM keeps a file of its performance data in /tmp, named after its pid. It removes the file when it ends, and any other JVM
+        // that starts removes the file of one that does not run: no image could then be restored.
+        decisions.Add("-XX:-UsePerfData was put before the arguments of java: its file in /tmp would not exist at a restore.");
         List<string> options = ["-XX:-UsePerfData"];
         if (IsLeftToCriu(request) || JavaRuntime.TryFind(path) is not { Support: CracSupport.Criu } runtime)
         {
@@ -34,7 +34,7 @@ internal static class JavaOptions
         {
             string target = NewTarget(request);
             options.Add($"-XX:CRaCCheckpointTo={target}");
-            decisions.Add($"-XX:CRaCCheckpointTo={target} was put before the arguments of java, whose runtime knows CRaC. -Engine Criu leaves that out.");
+            decisions.Add($"-XX:CRaCCheckpointTo={target} was put before the arguments of java, whose runtime supports CRaC. -Engine Criu leaves it out.");
         }
 
         if ((request.LeaveRunning || request.OrRestore) && !given.KeepsRunning && given.EngineOptions is null)
@@ -42,25 +42,25 @@ internal static class JavaOptions
             if (runtime.WritesImagePath)
             {
                 environment[KeepRunningVariable] = "1";
-                decisions.Add($"{KeepRunningVariable} was set for java, so that it goes on after its checkpoint.");
+                decisions.Add($"{KeepRunningVariable} was set for java, so that it continues after its checkpoint.");
             }
             else
             {
                 options.Add("-XX:CRaCEngineOptions=keep_running=true");
-                decisions.Add("-XX:CRaCEngineOptions=keep_running=true was put before the arguments of java, so that it goes on after its checkpoint.");
+                decisions.Add("-XX:CRaCEngineOptions=keep_running=true was put before the arguments of java, so that it continues after its checkpoint.");
             }
         }
 
         return options;
     }
 
-    // java itself restores to the ids of the image only. And a java that is told to restore has its image.
+    // java itself restores only to the pids of the image. And a java that is started to restore needs no target.
     private static bool IsLeftToCriu(StartRequest request) =>
         request.Engine == CracEngineChoice.Criu || request.PidNamespace == CracPidNamespace.New
         || request.Arguments.Any(static argument => argument.StartsWith("-XX:CRaCRestoreFrom", StringComparison.Ordinal));
 
-    // Not the image's own path: the JVM's engine writes there file by file, and an image is made whole or not at all. It is
-    // on the same file system, so that the image need not be copied from there.
+    // Not the image's own path: the JVM's engine writes file by file, and an image appears complete or not at all. It is on the same
+    // file system, so that it becomes the image by a rename.
     private static string NewTarget(StartRequest request)
     {
         string folder = request.ImagePath is { } image ? Path.GetDirectoryName(Path.GetFullPath(image))! : ImageRoot.Path;

@@ -10,16 +10,16 @@ using PSCrac.Restoring;
 namespace PSCrac.Starting;
 
 /// <summary>
-/// Starts a program so that nothing of this session clings to it: a session of its own, no terminal, no descriptors but
-/// the three standard ones, no signal ignored or blocked.
+/// Starts a program that inherits nothing of this session: it has a session of its own, no terminal, no descriptors but the three
+/// standard ones, and no ignored or blocked signals.
 /// </summary>
 internal sealed class Launcher
 {
-    // Sources of dup2 must not be among its targets, or one would overwrite the next.
-    private const int LowestSource = 10;
+    // The sources of dup2(2) must not be among its targets, or one call would overwrite the next source.
+    private const int MinimumSourceDescriptor = 10;
 
-    // A shell with a pid below this is one of few processes: a container's, whose pids repeat from run to run.
-    private const int LowOwnId = 1000;
+    // A session with a pid below this probably runs in a container, whose pids repeat from run to run.
+    private const int ContainerIdLimit = 1000;
     private const int DefaultMinimumId = 10_000;
     private const string NullDevice = "/dev/null";
     private const string LastPidPath = "/proc/sys/kernel/ns_last_pid";
@@ -35,27 +35,27 @@ internal sealed class Launcher
         _cancellation = cancellation;
     }
 
-    /// <summary>Starts the program, which ends with this process until it is handed over.</summary>
-    /// <param name="request">What and how.</param>
-    /// <param name="decisions">Gets a sentence for each thing that was decided.</param>
+    /// <summary>Starts the program, which ends with this process unless it is handed over.</summary>
+    /// <param name="request">The start.</param>
+    /// <param name="decisions">Receives a sentence for each decision.</param>
     /// <param name="cancellation">Ends the wait for a new pid namespace.</param>
     /// <exception cref="CracException">
-    /// <see cref="CracReason.ProgramNotStarted"/>, <see cref="CracReason.OptionRefused"/> for what no program can be given,
+    /// <see cref="CracReason.ProgramNotStarted"/>, <see cref="CracReason.OptionRefused"/> for arguments or variables that execve(2) cannot pass,
     /// <see cref="CracReason.PermissionDenied"/> for a pid that may not be chosen,
     /// or <see cref="CracReason.NamespaceUnsupported"/>.
     /// </exception>
     internal static CracStartedProcess Launch(StartRequest request, List<string> decisions, CancellationToken cancellation)
     {
-        RequirePassable(request);
+        RequireValidArguments(request);
         return new Launcher(request, decisions, cancellation).Launch();
     }
 
     // execve(2) takes strings that end at the first NUL, and the environment as NAME=VALUE.
-    private static void RequirePassable(StartRequest request)
+    private static void RequireValidArguments(StartRequest request)
     {
         if (request.FilePath.Contains('\0', StringComparison.Ordinal) || request.Arguments.Any(static each => each.Contains('\0', StringComparison.Ordinal)))
         {
-            throw new CracException(CracReason.OptionRefused, "A program cannot be given an argument with a NUL character.", "Take it out of -FilePath and -ArgumentList.");
+            throw new CracException(CracReason.OptionRefused, "An argument of a program cannot contain a NUL character.", "Remove it from -FilePath and -ArgumentList.");
         }
 
         foreach ((string name, string? value) in request.Environment)
@@ -64,7 +64,7 @@ internal sealed class Launcher
             {
                 throw new CracException(
                     CracReason.OptionRefused,
-                    $"The environment cannot hold a variable '{name}': a name has at least one character and no '=', and neither it nor the value a NUL.",
+                    $"The environment cannot hold a variable '{name}': a name has at least one character and no '=', and neither name nor value contains a NUL character.",
                     "Correct -Environment.");
             }
         }
@@ -91,7 +91,7 @@ internal sealed class Launcher
 
         bool isInside = _request.PidNamespace == CracPidNamespace.New;
         int innerId = 0;
-        ChildProcess child = isInside ? StartInside(path, directory, out innerId) : Spawn(path, directory);
+        ChildProcess child = isInside ? SpawnInNamespace(path, directory, out innerId) : Spawn(path, directory);
         return new CracStartedProcess(child, command, isRestored: false, isInside ? innerId : child.Id)
         {
             StandardOutputPath = _request.StandardOutputPath,
@@ -102,7 +102,7 @@ internal sealed class Launcher
 
     private ChildProcess Spawn(string path, string? directory)
     {
-        RaiseLastPid();
+        RaiseNextPid();
         using SafeFileHandle input = OpenInput();
         using SafeFileHandle output = OpenOutput(_request.StandardOutputPath, "-StandardOutputPath");
         bool isShared = _request.StandardErrorPath is not null && _request.StandardErrorPath == _request.StandardOutputPath;
@@ -129,9 +129,9 @@ internal sealed class Launcher
         throw NotStarted(errno);
     }
 
-    private ChildProcess StartInside(string path, string? directory, out int innerId)
+    private ChildProcess SpawnInNamespace(string path, string? directory, out int innerId)
     {
-        // Opened here only to make them, and to say what is wrong with which.
+        // Opened here only to create them, and to report which one cannot be opened.
         OpenInput().Dispose();
         OpenOutput(_request.StandardOutputPath, "-StandardOutputPath").Dispose();
         OpenOutput(_request.StandardErrorPath, "-StandardErrorPath").Dispose();
@@ -143,7 +143,7 @@ internal sealed class Launcher
         try
         {
             int id = RestorePlacement.FindByInnerId(init.ProcessId, innerId)
-                ?? throw new CracException(CracReason.ProcessGone, $"{_request.FilePath} was started in a pid namespace which ended at once.", "Try again.");
+                ?? throw new CracException(CracReason.ProcessGone, $"{_request.FilePath} was started in a pid namespace that ended at once.", "Try again.");
             _decisions.Add($"It is process {innerId} of a pid namespace of its own, whose first process is {init.ProcessId} here.");
             return ChildProcess.Adopt(id, init);
         }
@@ -159,7 +159,7 @@ internal sealed class Launcher
     private SafeFileHandle OpenInput() => Open(_request.StandardInputPath, LibC.O_RDONLY, "-StandardInputPath");
 
     private static SafeFileHandle OpenOutput(string? path, string parameter) =>
-        // criu does not hold the size of a file that is only appended to against a restore.
+        // criu does not compare the size of a file opened with O_APPEND at a restore.
         Open(path, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_APPEND, parameter);
 
     private static SafeFileHandle Open(string? path, int flags, string parameter)
@@ -174,7 +174,7 @@ internal sealed class Launcher
                     CracReason.ProgramNotStarted, $"{path} cannot be opened for the program: {LibC.Message(errno)}.", $"Correct {parameter}.");
             }
 
-            return LibC.Duplicate(opened, LowestSource, out _);
+            return LibC.Duplicate(opened, MinimumSourceDescriptor, out _);
         }
     }
 
@@ -202,10 +202,10 @@ internal sealed class Launcher
         return ([_request.FilePath, .. options, .. _request.Arguments], [.. variables.Select(static variable => $"{variable.Key}={variable.Value}")]);
     }
 
-    private void RaiseLastPid()
+    private void RaiseNextPid()
     {
         bool isAsked = _request.MinimumId is not null;
-        int minimum = _request.MinimumId ?? (Environment.ProcessId < LowOwnId ? DefaultMinimumId : 0);
+        int minimum = _request.MinimumId ?? (Environment.ProcessId < ContainerIdLimit ? DefaultMinimumId : 0);
         if (minimum <= 1)
         {
             return;

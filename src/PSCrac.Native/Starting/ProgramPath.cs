@@ -1,12 +1,12 @@
 namespace PSCrac.Starting;
 
-/// <summary>Where a program is.</summary>
+/// <summary>Finds programs.</summary>
 internal static class ProgramPath
 {
     private const UnixFileMode Execute = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
 
-    /// <summary>The full path of a program: of the file, where a path is given, else of the first on the PATH with that name.</summary>
-    /// <exception cref="CracException"><see cref="CracReason.ProgramNotStarted"/>: there is none.</exception>
+    /// <summary>The full path of a program: of the file where <paramref name="name"/> has a slash, else of the first in PATH with that name.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.ProgramNotStarted"/>: there is none, or it is not executable.</exception>
     internal static string Find(string name)
     {
         if (name.Contains('/', StringComparison.Ordinal))

@@ -5,22 +5,22 @@ using PSCrac.Restoring;
 
 namespace PSCrac.Starting;
 
-/// <summary>Waiting until a program is ready.</summary>
+/// <summary>Waits until a program is ready.</summary>
 internal static class Readiness
 {
-    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(1);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan MinimumPause = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan MaximumPause = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Waits until every condition has held once.</summary>
     /// <param name="process">The program.</param>
-    /// <param name="conditions">The conditions, looked at in this order; a later one only once those before it have held.</param>
-    /// <param name="start">When its time began, as <see cref="Stopwatch.GetTimestamp"/> gives it.</param>
-    /// <param name="timeout">How long it may take from then on.</param>
+    /// <param name="conditions">The conditions, checked in this order; each only after those before it have held.</param>
+    /// <param name="start">The start of the measured time, from <see cref="Stopwatch.GetTimestamp"/>.</param>
+    /// <param name="timeout">The longest time from <paramref name="start"/>.</param>
     /// <param name="cancellation">Ends the wait.</param>
-    /// <returns>How long it took from <paramref name="start"/> on.</returns>
+    /// <returns>The time from <paramref name="start"/> until all had held.</returns>
     /// <exception cref="CracException">
     /// <see cref="CracReason.ProgramEnded"/>: the program ended first. <see cref="CracReason.TimedOut"/>: it took too long.
-    /// Either carries the last lines that the program wrote. The program is not ended.
+    /// Both carry the last lines of the program's output. The program is not ended.
     /// </exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     internal static TimeSpan Wait(
@@ -31,13 +31,13 @@ internal static class Readiness
         return WaitFor(process, conditions, start, timeout, cancellation);
     }
 
-    /// <summary>Restores a process tree and waits until it is ready, which <see cref="CracRestoredProcess.ReadyTime"/> then tells.</summary>
-    /// <param name="request">What to restore, and how.</param>
+    /// <summary>Restores a process tree and waits until it is ready, and sets <see cref="CracRestoredProcess.ReadyTime"/>.</summary>
+    /// <param name="request">The image and the options.</param>
     /// <param name="conditions">The conditions. Those that do not hold after a restore are left out.</param>
-    /// <param name="timeout">How long it may take from the beginning of the restore on.</param>
-    /// <param name="progress">Told of the phases; null for nobody.</param>
-    /// <param name="cancellation">Ends the restore, or the wait; the restored process then goes on.</param>
-    /// <exception cref="CracException">The restore failed, or the process, which goes on, was not ready in time.</exception>
+    /// <param name="timeout">The longest time from the start of the restore.</param>
+    /// <param name="progress">Receives the phases; null for no reports.</param>
+    /// <param name="cancellation">Ends the restore, or the wait; after the restore the process continues.</param>
+    /// <exception cref="CracException">The restore failed, or the process, which continues, was not ready in time.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     internal static CracRestoredProcess Restore(
         RestoreRequest request,
@@ -57,13 +57,13 @@ internal static class Readiness
         }
     }
 
-    /// <summary>Restores a process tree in a way of the caller's, and waits until it is ready.</summary>
-    /// <param name="restore">Restores it.</param>
+    /// <summary>Calls a restore, and waits until the process is ready.</summary>
+    /// <param name="restore">The restore.</param>
     /// <param name="conditions">The conditions. Those that do not hold after a restore are left out.</param>
-    /// <param name="timeout">How long it may take from the beginning of the restore on.</param>
-    /// <param name="progress">Told of the phases; null for nobody.</param>
-    /// <param name="cancellation">Ends the restore, or the wait; the restored process then goes on.</param>
-    /// <exception cref="CracException">The restore failed, or the process, which goes on, was not ready in time.</exception>
+    /// <param name="timeout">The longest time from the start of the restore.</param>
+    /// <param name="progress">Receives the phases; null for no reports.</param>
+    /// <param name="cancellation">Ends the restore, or the wait; after the restore the process continues.</param>
+    /// <exception cref="CracException">The restore failed, or the process, which continues, was not ready in time.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     internal static CracRestoredProcess Restore(
         Func<IProgress<CracProgress>?, CancellationToken, CracRestoredProcess> restore,
@@ -80,7 +80,7 @@ internal static class Readiness
             condition.Prepare(cancellation);
         }
 
-        using var early = new EarlyLook(progress, lasting, cancellation);
+        using var early = new EarlyReadinessCheck(progress, lasting, cancellation);
         long start = Stopwatch.GetTimestamp();
         CracRestoredProcess restored = restore(early, cancellation);
         if (lasting.Length > 0)
@@ -99,13 +99,13 @@ internal static class Readiness
         while (true)
         {
             TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
-            while (met < conditions.Count && conditions[met].IsMet(process.Id, Positive(timeout - elapsed), cancellation))
+            while (met < conditions.Count && conditions[met].IsMet(process.Id, AtLeastMinimumPause(timeout - elapsed), cancellation))
             {
                 met++;
                 elapsed = Stopwatch.GetElapsedTime(start);
             }
 
-            // What a program left behind, such as a file, may hold although it has ended.
+            // A condition such as a file may hold although the program has ended.
             bool isMet = met == conditions.Count;
             TimeSpan pause = isMet ? TimeSpan.Zero : PauseAfter(elapsed);
             if (process.WaitForExit(pause, cancellation))
@@ -125,16 +125,16 @@ internal static class Readiness
         }
     }
 
-    // In proportion to the time that has passed, the looking itself costs a program that starts slowly nothing.
+    // Proportional to the elapsed time, so that the checks cost a slow program next to nothing.
     private static TimeSpan PauseAfter(TimeSpan elapsed)
     {
         TimeSpan pause = elapsed / 50;
-        return pause < ShortestPause ? ShortestPause : pause > LongestPause ? LongestPause : pause;
+        return pause < MinimumPause ? MinimumPause : pause > MaximumPause ? MaximumPause : pause;
     }
 
-    private static TimeSpan Positive(TimeSpan time) => time > ShortestPause ? time : ShortestPause;
+    private static TimeSpan AtLeastMinimumPause(TimeSpan time) => time > MinimumPause ? time : MinimumPause;
 
-    /// <summary>What to say about a program that has ended although it was to run on.</summary>
+    /// <summary>The exception for a program that has ended too early.</summary>
     /// <param name="process">The program.</param>
     /// <param name="when">The end of a sentence that begins with "ended".</param>
     internal static CracException Ended(IReadySubject process, string when)
@@ -145,7 +145,7 @@ internal static class Readiness
         return new CracException(
             CracReason.ProgramEnded,
             $"The program {how} {when}: {process.Command}",
-            process.RecommendedAction ?? "Its output tells why.")
+            process.RecommendedAction ?? "See its output for the cause.")
         {
             ProcessId = process.Id,
             ExitCode = process.ExitCode,
@@ -164,11 +164,11 @@ internal static class Readiness
 
     private static List<string> LastLines(IReadySubject process)
     {
-        const int Most = 10;
+        const int MaximumLines = 10;
         var lines = new List<string>();
         foreach (OutputFile file in process.Output)
         {
-            lines.AddRange(file.ReadLastLines(Most));
+            lines.AddRange(file.ReadLastLines(MaximumLines));
         }
 
         return lines;

@@ -1,50 +1,50 @@
 namespace PSCrac.Starting;
 
-/// <summary>Something that holds once a program is ready.</summary>
+/// <summary>A condition that holds once a program is ready.</summary>
 internal abstract class ReadyCondition
 {
     /// <summary>The condition as the end of a sentence that begins with "not ready:".</summary>
     internal abstract string Description { get; }
 
-    /// <summary>Whether a program that was restored can fulfil it too. It does not repeat what it has done before.</summary>
+    /// <summary>Whether it can hold for a restored program too, which does not repeat what it did before its checkpoint.</summary>
     internal virtual bool HoldsAfterRestore => true;
 
-    /// <summary>Takes note of how things are before the program is started, so that what an earlier one left does not count.</summary>
-    /// <exception cref="CracException">Something that is there already would make the condition say nothing.</exception>
+    /// <summary>Records the state before the program is started, so that what an earlier program left does not count.</summary>
+    /// <exception cref="CracException">The condition holds already, and so could not show that the program is ready.</exception>
     internal virtual void Prepare(CancellationToken cancellation)
     {
     }
 
-    /// <summary>Begins a first look at a restored program that is about to run, so that it finds it waiting. Called again, it begins anew.</summary>
-    /// <param name="cancellation">Ends that look.</param>
-    internal virtual void BeginEarly(CancellationToken cancellation)
+    /// <summary>Starts a first check while a restored program is about to run, so that it is answered as soon as the program runs. A second call starts it anew.</summary>
+    /// <param name="cancellation">Ends that check.</param>
+    internal virtual void BeginEarlyCheck(CancellationToken cancellation)
     {
     }
 
-    /// <summary>Forgets a look that began early: what it finds is not to count for another program.</summary>
-    internal virtual void ForgetEarly()
+    /// <summary>Discards an early check, so that its result does not count for another program.</summary>
+    internal virtual void CancelEarlyCheck()
     {
     }
 
-    /// <summary>Looks whether it holds now.</summary>
+    /// <summary>Checks whether it holds now.</summary>
     /// <param name="processId">The program.</param>
-    /// <param name="limit">The longest that looking may take.</param>
-    /// <param name="cancellation">Ends the look.</param>
+    /// <param name="limit">The longest time for the check.</param>
+    /// <param name="cancellation">Ends the check.</param>
     internal abstract bool IsMet(int processId, TimeSpan limit, CancellationToken cancellation);
 }
 
 /// <summary>A URI answers with a status below 400.</summary>
 internal sealed class ReadyUri : ReadyCondition
 {
-    // A first request may itself take its time; a program that hangs is asked again.
-    private static readonly TimeSpan LongestRequest = TimeSpan.FromSeconds(10);
+    // A first request may take long. After this time, the request is repeated: the program may hang.
+    private static readonly TimeSpan MaximumRequestTime = TimeSpan.FromSeconds(10);
     private readonly Uri _uri;
     private Task<int?>? _early;
     private string _last = "it does not answer";
 
     /// <summary>Creates the condition.</summary>
-    /// <param name="uri">An absolute http or https URI. Its certificate is not checked: nothing is sent that is secret.</param>
-    /// <exception cref="ArgumentException">It is no such URI.</exception>
+    /// <param name="uri">An absolute http or https URI. Its certificate is not checked: no secret is sent.</param>
+    /// <exception cref="ArgumentException">It is not such a URI.</exception>
     internal ReadyUri(Uri uri)
     {
         ArgumentNullException.ThrowIfNull(uri);
@@ -61,35 +61,35 @@ internal sealed class ReadyUri : ReadyCondition
 
     internal override void Prepare(CancellationToken cancellation)
     {
-        if (_uri.IsLoopback && HttpProbe.GetStatus(_uri, LongestRequest, cancellation) is not null)
+        if (_uri.IsLoopback && HttpProbe.GetStatus(_uri, MaximumRequestTime, cancellation) is not null)
         {
             throw new CracException(
                 CracReason.AddressUnavailable,
-                $"{_uri} answers already, before the program was started.",
-                $"End what listens on port {_uri.Port}, or give the program another port.");
+                $"{_uri} answers already, before the program is started.",
+                $"End the program that listens on port {_uri.Port}, or use another port.");
         }
     }
 
-    // The kernel takes the call where the program's socket listens already, and keeps the request until it runs.
-    internal override void BeginEarly(CancellationToken cancellation) =>
+    // Where the program's socket listens already, the kernel accepts the connection, and keeps the request until the program runs.
+    internal override void BeginEarlyCheck(CancellationToken cancellation) =>
         _early = Task.Factory.StartNew(
-            () => HttpProbe.GetStatus(_uri, LongestRequest, cancellation), cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            () => HttpProbe.GetStatus(_uri, MaximumRequestTime, cancellation), cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
-    internal override void ForgetEarly() => Interlocked.Exchange(ref _early, null);
+    internal override void CancelEarlyCheck() => Interlocked.Exchange(ref _early, null);
 
     internal override bool IsMet(int processId, TimeSpan limit, CancellationToken cancellation)
     {
-        TimeSpan longest = limit < LongestRequest ? limit : LongestRequest;
+        TimeSpan timeout = limit < MaximumRequestTime ? limit : MaximumRequestTime;
         Task<int?>? early = Interlocked.Exchange(ref _early, null);
-        int? status = early is null ? HttpProbe.GetStatus(_uri, longest, cancellation)
-            : Task.WaitAny([early], (int)longest.TotalMilliseconds, cancellation) == 0 ? early.GetAwaiter().GetResult()
+        int? status = early is null ? HttpProbe.GetStatus(_uri, timeout, cancellation)
+            : Task.WaitAny([early], (int)timeout.TotalMilliseconds, cancellation) == 0 ? early.GetAwaiter().GetResult()
             : null;
         _last = status is null ? "it does not answer" : $"it answers with status {status}";
         return status < 400;
     }
 }
 
-/// <summary>The program listens on a TCP port. It is not called, but looked up, so that no connection is left in it.</summary>
+/// <summary>The program listens on a TCP port. Read from the kernel's tables, so that no connection is left in the program.</summary>
 /// <param name="port">The port.</param>
 internal sealed class ReadyPort(int port) : ReadyCondition
 {
@@ -100,7 +100,7 @@ internal sealed class ReadyPort(int port) : ReadyCondition
         TreeSockets.ListensOn(processId, port);
 }
 
-/// <summary>A file was made, or changed, since the program was started.</summary>
+/// <summary>A file was created or changed since the program was started.</summary>
 /// <param name="path">The file's full path.</param>
 internal sealed class ReadyFile(string path) : ReadyCondition
 {
@@ -112,20 +112,20 @@ internal sealed class ReadyFile(string path) : ReadyCondition
     /// <inheritdoc/>
     internal override bool HoldsAfterRestore => false;
 
-    internal override void Prepare(CancellationToken cancellation) => _before = Look();
+    internal override void Prepare(CancellationToken cancellation) => _before = ReadState();
 
     internal override bool IsMet(int processId, TimeSpan limit, CancellationToken cancellation) =>
-        Look() is { } now && now != _before;
+        ReadState() is { } now && now != _before;
 
-    private (DateTime Written, long Length)? Look()
+    private (DateTime Written, long Length)? ReadState()
     {
         var file = new FileInfo(path);
         return file.Exists ? (file.LastWriteTimeUtc, file.Length) : Directory.Exists(path) ? (Directory.GetLastWriteTimeUtc(path), 0) : null;
     }
 }
 
-/// <summary>Something that the caller finds out.</summary>
-/// <param name="test">Asked again and again.</param>
+/// <summary>A test of the caller's.</summary>
+/// <param name="test">Called repeatedly until it returns true.</param>
 /// <param name="description">The end of a sentence that begins with "not ready:".</param>
 internal sealed class ReadyTest(Func<bool> test, string description) : ReadyCondition
 {

@@ -3,16 +3,16 @@ using PSCrac.Common;
 
 namespace PSCrac.Starting;
 
-/// <summary>A line that matches a pattern appeared in the program's output.</summary>
+/// <summary>A line of the program's output matches a pattern.</summary>
 internal sealed class ReadyPattern : ReadyCondition
 {
     private readonly Regex _pattern;
     private readonly List<OutputFile> _files;
 
     /// <summary>Creates the condition.</summary>
-    /// <param name="pattern">A regular expression, tried on each line by itself, also on one that is not finished.</param>
-    /// <param name="paths">The files that the program's output goes to.</param>
-    /// <exception cref="ArgumentException">The pattern is none, or there is no file.</exception>
+    /// <param name="pattern">A regular expression, matched against each line, also an unfinished one.</param>
+    /// <param name="paths">The files that the program's output is written to.</param>
+    /// <exception cref="ArgumentException">The pattern is not valid, or there is no file.</exception>
     internal ReadyPattern(string pattern, IReadOnlyList<string> paths)
     {
         ArgumentNullException.ThrowIfNull(paths);

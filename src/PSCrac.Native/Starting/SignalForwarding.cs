@@ -3,13 +3,12 @@ using System.Runtime.InteropServices;
 namespace PSCrac.Starting;
 
 /// <summary>
-/// Passes on to a program the signals that ask this process to end or to do something, for as long as this process
-/// stands in front of it, as a service's main process or as PID 1 of a container does. A signal that comes before
-/// there is a program acts on this process alone.
+/// Forwards signals that this process receives to a program, as a service's main process or a container's PID 1 must. A signal that
+/// arrives before the program was started acts only on this process.
 /// </summary>
 internal sealed class SignalForwarding : IDisposable
 {
-    // SIGUSR1 and SIGUSR2 have no names here.
+    // PosixSignal has no names for SIGUSR1 and SIGUSR2.
     private static readonly int[] Signals = [(int)PosixSignal.SIGTERM, (int)PosixSignal.SIGHUP, 10, 12];
     private static readonly Dictionary<PosixSignal, int> Numbers = new()
     {
@@ -24,8 +23,8 @@ internal sealed class SignalForwarding : IDisposable
     private volatile ChildProcess? _child;
     private volatile bool _wasInterrupted;
 
-    /// <summary>Begins to listen.</summary>
-    /// <param name="keepsThisProcess">Whether a signal that was passed on no longer acts on this process, which waits for the program instead.</param>
+    /// <summary>Registers the handlers.</summary>
+    /// <param name="keepsThisProcess">Whether a forwarded signal has no effect on this process, which waits for the program.</param>
     internal SignalForwarding(bool keepsThisProcess)
     {
         _keepsThisProcess = keepsThisProcess;
@@ -38,18 +37,18 @@ internal sealed class SignalForwarding : IDisposable
     }
 
     /// <summary>
-    /// Whether Ctrl+C (SIGINT) was passed on. PowerShell stops the pipeline for it as well, but it is the program's to end.
-    /// Only heeded where this process waits for the program; else it stops the pipeline and nothing more.
+    /// Whether Ctrl+C (SIGINT) was forwarded. PowerShell stops the pipeline too, but the program decides whether it ends. Forwarded only
+    /// where this process waits for the program; otherwise it only stops the pipeline.
     /// </summary>
     internal bool WasInterrupted => _wasInterrupted;
 
     /// <summary>
-    /// Called on another thread before SIGQUIT is passed on, and after whoever else has asked the console for it was told; null
-    /// for nobody.
+    /// Called on another thread before SIGQUIT is forwarded, and after all other handlers of <see cref="Console.CancelKeyPress"/>; null for
+    /// none.
     /// </summary>
     internal Action? Quitting { get; init; }
 
-    /// <summary>Names the program to pass signals on to.</summary>
+    /// <summary>Sets the program that signals are forwarded to.</summary>
     /// <param name="process">The program.</param>
     internal void Forward(CracStartedProcess process)
     {
@@ -57,14 +56,14 @@ internal sealed class SignalForwarding : IDisposable
         _child = process.Child;
     }
 
-    /// <summary>Stops listening.</summary>
+    /// <summary>Removes the handlers.</summary>
     public void Dispose()
     {
         Console.CancelKeyPress -= OnCancelKey;
         _registrations.ForEach(static registration => registration.Dispose());
     }
 
-    // Of the console's handlers the last to come is called last; of a signal's own it would be called first.
+    // Of the console's handlers the last to be added is called last; of a PosixSignal's it would be called first.
     private void OnCancelKey(object? sender, ConsoleCancelEventArgs e)
     {
         if (e.SpecialKey == ConsoleSpecialKey.ControlBreak && _child is { HasExited: false } child)

@@ -10,17 +10,17 @@ using PSCrac.Staging;
 
 namespace PSCrac.Starting;
 
-/// <summary>A start: restore where there is an image, else launch, wait until ready, warm up, checkpoint.</summary>
+/// <summary>The start operation: restore where there is an image; otherwise launch, wait until ready, warm up and checkpoint.</summary>
 internal sealed class StartOperation
 {
-    private static readonly string[] s_onlyOfCheckpoints =
+    private static readonly string[] s_checkpointOnlyParameters =
     [
         "-CriuOption",
         .. OptionTable.Rows.Where(static row => row.ParameterScope.HasFlag(OptionScope.Checkpoint) && row != OptionTable.LeaveRunning && !row.IsReserved)
             .Select(static row => $"-{row.Parameter}"),
     ];
 
-    private static readonly TimeSpan SettleLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan SettleTimeout = TimeSpan.FromSeconds(5);
 
     private readonly StartRequest _request;
     private readonly IProgress<CracProgress>? _progress;
@@ -42,13 +42,13 @@ internal sealed class StartOperation
     }
 
     /// <summary>Starts a program.</summary>
-    /// <param name="request">What and how.</param>
-    /// <param name="progress">Told of the phases; null for nobody.</param>
-    /// <param name="started">Told of each process as soon as it is there, before it is ready; null for nobody.</param>
-    /// <param name="cancellation">Cancelling ends the program, as far as it was started, and rolls back its checkpoint.</param>
+    /// <param name="request">The program and the options.</param>
+    /// <param name="progress">Receives the phases; null for no reports.</param>
+    /// <param name="started">Called with each process as soon as it runs, before it is ready; null for none.</param>
+    /// <param name="cancellation">Cancelling ends the program and rolls back its checkpoint.</param>
     /// <returns>The program: running, or ended by its checkpoint.</returns>
     /// <exception cref="CracException">It failed, and the program was ended.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled, with the same outcome.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled, and the program was ended.</exception>
     internal static StartResult Run(
         StartRequest request,
         IProgress<CracProgress>? progress = null,
@@ -75,15 +75,15 @@ internal sealed class StartOperation
         {
             throw new CracException(
                 CracReason.OptionRefused,
-                "-OrRestore restores the image that is there, and -Force replaces it.",
-                "Leave out -Force: an image that cannot be restored is replaced all the same. Or leave out -OrRestore to have a new one made.");
+                "-OrRestore restores an existing image, and -Force replaces it.",
+                "Leave out -Force: an image that cannot be restored is replaced anyway. Or leave out -OrRestore to create a new image.");
         }
 
         if (_request is { OrRestore: true, Engine: CracEngineChoice.Jvm, PidNamespace: CracPidNamespace.New })
         {
-            // Told now: later it would look as if something were wrong with the image, which would be replaced.
+            // Refused here: later it would count as an image that cannot be restored, which would be replaced.
             throw new CracException(
-                CracReason.OptionRefused, "java restores its image to the ids of the image only, and cannot be told of -PidNamespace New.",
+                CracReason.OptionRefused, "java restores only to the process ids of the image, and does not support -PidNamespace New.",
                 "Use -Engine Criu, or leave out -PidNamespace New.");
         }
 
@@ -93,14 +93,14 @@ internal sealed class StartOperation
             CriuInstallation.Locate(_request.CriuPath);
             if (_request.OrRestore && CracImage.IsImageDirectory(path) && TryRestore(path) is { } restored)
             {
-                return Result(restored);
+                return CreateResult(restored);
             }
         }
 
-        return Result(StartAnew());
+        return CreateResult(StartProgram());
     }
 
-    private StartResult Result(CracStartedProcess process)
+    private StartResult CreateResult(CracStartedProcess process)
     {
         if (!_request.EndWithCaller)
         {
@@ -117,15 +117,15 @@ internal sealed class StartOperation
         CracStartedProcess? process = null;
         try
         {
-            using var early = new EarlyLook(_progress, conditions, _cancellation);
+            using var early = new EarlyReadinessCheck(_progress, conditions, _cancellation);
             long start = Stopwatch.GetTimestamp();
             process = RestoreAsChild(CracImage.Open(path), _request, early, _cancellation);
             _started?.Invoke(process);
-            AwaitReady(process, conditions, start);
+            WaitUntilReady(process, conditions, start);
             _decisions.Add($"Restored from {path}.");
             if (_request.PidNamespace is null && process.NamespaceInitId is { } init)
             {
-                _decisions.Add($"It is in a pid namespace of its own again, as at its checkpoint, whose first process is {init} here. -PidNamespace Host restores it outside.");
+                _decisions.Add($"As at its checkpoint it is in a pid namespace of its own, whose first process is {init} here. -PidNamespace Host restores it into the caller's.");
             }
 
             return process;
@@ -133,7 +133,7 @@ internal sealed class StartOperation
         catch (CracException e)
         {
             process?.End();
-            _warnings.Add($"The image {path} could not be restored, so the program is started anew, and the image replaced: {e.Message}");
+            _warnings.Add($"The image {path} could not be restored, so the program is started and the image is replaced: {e.Message}");
             _replace = true;
             return null;
         }
@@ -144,7 +144,7 @@ internal sealed class StartOperation
         }
     }
 
-    /// <summary>Restores an image's tree so that its end is told. It ends with this process until it is handed over.</summary>
+    /// <summary>Restores an image's tree as a child, whose end is observed. It ends with this process unless it is handed over.</summary>
     internal static CracStartedProcess RestoreAsChild(
         CracImage image, StartRequest start, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
@@ -165,7 +165,7 @@ internal sealed class StartOperation
         }
     }
 
-    private CracStartedProcess StartAnew()
+    private CracStartedProcess StartProgram()
     {
         Report(CracPhase.Starting);
         Prepare(_request.Ready);
@@ -175,7 +175,7 @@ internal sealed class StartOperation
         try
         {
             _started?.Invoke(process);
-            AwaitReady(process, _request.Ready, start);
+            WaitUntilReady(process, _request.Ready, start);
             if (_request.WarmUp is { } warmUp)
             {
                 Report(CracPhase.WarmingUp);
@@ -185,13 +185,13 @@ internal sealed class StartOperation
 
             if (_request.CollectGarbage)
             {
-                // Also where nothing is checkpointed, and before connections settle: what is collected may hold some.
+                // Also without a checkpoint, and before the wait for connections, which garbage may keep open.
                 JvmHeap.Collect(process.Id, _cancellation);
             }
 
             if (_request.WarmUp is not null || _request.ImagePath is not null)
             {
-                Settle(process);
+                WaitUntilSettled(process);
             }
 
             if (_request.ImagePath is { } path)
@@ -216,7 +216,7 @@ internal sealed class StartOperation
         }
     }
 
-    private void AwaitReady(CracStartedProcess process, IReadOnlyList<ReadyCondition> conditions, long start)
+    private void WaitUntilReady(CracStartedProcess process, IReadOnlyList<ReadyCondition> conditions, long start)
     {
         if (conditions.Count == 0)
         {
@@ -228,12 +228,12 @@ internal sealed class StartOperation
         process.ReadyTime = Readiness.Wait(process, conditions, start, _request.ReadyTimeout, _cancellation);
     }
 
-    // Also where the caller takes the checkpoint: what the warm-up has hung up on is then closed in the program too.
-    private void Settle(CracStartedProcess process)
+    // Also where the caller takes the checkpoint: connections that the warm-up has closed are then closed in the program too.
+    private void WaitUntilSettled(CracStartedProcess process)
     {
-        if (!TreeSockets.WaitUntilSettled(process.Id, SettleLimit, _cancellation))
+        if (!TreeSockets.WaitUntilSettled(process.Id, SettleTimeout, _cancellation))
         {
-            _decisions.Add("Connections that were hung up on are still open in the program.");
+            _decisions.Add("Connections that their peers have closed are still open in the program.");
         }
     }
 
@@ -263,9 +263,9 @@ internal sealed class StartOperation
         }
         catch (CracException e) when (_request.OrRestore && !process.HasExited)
         {
-            // What is asked for is a program that runs; that it starts quickly the next time comes second.
+            // The program matters more than its image, which only makes the next start quicker.
             string recommendedAction = NeedsOption(e) ? $"Its options are given to Invoke-CracCheckpoint -Id {process.Id} -ImagePath {path} -LeaveRunning{(_replace ? " -Force" : "")}. {e.RecommendedAction}" : e.RecommendedAction ?? "";
-            _warnings.Add($"The program runs, but no checkpoint could be made of it: {e.Message} {recommendedAction}".TrimEnd());
+            _warnings.Add($"The program runs, but it could not be checkpointed: {e.Message} {recommendedAction}".TrimEnd());
         }
         catch (CracException e) when (NeedsOption(e))
         {
@@ -273,9 +273,9 @@ internal sealed class StartOperation
         }
     }
 
-    // What takes care of it may be a parameter that only the checkpoint of a process has.
+    // The recommended action may need a parameter that only Invoke-CracCheckpoint has.
     private static bool NeedsOption(CracException failure) =>
-        failure.RecommendedAction is { } action && Array.Exists(s_onlyOfCheckpoints, parameter => action.Contains(parameter, StringComparison.Ordinal));
+        failure.RecommendedAction is { } action && Array.Exists(s_checkpointOnlyParameters, parameter => action.Contains(parameter, StringComparison.Ordinal));
 
     private void Report(CracPhase phase) => _progress?.Report(new CracProgress(phase, 0, 0));
 }

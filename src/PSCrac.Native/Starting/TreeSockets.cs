@@ -11,7 +11,7 @@ internal static class TreeSockets
     /// <summary>Whether one of the tree's processes listens on a TCP port.</summary>
     internal static bool ListensOn(int rootProcessId, int port)
     {
-        // The kernel's table is one read; the tree's descriptors are looked through only when it has such a port.
+        // The kernel's table is one read; the tree's descriptors are read only if the table has such a port.
         HashSet<ulong> listening = [.. ReadTable(rootProcessId)
             .Where(socket => socket.State == CracSocketState.Listening && socket.Local?.Port == port)
             .Select(static socket => socket.Inode)];
@@ -19,8 +19,8 @@ internal static class TreeSockets
     }
 
     /// <summary>
-    /// Waits until connections whose other side has hung up are closed on the tree's side too: a checkpoint cannot have
-    /// them, and those of a readiness check or a warm-up end a moment after the last answer.
+    /// Waits until connections that the peer has closed are closed by the tree too: they prevent a checkpoint, and those of a readiness
+    /// check or a warm-up close a moment after the last response.
     /// </summary>
     /// <returns>Whether there are none left.</returns>
     internal static bool WaitUntilSettled(int rootProcessId, TimeSpan limit, CancellationToken cancellation)
@@ -76,7 +76,7 @@ internal static class TreeSockets
         }
         catch (CracException)
         {
-            // It has ended; whoever waits for it notices.
+            // It has ended; the wait for it reports that.
         }
 
         return inodes;

@@ -52,7 +52,7 @@ public sealed class MeasureCracStartupCommand : StartingCommand
         StartRequest request = Request() with { ImagePath = ImageName is not null ? ImageRoot.Find(ImageName) ?? ImageRoot.PathOf(ImageName) : ResolveOptional(ImagePath) };
         string? plot = ResolveOptional(Plot);
         CracStartupMeasurement measurement = RunOperation(
-            $"Measuring {FilePath}", (_, stopping) => StartupMeasuring.Run(request, Count, ShowRound, OnStarted, stopping));
+            $"Measuring {FilePath}", (_, stopping) => MeasureOperation.Run(request, Count, ShowRound, OnStarted, stopping));
         if (plot is not null)
         {
             File.WriteAllText(plot, StartupPlot.Draw(measurement));

@@ -52,9 +52,9 @@ public class ErrorContextTests
         ("a start of no JVM that collects its garbage", CracOperation.Start, static subject => StartOperation.Run(Sleep(subject) with { Ready = [], CollectGarbage = true }), Somebody, NewPath),
         ("a start whose checkpoint fails", CracOperation.Checkpoint, static subject => StartOperation.Run(Sleep(subject) with { Ready = [], Engine = CracEngineChoice.Jvm }), Somebody, NewPath),
 
-        ("a measurement with no condition", CracOperation.Measure, static subject => StartupMeasuring.Run(Sleep(subject) with { Ready = [], ImagePath = subject.ImagePath }, 1), Nobody, Path),
-        ("a measurement of no program", CracOperation.Measure, static subject => StartupMeasuring.Run(Sleep(subject) with { FilePath = "/nonexistent", ImagePath = subject.ImagePath }, 1), Nobody, Path),
-        ("a measurement that is not ready in time", CracOperation.Measure, static subject => StartupMeasuring.Run(Sleep(subject) with { ReadyTimeout = s_shortly, ImagePath = subject.ImagePath }, 1), Somebody, Path),
+        ("a measurement with no condition", CracOperation.Measure, static subject => MeasureOperation.Run(Sleep(subject) with { Ready = [], ImagePath = subject.ImagePath }, 1), Nobody, Path),
+        ("a measurement of no program", CracOperation.Measure, static subject => MeasureOperation.Run(Sleep(subject) with { FilePath = "/nonexistent", ImagePath = subject.ImagePath }, 1), Nobody, Path),
+        ("a measurement that is not ready in time", CracOperation.Measure, static subject => MeasureOperation.Run(Sleep(subject) with { ReadyTimeout = s_shortly, ImagePath = subject.ImagePath }, 1), Somebody, Path),
 
         ("a look for files of no type", CracOperation.Read, static subject => Content(subject).Read("nosuch").Count(), Nobody, Path),
         ("a look for a file that is not there", CracOperation.Read, static subject => Content(subject).Read("core-1.img").Count(), Nobody, Path),

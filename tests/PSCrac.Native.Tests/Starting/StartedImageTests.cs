@@ -121,7 +121,7 @@ public sealed class StartedImageTests : IDisposable
             WorkingDirectory = _folder.FullPath,
         };
         var seen = new List<CracStartedProcess>();
-        CracStartupMeasurement measurement = StartupMeasuring.Run(request, count: 2, started: seen.Add);
+        CracStartupMeasurement measurement = MeasureOperation.Run(request, count: 2, started: seen.Add);
         Assert.Equal(4, measurement.Samples.Count);
         Assert.All(measurement.Samples, static sample => Assert.True(sample.Memory > 0 && sample.ReadyTime > TimeSpan.Zero));
         Assert.All(seen, static process => Assert.True(process.HasExited));

@@ -6,7 +6,7 @@ using PSCrac.Restoring;
 namespace PSCrac.Starting;
 
 /// <summary>Starts a program and restores it, in turn, and measures how long each takes until it is ready.</summary>
-internal sealed class StartupMeasuring
+internal sealed class MeasureOperation
 {
     private static readonly TimeSpan PidLimit = TimeSpan.FromSeconds(10);
 
@@ -15,7 +15,7 @@ internal sealed class StartupMeasuring
     private readonly Action<CracStartedProcess>? _started;
     private readonly CancellationToken _cancellation;
 
-    private StartupMeasuring(StartRequest request, Action<int>? round, Action<CracStartedProcess>? started, CancellationToken cancellation)
+    private MeasureOperation(StartRequest request, Action<int>? round, Action<CracStartedProcess>? started, CancellationToken cancellation)
     {
         _request = request;
         _round = round;
@@ -24,19 +24,19 @@ internal sealed class StartupMeasuring
     }
 
     /// <summary>
-    /// Measures. Every process that is started or restored is ended before the next. The first round is not counted: it
-    /// finds files and code that are not in memory yet.
+    /// Measures. Each process that is started or restored is ended before the next. The first round does not count: files and code are
+    /// not in memory yet.
     /// </summary>
     /// <param name="request">
-    /// What to start, and when it is ready, for which only conditions count that hold after a restore too. Where
-    /// <see cref="StartRequest.ImagePath"/> is null, an image is made for the measuring and removed again; otherwise the
-    /// image there is used.
+    /// The program and its conditions, of which only those count that hold after a restore too. Where
+    /// <see cref="StartRequest.ImagePath"/> is null, an image is created for the measurement and removed; otherwise that image is
+    /// used.
     /// </param>
-    /// <param name="count">How many rounds are counted, at least 1.</param>
-    /// <param name="round">Told of each round as it begins, from 0 on; null for nobody.</param>
-    /// <param name="started">Told of each process as soon as it is there; null for nobody.</param>
-    /// <param name="cancellation">Cancelling ends what is running.</param>
-    /// <exception cref="CracException">A start, the checkpoint or a restore failed, or no condition says when the program is ready.</exception>
+    /// <param name="count">The number of rounds that count, at least 1.</param>
+    /// <param name="round">Called with the number of each round when it starts, from 0; null for none.</param>
+    /// <param name="started">Called with each process as soon as it runs; null for none.</param>
+    /// <param name="cancellation">Cancelling ends the running process.</param>
+    /// <exception cref="CracException">A start, the checkpoint or a restore failed, or no condition holds after a restore.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     internal static CracStartupMeasurement Run(
         StartRequest request,
@@ -49,7 +49,7 @@ internal sealed class StartupMeasuring
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
         try
         {
-            return new StartupMeasuring(request, round, started, cancellation).Run(count);
+            return new MeasureOperation(request, round, started, cancellation).Run(count);
         }
         catch (CracException e)
         {
@@ -103,7 +103,7 @@ internal sealed class StartupMeasuring
         return new CracStartupMeasurement(string.Join(' ', [_request.FilePath, .. _request.Arguments]), samples, image.Size);
     }
 
-    private CracStartupSample Measure(int round, CracStartKind kind, Func<EarlyLook, CracStartedProcess> begin)
+    private CracStartupSample Measure(int round, CracStartKind kind, Func<EarlyReadinessCheck, CracStartedProcess> begin)
     {
         ReadyCondition[] conditions = [.. _request.Ready.Where(static condition => condition.HoldsAfterRestore)];
         foreach (ReadyCondition condition in conditions)
@@ -111,7 +111,7 @@ internal sealed class StartupMeasuring
             condition.Prepare(_cancellation);
         }
 
-        using var early = new EarlyLook(progress: null, conditions, _cancellation);
+        using var early = new EarlyReadinessCheck(progress: null, conditions, _cancellation);
         long start = Stopwatch.GetTimestamp();
         CracStartedProcess process = begin(early);
         try
@@ -126,7 +126,7 @@ internal sealed class StartupMeasuring
         }
     }
 
-    // Waiting for the last process's pids is no part of a restore that is measured.
+    // The wait for the previous process's pids is not part of the measured restore.
     private void RequireFreePids(CracImage image)
     {
         if (RestorePlacement.Choose(_request.PidNamespace, image) == CracPidNamespace.Host)
