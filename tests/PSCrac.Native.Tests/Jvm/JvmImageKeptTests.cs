@@ -2,7 +2,6 @@ using PSCrac.Checkpointing;
 using PSCrac.Interop;
 using PSCrac.Jvm;
 using PSCrac.Restoring;
-using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 

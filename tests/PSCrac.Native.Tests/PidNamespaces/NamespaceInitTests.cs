@@ -1,6 +1,5 @@
 using PSCrac.PidNamespaces;
 using PSCrac.Procfs;
-using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 

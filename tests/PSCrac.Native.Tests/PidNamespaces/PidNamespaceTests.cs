@@ -3,7 +3,6 @@ using PSCrac.Common;
 using PSCrac.Options;
 using PSCrac.Procfs;
 using PSCrac.Restoring;
-using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 
