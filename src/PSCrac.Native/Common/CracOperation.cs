@@ -1,9 +1,9 @@
 namespace PSCrac;
 
-/// <summary>What was being done when it failed.</summary>
+/// <summary>The operation that failed.</summary>
 public enum CracOperation
 {
-    /// <summary>criu was asked what it can do on this machine.</summary>
+    /// <summary>criu checked the features of this machine.</summary>
     Check = 0,
 
     /// <summary>A checkpoint of a process.</summary>

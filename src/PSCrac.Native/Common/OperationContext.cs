@@ -1,6 +1,6 @@
 namespace PSCrac.Common;
 
-/// <summary>What an operation tells of itself at its boundary, once for all that may fail in it.</summary>
+/// <summary>Adds the context of an operation to its failures, once at its boundary.</summary>
 internal static class OperationContext
 {
     extension(CracOperation operation)
@@ -9,7 +9,7 @@ internal static class OperationContext
         internal string Name => operation.ToString().ToLowerInvariant();
     }
 
-    /// <summary>The items of an operation that finds them one by one, with the operation's context on what it throws.</summary>
+    /// <summary>Enumerates the items of an operation, and adds the operation's context to exceptions.</summary>
     internal static IEnumerable<T> WithContext<T>(this IEnumerable<T> items, CracOperation operation, string imagePath)
     {
         using IEnumerator<T> each = items.GetEnumerator();

@@ -6,7 +6,7 @@ using PSCrac.Procfs;
 namespace PSCrac.Preflight.ProcessRules;
 
 /// <summary>
-/// What a restore loses of how threads are scheduled and placed. criu dumps a thread of any policy and restores five of them
+/// The scheduling and placement of threads that a restore loses. criu dumps a thread of any policy and restores five of them
 /// (validate_sched_parm in its cr-restore.c). The execution domain it dumps and does not set; the NUMA policy it does not dump.
 /// </summary>
 internal sealed class SchedulingRule : PreflightRule
@@ -51,11 +51,11 @@ internal sealed class SchedulingRule : PreflightRule
                     member.ProcessId,
                     $"thread {thread} with the scheduling policy {policy}",
                     CracReason.ResourceUnsupported,
-                    "CRIU makes an image of it, but cannot restore this policy.",
+                    "CRIU dumps it, but cannot restore this policy.",
                     $"Give it another policy for the checkpoint: chrt --other --pid 0 {thread}",
                     new($"threads with the scheduling policy {policy}", $"thread {thread}")
                     {
-                        Why = "CRIU makes an image of them, but cannot restore this policy.",
+                        Why = "CRIU dumps them, but cannot restore this policy.",
                         Argument = thread.ToString(CultureInfo.InvariantCulture),
                         Action = static threads => "Give them another policy for the checkpoint: " + string.Join("; ", threads.Select(static each => $"chrt --other --pid 0 {each}")),
                     });
@@ -77,13 +77,13 @@ internal sealed class SchedulingRule : PreflightRule
                 member.ProcessId,
                 $"execution domain with {names}",
                 CracReason.ResourceUnsupported,
-                "The restored process does not have these flags (personality(2)); programs that it starts from then on are without them.",
+                "The restored process does not have these flags (personality(2)); programs that it starts later do not have them either.",
                 null,
-                new($"processes with an execution domain with {names}") { Why = "The restored processes do not have these flags (personality(2)); programs that they start from then on are without them." });
+                new($"processes with an execution domain with {names}") { Why = "The restored processes do not have these flags (personality(2)); programs that they start later do not have them either." });
         }
     }
 
-    // The file is as dear to read as the memory is large, so only where a policy can make a difference.
+    // Reading the file takes longer the larger the memory is, so it is read only if a policy can make a difference.
     private static void ExamineMemoryPolicy(PreflightSubject subject, ProcessSnapshot member)
     {
         try
