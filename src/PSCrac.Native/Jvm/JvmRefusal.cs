@@ -46,7 +46,7 @@ internal static partial class JvmRefusal
     private static CracFinding Describe(string type, string message, string? opener, JvmProcess jvm)
     {
         string name = type[(type.LastIndexOfAny(['.', '$']) + 1)..];
-        (string what, string why, string mend) = name switch
+        (string what, string why, string recommendedAction) = name switch
         {
             "CheckpointOpenFileException" => ($"open file: {Shorten(message)}", "The JVM does not checkpoint while its application has a file open.", Closing),
             "CheckpointOpenSocketException" => ($"open socket: {Shorten(message)}", "The JVM does not checkpoint while its application has a socket open.", Closing),
@@ -59,12 +59,12 @@ internal static partial class JvmRefusal
         {
             why += $" It was opened by {opener}.";
         }
-        else if (!jvm.CollectsStackTraces && mend == Closing)
+        else if (!jvm.CollectsStackTraces && recommendedAction == Closing)
         {
-            mend += " Start the JVM with -Djdk.crac.collect-fd-stacktraces=true to be told who opened it.";
+            recommendedAction += " Start the JVM with -Djdk.crac.collect-fd-stacktraces=true to be told who opened it.";
         }
 
-        return new CracFinding { Severity = CracFindingSeverity.Blocker, ProcessId = jvm.ProcessId, RootProcessId = jvm.ProcessId, Reason = CracReason.JvmRefused, What = what, Why = why, RecommendedAction = mend };
+        return new CracFinding { Severity = CracFindingSeverity.Blocker, ProcessId = jvm.ProcessId, RootProcessId = jvm.ProcessId, Reason = CracReason.JvmRefused, What = what, Why = why, RecommendedAction = recommendedAction };
     }
 
     private const string Closing =
