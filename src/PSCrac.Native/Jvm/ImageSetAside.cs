@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Operations;
 using PSCrac.Interop;
@@ -16,18 +17,30 @@ internal sealed class ImageSetAside : IDisposable
     private const string Suffix = ".before";
 
     private readonly SafeFileHandle _parent;
-    private readonly string _target;
     private readonly SafeFileHandle? _lock;
 
     private ImageSetAside(SafeFileHandle parent, string target, SafeFileHandle? held)
     {
         _parent = parent;
-        _target = target;
+        Target = target;
         _lock = held;
     }
 
+    /// <summary>The image's own name.</summary>
+    internal string Target { get; }
+
     /// <summary>The name it has meanwhile.</summary>
     internal static string NameOf(string target) => Prefix + target + Suffix;
+
+    /// <summary>A name for what a JVM has left that has ended, where its own is needed by the image of before.</summary>
+    internal static string RemainsOf(string target) => string.Create(CultureInfo.InvariantCulture, $"{target}.incomplete-{DateTime.UtcNow:yyyyMMddHHmmssfff}");
+
+    /// <summary>The images that are aside in a folder, by their own names.</summary>
+    /// <param name="folder">A path of the folder.</param>
+    /// <param name="isWanted">Which names.</param>
+    internal static List<string> FindTargets(string folder, Predicate<string> isWanted) =>
+        [.. Directory.EnumerateDirectories(folder, $"{Prefix}*{Suffix}", new EnumerationOptions { AttributesToSkip = 0 })
+            .Select(static path => Path.GetFileName(path)[Prefix.Length..^Suffix.Length]).Where(name => isWanted(name))];
 
     /// <summary>Moves an image aside.</summary>
     /// <param name="parent">The folder above; stays the caller's.</param>
@@ -101,7 +114,7 @@ internal sealed class ImageSetAside : IDisposable
     }
 
     /// <summary>Puts it back; what stands in its place must be gone. Whether it is back.</summary>
-    internal bool PutBack() => LibC.Rename(_parent, NameOf(_target), _target, LibC.RENAME_NOREPLACE) == 0;
+    internal bool PutBack() => LibC.Rename(_parent, NameOf(Target), Target, LibC.RENAME_NOREPLACE) == 0;
 
     /// <summary>Lets go of it.</summary>
     public void Dispose() => _lock?.Dispose();

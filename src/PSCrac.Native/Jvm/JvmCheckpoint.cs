@@ -197,8 +197,9 @@ internal sealed class JvmCheckpoint
         string made = directory.Locate() ?? throw new CracException(CracReason.ImageIncomplete, $"The JVM has ended, and {directory.OriginalPath} is not there.", null);
         try
         {
-            if (staging is null)
+            if (staging is null || directory.Is(_request.ImagePath))
             {
+                staging?.RollBack();
                 ImageSeal.SealInPlace(made, manifest, sync: !_request.NoSync);
                 _isPlaced = true;
                 return directory.Describe();

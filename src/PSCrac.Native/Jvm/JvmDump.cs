@@ -138,7 +138,7 @@ internal sealed class JvmDump
                 throw Refused(text);
             }
 
-            if (!begun)
+            if (!begun && cancellation.IsCancellationRequested && !_criu.IsRunning())
             {
                 cancellation.ThrowIfCancellationRequested();
             }

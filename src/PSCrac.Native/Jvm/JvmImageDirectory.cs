@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
 using PSCrac.Procfs;
@@ -7,10 +6,10 @@ namespace PSCrac.Jvm;
 
 /// <summary>
 /// The directory that a JVM writes its image to. Its path is fixed by the option that the JVM was started with, is the
-/// JVM's own (working directory, mount namespace) and may hold patterns. criu writes over what is there, so an image of
+/// JVM's own (working directory, mount namespace) and may have patterns. criu overwrites what is there, so an image of
 /// before is moved aside first, and back when the checkpoint fails.
 /// </summary>
-internal sealed class JvmImageDirectory : IDisposable
+internal sealed partial class JvmImageDirectory : IDisposable
 {
     /// <summary>criu's log, under the name that every CRaC engine gives it.</summary>
     internal const string LogName = "dump4.log";
@@ -19,35 +18,30 @@ internal sealed class JvmImageDirectory : IDisposable
     internal const string OriginalPathName = "cppath";
 
     private readonly SafeFileHandle _parent;
-    private readonly string _name;
-    private readonly bool _isPattern;
-    private readonly HashSet<string> _siblings = new(StringComparer.Ordinal);
-    private bool _existed;
-    private ImageSetAside? _aside;
+    private readonly JvmImagePattern _pattern;
+    private readonly JvmImageOwner _owner;
+    private readonly Dictionary<string, DateTime> _before = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ImageSetAside> _aside = new(StringComparer.Ordinal);
+    private string? _located;
 
-    private JvmImageDirectory(SafeFileHandle parent, string name, bool isPattern, string original, string? lasting)
+    private JvmImageDirectory(SafeFileHandle parent, JvmImagePattern pattern, JvmImageOwner owner, string original, string? lasting)
     {
         _parent = parent;
-        _name = name;
-        _isPattern = isPattern;
+        _pattern = pattern;
+        _owner = owner;
         OriginalPath = original;
         LastingParent = lasting;
-        if (isPattern)
-        {
-            _siblings.UnionWith(Names());
-        }
-
     }
 
-    /// <summary>The path as the JVM has it; for patterns, with them.</summary>
+    /// <summary>The path as the JVM has it; with the patterns whose value is not known beforehand.</summary>
     internal string OriginalPath { get; }
 
-    // The folder above, by a path that means the same here when the JVM is gone; null where it lies in another mount namespace.
+    // The folder above, by a path that means the same here when the JVM is gone; null where it is in another mount namespace.
     private string? LastingParent { get; }
 
     /// <summary>Finds the directory and moves what is in the way aside.</summary>
     /// <param name="jvm">The JVM.</param>
-    /// <param name="checkpointTo">What its option says.</param>
+    /// <param name="checkpointTo">The value of its option.</param>
     /// <param name="force">Whether an image that is there may be replaced.</param>
     /// <exception cref="CracException"><see cref="CracReason.ImageExists"/>, <see cref="CracReason.FileMissing"/>, <see cref="CracReason.ResourceUnsupported"/>.</exception>
     internal static JvmImageDirectory Prepare(JvmProcess jvm, string checkpointTo, bool force)
@@ -59,17 +53,18 @@ internal sealed class JvmImageDirectory : IDisposable
         }
 
         // Relative to the working directory; a deleted one leads nowhere.
-        string original = Path.TrimEndingDirectorySeparator(Path.GetFullPath(checkpointTo, process.ReadLink("cwd") ?? "/"));
-        string? parentPath = Path.GetDirectoryName(original);
-        string name = Expand(Path.GetFileName(original), jvm, out bool isPattern);
-        if (parentPath is null || parentPath.Contains('%', StringComparison.Ordinal))
+        string written = Path.TrimEndingDirectorySeparator(Path.GetFullPath(checkpointTo, process.ReadLink("cwd") ?? "/"));
+        JvmImagePattern pattern = JvmImagePattern.Parse(Path.GetFileName(written), jvm.InnerProcessId);
+        JvmImagePattern? above = Path.GetDirectoryName(written) is { } folder ? JvmImagePattern.Parse(folder, jvm.InnerProcessId) : null;
+        if (above is null or { IsOpen: true })
         {
             throw Unsupported(jvm, checkpointTo, "has a pattern above its last part, so its place is not known beforehand");
         }
 
+        string original = Path.Combine(above.Name, pattern.Name);
         bool sameMounts = process.ReadLink("root") == "/"
             && ProcessDirectory.TryOpen(Environment.ProcessId) is { } own && SharesMounts(process, own);
-        SafeFileHandle parent = LibC.Open($"/proc/{jvm.ProcessId}/root{parentPath}", LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
+        SafeFileHandle parent = LibC.Open($"/proc/{jvm.ProcessId}/root{above.Name}", LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
         if (errno != 0)
         {
             parent.Dispose();
@@ -78,83 +73,84 @@ internal sealed class JvmImageDirectory : IDisposable
                 "Make that folder; the JVM makes only the last part of the path.");
         }
 
-        var directory = new JvmImageDirectory(parent, name, isPattern, original, sameMounts ? parentPath : null);
+        var directory = new JvmImageDirectory(parent, pattern, JvmImageOwner.Of(jvm, process), original, sameMounts ? above.Name : null);
         try
         {
+            directory.Settle(jvm);
             directory.MoveAside(jvm, force);
             return directory;
         }
         catch
         {
+            directory.PutBackAll();
             directory.Dispose();
             throw;
         }
     }
 
-    /// <summary>Whether a path here is this very directory.</summary>
+    /// <summary>Whether a path here is this very directory; with a pattern, false as long as the directory is not located.</summary>
     internal bool Is(string path) =>
-        LastingParent is not null && !_isPattern && Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)) == Path.Combine(LastingParent, _name);
+        LastingParent is not null && (_pattern.IsOpen ? _located : _pattern.Name) is { } name
+        && Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)) == Path.Combine(LastingParent, name);
 
-    /// <summary>The directory by a path that is good for as long as this object is; null where the JVM has not made it yet.</summary>
+    /// <summary>
+    /// The directory by a path that is valid as long as this object is; null where the JVM has not made it yet, or where which
+    /// of several it is cannot be told yet.
+    /// </summary>
     internal string? Locate()
     {
-        if (!_isPattern)
-        {
-            string path = PathOf(_name);
-            return Directory.Exists(path) ? path : null;
-        }
-
-        // A name made of the time or at random: the one that appeared and has criu's log in it.
-        string? found = Names().FirstOrDefault(name => !_siblings.Contains(name) && File.Exists(Path.Combine(PathOf(name), LogName)));
-        return found is null ? null : PathOf(found);
+        string? name = _pattern.IsOpen ? _located ?? FindNew() : _pattern.Name;
+        string? path = name is null ? null : PathOf(name);
+        return Directory.Exists(path) ? path : null;
     }
 
-    /// <summary>The directory by a path that stays good, for messages: the JVM's own one where it cannot be reached from here.</summary>
+    /// <summary>The directory by a path that stays valid, for messages: the JVM's own one where it cannot be reached from here.</summary>
     internal string Describe() =>
-        LastingParent is null ? OriginalPath : Path.Combine(LastingParent, Path.GetFileName(Locate() ?? _name));
+        LastingParent is null ? OriginalPath : Path.Combine(LastingParent, _located ?? Path.GetFileName(Locate()) ?? _pattern.Name);
 
-    /// <summary>Removes the image of before; the checkpoint stands.</summary>
+    /// <summary>Removes the image of before that the new one replaces; the checkpoint stands.</summary>
     internal void Keep()
     {
-        if (_aside is not null)
+        if (Path.GetFileName(Locate()) is var name && _aside.Remove(_located ?? name ?? _pattern.Name, out ImageSetAside? replaced))
         {
-            Directory.Delete(PathOf(ImageSetAside.NameOf(_name)), recursive: true);
-            LetGo();
+            Directory.Delete(PathOf(ImageSetAside.NameOf(replaced.Target)), recursive: true);
+            replaced.Dispose();
         }
+
+        PutBackAll();
     }
 
-    /// <summary>Removes what a failed checkpoint has left, and puts the image of before back.</summary>
+    /// <summary>Removes what a failed checkpoint has left, and puts the images of before back.</summary>
     internal void PutBack()
     {
         try
         {
-            if ((!_existed || _aside is not null) && Locate() is { } failed)
+            if (Locate() is { } failed && IsMadeForThis(failed))
             {
                 Directory.Delete(failed, recursive: true);
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // The JVM may still be writing, or another user have written: what failed is more worth telling than this.
+            // The JVM may still be writing, or another user have written: what failed matters more than this.
             return;
         }
 
-        if (_aside is not null && _aside.PutBack())
-        {
-            LetGo();
-        }
+        PutBackAll();
     }
 
     /// <summary>
-    /// Puts the image of before back beside what a JVM has left that has ended: that stays, under another name where the
+    /// Puts the images of before back beside what a JVM has left that has ended: that stays, under another name where an
     /// image of before needs its own.
     /// </summary>
     internal void KeepRemains()
     {
-        if (_aside is not null && LibC.Rename(_parent, _name, RemainsOf(_name), LibC.RENAME_NOREPLACE) is 0 or Errno.ENOENT && _aside.PutBack())
+        foreach (string name in _aside.Keys)
         {
-            LetGo();
+            LibC.Rename(_parent, name, ImageSetAside.RemainsOf(name), LibC.RENAME_NOREPLACE);
         }
+
+        PutBackAll();
     }
 
     /// <summary>Writes cppath, as an engine does that is a program of its own, where that engine was ended before it could.</summary>
@@ -180,7 +176,7 @@ internal sealed class JvmImageDirectory : IDisposable
             File.Delete(Path.Combine(path, name));
         }
 
-        if (!_existed && !Directory.EnumerateFileSystemEntries(path).Any())
+        if (!_before.ContainsKey(Path.GetFileName(path)) && !Directory.EnumerateFileSystemEntries(path).Any())
         {
             Directory.Delete(path);
         }
@@ -188,79 +184,17 @@ internal sealed class JvmImageDirectory : IDisposable
 
     public void Dispose()
     {
-        LetGo();
+        foreach (ImageSetAside each in _aside.Values)
+        {
+            each.Dispose();
+        }
+
+        _aside.Clear();
         _parent.Dispose();
     }
 
-    private static string RemainsOf(string name) => string.Create(CultureInfo.InvariantCulture, $"{name}.incomplete-{DateTime.UtcNow:yyyyMMddHHmmssfff}");
-
-    private void LetGo()
-    {
-        _aside?.Dispose();
-        _aside = null;
-    }
-
-    private void MoveAside(JvmProcess jvm, bool force)
-    {
-        string path = PathOf(_name);
-        if (!_isPattern && !ImageSetAside.Settle(_parent, PathOf("."), _name))
-        {
-            string left = Path.Combine(Path.GetDirectoryName(OriginalPath)!, ImageSetAside.NameOf(_name));
-            throw new CracException(
-                CracReason.ImageExists, $"The JVM {jvm.ProcessId} checkpoints to {OriginalPath}, and the image that was there is at {left} while another session replaces it.",
-                "Wait until that checkpoint has ended; or, where there is none, move the image back or remove it.")
-            {
-                ImagePath = OriginalPath,
-            };
-        }
-
-        _existed = !_isPattern && Directory.Exists(path);
-        if (!_existed || !Directory.EnumerateFileSystemEntries(path).Any())
-        {
-            return;
-        }
-
-        bool isImage = CracImage.IsImageDirectory(path);
-        if (isImage && !force)
-        {
-            throw new CracException(
-                CracReason.ImageExists, $"The JVM {jvm.ProcessId} checkpoints to {OriginalPath}, where there is an image already.",
-                "Replace it with -Force, or move it away.")
-            { ImagePath = OriginalPath };
-        }
-
-        bool isLeftover = File.Exists(Path.Combine(path, LogName));
-        if (!isImage && !isLeftover)
-        {
-            return;
-        }
-
-        _aside = ImageSetAside.TryMove(_parent, _name, out Errno errno);
-        if (errno != 0)
-        {
-            // A mount point, such as a container's volume, cannot be renamed.
-            throw new CracException(
-                CracReason.ImageExists, $"The JVM {jvm.ProcessId} checkpoints to {OriginalPath}, and the image there cannot be moved aside: {LibC.Message(errno)}.",
-                "Empty the directory, and try again.")
-            { ImagePath = OriginalPath };
-        }
-    }
-
-    private IEnumerable<string> Names() => Directory.EnumerateDirectories(PathOf(".")).Select(static path => Path.GetFileName(path)!);
-
     // Through the descriptor: the JVM's mount namespace can end with the JVM, and what is open in it stays.
     private string PathOf(string name) => $"/proc/self/fd/{_parent.DangerousGetHandle()}/{name}";
-
-    // %p is the pid, %% a percent sign (openjdk/crac: crac::interpolate_checkpoint_location). A name with any other pattern
-    // is left as it is.
-    private static string Expand(string name, JvmProcess jvm, out bool isPattern)
-    {
-        const char Percent = '\0';
-        string expanded = name.Replace("%%", Percent.ToString(), StringComparison.Ordinal)
-            .Replace("%p", jvm.InnerProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal);
-        isPattern = expanded.Contains('%', StringComparison.Ordinal);
-        return isPattern ? name : expanded.Replace(Percent, '%');
-    }
 
     private static bool SharesMounts(ProcessDirectory process, ProcessDirectory own)
     {

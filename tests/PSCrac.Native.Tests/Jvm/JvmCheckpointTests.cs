@@ -223,20 +223,6 @@ public class JvmCheckpointTests
     }
 
     [CriuFact("python3")]
-    public void A_pattern_in_the_directorys_name_is_followed()
-    {
-        using FakeJvm fake = FakeJvm.Start(options: ["-XX:CRaCCheckpointTo=cr-%p", "Main"]);
-        using FakeJvm other = FakeJvm.Start(options: ["-XX:CRaCCheckpointTo=a%pb%t/cr", "Main"]);
-
-        // The stand-in does not expand patterns: a name with the pid already in it is what the JVM would have made.
-        Directory.CreateSymbolicLink(Path.Combine(fake.Program.Folder, "cr-%p"), $"cr-{fake.ProcessId}");
-        Directory.CreateDirectory(Path.Combine(fake.Program.Folder, $"cr-{fake.ProcessId}"));
-
-        Assert.Equal(fake.ImagePath, fake.Checkpoint().Image.Path);
-        Expect.Failure(CracReason.ResourceUnsupported, () => other.Checkpoint());
-    }
-
-    [CriuFact("python3")]
     public void A_taken_pid_is_told_before_java_is_started()
     {
         using FakeJvm fake = FakeJvm.Start(environment: new Dictionary<string, string> { ["CRAC_CRIU_LEAVE_RUNNING"] = "1" });

@@ -20,6 +20,7 @@ import fcntl
 import json
 import mmap
 import os
+import re
 import signal
 import socket
 import struct
@@ -28,6 +29,7 @@ import sys
 import termios
 import threading
 import time
+import uuid
 
 WAKE = 34 + 2
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -67,6 +69,7 @@ class Jvm:
             elif option.startswith("-D"):
                 name, _, value = option[2:].partition("=")
                 self.properties[name] = value
+        self.started, self.generation = time.time(), 1
         self.wanted = threading.Event()
         self.listener = None
         self.socket_path = None
@@ -169,21 +172,22 @@ class Jvm:
         os.unlink(self.socket_path)
         self.listener.close()
         self.listener = None
-        os.makedirs(self.checkpoint_to, 0o700, exist_ok=True)
+        directory = self.interpolate(self.checkpoint_to)
+        os.makedirs(directory, 0o700, exist_ok=True)
         if "ends" in MODES:
-            with open(os.path.join(self.checkpoint_to, "heap.bin"), "wb") as file:
+            with open(os.path.join(directory, "heap.bin"), "wb") as file:
                 file.write(b"an image of another kind")
             os._exit(0)
         if "library-engine" in MODES:
             for name, text in ("engine", self.engine_name), ("tags", "label:cpu.arch=amd64\n"), ("score", "vm.uptime=1.500000\n"):
-                with open(os.path.join(self.checkpoint_to, name), "w") as file:
+                with open(os.path.join(directory, name), "w") as file:
                     file.write(text)
         else:
-            with open(os.path.join(self.checkpoint_to, "perfdata"), "w+b") as file:
+            with open(os.path.join(directory, "perfdata"), "w+b") as file:
                 file.truncate(4096)
                 self.perfdata = mmap.mmap(file.fileno(), 4096)
             self.perfdata[0:7] = b"counted"
-        subprocess.run([engine_of(self.home), "checkpoint", self.checkpoint_to], env=self.environment, check=True)
+        subprocess.run([engine_of(self.home), "checkpoint", directory], env=self.environment, check=True)
         wait_set, info = signal_set(WAKE), (ctypes.c_int * 32)()
         while LIBC.sigwaitinfo(wait_set, info) < 0:
             pass
@@ -196,6 +200,7 @@ class Jvm:
         if "library-engine" not in MODES and self.perfdata[0:7] != b"counted":
             raise SystemExit("the performance counters are gone")
         print(f"restored {value > 0}", flush=True)
+        self.generation += 1
         if value > 0:
             path = f"{self.home}/crac_{value}"
             with open(path) as file:
@@ -206,6 +211,21 @@ class Jvm:
                 print("property %s=%s" % word, flush=True)
             if parameters["arguments"]:
                 print("main " + "|".join(parameters["arguments"]), flush=True)
+
+    def interpolate(self, location):
+        """Fills in the patterns of -XX:CRaCCheckpointTo."""
+        def value(match):
+            width, letter = match.groups()
+            now = time.time()
+            iso = lambda moment: time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(moment))
+            if letter in "tbr":
+                return iso(now if letter == "t" else self.started)
+            if letter in "afu%":
+                return {"a": "amd64" if os.uname().machine == "x86_64" else "aarch64", "f": "0x3ef8e1c05fdfbf7,0x3cc", "u": str(uuid.uuid4()), "%": "%"}[letter]
+            number = {"T": now, "B": self.started, "R": self.started, "p": os.getpid(), "c": os.cpu_count(), "m": 256, "g": self.generation}[letter]
+            return ("%" + width + "d") % int(number) + ("M" if letter == "m" and not width else "")
+
+        return re.sub(r"%(0?[0-9]*)([%afutTbBrRpcmg])", value, location)
 
     def run(self):
         with open(f"{self.home}/lib/server/libjvm.so", "rb") as library:
