@@ -99,7 +99,8 @@ BeforeDiscovery {
         @{ Call = 'Restore-CracProcess $image.Path -TcpEstablished -TcpClose'; Leave = '-TcpEstablished' }
         @{ Call = 'Restore-CracProcess $image.Path -Engine Criu -JavaPath /usr'; Leave = '-Engine Criu' }
         @{ Call = 'Restore-CracProcess $image.Path -Engine Criu -ArgumentList a'; Leave = '-ArgumentList' }
-        @{ Call = 'Start-CracProcess sleep 9 -ImagePath $folder/x -OrRestore -Force'; Leave = '-Force' }
+        @{ Call = 'Start-CracProcess sleep 9 -ImagePath $folder/x -OrRestore -Force -IgnoreChange'; Leave = '-IgnoreChange' }
+        @{ Call = 'Start-CracProcess sleep 9 -ImagePath $folder/x -IgnoreChange'; Leave = '-IgnoreChange' }
     )
     $calls += $pairs.ForEach({ @{ What = 'a pair'; Call = $_.Call; Reason = 'OptionRefused' } })
 }

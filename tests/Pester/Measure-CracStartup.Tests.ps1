@@ -47,6 +47,14 @@ Describe "Measure-CracStartup$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle)
         $image.Path | Should -Exist
     }
 
+    It 'refuses an image that does not match, unless changes are to be ignored' {
+        $null = Start-CracProcess $python $server -ReadyPort $port -ImageName other -Environment @{ MODE = 'one' }
+        { Measure-CracStartup $python $server -ReadyPort $port -ImageName other -Count 1 } |
+            Should -Throw -ErrorId 'ImageOutdated,PSCrac.Commands.MeasureCracStartupCommand' -PassThru |
+            ForEach-Object { $_.Exception.Message | Should -BeLike '*the environment variable MODE is not given any more*' }
+        (Measure-CracStartup $python $server -ReadyPort $port -ImageName other -Count 1 -IgnoreChange).Count | Should -Be 1
+    }
+
     It 'restores into a pid namespace what was made in one' {
         $image = (Start-CracProcess $python $server -ReadyPort $port -PidNamespace New -ImageName inside).Image
         $inits = [Collections.Generic.List[object]]::new()

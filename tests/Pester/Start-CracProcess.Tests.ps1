@@ -125,6 +125,39 @@ Describe 'Start-CracProcess' {
         (Invoke-WebRequest $uri).StatusCode | Should -Be 200
     }
 
+    It "restores an image that matches, and replaces one that does not$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
+        $null = New-Item -ItemType Directory "$folder/deployed/conf" -Force
+        Set-Content -LiteralPath "$folder/deployed/app.py" -Value 'import time; print("ready", flush=True); time.sleep(1000)'
+        Set-Content -LiteralPath "$folder/deployed/conf/a.yml" -Value 'a: 1'
+        $start = @{
+            FilePath = $python; ArgumentList = 'app.py', '8080'; WorkingDirectory = "$folder/deployed"; Environment = @{ MODE = 'one' }
+            StandardOutputPath = "$folder/deployed/out"; ReadyPattern = 'ready'; ImagePath = "$folder/deployed/image"; DependsOn = 'conf/*.yml'
+            OrRestore = $true; WarningVariable = 'said'; WarningAction = 'Ignore'
+        }
+        # Starts or restores it, ends it, and gives what was said of the image, or whether it was restored where nothing was.
+        function Test-Start([hashtable] $Difference = @{}) {
+            $with = $start.Clone()
+            foreach ($name in $Difference.Keys) { $with[$name] = $Difference[$name] }
+            Push-Location "$folder/deployed"
+            $process = Start-CracProcess @with
+            Pop-Location
+            $process.End()
+            $said ? ($process.IsRestored ? 'restored with a warning' : "$said") : $process.IsRestored
+        }
+        Test-Start | Should -BeFalse
+        Test-Start | Should -BeTrue
+
+        Set-Content -LiteralPath "$folder/deployed/conf/a.yml" -Value 'a: 2'
+        Test-Start @{ IgnoreChange = $true } | Should -BeTrue
+        Test-Start | Should -BeLike "*/image does not match what is started, *: $folder/deployed/conf/a.yml has changed. -IgnoreChange *"
+        Test-Start | Should -BeTrue
+        Test-Start @{ Force = $true } | Should -BeFalse
+
+        Test-Start @{ ArgumentList = 'app.py', '9090' } | Should -BeLike "*: argument 2 is '9090', not '8080'. *"
+        Test-Start @{ ArgumentList = 'app.py', '9090'; Environment = @{ MODE = 'two' } } | Should -BeLike '*: the environment variable MODE has another value. *'
+        Test-Start @{ ArgumentList = 'app.py', '9090'; Environment = @{ MODE = 'two' } } | Should -BeTrue
+    }
+
     It "has a pid namespace of its own, and its image goes there again, twice$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         Set-Content -LiteralPath "$folder/answer.py" -Value @'
 import os, signal

@@ -205,6 +205,7 @@ internal sealed class CriuCheckpoint
         Options = _plan.Options.ToNames(),
         ConfigurationFiles = _configurationFiles,
         Warnings = [.. _plan.Findings.Where(static finding => finding.Severity == CracFindingSeverity.Warning).Select(static finding => $"{finding.What}: {finding.Why}")],
+        Start = _request.Start,
     };
 
     private void RequireParentImage()

@@ -128,4 +128,7 @@ public enum CracReason
 
     /// <summary>The JVM does not support CRaC, or was not started for it.</summary>
     JvmNotCapable,
+
+    /// <summary>The image was created from another command line, or from files that have changed since.</summary>
+    ImageOutdated,
 }

@@ -41,6 +41,14 @@ internal static partial class LibC
 
         /// <summary>The number of 512-byte units.</summary>
         [FieldOffset(48)] internal ulong Blocks;
+
+        /// <summary>The last change of the inode, in seconds since 1970 and nanoseconds.</summary>
+        [FieldOffset(96)] internal long ChangeSeconds;
+        [FieldOffset(104)] internal uint ChangeNanoseconds;
+
+        /// <summary>The last change of the content, in seconds since 1970 and nanoseconds.</summary>
+        [FieldOffset(112)] internal long ModifySeconds;
+        [FieldOffset(120)] internal uint ModifyNanoseconds;
         [FieldOffset(128)] internal uint SpecialMajor;
         [FieldOffset(132)] internal uint SpecialMinor;
         [FieldOffset(136)] internal uint DeviceMajor;

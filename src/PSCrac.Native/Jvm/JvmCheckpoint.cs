@@ -183,12 +183,13 @@ internal sealed class JvmCheckpoint
         }
     }
 
-    private static ImageManifest DescribeImage(ProcessTree tree) => ImageManifestFactory.Describe(tree, isInside: tree.Root.Status.NamespaceProcessIds.Count > 1) with
+    private ImageManifest DescribeImage(ProcessTree tree) => ImageManifestFactory.Describe(tree, isInside: tree.Root.Status.NamespaceProcessIds.Count > 1) with
     {
         Engine = "jvm",
 
         // What the engine passes to criu, and a restore without the engine has to repeat.
         Options = new Dictionary<string, object>(StringComparer.Ordinal) { ["shell-job"] = true },
+        Start = _request.Start,
     };
 
     private string Place(JvmImageDirectory directory, ImageStaging? staging, ImageManifest manifest)

@@ -1,3 +1,5 @@
+using PSCrac.Images.Manifest;
+
 namespace PSCrac.Options;
 
 /// <summary>What to checkpoint, where to, and how.</summary>
@@ -42,4 +44,7 @@ public sealed record CheckpointRequest
 
     /// <summary>The criu to use; null to look for it.</summary>
     public string? CriuPath { get; init; }
+
+    /// <summary>How the program was started, for the manifest; null where that is not known.</summary>
+    internal ImageManifestStart? Start { get; init; }
 }

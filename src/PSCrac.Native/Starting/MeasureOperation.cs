@@ -2,6 +2,7 @@ using System.Diagnostics;
 using PSCrac.Processes;
 using PSCrac.Procfs;
 using PSCrac.Restoring;
+using PSCrac.Starting.Fingerprints;
 
 namespace PSCrac.Starting;
 
@@ -30,7 +31,7 @@ internal sealed class MeasureOperation
     /// <param name="request">
     /// The program and its conditions, of which only those count that hold after a restore too. Where
     /// <see cref="StartRequest.ImagePath"/> is null, an image is created for the measurement and removed; otherwise that image is
-    /// used.
+    /// used, which must match.
     /// </param>
     /// <param name="count">The number of rounds that count, at least 1.</param>
     /// <param name="round">Called with the number of each round when it starts, from 0; null for none.</param>
@@ -68,7 +69,9 @@ internal sealed class MeasureOperation
 
         if (_request.ImagePath is { } path)
         {
-            return Run(CracImage.Open(path), count);
+            var image = CracImage.Open(path);
+            RequireMatch(image);
+            return Run(image, count);
         }
 
         string folder = Directory.CreateTempSubdirectory("pscrac-measure-").FullName;
@@ -80,6 +83,20 @@ internal sealed class MeasureOperation
         finally
         {
             Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private void RequireMatch(CracImage image)
+    {
+        if (!_request.IgnoreChange && FingerprintComparison.Compare(image, _request.FindCommand()) is { Count: > 0 } differences)
+        {
+            throw new CracException(
+                CracReason.ImageOutdated,
+                $"The image {image.Path} does not match what is started: {string.Join("; ", differences)}.",
+                "Create the image again with Start-CracProcess -Force, or measure it as it is with -IgnoreChange.")
+            {
+                ImagePath = image.Path,
+            };
         }
     }
 

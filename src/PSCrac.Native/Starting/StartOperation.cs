@@ -7,6 +7,7 @@ using PSCrac.Options;
 using PSCrac.Processes;
 using PSCrac.Restoring;
 using PSCrac.Staging;
+using PSCrac.Starting.Fingerprints;
 
 namespace PSCrac.Starting;
 
@@ -71,12 +72,31 @@ internal sealed class StartOperation
 
     private StartResult Run()
     {
-        if (_request is { OrRestore: true, Force: true })
+        RequireConsistent();
+        if (_request.ImagePath is { } path)
+        {
+            ImageStaging.RequireFree(path, _request.Force || _request.OrRestore);
+            CriuInstallation.Locate(_request.CriuPath);
+            if (_request is { OrRestore: true, Force: false } && CracImage.IsImageDirectory(path) && TryRestore(path) is { } restored)
+            {
+                return CreateResult(restored);
+            }
+        }
+
+        return CreateResult(StartProgram());
+    }
+
+    private void RequireConsistent()
+    {
+        if (_request is { IgnoreChange: true, Force: true })
         {
             throw new CracException(
-                CracReason.OptionRefused,
-                "-OrRestore restores an existing image, and -Force replaces it.",
-                "Leave out -Force: an image that cannot be restored is replaced anyway. Or leave out -OrRestore to create a new image.");
+                CracReason.OptionRefused, "-IgnoreChange restores an existing image, and -Force replaces it.", "Leave out -IgnoreChange or -Force.");
+        }
+
+        if (_request is { IgnoreChange: true, OrRestore: false })
+        {
+            throw new CracException(CracReason.OptionRefused, "-IgnoreChange needs -OrRestore.", "Leave out -IgnoreChange, or give -OrRestore too.");
         }
 
         if (_request is { OrRestore: true, Engine: CracEngineChoice.Jvm, PidNamespace: CracPidNamespace.New })
@@ -86,18 +106,6 @@ internal sealed class StartOperation
                 CracReason.OptionRefused, "java restores only to the process ids of the image, and does not support -PidNamespace New.",
                 "Use -Engine Criu, or leave out -PidNamespace New.");
         }
-
-        if (_request.ImagePath is { } path)
-        {
-            ImageStaging.RequireFree(path, _request.Force || _request.OrRestore);
-            CriuInstallation.Locate(_request.CriuPath);
-            if (_request.OrRestore && CracImage.IsImageDirectory(path) && TryRestore(path) is { } restored)
-            {
-                return CreateResult(restored);
-            }
-        }
-
-        return CreateResult(StartProgram());
     }
 
     private StartResult CreateResult(CracStartedProcess process)
@@ -112,6 +120,7 @@ internal sealed class StartOperation
 
     private CracStartedProcess? TryRestore(string path)
     {
+        StartedCommand? command = _request.IgnoreChange ? null : _request.FindCommand();
         ReadyCondition[] conditions = [.. _request.Ready.Where(static condition => condition.HoldsAfterRestore)];
         Prepare(conditions);
         CracStartedProcess? process = null;
@@ -119,7 +128,16 @@ internal sealed class StartOperation
         {
             using var early = new EarlyReadinessCheck(_progress, conditions, _cancellation);
             long start = Stopwatch.GetTimestamp();
-            process = RestoreAsChild(CracImage.Open(path), _request, early, _cancellation);
+            var image = CracImage.Open(path);
+            if (command is not null && FingerprintComparison.Compare(image, command) is { Count: > 0 } differences)
+            {
+                _warnings.Add(
+                    $"The image {path} does not match what is started, so the program is started and the image is replaced: {string.Join("; ", differences)}. -IgnoreChange restores it anyway.");
+                _replace = true;
+                return null;
+            }
+
+            process = RestoreAsChild(image, _request, early, _cancellation);
             _started?.Invoke(process);
             WaitUntilReady(process, conditions, start);
             _decisions.Add($"Restored from {path}.");
@@ -168,6 +186,7 @@ internal sealed class StartOperation
     private CracStartedProcess StartProgram()
     {
         Report(CracPhase.Starting);
+        StartFingerprint? fingerprint = _request.ImagePath is null ? null : TakeFingerprint();
         Prepare(_request.Ready);
         long start = Stopwatch.GetTimestamp();
         CracStartedProcess process = Launcher.Launch(_request, _decisions, _cancellation);
@@ -196,7 +215,7 @@ internal sealed class StartOperation
 
             if (_request.ImagePath is { } path)
             {
-                TakeCheckpoint(process, path);
+                TakeCheckpoint(process, path, fingerprint!);
             }
 
             return process;
@@ -237,7 +256,23 @@ internal sealed class StartOperation
         }
     }
 
-    private void TakeCheckpoint(CracStartedProcess process, string path)
+    private StartFingerprint TakeFingerprint()
+    {
+        var fingerprint = StartFingerprint.Take(_request.FindCommand());
+        foreach (string folder in fingerprint.CrowdedFolders)
+        {
+            _warnings.Add($"The folder {folder} has more than {FolderFiles.MaximumFiles} files, so -OrRestore will not detect changes in it. Name the files that matter with -DependsOn.");
+        }
+
+        foreach (string path in fingerprint.Unmatched)
+        {
+            _warnings.Add($"-DependsOn {path} matches no file.");
+        }
+
+        return fingerprint;
+    }
+
+    private void TakeCheckpoint(CracStartedProcess process, string path, StartFingerprint fingerprint)
     {
         var request = new CheckpointRequest
         {
@@ -250,7 +285,7 @@ internal sealed class StartOperation
         };
         try
         {
-            process.Image = Checkpoint.Run(request, _progress, _cancellation).Image;
+            process.Image = Checkpoint.Run(request with { Start = fingerprint.Complete(process.Id) }, _progress, _cancellation).Image;
             if (!request.Options.LeaveRunning)
             {
                 process.WaitForExit(ChildProcess.EndGrace, CancellationToken.None);

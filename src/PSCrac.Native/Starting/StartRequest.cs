@@ -1,3 +1,5 @@
+using PSCrac.Starting.Fingerprints;
+
 namespace PSCrac.Starting;
 
 /// <summary>The program to start, and the options.</summary>
@@ -62,14 +64,24 @@ internal sealed record StartRequest
     /// <summary>Whether the program continues after the checkpoint.</summary>
     internal bool LeaveRunning { get; init; }
 
-    /// <summary>Whether an existing image at <see cref="ImagePath"/> is replaced.</summary>
+    /// <summary>Whether an existing image at <see cref="ImagePath"/> is replaced, even one that matches.</summary>
     internal bool Force { get; init; }
 
     /// <summary>
-    /// Whether the program is restored where <see cref="ImagePath"/> is an image. The program then runs in any case: where the image cannot
-    /// be restored, the program is started, its checkpoint replaces the image, and it continues.
+    /// Whether the program is restored where <see cref="ImagePath"/> is an image that matches this request. The program then runs in any
+    /// case: where the image does not match or cannot be restored, the program is started, its checkpoint replaces the image, and it
+    /// continues.
     /// </summary>
     internal bool OrRestore { get; init; }
+
+    /// <summary>Whether an image is restored without a comparison with this request.</summary>
+    internal bool IgnoreChange { get; init; }
+
+    /// <summary>
+    /// Files and folders that the program depends on in addition to those that its command line refers to, wildcards allowed. A relative
+    /// path is relative to this process's working directory.
+    /// </summary>
+    internal IReadOnlyList<string> DependsOn { get; init; } = [];
 
     /// <summary>
     /// What checkpoints and restores a JVM that supports CRaC. <see cref="CracEngineChoice.Criu"/>: criu, and the program is started
@@ -79,6 +91,18 @@ internal sealed record StartRequest
 
     /// <summary>The criu to use; null to look for it.</summary>
     internal string? CriuPath { get; init; }
+
+    /// <summary>Finds the program and returns the command line.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.ProgramNotStarted"/>: there is no such program.</exception>
+    internal StartedCommand FindCommand() => StartedCommand.Create(
+        ProgramPath.Find(FilePath),
+        Arguments,
+        WorkingDirectory ?? System.Environment.CurrentDirectory,
+        Environment) with
+    {
+        DependsOn = [.. DependsOn.Select(Path.GetFullPath)],
+        OutputPaths = [.. ((string?[])[StandardOutputPath, StandardErrorPath]).OfType<string>().Select(Path.GetFullPath)],
+    };
 }
 
 /// <summary>A finished start.</summary>

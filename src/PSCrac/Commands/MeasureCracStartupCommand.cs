@@ -28,6 +28,11 @@ public sealed class MeasureCracStartupCommand : StartingCommand
     [ArgumentCompleter(typeof(ImageCompleter))]
     public string? ImageName { get; set; }
 
+    /// <summary>Measure the image although the command line or the files differ.</summary>
+    [Parameter(ParameterSetName = ImagePathSet)]
+    [Parameter(ParameterSetName = ImageNameSet)]
+    public SwitchParameter IgnoreChange { get; set; }
+
     /// <summary>How many starts and how many restores are measured.</summary>
     [Parameter]
     [ValidateRange(1, 10_000)]
@@ -49,7 +54,11 @@ public sealed class MeasureCracStartupCommand : StartingCommand
             return;
         }
 
-        StartRequest request = Request() with { ImagePath = ImageName is not null ? ImageRoot.Find(ImageName) ?? ImageRoot.PathOf(ImageName) : ResolveOptional(ImagePath) };
+        StartRequest request = Request() with
+        {
+            ImagePath = ImageName is not null ? ImageRoot.Find(ImageName) ?? ImageRoot.PathOf(ImageName) : ResolveOptional(ImagePath),
+            IgnoreChange = IgnoreChange,
+        };
         string? plot = ResolveOptional(Plot);
         CracStartupMeasurement measurement = RunOperation(
             $"Measuring {FilePath}", (_, stopping) => MeasureOperation.Run(request, Count, ShowRound, OnStarted, stopping));

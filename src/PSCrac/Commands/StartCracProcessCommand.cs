@@ -49,6 +49,19 @@ public sealed class StartCracProcessCommand : StartingCommand
     [Parameter(ParameterSetName = ImageNameSet)]
     public SwitchParameter OrRestore { get; set; }
 
+    /// <summary>Restore the image although the command line or the files differ.</summary>
+    [Parameter(ParameterSetName = ImagePathSet)]
+    [Parameter(ParameterSetName = ImageNameSet)]
+    public SwitchParameter IgnoreChange { get; set; }
+
+    /// <summary>Other files and folders that the program depends on.</summary>
+    [Parameter(ParameterSetName = ImagePathSet)]
+    [Parameter(ParameterSetName = ImageNameSet)]
+    [ValidateNotNullOrEmpty]
+    [SupportsWildcards]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string[] DependsOn { get; set; } = [];
+
     /// <summary>Replace an image that is there.</summary>
     [Parameter(ParameterSetName = ImagePathSet)]
     [Parameter(ParameterSetName = ImageNameSet)]
@@ -75,8 +88,8 @@ public sealed class StartCracProcessCommand : StartingCommand
     {
         string? target = ImageName is not null ? ImageRoot.PathOf(ImageName) : ResolveOptional(ImagePath);
         string action = target is null ? "Start"
-            : OrRestore ? $"Restore from {target}, or start and checkpoint to it"
-            : $"Start, and checkpoint to {target}; the program {(LeaveRunning ? "goes on" : "is killed")}";
+            : OrRestore && !Force ? $"Restore from {target}, or start and checkpoint to it"
+            : $"Start, and checkpoint to {target}; the program {(LeaveRunning || OrRestore ? "goes on" : "is killed")}";
         if (!ShouldProcess(CommandLine, action))
         {
             return;
@@ -87,6 +100,8 @@ public sealed class StartCracProcessCommand : StartingCommand
             ImagePath = target,
             LeaveRunning = LeaveRunning,
             OrRestore = OrRestore,
+            IgnoreChange = IgnoreChange,
+            DependsOn = [.. DependsOn.Select(ResolveLiteral)],
             Force = Force,
             PidNamespace = GetGiven(PidNamespace, nameof(PidNamespace)),
             Engine = Engine,

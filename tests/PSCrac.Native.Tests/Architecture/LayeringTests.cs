@@ -23,7 +23,7 @@ public class LayeringTests
         ("Images/Memory", "Images/Storage Images/Format"),
         ("Images/Model", "Common Interop Images/Storage Images/Format Images/Manifest Images/Memory"),
         ("Images/Operations", "Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Memory Images/Model"),
-        ("Options", "Common Interop Processes Images/Model"),
+        ("Options", "Common Interop Processes Images/Manifest Images/Model"),
         ("PidNamespaces", "Common Interop"),
         ("Criu", "Common Interop Procfs Processes Options PidNamespaces"),
         ("Staging", "Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Model Images/Operations"),
@@ -34,7 +34,8 @@ public class LayeringTests
         ("Jvm", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Model Images/Operations Options Criu Staging"),
         ("Checkpointing", "Common Interop Procfs Processes Images/Manifest Images/Model Options PidNamespaces Criu Staging Preflight/Subjects Preflight Jvm"),
         ("Restoring", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Options PidNamespaces Criu Preflight/Subjects Preflight/ImageRules Preflight Jvm"),
-        ("Starting", "Common Interop Procfs Processes Images/Model Images/Operations Options PidNamespaces Criu Staging Checkpointing Restoring Jvm"),
+        ("Starting/Fingerprints", "Common Interop Procfs Images/Manifest Images/Model"),
+        ("Starting", "Common Interop Procfs Processes Images/Model Images/Operations Options PidNamespaces Criu Staging Checkpointing Restoring Jvm Starting/Fingerprints"),
 
         // The cmdlets see what is internal to the engine, and use of it the operations and what these take and give.
         (EngineSources.Cmdlets, "Common Procfs Images/Format Images/Manifest Images/Model Images/Operations Options Criu Preflight Checkpointing Restoring Starting"),

@@ -23,6 +23,10 @@ public sealed partial record ImageManifest
     /// <summary>What was checkpointed.</summary>
     public required ImageManifestProcess Process { get; init; }
 
+    /// <summary>How Start-CracProcess started the program; null where it did not start it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ImageManifestStart? Start { get; init; }
+
     /// <summary>What took the checkpoint: "criu" or "jvm".</summary>
     public string Engine { get; init; } = "criu";
 

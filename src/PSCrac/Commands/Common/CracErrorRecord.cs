@@ -76,7 +76,7 @@ internal static class CracErrorRecord
         CracReason.ImageExists => ErrorCategory.ResourceExists,
         CracReason.PermissionDenied => ErrorCategory.PermissionDenied,
         CracReason.ImageNotTrusted => ErrorCategory.SecurityError,
-        CracReason.ImageIncomplete or CracReason.ImageCorrupt or CracReason.ImageConsumed or CracReason.FileChanged => ErrorCategory.InvalidData,
+        CracReason.ImageIncomplete or CracReason.ImageCorrupt or CracReason.ImageConsumed or CracReason.ImageOutdated or CracReason.FileChanged => ErrorCategory.InvalidData,
         CracReason.FreezeTimeout or CracReason.TimedOut => ErrorCategory.OperationTimeout,
         CracReason.ProgramNotStarted => ErrorCategory.OpenError,
         CracReason.ProgramEnded or CracReason.Unknown => ErrorCategory.InvalidResult,

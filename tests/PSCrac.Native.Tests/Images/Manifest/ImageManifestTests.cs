@@ -25,6 +25,8 @@ public sealed class ImageManifestTests : IDisposable
         Assert.Equal(manifest.Automatic, read.Automatic);
         Assert.Equal(manifest.Files, read.Files);
         Assert.Null(read.Host.MachineId);
+        Assert.Equal(manifest.Start!.Files, read.Start!.Files);
+        Assert.Equal(new Dictionary<string, string?> { ["A"] = "b", ["C"] = null }, read.Start.Environment);
     }
 
     [Fact]
@@ -84,6 +86,14 @@ public sealed class ImageManifestTests : IDisposable
     }
 
     [Fact]
+    public void One_of_before_there_were_fingerprints_is_read()
+    {
+        string text = System.Text.Encoding.UTF8.GetString(Save(Sample() with { Start = null }));
+        Assert.DoesNotContain("\"start\"", text);
+        Assert.Null(ImageManifest.Read(_folder)!.Start);
+    }
+
+    [Fact]
     public void A_missing_manifest_is_not_an_error() => Assert.Null(ImageManifest.Read(_folder));
 
     internal static ImageManifest Sample() => new()
@@ -92,6 +102,27 @@ public sealed class ImageManifestTests : IDisposable
         Host = new ImageManifestHost { Name = "here", Kernel = "6.18", CpuFeatures = ["fpu", "avx2"] },
         Process = new ImageManifestProcess { RootPid = 12, Command = ["counter", "a b", "ü"], ProcessCount = 1, ThreadCount = 3, Memory = 1 << 20 },
         CriuVersion = "4.2.1",
+        Start = new ImageManifestStart
+        {
+            Program = "/usr/bin/counter",
+            Arguments = ["a b", "ü"],
+            WorkingDirectory = "/srv",
+            Environment = new Dictionary<string, string?> { ["A"] = "b", ["C"] = null },
+            Files =
+            [
+                new ImageManifestStartFile
+                {
+                    Path = "/usr/bin/counter",
+                    Role = ImageManifestStartRole.Program,
+                    Target = "/opt/counter",
+                    Size = 3,
+                    Modified = DateTimeOffset.UnixEpoch.AddTicks(7),
+                    Changed = DateTimeOffset.UnixEpoch.AddDays(30_000),
+                    Sha256 = "ba",
+                },
+                new ImageManifestStartFile { Path = "/var/log/counter", Role = ImageManifestStartRole.Argument, IsWritten = true },
+            ],
+        },
         Options = new Dictionary<string, object> { ["shell-job"] = true, ["ghost-limit"] = 4 << 20, ["external"] = new[] { "a", "b" } },
         Automatic = [new ImageManifestChoice("shell-job", null, "It has a terminal.")],
         Files = [new ImageManifestFile("pages-1.img", 4096, null)],
