@@ -57,6 +57,9 @@ public sealed class StartTests : IDisposable
         CracStartedProcess process = Start(request);
         Assert.NotNull(process.ReadyTime);
         Assert.Equal($"before\na b||*|x=y|none|{_folder.FullPath}|from a file\noops\n", File.ReadAllText(_folder.At("out")));
+
+        // The loader of sleep has its libraries open for a moment.
+        Wait.Until(() => DescriptorTable.Read(process.Id).Count == 3, () => string.Join(", ", DescriptorTable.Read(process.Id).Select(static each => each.Number)));
         Assert.All(DescriptorTable.Read(process.Id).Where(static descriptor => descriptor.Number > 0), static descriptor => Assert.True(descriptor.IsAppending && !descriptor.CanRead));
     }
 
