@@ -27,7 +27,7 @@ BeforeAll {
     $plural = 'FileLocks', 'LazyPages', 'NoPages', 'Bytes'
 
     # What changes something, and so has to ask.
-    $changing = 'Invoke', 'Restore', 'Remove', 'Start', 'Export', 'Import', 'Initialize', 'Measure'
+    $changing = 'Invoke', 'Restore', 'Remove', 'Start', 'Export', 'Import', 'Initialize', 'Measure', 'Register', 'Unregister', 'Protect', 'Optimize', 'Move'
 }
 
 Describe 'the module' {
