@@ -1,7 +1,6 @@
 using PSCrac.Checkpointing;
 using PSCrac.Jvm;
 using PSCrac.Restoring;
-using PSCrac.Tests.Checkpointing;
 using PSCrac.Tests.Support;
 using Xunit;
 
