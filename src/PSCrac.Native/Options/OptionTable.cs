@@ -12,82 +12,66 @@ internal static class OptionTable
     // criu's enum criu_network_lock_method (criu.h).
     private static readonly Dictionary<string, int> s_networkLocks = new(StringComparer.Ordinal) { ["iptables"] = 1, ["nftables"] = 2, ["skip"] = 3 };
 
-    internal static readonly OptionRow ShellJob = OptionRow.Switch("shell-job", LibCriu.criu_local_set_shell_job) with
-    {
-        Parameter = "ShellJob", MayBeChosen = true, LosesNothing = true, IsRepeated = true, IsPassedByJava = true,
-    };
+    internal static readonly OptionRow ShellJob = OptionRow.Switch("shell-job", LibCriu.criu_local_set_shell_job)
+        with
+    { Parameter = "ShellJob", MayBeChosen = true, LosesNothing = true, IsRepeated = true, IsPassedByJava = true };
 
-    internal static readonly OptionRow TcpEstablished = OptionRow.Switch("tcp-established", LibCriu.criu_local_set_tcp_established) with
-    {
-        Parameter = "TcpEstablished", MayBeChosen = true, IsRepeated = true, Excludes = "tcp-close",
-    };
+    internal static readonly OptionRow TcpEstablished = OptionRow.Switch("tcp-established", LibCriu.criu_local_set_tcp_established)
+        with
+    { Parameter = "TcpEstablished", MayBeChosen = true, IsRepeated = true, Excludes = "tcp-close" };
 
-    internal static readonly OptionRow TcpClose = OptionRow.Switch("tcp-close", LibCriu.criu_local_set_tcp_close) with
-    {
-        Parameter = "TcpClose", IsRepeated = true, Excludes = "tcp-established",
-    };
+    internal static readonly OptionRow TcpClose = OptionRow.Switch("tcp-close", LibCriu.criu_local_set_tcp_close)
+        with
+    { Parameter = "TcpClose", IsRepeated = true, Excludes = "tcp-established" };
 
-    internal static readonly OptionRow FileLocks = OptionRow.Switch("file-locks", LibCriu.criu_local_set_file_locks) with
-    {
-        Parameter = "FileLocks", MayBeChosen = true, LosesNothing = true, IsRepeated = true,
-    };
+    internal static readonly OptionRow FileLocks = OptionRow.Switch("file-locks", LibCriu.criu_local_set_file_locks)
+        with
+    { Parameter = "FileLocks", MayBeChosen = true, LosesNothing = true, IsRepeated = true };
 
-    internal static readonly OptionRow LinkRemap = OptionRow.Switch("link-remap", LibCriu.criu_local_set_link_remap) with
-    {
-        Parameter = "LinkRemap", ParameterScope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true, IsRepeated = true,
-    };
+    internal static readonly OptionRow LinkRemap = OptionRow.Switch("link-remap", LibCriu.criu_local_set_link_remap)
+        with
+    { Parameter = "LinkRemap", ParameterScope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true, IsRepeated = true };
 
-    internal static readonly OptionRow ExternalUnixSocket = OptionRow.Switch("ext-unix-sk", LibCriu.criu_local_set_ext_unix_sk) with
-    {
-        Parameter = "ExternalUnixSocket", MayBeChosen = true, LosesNothing = true, IsRepeated = true,
-    };
+    internal static readonly OptionRow ExternalUnixSocket = OptionRow.Switch("ext-unix-sk", LibCriu.criu_local_set_ext_unix_sk)
+        with
+    { Parameter = "ExternalUnixSocket", MayBeChosen = true, LosesNothing = true, IsRepeated = true };
 
-    internal static readonly OptionRow LeaveRunning = OptionRow.Switch("leave-running", LibCriu.criu_local_set_leave_running) with
-    {
-        Parameter = "LeaveRunning", Scope = OptionScope.Checkpoint,
-    };
+    internal static readonly OptionRow LeaveRunning = OptionRow.Switch("leave-running", LibCriu.criu_local_set_leave_running)
+        with
+    { Parameter = "LeaveRunning", Scope = OptionScope.Checkpoint };
 
-    internal static readonly OptionRow TrackMemory = OptionRow.Switch("track-mem", LibCriu.criu_local_set_track_mem) with
-    {
-        Parameter = "TrackMemory", Scope = OptionScope.Checkpoint,
-    };
+    internal static readonly OptionRow TrackMemory = OptionRow.Switch("track-mem", LibCriu.criu_local_set_track_mem) with { Parameter = "TrackMemory", Scope = OptionScope.Checkpoint };
 
-    internal static readonly OptionRow GhostLimit = OptionRow.Number("ghost-limit", LibCriu.criu_local_set_ghost_limit) with
-    {
-        Parameter = "GhostLimit", Scope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true,
-    };
+    internal static readonly OptionRow GhostLimit = OptionRow.Number("ghost-limit", LibCriu.criu_local_set_ghost_limit)
+        with
+    { Parameter = "GhostLimit", Scope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true };
 
     internal static readonly OptionRow NetworkLock = OptionRow.Text(
         "network-lock", static (request, method) => _ = LibCriu.criu_local_set_network_lock(request, s_networkLocks[method])) with
-    {
-        Scope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true,
-    };
+    { Scope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true };
 
     internal static readonly OptionRow ParentImage = OptionRow.Text(
         "prev-images-dir", static (request, path) => _ = LibCriu.criu_local_set_parent_images(request, path)) with
-    {
-        Parameter = "ParentImage", Scope = OptionScope.Checkpoint,
-    };
+    { Parameter = "ParentImage", Scope = OptionScope.Checkpoint };
 
     /// <summary>In whole seconds.</summary>
-    internal static readonly OptionRow FreezeTimeout = OptionRow.Number("timeout", LibCriu.criu_local_set_timeout) with
-    {
-        Parameter = "FreezeTimeout", Scope = OptionScope.Checkpoint,
-    };
+    internal static readonly OptionRow FreezeTimeout = OptionRow.Number("timeout", LibCriu.criu_local_set_timeout)
+        with
+    { Parameter = "FreezeTimeout", Scope = OptionScope.Checkpoint };
 
-    internal static readonly OptionRow SkipInFlight = OptionRow.Switch("skip-in-flight") with
-    {
-        Parameter = "SkipInFlight", Scope = OptionScope.Checkpoint,
-    };
+    internal static readonly OptionRow SkipInFlight = OptionRow.Switch("skip-in-flight")
+        with
+    { Parameter = "SkipInFlight", Scope = OptionScope.Checkpoint };
 
-    internal static readonly OptionRow LazyPages = OptionRow.Switch("lazy-pages") with
-    {
-        Parameter = "LazyPages", Scope = OptionScope.Restore,
-    };
+    internal static readonly OptionRow LazyPages = OptionRow.Switch("lazy-pages") with { Parameter = "LazyPages", Scope = OptionScope.Restore };
 
-    internal static readonly OptionRow Root = OptionRow.Any("root") with { MayBeChosen = true, LosesNothing = true, IsRepeated = true };
+    internal static readonly OptionRow Root = OptionRow.Any("root")
+        with
+    { MayBeChosen = true, LosesNothing = true, IsRepeated = true };
 
-    internal static readonly OptionRow Unprivileged = OptionRow.Any("unprivileged") with { MayBeChosen = true, LosesNothing = true, IsRepeated = true };
+    internal static readonly OptionRow Unprivileged = OptionRow.Any("unprivileged")
+        with
+    { MayBeChosen = true, LosesNothing = true, IsRepeated = true };
 
     internal static readonly OptionRow AllowUprobes = OptionRow.Any("allow-uprobes");
 

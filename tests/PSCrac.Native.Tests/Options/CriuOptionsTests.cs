@@ -32,7 +32,12 @@ public class CriuOptionsTests
     {
         var used = new Dictionary<string, object>
         {
-            ["shell-job"] = true, ["leave-running"] = true, ["ghost-limit"] = 5L, ["root"] = "/srv", ["skip-mnt"] = "/mnt", ["manage-cgroups"] = "full",
+            ["shell-job"] = true,
+            ["leave-running"] = true,
+            ["ghost-limit"] = 5L,
+            ["root"] = "/srv",
+            ["skip-mnt"] = "/mnt",
+            ["manage-cgroups"] = "full",
         };
         RestoreOptions options = new RestoreOptions { CriuOption = new Dictionary<string, object?> { ["root"] = "/other" } }.WithDefaults(used);
         Assert.Equal(new Dictionary<string, object> { ["root"] = "/other", ["shell-job"] = true, ["manage-cgroups"] = "full" }, options.ToNames());
