@@ -29,8 +29,8 @@ public sealed class MeasureCracStartupCommand : StartingCommand
     public string? ImageName { get; set; }
 
     /// <summary>Measure the image although the command line or the files differ.</summary>
-    [Parameter(ParameterSetName = ImagePathSet)]
     [Parameter(ParameterSetName = ImageNameSet)]
+    [Parameter(ParameterSetName = ImagePathSet)]
     public SwitchParameter IgnoreChange { get; set; }
 
     /// <summary>How many starts and how many restores are measured.</summary>
