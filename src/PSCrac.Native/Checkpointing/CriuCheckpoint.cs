@@ -2,6 +2,7 @@ using Microsoft.Win32.SafeHandles;
 using PSCrac.Common;
 using PSCrac.Criu;
 using PSCrac.Images.Manifest;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Options;
 using PSCrac.PidNamespaces;
@@ -87,7 +88,7 @@ internal sealed class CriuCheckpoint
             using CriuWorkDirectory work = CriuWorkDirectory.Create($"{CracOperation.Checkpoint.Name}-{_request.ProcessId}", config, _plan.Watched);
             Dump(staging, work);
             replaced = staging.Finish();
-            MoveLogAndStatistics(work, staging.CurrentPath);
+            MoveLogAndStatistics(work, staging.Folder);
         }
         catch when (!_isIrrevocable)
         {
@@ -104,8 +105,8 @@ internal sealed class CriuCheckpoint
         using PidNamespace? inside = _isInPidNamespace ? OpenNamespace() : null;
         using CriuSession session = inside is null
             ? CriuSession.Start(_installation, work, _worker!)
-            : CriuSession.Start(_installation, work, new CriuWorkerNamespace(inside, staging.Handle));
-        session.Apply(_plan.Options, staging.Handle);
+            : CriuSession.Start(_installation, work, new CriuWorkerNamespace(inside, staging.Folder.Handle));
+        session.Apply(_plan.Options, staging.Folder.Handle);
         session.SetRoot(_innerId);
         session.Notified = (action, _) => OnNotification(action, session, staging, manifest);
         if (_progress is not null)
@@ -250,27 +251,17 @@ internal sealed class CriuCheckpoint
         errno == Errno.ENOENT ? "Get-Process lists the processes that run now." : "Run as root.");
 
     // criu writes its statistics and the end of its log after the image was sealed. An image is complete without them.
-    private static void MoveLogAndStatistics(CriuWorkDirectory work, string image)
+    private static void MoveLogAndStatistics(CriuWorkDirectory work, FolderHandle image)
     {
         Move("stats-dump", "stats-dump");
         Move(CriuWorkDirectory.LogName, "dump.log");
 
         void Move(string from, string to)
         {
-            string source = Path.Combine(work.DirectoryPath, from);
-            if (File.Exists(source))
+            const uint PrivateFile = 0x180; // 0600
+            if (work.Folder.Move(from, image, to, PrivateFile) == 0)
             {
-                string target = Path.Combine(image, to);
-                try
-                {
-                    File.Move(source, target);
-                    File.SetUnixFileMode(target, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-                }
-                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-                {
-                    // An incomplete copy would mislead.
-                    File.Delete(target);
-                }
+                image.ChangeMode(to, PrivateFile);
             }
         }
     }

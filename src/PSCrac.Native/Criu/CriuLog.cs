@@ -1,4 +1,7 @@
 using System.Text;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Images.Storage;
+using PSCrac.Interop;
 
 namespace PSCrac.Criu;
 
@@ -12,15 +15,17 @@ internal static class CriuLog
     /// The error lines in their order, without time stamps. Harmless lines are left out: criu reports RLIMIT_NOFILE whenever it
     /// lacks CAP_SYS_RESOURCE, and continues.
     /// </summary>
-    /// <param name="path">The log; a file that does not exist has no lines.</param>
-    internal static IReadOnlyList<string> ReadErrors(string path)
+    /// <param name="folder">The folder of the log.</param>
+    /// <param name="name">The log; a file that does not exist has no lines.</param>
+    internal static IReadOnlyList<string> ReadErrors(FolderHandle folder, string name)
     {
-        if (!File.Exists(path))
+        using SafeFileHandle log = folder.OpenToRead(name, out Errno errno);
+        if (errno != 0)
         {
             return [];
         }
 
-        using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        using FileStream file = new(log, FileAccess.Read);
         if (file.Length > MaximumTail)
         {
             // A -v4 log of a huge tree has many megabytes, and the failure is near its end.

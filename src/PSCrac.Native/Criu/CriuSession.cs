@@ -145,7 +145,7 @@ internal sealed class CriuSession : IDisposable
                 }
             }
 
-            LibCriu.criu_local_set_work_dir_fd(options, DescriptorOf(work.Handle));
+            LibCriu.criu_local_set_work_dir_fd(options, DescriptorOf(work.Folder.Handle));
             LibCriu.criu_local_set_log_file(options, CriuWorkDirectory.LogName);
             LibCriu.criu_local_set_log_level(options, Debug);
             if (work.ConfigPath is { } config)
@@ -248,7 +248,7 @@ internal sealed class CriuSession : IDisposable
             };
         }
 
-        IReadOnlyList<string> lines = log is null ? [] : CriuLog.ReadErrors(log);
+        IReadOnlyList<string> lines = log is null ? [] : _work.ReadErrors();
         if (lines.Count == 0)
         {
             lines = CriuLog.SelectErrors(_worker.ReadOutput());

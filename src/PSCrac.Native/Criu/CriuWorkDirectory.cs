@@ -1,6 +1,8 @@
 using System.Globalization;
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Common;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Procfs;
 
@@ -17,29 +19,37 @@ internal sealed class CriuWorkDirectory : IDisposable
 
     internal const string LogName = "criu.log";
     private const string ConfigName = "criu.conf";
+    private const string StampFormat = "yyyyMMdd-HHmmss-fff";
     private const int MaximumKept = 20;
-    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private const uint Private = 0x1C0; // 0700
+    private const uint PrivateFile = 0x180; // 0600
 
     private readonly string _operation;
-    private readonly string? _configPath;
+    private readonly bool _hasConfig;
+    private FolderHandle _parent;
     private bool _isOutsideRoot;
     private bool _keep;
 
-    private CriuWorkDirectory(string operation, string path, bool isOutsideRoot, SafeFileHandle handle, string? configPath)
+    private CriuWorkDirectory(string operation, FolderHandle parent, FolderHandle folder, bool isOutsideRoot, bool hasConfig)
     {
         _operation = operation;
-        DirectoryPath = path;
+        _parent = parent;
+        Folder = folder;
         _isOutsideRoot = isOutsideRoot;
-        Handle = handle;
-        _configPath = configPath;
+        _hasConfig = hasConfig;
     }
 
-    /// <summary>Its path: in the log root or, until it is kept, outside of it.</summary>
-    internal string DirectoryPath { get; private set; }
+    /// <summary>The directory: in the log root or, until it is kept, outside of it.</summary>
+    internal FolderHandle Folder { get; private set; }
 
-    internal SafeFileHandle Handle { get; }
+    /// <summary>Its path.</summary>
+    internal string DirectoryPath => Folder.Path;
 
-    internal string? ConfigPath => _configPath;
+    /// <summary>
+    /// A path of the configuration file for criu, valid for as long as this object is, from the same pid namespace; null without a
+    /// configuration file. It leads through the descriptor, since another folder may have the directory's path meanwhile.
+    /// </summary>
+    internal string? ConfigPath => _hasConfig ? Path.Combine(Folder.DescriptorPath, ConfigName) : null;
 
     internal string LogPath => Path.Combine(DirectoryPath, LogName);
 
@@ -49,21 +59,15 @@ internal sealed class CriuWorkDirectory : IDisposable
     /// <param name="watched">The folders that the checkpointed tree watches; null for none.</param>
     internal static CriuWorkDirectory Create(string operation, string? config, WatchedFolders? watched = null)
     {
-        string? outside = null;
-        SafeFileHandle? handle = watched is not null && watched.Watches(Path.GetFullPath(Root)) ? CreateOutsideRoot(watched, out outside) : null;
-        string path = outside ?? CreateInRoot(operation);
-        if (handle is null)
+        FolderHandle? parent = null;
+        FolderHandle? folder = watched is not null && watched.Watches(Path.GetFullPath(Root)) ? CreateOutsideRoot(watched, out parent) : null;
+        bool isOutsideRoot = folder is not null;
+        if (folder is null)
         {
-            handle = LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out Errno errno);
-            if (errno != 0)
-            {
-                handle.Dispose();
-                throw new CracException(
-                    CracReason.PermissionDenied, $"The folder {path} for criu's log could not be opened: {LibC.Message(errno)}.", $"Name another with {LogRootVariable}.");
-            }
+            folder = CreateInRoot(operation, out parent);
         }
 
-        var made = new CriuWorkDirectory(operation, path, outside is not null, handle, config is null ? null : Path.Combine(path, ConfigName));
+        var made = new CriuWorkDirectory(operation, parent!, folder, isOutsideRoot, config is not null);
         try
         {
             made.WriteConfiguration(config);
@@ -76,6 +80,12 @@ internal sealed class CriuWorkDirectory : IDisposable
         }
     }
 
+    /// <summary>Opens the configuration file; the handle is invalid without one.</summary>
+    internal SafeFileHandle OpenConfiguration() => Folder.OpenToRead(ConfigName, out _);
+
+    /// <summary>The error lines of criu's log; none if criu wrote none.</summary>
+    internal IReadOnlyList<string> ReadErrors() => CriuLog.ReadErrors(Folder, LogName);
+
     private void WriteConfiguration(string? config)
     {
         if (config is null)
@@ -83,25 +93,24 @@ internal sealed class CriuWorkDirectory : IDisposable
             return;
         }
 
-        var options = new FileStreamOptions
+        using SafeFileHandle file = Folder.Create(ConfigName, out Errno errno, PrivateFile);
+        if (errno != 0)
         {
-            Mode = FileMode.CreateNew,
-            Access = FileAccess.Write,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        };
-        using var writer = new StreamWriter(_configPath!, options);
-        writer.Write(config);
+            throw CannotCreate(DirectoryPath, errno);
+        }
+
+        RandomAccess.Write(file, Encoding.UTF8.GetBytes(config), 0);
     }
 
     /// <summary>Keeps the directory, without the configuration file, and removes the oldest ones.</summary>
     /// <returns>The log's path; null if criu wrote none.</returns>
     internal string? Keep()
     {
-        bool hasLog = File.Exists(LogPath) && new FileInfo(LogPath).Length > 0;
+        bool hasLog = Folder.TryGetStatus(LogName, out FileStatus status, out _) && status is { Type: FileType.Regular, SizeBytes: > 0 };
         _keep = hasLog;
-        if (_configPath is not null)
+        if (_hasConfig)
         {
-            File.Delete(_configPath);
+            Folder.Delete(ConfigName);
         }
 
         if (hasLog && _isOutsideRoot)
@@ -111,7 +120,7 @@ internal sealed class CriuWorkDirectory : IDisposable
 
         if (hasLog && !_isOutsideRoot)
         {
-            RemoveOldest(Path.GetDirectoryName(DirectoryPath)!);
+            RemoveOldest(_parent);
         }
 
         return hasLog ? LogPath : null;
@@ -119,73 +128,72 @@ internal sealed class CriuWorkDirectory : IDisposable
 
     public void Dispose()
     {
-        Handle.Dispose();
-        if (!_keep)
+        if (!_keep && !Folder.Handle.IsClosed)
         {
-            TryDelete(DirectoryPath);
+            Delete(_parent, Folder);
         }
+
+        Folder.Dispose();
+        _parent.Dispose();
     }
 
     private static string Root =>
         Environment.GetEnvironmentVariable(LogRootVariable) is { Length: > 0 } named ? named : Path.Combine(StateDirectory.Path, "logs");
 
-    private static string RequireRoot()
+    private static FolderHandle CreateInRoot(string operation, out FolderHandle parent)
     {
-        string root = Root;
-        try
+        string root = Path.GetFullPath(Root);
+        string stamp = DateTime.UtcNow.ToString(StampFormat, CultureInfo.InvariantCulture);
+        string name = $"{stamp}-{operation}-{Path.GetRandomFileName()[..4]}";
+        parent = FolderHandle.Make(root, Private, out Errno errno) ?? throw CannotCreate(root, errno);
+        return TryCreate(parent, name, out errno) ?? throw CannotCreate(parent, errno);
+    }
+
+    private static FolderHandle? TryCreate(FolderHandle parent, string name, out Errno errno)
+    {
+        errno = parent.MakeFolder(name, Private);
+        FolderHandle? folder = errno == 0 ? parent.TryOpenFolder(name, out errno) : null;
+        if (folder is null || folder.BelongsTo([(int)LibC.GetEffectiveUserId()]))
         {
-            Directory.CreateDirectory(root, Private);
-            return root;
+            return folder;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+
+        // Another user, who may write to the parent folder, has put another folder there.
+        folder.Dispose();
+        errno = Errno.EPERM;
+        return null;
+    }
+
+    private static CracException CannotCreate(FolderHandle parent, Errno errno)
+    {
+        using (parent)
         {
-            throw new CracException(
-                CracReason.PermissionDenied,
-                $"The folder {root}, where criu's logs are kept, could not be created: {e.Message}",
-                $"Name a folder that you may write to with {LogRootVariable}.",
-                e);
+            return CannotCreate(parent.Path, errno);
         }
     }
 
-    private static string CreateInRoot(string operation)
-    {
-        string root = RequireRoot();
-        string stamp = DateTime.UtcNow.ToString("yyyyMMdd-HHmmss-fff", CultureInfo.InvariantCulture);
-        string path = Path.Combine(root, $"{stamp}-{operation}-{Path.GetRandomFileName()[..4]}");
-        Directory.CreateDirectory(path, Private);
-        return path;
-    }
+    private static CracException CannotCreate(string folder, Errno errno) => new(
+        errno is Errno.ENOSPC or Errno.EDQUOT ? CracReason.NoSpace : CracReason.PermissionDenied,
+        $"The folder {folder}, where criu's logs are kept, could not be written to: {LibC.Message(errno)}.",
+        $"Name a folder that you may write to with {LogRootVariable}.");
 
     // The image of a tree that watches new folders in the log root would have this directory's path, but the directory is removed.
-    private static SafeFileHandle? CreateOutsideRoot(WatchedFolders watched, out string? path)
+    private static FolderHandle? CreateOutsideRoot(WatchedFolders watched, out FolderHandle? parent)
     {
         foreach (string place in (string[])["/run", "/dev/shm", Path.GetTempPath()])
         {
-            if (watched.Watches(place))
-            {
-                continue;
-            }
+            parent = watched.Watches(place) ? null : FolderHandle.TryOpen(Path.TrimEndingDirectorySeparator(place), out _);
 
             // Others may write to these folders, so the name is unpredictable and no link is followed.
-            string name = $"pscrac-{Guid.NewGuid():N}";
-            using SafeFileHandle parent = LibC.Open(place, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
-            errno = errno == 0 ? LibC.MakeDirectory(parent, name, (uint)Private) : errno;
-            if (errno != 0)
+            if (parent is not null && TryCreate(parent, $"pscrac-{Guid.NewGuid():N}", out _) is { } made)
             {
-                continue;
-            }
-
-            SafeFileHandle made = LibC.OpenAt(parent, name, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out errno);
-            if (errno == 0)
-            {
-                path = Path.Combine(place, name);
                 return made;
             }
 
-            made.Dispose();
+            parent?.Dispose();
         }
 
-        path = null;
+        parent = null;
         return null;
     }
 
@@ -193,48 +201,48 @@ internal sealed class CriuWorkDirectory : IDisposable
     // reports it if it is then missing.
     private void MoveToRoot()
     {
-        string? kept = null;
+        FolderHandle kept;
+        FolderHandle root;
         try
         {
-            kept = CreateInRoot(_operation);
-            File.Move(LogPath, Path.Combine(kept, LogName));
+            kept = CreateInRoot(_operation, out root);
         }
-        catch (Exception e) when (e is CracException or IOException or UnauthorizedAccessException)
+        catch (CracException)
         {
             // The operation's failure matters more than the place of its log, which stays where it was written.
-            if (kept is not null)
-            {
-                TryDelete(kept);
-            }
-
             return;
         }
 
-        TryDelete(DirectoryPath);
-        DirectoryPath = kept;
-        _isOutsideRoot = false;
-    }
-
-    private static void RemoveOldest(string root)
-    {
-        // Names begin with the time, so sorting them sorts by age.
-        string[] all = Directory.GetDirectories(root);
-        Array.Sort(all, StringComparer.Ordinal);
-        for (int i = 0; i < all.Length - MaximumKept; i++)
+        bool isMoved = Folder.Move(LogName, kept, LogName, PrivateFile) == 0;
+        (FolderHandle oldFolder, FolderHandle oldParent) = isMoved ? (Folder, _parent) : (kept, root);
+        Delete(oldParent, oldFolder);
+        oldFolder.Dispose();
+        oldParent.Dispose();
+        if (isMoved)
         {
-            TryDelete(all[i]);
+            (Folder, _parent, _isOutsideRoot) = (kept, root, false);
         }
     }
 
-    private static void TryDelete(string path)
+    // Names begin with the time, so sorting them sorts by age. Other folders in the log root are kept.
+    private static void RemoveOldest(FolderHandle root)
     {
-        try
+        List<string> all = root.ReadNames() ?? [];
+        all.RemoveAll(static name => name.Length <= StampFormat.Length
+            || !DateTime.TryParseExact(name.AsSpan(0, StampFormat.Length), StampFormat, CultureInfo.InvariantCulture, DateTimeStyles.None, out _));
+        all.Sort(StringComparer.Ordinal);
+        for (int i = 0; i < all.Count - MaximumKept; i++)
         {
-            Directory.Delete(path, recursive: true);
+            root.DeleteTree(all[i], TrustedUsers.Read());
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+    }
+
+    // Another operation may be removing it as well; a later one removes the rest.
+    private static void Delete(FolderHandle parent, FolderHandle folder)
+    {
+        if (folder.DeleteContents(TrustedUsers.Read()) == 0)
         {
-            // Another operation may be removing it as well; a later one removes the rest.
+            parent.DeleteFolder(Path.GetFileName(folder.Path));
         }
     }
 }

@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
 using PSCrac.PidNamespaces;
+using PSCrac.Procfs;
 
 namespace PSCrac.Criu;
 
@@ -11,11 +12,13 @@ namespace PSCrac.Criu;
 /// </summary>
 /// <param name="Namespace">The namespaces.</param>
 /// <param name="Images">The images directory.</param>
-internal sealed record CriuWorkerNamespace(PidNamespace Namespace, SafeFileHandle Images)
+/// <param name="Linked">The directory that symbolic links in the images directory lead to; null for none.</param>
+internal sealed record CriuWorkerNamespace(PidNamespace Namespace, SafeFileHandle Images, SafeFileHandle? Linked = null)
 {
     private const int ConfigDescriptor = 4;
     private const int ImagesDescriptor = 5;
     private const int WorkDescriptor = 6;
+    private const int LinkedDescriptor = 7;
 
     /// <summary>Lines for the configuration file of a worker in another namespace.</summary>
     internal static string Configuration { get; } =
@@ -24,11 +27,19 @@ internal sealed record CriuWorkerNamespace(PidNamespace Namespace, SafeFileHandl
     /// <summary>The configuration file as the worker sees it.</summary>
     internal static string ConfigPath { get; } = string.Create(null, $"/proc/self/fd/{ConfigDescriptor}");
 
+    /// <summary>The path of <see cref="Linked"/> in the worker's namespace.</summary>
+    internal static string LinkedPath(CriuWorker worker) =>
+        string.Create(null, $"/proc/{ProcessStatus.TryRead(worker.ProcessId)?.InnermostProcessId ?? worker.ProcessId}/fd/{LinkedDescriptor}");
+
     /// <summary>The descriptors that the worker inherits. The handles are copies that the caller disposes.</summary>
     internal IEnumerable<(SafeFileHandle Source, int Target)> Descriptors(CriuWorkDirectory work)
     {
-        yield return (LibC.Open(work.ConfigPath!, LibC.O_RDONLY, out _), ConfigDescriptor);
+        yield return (work.OpenConfiguration(), ConfigDescriptor);
         yield return (LibC.Duplicate(Images, 0, out _), ImagesDescriptor);
-        yield return (LibC.Duplicate(work.Handle, 0, out _), WorkDescriptor);
+        yield return (LibC.Duplicate(work.Folder.Handle, 0, out _), WorkDescriptor);
+        if (Linked is not null)
+        {
+            yield return (LibC.Duplicate(Linked, 0, out _), LinkedDescriptor);
+        }
     }
 }

@@ -1,6 +1,6 @@
 using System.Globalization;
-using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Operations;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Staging;
 
@@ -16,10 +16,10 @@ internal sealed class ImageSetAside : IDisposable
     private const string Prefix = ImageName.StagingPrefix;
     private const string Suffix = ".before";
 
-    private readonly SafeFileHandle _parent;
-    private readonly SafeFileHandle? _lock;
+    private readonly FolderHandle _parent;
+    private readonly FolderHandle? _lock;
 
-    private ImageSetAside(SafeFileHandle parent, string target, SafeFileHandle? held)
+    private ImageSetAside(FolderHandle parent, string target, FolderHandle? held)
     {
         _parent = parent;
         Target = target;
@@ -47,12 +47,12 @@ internal sealed class ImageSetAside : IDisposable
     /// <param name="target">The image's name there.</param>
     /// <param name="errno">Why it could not be moved; 0 where it was.</param>
     /// <returns>The image; null on failure.</returns>
-    internal static ImageSetAside? TryMove(SafeFileHandle parent, string target, out Errno errno)
+    internal static ImageSetAside? TryMove(FolderHandle parent, string target, out Errno errno)
     {
         // Locked first: under the other name, whoever finds it without a lock takes it for abandoned. A file system without
         // locks knows no abandoned ones.
-        SafeFileHandle? held = StagingFolder.TryLock(parent, target);
-        errno = LibC.Rename(parent, target, NameOf(target), LibC.RENAME_NOREPLACE);
+        FolderHandle? held = StagingFolder.TryLock(parent, target);
+        errno = parent.Rename(target, parent, NameOf(target), LibC.RENAME_NOREPLACE);
         if (errno == 0)
         {
             return new ImageSetAside(parent, target, held);
@@ -70,11 +70,12 @@ internal sealed class ImageSetAside : IDisposable
     /// <param name="parent">The folder above.</param>
     /// <param name="folder">A path of that folder.</param>
     /// <param name="target">The image's name there.</param>
+    /// <param name="users">Whose images are removed.</param>
     /// <returns>
     /// Whether the way is clear; false where one is there that is not abandoned, or may not be, or where what stands at the
     /// image's place could be all there is of a JVM, in a form that is not criu's.
     /// </returns>
-    internal static bool Settle(SafeFileHandle parent, string folder, string target)
+    internal static bool Settle(FolderHandle parent, string folder, string target, ReadOnlySpan<int> users)
     {
         string aside = NameOf(target);
         if (!Directory.Exists(Path.Combine(folder, aside)))
@@ -82,7 +83,7 @@ internal sealed class ImageSetAside : IDisposable
             return true;
         }
 
-        using (SafeFileHandle? abandoned = StagingFolder.TryLock(parent, aside))
+        using (FolderHandle? abandoned = StagingFolder.TryLock(parent, aside))
         {
             if (abandoned is null)
             {
@@ -97,10 +98,10 @@ internal sealed class ImageSetAside : IDisposable
             }
 
             string inTheWay = isComplete ? aside : target;
-            Errno errno = LibC.Rename(parent, inTheWay, StagingFolder.NewName(), LibC.RENAME_NOREPLACE);
+            Errno errno = parent.Rename(inTheWay, parent, StagingFolder.NewName(), LibC.RENAME_NOREPLACE);
             if (inTheWay == target && errno is 0 or Errno.ENOENT)
             {
-                errno = LibC.Rename(parent, aside, target, LibC.RENAME_NOREPLACE);
+                errno = parent.Rename(aside, parent, target, LibC.RENAME_NOREPLACE);
             }
 
             if (errno != 0)
@@ -109,12 +110,12 @@ internal sealed class ImageSetAside : IDisposable
             }
         }
 
-        StagingFolder.RemoveAbandoned(parent);
+        StagingFolder.RemoveAbandoned(parent, users);
         return true;
     }
 
     /// <summary>Puts it back; what stands in its place must be gone. Whether it is back.</summary>
-    internal bool PutBack() => LibC.Rename(_parent, NameOf(Target), Target, LibC.RENAME_NOREPLACE) == 0;
+    internal bool PutBack() => _parent.Rename(NameOf(Target), _parent, Target, LibC.RENAME_NOREPLACE) == 0;
 
     /// <summary>Lets go of it.</summary>
     public void Dispose() => _lock?.Dispose();

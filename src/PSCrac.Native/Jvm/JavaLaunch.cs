@@ -79,13 +79,13 @@ internal static class JavaLaunch
 
         // criu gives a restored shell job the terminal that it has itself as standard input.
         using SafeFileHandle input = LibC.Duplicate(noTerminal == 0 ? terminal : nothing, LowestSource, out _);
-        using SafeFileHandle log = LibC.OpenAt(work.Handle, CriuWorkDirectory.LogName, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL, out _, PrivateFile);
+        using SafeFileHandle log = work.Folder.Create(CriuWorkDirectory.LogName, out _, PrivateFile);
         using SafeFileHandle written = LibC.Duplicate(log, LowestSource, out _);
 
         // The engine has criu leave its statistics in the working directory, which is the shell's to choose.
         Errno errno = LibC.Spawn(
             "/bin/sh",
-            ["sh", "-c", "cd \"$0\" && exec \"$@\"", work.DirectoryPath, java, .. Arguments(request)],
+            ["sh", "-c", "cd \"$0\" && exec \"$@\"", work.Folder.DescriptorPath, java, .. Arguments(request)],
             EnvironmentOf(request),
             [(input, 0), (written, 1), (written, 2)],
             [LibC.SIGTTOU],
@@ -165,12 +165,12 @@ internal static class JavaLaunch
                     CracReason.TimedOut, $"java did not restore the image within {request.Jvm.Timeout.TotalSeconds:0.#} s.", "Restore it with -Engine Criu.")
                 {
                     LogPath = work.Keep(),
-                    CriuLines = CriuLog.SelectErrors(ReadEnd(work.LogPath)),
+                    CriuLines = CriuLog.SelectErrors(ReadEnd(work)),
                 };
             }
         }
 
-        IReadOnlyList<string> lines = CriuLog.SelectErrors(ReadEnd(work.LogPath));
+        IReadOnlyList<string> lines = CriuLog.SelectErrors(ReadEnd(work));
         string? kept = work.Keep();
         CracException why = KnownFailures.Explain(CracOperation.Restore, kept, lines);
         throw why.Reason != CracReason.Unknown ? why : new CracException(
@@ -196,9 +196,9 @@ internal static class JavaLaunch
             Name = "PSCrac waits for a JVM's guard",
         }.Start();
 
-    private static string ReadEnd(string path)
+    private static string ReadEnd(CriuWorkDirectory work)
     {
-        using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        using FileStream file = new(work.Folder.OpenToRead(CriuWorkDirectory.LogName, out _), FileAccess.Read);
         file.Seek(-Math.Min(MostOutput, file.Length), SeekOrigin.End);
         using var reader = new StreamReader(file);
         return reader.ReadToEnd();

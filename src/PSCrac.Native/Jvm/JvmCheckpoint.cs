@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Common;
 using PSCrac.Images.Manifest;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Options;
 using PSCrac.Procfs;
@@ -195,7 +196,7 @@ internal sealed class JvmCheckpoint
     private string Place(JvmImageDirectory directory, ImageStaging? staging, ImageManifest manifest)
     {
         _isMade = true;
-        string made = directory.Locate() ?? throw new CracException(CracReason.ImageIncomplete, $"The JVM has ended, and {directory.OriginalPath} is not there.", null);
+        using FolderHandle made = FolderHandle.TryOpen(directory.Locate() ?? string.Empty, out _) ?? throw new CracException(CracReason.ImageIncomplete, $"The JVM has ended, and {directory.OriginalPath} is not there.", null);
         try
         {
             if (staging is null || directory.Is(_request.ImagePath))
@@ -207,13 +208,12 @@ internal sealed class JvmCheckpoint
             }
 
             // Other names rather than a move: until the new place stands, nothing is taken from the old one.
-            List<string> names = [.. new DirectoryInfo(made).EnumerateFiles().Select(static file => file.Name)];
+            List<string> names = [.. new DirectoryImageSource(made).Files.Select(static file => file.Name)];
             foreach (string name in names)
             {
-                string file = Path.Combine(made, name);
-                if (LibC.Link(file, staging.Handle, name) != 0)
+                if (made.Link(name, staging.Folder, name) != 0)
                 {
-                    File.Copy(file, Path.Combine(staging.CurrentPath, name));
+                    staging.RequireWritten(CopyWithOwner(made, name, staging.Folder));
                 }
             }
 
@@ -233,6 +233,20 @@ internal sealed class JvmCheckpoint
                 ImagePath = directory.Describe(),
             };
         }
+    }
+
+    // A copy of a file that the JVM's user wrote must not look like one that the caller wrote: a restore asks who could have.
+    private static Errno CopyWithOwner(FolderHandle from, string name, FolderHandle to)
+    {
+        const uint PrivateFile = 0x180; // 0600
+        Errno errno = from.Copy(name, to, name, PrivateFile);
+        if (errno != 0 || !from.TryGetStatus(name, out FileStatus status, out errno))
+        {
+            return errno;
+        }
+
+        using SafeFileHandle copy = to.Open(name, LibC.O_WRONLY, out errno);
+        return errno != 0 || status.UserId == LibC.GetEffectiveUserId() ? errno : LibC.ChangeOwner(copy, status.UserId, status.GroupId);
     }
 
     private void Report(CracPhase phase, long bytes = 0) => _progress?.Report(new CracProgress(phase, bytes, 0));

@@ -285,7 +285,7 @@ internal sealed class JvmDump
         using CriuWorkDirectory work = CriuWorkDirectory.Create($"{CracOperation.Checkpoint.Name}-{_jvm.ProcessId}", null);
         File.Copy(source, work.LogPath);
         string? kept = work.Keep();
-        return KnownFailures.Explain(CracOperation.Checkpoint, kept, CriuLog.ReadErrors(work.LogPath));
+        return KnownFailures.Explain(CracOperation.Checkpoint, kept, work.ReadErrors());
     }
 
     private CracException NoSign(TimeSpan patience) => new(

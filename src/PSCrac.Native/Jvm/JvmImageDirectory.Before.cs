@@ -11,7 +11,7 @@ internal sealed partial class JvmImageDirectory
     {
         foreach (string name in _pattern.IsOpen ? ImageSetAside.FindTargets(PathOf("."), _pattern.Matches) : [_pattern.Name])
         {
-            if (!ImageSetAside.Settle(_parent, PathOf("."), name))
+            if (!ImageSetAside.Settle(_parent, PathOf("."), name, _users))
             {
                 string folder = Path.GetDirectoryName(OriginalPath)!;
                 throw new CracException(

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Procfs;
 
@@ -17,16 +18,18 @@ internal sealed partial class JvmImageDirectory : IDisposable
     /// <summary>Where the older engines write the path that the image had when it was made.</summary>
     internal const string OriginalPathName = "cppath";
 
-    private readonly SafeFileHandle _parent;
+    private readonly FolderHandle _parent;
+    private readonly int[] _users;
     private readonly JvmImagePattern _pattern;
     private readonly JvmImageOwner _owner;
     private readonly Dictionary<string, DateTime> _before = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ImageSetAside> _aside = new(StringComparer.Ordinal);
     private string? _located;
 
-    private JvmImageDirectory(SafeFileHandle parent, JvmImagePattern pattern, JvmImageOwner owner, string original, string? lasting)
+    private JvmImageDirectory(FolderHandle parent, int[] users, JvmImagePattern pattern, JvmImageOwner owner, string original, string? lasting)
     {
         _parent = parent;
+        _users = users;
         _pattern = pattern;
         _owner = owner;
         OriginalPath = original;
@@ -64,16 +67,21 @@ internal sealed partial class JvmImageDirectory : IDisposable
         string original = Path.Combine(above.Name, pattern.Name);
         bool sameMounts = process.ReadLink("root") == "/"
             && ProcessDirectory.TryOpen(Environment.ProcessId) is { } own && SharesMounts(process, own);
-        SafeFileHandle parent = LibC.Open($"/proc/{jvm.ProcessId}/root{above.Name}", LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
-        if (errno != 0)
+
+        // A link leads to a folder below the JVM's own root, as for the JVM itself.
+        using SafeFileHandle root = LibC.Open($"/proc/{jvm.ProcessId}/root", LibC.O_PATH | LibC.O_DIRECTORY, out Errno errno);
+        using PathWalk? walk = errno == 0 ? PathWalk.Along(above.Name, root) : null;
+        FolderHandle? parent = walk is null ? null : FolderHandle.TryOpen(walk, out errno);
+        if (parent is null)
         {
-            parent.Dispose();
             throw new CracException(
                 CracReason.FileMissing, $"The JVM {jvm.ProcessId} checkpoints to {original}, and the folder above cannot be opened: {LibC.Message(errno)}.",
                 "Make that folder; the JVM makes only the last part of the path.");
         }
 
-        var directory = new JvmImageDirectory(parent, pattern, JvmImageOwner.Of(jvm, process), original, sameMounts ? above.Name : null);
+        // What the JVM has written belongs to its user.
+        int[] users = [.. TrustedUsers.Read(), ProcessStatus.TryRead(jvm.ProcessId)?.EffectiveUserId ?? 0];
+        var directory = new JvmImageDirectory(parent, users, pattern, JvmImageOwner.Of(jvm, process), original, sameMounts ? above.Name : null);
         try
         {
             directory.Settle(jvm);
@@ -147,7 +155,7 @@ internal sealed partial class JvmImageDirectory : IDisposable
     {
         foreach (string name in _aside.Keys)
         {
-            LibC.Rename(_parent, name, ImageSetAside.RemainsOf(name), LibC.RENAME_NOREPLACE);
+            _parent.Rename(name, _parent, ImageSetAside.RemainsOf(name), LibC.RENAME_NOREPLACE);
         }
 
         PutBackAll();
@@ -194,7 +202,7 @@ internal sealed partial class JvmImageDirectory : IDisposable
     }
 
     // Through the descriptor: the JVM's mount namespace can end with the JVM, and what is open in it stays.
-    private string PathOf(string name) => $"/proc/self/fd/{_parent.DangerousGetHandle()}/{name}";
+    private string PathOf(string name) => $"/proc/self/fd/{_parent.Handle.DangerousGetHandle()}/{name}";
 
     private static bool SharesMounts(ProcessDirectory process, ProcessDirectory own)
     {

@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Criu;
 using PSCrac.Images.Format;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
@@ -16,25 +17,29 @@ internal sealed class ImageOverlay : IDisposable
     private const string ParentName = "parent";
     private const ulong RegularType = (ulong)CracFileKind.Regular;
 
-    private readonly string _path;
+    private const uint PrivateFolder = 0x1C0; // 0700
+    private const uint PrivateFile = 0x180; // 0600
+    private const string Name = "image";
 
-    private ImageOverlay(string path, SafeFileHandle handle)
+    private readonly FolderHandle _parent;
+    private readonly FolderHandle _folder;
+    private readonly List<string> _linked = [];
+
+    private ImageOverlay(FolderHandle parent, FolderHandle folder)
     {
-        _path = path;
-        Handle = handle;
+        _parent = parent;
+        _folder = folder;
     }
 
     /// <summary>The directory that criu reads the image from, open.</summary>
-    internal SafeFileHandle Handle { get; }
+    internal SafeFileHandle Handle => _folder.Handle;
 
-    /// <summary>Creates the overlay.</summary>
+    /// <summary>Creates the overlay with the edited files; <see cref="LinkFiles"/> adds the others.</summary>
     /// <param name="image">The image, which is not changed.</param>
-    /// <param name="folder">A private folder to create it in.</param>
+    /// <param name="parent">A private folder to create it in, which stays open as long as the overlay is used.</param>
     /// <param name="edits">The edits.</param>
-    internal static ImageOverlay Create(CracImage image, string folder, FileEdits edits)
+    internal static ImageOverlay Create(CracImage image, FolderHandle parent, FileEdits edits)
     {
-        string path = Path.Combine(folder, "image");
-        Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         if (!image.Source.Contains(FilesName))
         {
             throw new CracException(CracReason.ImageIncomplete, $"The image {image.Path} has no {FilesName}, so its files cannot be replaced.", "Make the image with criu 3.13 or later.")
@@ -43,46 +48,88 @@ internal sealed class ImageOverlay : IDisposable
             };
         }
 
-        foreach (ImageFileInfo file in image.Source.Files)
+        Errno errno = parent.MakeFolder(Name, PrivateFolder);
+        FolderHandle folder = (errno == 0 ? parent.TryOpenFolder(Name, out errno) : null) ?? throw CannotWrite(parent, errno);
+        var overlay = new ImageOverlay(parent, folder);
+        try
         {
-            string target = Path.Combine(path, file.Name);
-            if (file.Name == FilesName)
+            overlay.Write(image, edits);
+            return overlay;
+        }
+        catch
+        {
+            overlay.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Adds links to the image's other files. They lead through a descriptor of the folder whose owner was checked: its path could
+    /// lead to another one by the time that criu opens them.
+    /// </summary>
+    /// <param name="images">The image's folder, by a path that holds for criu.</param>
+    internal void LinkFiles(string images)
+    {
+        foreach (string name in _linked)
+        {
+            if (_folder.MakeLink(name, $"{images}/{name}") is var errno and not 0)
             {
-                Edit(image, file.Name, ImageType.Files, target, (entries, written) => EditFiles(entries, written, edits));
-            }
-            else if (file.Name.StartsWith("fdinfo-", StringComparison.Ordinal))
-            {
-                Edit(image, file.Name, ImageType.Fdinfo, target, (entries, written) => EditDescriptors(entries, written, edits));
-            }
-            else
-            {
-                File.CreateSymbolicLink(target, Path.Combine(image.Path, file.Name));
+                throw CannotWrite(_folder, errno);
             }
         }
-
-        string parent = Path.Combine(image.Path, ParentName);
-        if (Directory.Exists(parent))
-        {
-            File.CreateSymbolicLink(Path.Combine(path, ParentName), parent);
-        }
-
-        SafeFileHandle handle = LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out Errno errno);
-        return errno == 0 ? new ImageOverlay(path, handle) : throw new CracException(CracReason.PermissionDenied, $"The folder {path} could not be opened: {LibC.Message(errno)}.");
     }
 
     public void Dispose()
     {
-        Handle.Dispose();
-        Directory.Delete(_path, recursive: true);
+        if (_folder.DeleteContents(TrustedUsers.Read()) == 0)
+        {
+            _parent.DeleteFolder(Name);
+        }
+
+        _folder.Dispose();
     }
 
-    private static void Edit(CracImage image, string name, ImageType type, string target, Action<ImageEntryReader, Stream> edit)
+    private void Write(CracImage image, FileEdits edits)
+    {
+        foreach (ImageFileInfo file in image.Source.Files)
+        {
+            if (file.Name == FilesName)
+            {
+                Edit(image, file.Name, ImageType.Files, (entries, written) => EditFiles(entries, written, edits));
+            }
+            else if (file.Name.StartsWith("fdinfo-", StringComparison.Ordinal))
+            {
+                Edit(image, file.Name, ImageType.Fdinfo, (entries, written) => EditDescriptors(entries, written, edits));
+            }
+            else
+            {
+                _linked.Add(file.Name);
+            }
+        }
+
+        if (image.Source.Parent is not null)
+        {
+            _linked.Add(ParentName);
+        }
+    }
+
+    private void Edit(CracImage image, string name, ImageType type, Action<ImageEntryReader, Stream> edit)
     {
         using ImageEntryReader entries = image.Source.OpenEntries(name, type);
-        using FileStream written = new(target, FileMode.CreateNew);
+        using SafeFileHandle file = _folder.Create(name, out Errno errno, PrivateFile);
+        if (errno != 0)
+        {
+            throw CannotWrite(_folder, errno);
+        }
+
+        using FileStream written = new(file, FileAccess.Write);
         ProtobufWriter.WriteMagic(written, entries);
         edit(entries, written);
     }
+
+    private static CracException CannotWrite(FolderHandle folder, Errno errno) => new(
+        errno is Errno.ENOSPC or Errno.EDQUOT ? CracReason.NoSpace : CracReason.PermissionDenied, $"The folder {folder.Path} could not be written to: {LibC.Message(errno)}.",
+        $"Name a folder that you may write to, and that has room, with {CriuWorkDirectory.LogRootVariable}.");
 
     private static void EditFiles(ImageEntryReader entries, Stream written, FileEdits edits)
     {

@@ -1,12 +1,24 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Manifest;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
+using PSCrac.Procfs;
 
 namespace PSCrac.Restoring;
 
 /// <summary>Checks an image before criu reads it: that it is complete and, where it can be restored only once, that no other restore uses it.</summary>
 internal static class RestorableImage
 {
+    // The folder whose owner was checked must be the one that the image was opened from.
+    internal static void RequireSameFolder(CracImage image, SafeFileHandle directory)
+    {
+        if (image.Source is DirectoryImageSource source
+            && !(FileStatus.TryReadAt(directory, "", LibC.AT_EMPTY_PATH, out FileStatus status, out _) && source.IsSameFolder(status)))
+        {
+            throw ImageFault.Exchanged(image.Path);
+        }
+    }
+
     // Of two restores at the same time, one would use up the helper links that the other needs. Closing the handle releases the lock.
     internal static void RequireExclusive(CracImage image, SafeFileHandle directory)
     {
@@ -20,7 +32,7 @@ internal static class RestorableImage
     }
 
     // Checked before criu restores: it crashes where files are missing, and loops forever where pages are missing.
-    internal static void RequireComplete(CracImage image)
+    internal static void RequireComplete(CracImage image, SafeFileHandle directory)
     {
         if (image.Manifest is not { } manifest)
         {
@@ -33,7 +45,8 @@ internal static class RestorableImage
         }
 
         var found = new Dictionary<string, ImageManifestFile>(StringComparer.Ordinal);
-        foreach (ImageManifestFile file in ImageManifest.Describe(image.Path))
+        using FolderHandle folder = FolderHandle.TryReopen(directory, image.Path, out Errno errno) ?? throw ImageFault.Unreadable(image.Path, "the directory", errno);
+        foreach (ImageManifestFile file in ImageManifest.Describe(folder))
         {
             found[file.Name] = file;
         }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Common;
 using PSCrac.Criu;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Options;
 using PSCrac.PidNamespaces;
@@ -91,9 +92,10 @@ internal sealed class RestoreAttempt : IDisposable
         // The owner is checked on the descriptor that criu then reads from.
         ImageTrust trust = DisposeLater(ImageTrust.Examine(_image.Path));
         _images = RestorePreflight.RequireTrusted(trust, _request.SkipTrustCheck);
+        RestorableImage.RequireSameFolder(_image, _images);
         RestorableImage.RequireExclusive(_image, _images);
         RestoreReadahead readahead = DisposeLater(RestoreReadahead.Begin(_images, _image, withPages: !_options.LazyPages));
-        RestorableImage.RequireComplete(_image);
+        RestorableImage.RequireComplete(_image, _images);
         return readahead;
     }
 
@@ -112,19 +114,20 @@ internal sealed class RestoreAttempt : IDisposable
             _preflight.Require();
         }
 
-        _overlay = edits.IsEmpty ? null : DisposeLater(ImageOverlay.Create(_image, _work.DirectoryPath, edits));
+        _overlay = edits.IsEmpty ? null : DisposeLater(ImageOverlay.Create(_image, _work.Folder, edits));
     }
 
     private CriuSession StartCriu(int logLevel)
     {
         SafeFileHandle read = _overlay?.Handle ?? _images;
-        _pageDaemon = _options.LazyPages ? DisposeLater(PageDaemon.Start(_installation, read, _work!.Handle)) : null;
+        _pageDaemon = _options.LazyPages ? DisposeLater(PageDaemon.Start(_installation, _images, _work!.Folder.Handle)) : null;
         _ownGuard = _request.Guard is null && CanOutliveSession() ? DisposeLaterIfAny(SessionGuard.TryStart()) : null;
         _init = _isInNewNamespace ? DisposeLater(NamespaceInitProcess.Start(_image.ThreadIds, _image.RootProcessId, _cancellation)) : null;
         PidNamespace? inside = DisposeLaterIfAny(_init?.OpenNamespace());
         CriuSession session = DisposeLater(inside is null
             ? CriuSession.Start(_installation, _work!, _preparedWorker ?? StartWorker(), _request.Inherited)
-            : CriuSession.Start(_installation, _work!, new CriuWorkerNamespace(inside, read), _terminal, _request.Inherited));
+            : CriuSession.Start(_installation, _work!, new CriuWorkerNamespace(inside, read, _overlay is null ? null : _images), _terminal, _request.Inherited));
+        _overlay?.LinkFiles(inside is null ? FolderHandle.DescriptorPathOf(_images) : CriuWorkerNamespace.LinkedPath(session.Worker));
         session.Apply(_options, read);
         session.RollbackTimeout = RollbackLimit;
         session.SetLogLevel(logLevel);

@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Manifest;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 
 namespace PSCrac.Staging;
@@ -25,7 +26,7 @@ internal static class ImageSeal
     {
         try
         {
-            staging.RequireWritten(Write(staging.Handle, staging.CurrentPath, manifest, sync, mayBelongToOthers: false));
+            staging.RequireWritten(Write(staging.Folder, manifest, sync, mayBelongToOthers: false));
         }
         catch (IOException e)
         {
@@ -37,25 +38,23 @@ internal static class ImageSeal
     }
 
     /// <summary>Seals an image that was written at its final path.</summary>
-    /// <param name="path">The folder.</param>
+    /// <param name="folder">The folder.</param>
     /// <param name="manifest">Its manifest, without the list of files.</param>
     /// <param name="sync">Whether it is synced to the disk (fsync(2)).</param>
     /// <exception cref="IOException">It could not be written.</exception>
-    internal static void SealInPlace(string path, ImageManifest manifest, bool sync)
+    internal static void SealInPlace(FolderHandle folder, ImageManifest manifest, bool sync)
     {
-        using SafeFileHandle folder = LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
-        errno = errno != 0 ? errno : Write(folder, path, manifest, sync, mayBelongToOthers: true);
+        Errno errno = Write(folder, manifest, sync, mayBelongToOthers: true);
         if (errno != 0)
         {
             throw new IOException(LibC.Message(errno));
         }
     }
 
-    private static Errno Write(SafeFileHandle folder, string path, ImageManifest manifest, bool sync, bool mayBelongToOthers)
+    private static Errno Write(FolderHandle folder, ImageManifest manifest, bool sync, bool mayBelongToOthers)
     {
-        IReadOnlyList<ImageManifestFile> files = ImageManifest.Describe(path);
-        using SafeFileHandle file = LibC.OpenAt(
-            folder, ImageManifest.FileName, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL | LibC.O_NOFOLLOW, out Errno errno, PrivateFile);
+        IReadOnlyList<ImageManifestFile> files = ImageManifest.Describe(folder);
+        using SafeFileHandle file = folder.Create(ImageManifest.FileName, out Errno errno, PrivateFile);
         if (errno != 0)
         {
             return errno;
@@ -65,7 +64,7 @@ internal static class ImageSeal
         // with the set-user-ID bit belong to root: their mode cannot be changed.
         foreach (ImageManifestFile each in files)
         {
-            errno = LibC.ChangeMode(folder, each.Name, PrivateFile);
+            errno = folder.ChangeMode(each.Name, PrivateFile);
             if (errno != 0 && !mayBelongToOthers)
             {
                 return errno;
@@ -76,7 +75,7 @@ internal static class ImageSeal
         return sync ? Sync(folder, file, files) : Errno.None;
     }
 
-    private static Errno Sync(SafeFileHandle folder, SafeFileHandle manifest, IReadOnlyList<ImageManifestFile> files)
+    private static Errno Sync(FolderHandle folder, SafeFileHandle manifest, IReadOnlyList<ImageManifestFile> files)
     {
         Errno errno = LibC.Sync(manifest);
         foreach (ImageManifestFile each in files)
@@ -86,10 +85,10 @@ internal static class ImageSeal
                 return errno;
             }
 
-            using SafeFileHandle file = LibC.OpenAt(folder, each.Name, LibC.O_RDONLY | LibC.O_NOFOLLOW, out errno);
+            using SafeFileHandle file = folder.OpenToRead(each.Name, out errno);
             errno = errno != 0 ? errno : LibC.Sync(file);
         }
 
-        return errno != 0 ? errno : LibC.Sync(folder);
+        return errno != 0 ? errno : LibC.Sync(folder.Handle);
     }
 }

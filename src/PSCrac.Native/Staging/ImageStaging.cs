@@ -1,6 +1,5 @@
-using System.IO.Enumeration;
-using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Operations;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Procfs;
 
@@ -12,12 +11,12 @@ namespace PSCrac.Staging;
 /// </summary>
 internal sealed class ImageStaging : IDisposable
 {
-    private readonly SafeFileHandle _parent;
-    private readonly string _parentPath;
+    private const uint ParentMode = 0x1ED; // 0755
+    private readonly FolderHandle _parent;
     private readonly string _targetName;
     private readonly StagingFolder _staging;
     private readonly bool _force;
-    private SafeFileHandle? _replaced;
+    private FolderHandle? _replaced;
     private State _state = State.Staged;
 
     private enum State
@@ -29,22 +28,18 @@ internal sealed class ImageStaging : IDisposable
         Exchanged,
     }
 
-    private ImageStaging(SafeFileHandle parent, string parentPath, StagingFolder staging, string targetName, bool force)
+    private ImageStaging(FolderHandle parent, StagingFolder staging, string targetName, bool force)
     {
         _parent = parent;
-        _parentPath = parentPath;
         _staging = staging;
         _targetName = targetName;
         _force = force;
     }
 
-    /// <summary>The directory that criu writes to, open.</summary>
-    internal SafeFileHandle Handle => _staging.Handle;
+    /// <summary>The directory that criu writes to. The handle stays valid when the directory is renamed.</summary>
+    internal FolderHandle Folder => _staging.Folder;
 
-    /// <summary>The present path of the directory.</summary>
-    internal string CurrentPath => _state == State.Staged ? _staging.Path : TargetPath;
-
-    internal string TargetPath => Path.Combine(_parentPath, _targetName);
+    internal string TargetPath => Path.Combine(_parent.Path, _targetName);
 
     /// <summary>Creates the staging directory, and missing folders above it.</summary>
     /// <param name="target">The path of the image.</param>
@@ -63,11 +58,11 @@ internal sealed class ImageStaging : IDisposable
 
         RequireFree(full, force);
         string? preferred = watched?.FindUnwatchedAbove(parentPath);
-        SafeFileHandle parent = OpenParent(parentPath, full);
-        StagingFolder? staging = StagingFolder.TryCreate(parent, parentPath, preferred, out Errno errno);
+        FolderHandle parent = FolderHandle.Make(parentPath, ParentMode, out Errno errno) ?? throw CannotCreate(full, parentPath, errno);
+        StagingFolder? staging = StagingFolder.TryCreate(parent, preferred, out errno);
         if (staging is not null)
         {
-            return new ImageStaging(parent, parentPath, staging, name, force);
+            return new ImageStaging(parent, staging, name, force);
         }
 
         parent.Dispose();
@@ -78,15 +73,12 @@ internal sealed class ImageStaging : IDisposable
     internal long WrittenBytes()
     {
         long sum = 0;
-
-        // Through the descriptor, since the directory is renamed while this runs.
-        var pages = new FileSystemEnumerable<long>($"/proc/self/fd/{Handle.DangerousGetHandle()}", static (ref FileSystemEntry entry) => entry.Length)
+        foreach (string name in Folder.ReadNames() ?? [])
         {
-            ShouldIncludePredicate = static (ref FileSystemEntry entry) => entry.FileName.StartsWith("pages-"),
-        };
-        foreach (long length in pages)
-        {
-            sum += length;
+            if (ImageFileName.IsPages(name) && Folder.TryGetStatus(name, out FileStatus status, out _))
+            {
+                sum += status.SizeBytes;
+            }
         }
 
         return sum;
@@ -96,19 +88,14 @@ internal sealed class ImageStaging : IDisposable
     /// <exception cref="CracException">The target was created in the meantime, or the rename failed.</exception>
     internal void Commit(bool sync)
     {
-        Errno errno = LibC.Rename(_staging.Parent, _staging.Name, _parent, _targetName, LibC.RENAME_NOREPLACE);
+        Errno errno = Rename(LibC.RENAME_NOREPLACE);
         if (errno == 0)
         {
             _state = State.Committed;
         }
         else if (errno == Errno.EEXIST && _force)
         {
-            RequireFree(TargetPath, _force);
-
-            // The lock keeps other sessions from removing it as abandoned while a rollback is possible.
-            _replaced = StagingFolder.TryLock(_parent, _targetName);
-            errno = LibC.Rename(_staging.Parent, _staging.Name, _parent, _targetName, LibC.RENAME_EXCHANGE);
-            _state = errno == 0 ? State.Exchanged : _state;
+            errno = Exchange();
         }
 
         if (errno == Errno.EEXIST)
@@ -119,7 +106,7 @@ internal sealed class ImageStaging : IDisposable
         RequireWritten(errno);
         if (sync)
         {
-            RequireWritten(LibC.Sync(_parent));
+            RequireWritten(LibC.Sync(_parent.Handle));
         }
     }
 
@@ -133,7 +120,7 @@ internal sealed class ImageStaging : IDisposable
         }
 
         _state = State.Committed;
-        return TryDeleteStaging() ? null : _staging.Path;
+        return TryDelete(_replaced!) ? null : _staging.Path;
     }
 
     /// <summary>Undoes everything: the target is then as it was before. Fails silently, since it is called after another failure.</summary>
@@ -141,8 +128,8 @@ internal sealed class ImageStaging : IDisposable
     {
         Errno errno = _state switch
         {
-            State.Exchanged => LibC.Rename(_staging.Parent, _staging.Name, _parent, _targetName, LibC.RENAME_EXCHANGE),
-            State.Committed => LibC.Rename(_parent, _targetName, _staging.Parent, _staging.Name, LibC.RENAME_NOREPLACE),
+            State.Exchanged => Rename(LibC.RENAME_EXCHANGE),
+            State.Committed => _parent.Rename(_targetName, _staging.Parent, _staging.Name, LibC.RENAME_NOREPLACE),
             _ => 0,
         };
 
@@ -150,22 +137,42 @@ internal sealed class ImageStaging : IDisposable
         if (errno == 0)
         {
             _state = State.Staged;
-            TryDeleteStaging();
+            TryDelete(Folder);
         }
     }
 
-    private bool TryDeleteStaging()
+    private Errno Rename(uint flags) => _staging.Parent.Rename(_staging.Name, _parent, _targetName, flags);
+
+    private Errno Exchange()
     {
-        try
+        _replaced = OpenReplaceable(_parent, _targetName, TargetPath, force: true);
+        if (_replaced is null || !_replaced.TryGetStatus(out FileStatus replaced))
         {
-            Directory.Delete(_staging.Path, recursive: true);
-            return true;
+            return Errno.EEXIST;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+
+        // The lock keeps other sessions from removing it as abandoned while a rollback is possible.
+        LibC.TryLock(_replaced.Handle);
+        Errno errno = Rename(LibC.RENAME_EXCHANGE);
+        if (errno != 0)
         {
-            return false;
+            return errno;
         }
+
+        if (!_staging.Parent.TryGetStatus(_staging.Name, out FileStatus moved, out _) || !moved.IsSameFile(replaced))
+        {
+            // Another file was put there after the check.
+            Rename(LibC.RENAME_EXCHANGE);
+            return Errno.EEXIST;
+        }
+
+        _state = State.Exchanged;
+        return Errno.None;
     }
+
+    // The folder is emptied through its descriptor; then the name is removed only if it is an empty folder.
+    private bool TryDelete(FolderHandle folder) =>
+        folder.DeleteContents(TrustedUsers.Read()) == 0 && _staging.Parent.DeleteFolder(_staging.Name) is Errno.None or Errno.ENOENT;
 
     public void Dispose()
     {
@@ -187,55 +194,50 @@ internal sealed class ImageStaging : IDisposable
                 "Give another path.");
         }
 
-        // A dangling link counts too, and is not followed.
-        FileSystemInfo entry = new FileInfo(target);
-        if (!Path.Exists(target) && entry.LinkTarget is null)
+        using FolderHandle? parent = FolderHandle.TryOpen(Path.GetDirectoryName(target)!, out _);
+        if (parent is not null)
         {
-            return;
-        }
-
-        bool isDirectory = entry.LinkTarget is null && Directory.Exists(target);
-        bool isImage = isDirectory && CracImage.IsImageDirectory(target);
-        bool isReplaceable = isImage || (isDirectory && !Directory.EnumerateFileSystemEntries(target).Any());
-        if (!isReplaceable)
-        {
-            string what = entry.LinkTarget is not null ? "a symbolic link" : isDirectory ? "a folder that is not an image" : "a file";
-            throw Exists(target, what, force ? "-Force replaces only images. Give another path, or move it away." : "Give another path.");
-        }
-
-        if (!force)
-        {
-            throw Exists(target, isImage ? "an image" : "an empty folder", "Give another path, or replace it with -Force.");
+            OpenReplaceable(parent, name, target, force)?.Dispose();
         }
     }
 
-    private static SafeFileHandle OpenParent(string path, string target)
+    // Opens what is to be replaced; null if there is nothing. A symbolic link, even a dangling one, is not followed.
+    private static FolderHandle? OpenReplaceable(FolderHandle parent, string name, string target, bool force)
     {
-        try
+        if (!parent.TryGetStatus(name, out FileStatus status, out _))
         {
-            Directory.CreateDirectory(path);
-        }
-        catch (UnauthorizedAccessException)
-        {
-            throw CannotWrite(target, Errno.EACCES);
-        }
-        catch (IOException e)
-        {
-            throw new CracException(CracReason.SealFailed, $"The folder {path} could not be created: {e.Message}", "Give -ImagePath in a folder that you may write to.", e);
+            return null;
         }
 
-        SafeFileHandle parent = LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
-        if (errno != 0)
+        FolderHandle? folder = parent.TryOpenFolder(name, out _);
+        bool isImage = folder is not null && CracImage.IsImageDirectory(folder);
+        bool isReplaceable = isImage || folder?.ReadNames() is { Count: 0 };
+        if (isReplaceable && force)
         {
-            parent.Dispose();
-            throw CannotWrite(target, errno);
+            return folder;
         }
 
-        return parent;
+        folder?.Dispose();
+        if (!isReplaceable)
+        {
+            string what = status.Type switch
+            {
+                FileType.SymbolicLink => "a symbolic link",
+                FileType.Directory => "a folder that is not an image",
+                _ => "a file",
+            };
+            throw Exists(target, what, force ? "-Force replaces only images. Give another path, or move it away." : "Give another path.");
+        }
+
+        throw Exists(target, isImage ? "an image" : "an empty folder", "Give another path, or replace it with -Force.");
     }
 
     private static CracException Exists(string target, string what, string recommendedAction) =>
         new(CracReason.ImageExists, $"{char.ToUpperInvariant(what[0])}{what[1..]} already exists at {target}.", recommendedAction);
+
+    private static CracException CannotCreate(string target, string folder, Errno errno) => errno is Errno.EEXIST or Errno.ENOTDIR
+        ? new(CracReason.SealFailed, $"The folder {folder} could not be created: {LibC.Message(errno)}.", "Give -ImagePath in a folder that you may write to.")
+        : CannotWrite(target, errno);
 
     private static CracException CannotWrite(string target, Errno errno) => new(
         errno is Errno.EACCES or Errno.EPERM or Errno.EROFS ? CracReason.PermissionDenied : errno == Errno.ENOSPC ? CracReason.NoSpace : CracReason.SealFailed,

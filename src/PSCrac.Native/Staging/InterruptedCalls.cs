@@ -52,7 +52,7 @@ internal static class InterruptedCalls
     {
         try
         {
-            return Restart(staging.Handle, new DirectoryImageSource(staging.CurrentPath));
+            return Restart(staging.Folder, new DirectoryImageSource(staging.Folder));
         }
         catch (IOException e)
         {
@@ -60,7 +60,7 @@ internal static class InterruptedCalls
         }
     }
 
-    private static List<int> Restart(SafeFileHandle folder, DirectoryImageSource source)
+    private static List<int> Restart(FolderHandle folder, DirectoryImageSource source)
     {
         var interrupted = new List<int>();
         foreach (ImageFileInfo file in source.Files)
@@ -188,9 +188,9 @@ internal static class InterruptedCalls
         return default;
     }
 
-    private static void Write(SafeFileHandle folder, string name, ImageEntryReader like, ProtobufWriter message)
+    private static void Write(FolderHandle folder, string name, ImageEntryReader like, ProtobufWriter message)
     {
-        using SafeFileHandle file = LibC.OpenAt(folder, name, LibC.O_WRONLY | LibC.O_NOFOLLOW, out Errno errno);
+        using SafeFileHandle file = folder.Open(name, LibC.O_WRONLY, out Errno errno);
         if (errno != 0)
         {
             throw new IOException($"{name}: {LibC.Message(errno)}");

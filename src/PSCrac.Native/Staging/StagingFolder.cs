@@ -1,5 +1,5 @@
-using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Operations;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 
 namespace PSCrac.Staging;
@@ -15,55 +15,50 @@ internal sealed class StagingFolder : IDisposable
     private const string Suffix = ".partial";
     private const int MaximumAttempts = 5;
 
-    private StagingFolder(SafeFileHandle parent, string parentPath, string name, SafeFileHandle handle)
+    private StagingFolder(FolderHandle parent, string name, FolderHandle folder)
     {
         Parent = parent;
-        Path = System.IO.Path.Combine(parentPath, name);
         Name = name;
-        Handle = handle;
+        Folder = folder;
     }
 
     /// <summary>The folder, locked until this is closed.</summary>
-    internal SafeFileHandle Handle { get; }
+    internal FolderHandle Folder { get; }
 
-    /// <summary>The folder above, open.</summary>
-    internal SafeFileHandle Parent { get; }
+    /// <summary>The folder above.</summary>
+    internal FolderHandle Parent { get; }
 
     /// <summary>Its name in <see cref="Parent"/>.</summary>
     internal string Name { get; }
 
     /// <summary>Its path.</summary>
-    internal string Path { get; }
+    internal string Path => Folder.Path;
 
     /// <summary>Creates one, and removes abandoned ones beside it.</summary>
     /// <param name="target">The folder above the image.</param>
-    /// <param name="targetPath">Its path.</param>
     /// <param name="preferred">A folder above <paramref name="target"/>, to use instead if it is writable; null for none.</param>
     /// <param name="errno">Why it could not be created; 0 on success.</param>
     /// <returns>The folder; null on failure.</returns>
-    internal static StagingFolder? TryCreate(SafeFileHandle target, string targetPath, string? preferred, out Errno errno)
+    internal static StagingFolder? TryCreate(FolderHandle target, string? preferred, out Errno errno)
     {
-        RemoveAbandoned(target);
-        if (preferred is not null)
+        int[] users = TrustedUsers.Read();
+        RemoveAbandoned(target, users);
+        if (preferred is not null && FolderHandle.TryOpen(preferred, out errno) is { } folder)
         {
-            SafeFileHandle folder = LibC.Open(preferred, LibC.O_RDONLY | LibC.O_DIRECTORY, out errno);
-            if (errno == 0)
+            RemoveAbandoned(folder, users);
+            if (TryCreateIn(folder, out errno) is { } above)
             {
-                RemoveAbandoned(folder);
-                if (TryCreateIn(folder, preferred, out errno) is { } above)
-                {
-                    return above;
-                }
+                return above;
             }
 
             folder.Dispose();
         }
 
-        SafeFileHandle parent = LibC.Duplicate(target, 0, out errno);
-        StagingFolder? created = errno == 0 ? TryCreateIn(parent, targetPath, out errno) : null;
+        FolderHandle? parent = target.TryReopen(out errno);
+        StagingFolder? created = parent is null ? null : TryCreateIn(parent, out errno);
         if (created is null)
         {
-            parent.Dispose();
+            parent?.Dispose();
         }
 
         return created;
@@ -72,32 +67,32 @@ internal sealed class StagingFolder : IDisposable
     /// <summary>Releases the lock; another session may then remove the folder, if it still has its name.</summary>
     public void Dispose()
     {
-        Handle.Dispose();
+        Folder.Dispose();
         Parent.Dispose();
     }
 
-    private static StagingFolder? TryCreateIn(SafeFileHandle parent, string parentPath, out Errno errno)
+    private static StagingFolder? TryCreateIn(FolderHandle parent, out Errno errno)
     {
         int attemptsLeft = MaximumAttempts;
         do
         {
             string name = NewName();
-            errno = LibC.MakeDirectory(parent, name, Private);
-            SafeFileHandle folder = errno == 0 ? Open(parent, name, out errno) : new SafeFileHandle(-1, ownsHandle: true);
+            errno = parent.MakeFolder(name, Private);
+            FolderHandle? folder = errno == 0 ? parent.TryOpenFolder(name, out errno) : null;
 
             // Before it was locked, another session may have removed it as abandoned.
-            errno = errno == 0 && LibC.TryLock(folder) == Errno.EAGAIN ? Errno.EAGAIN : errno;
+            errno = folder is not null && LibC.TryLock(folder.Handle) == Errno.EAGAIN ? Errno.EAGAIN : errno;
             if (errno == 0)
             {
-                Open(parent, name, out errno).Dispose();
+                parent.TryOpenFolder(name, out errno)?.Dispose();
             }
 
             if (errno == 0)
             {
-                return new StagingFolder(parent, parentPath, name, folder);
+                return new StagingFolder(parent, name, folder!);
             }
 
-            folder.Dispose();
+            folder?.Dispose();
         }
         while (errno is Errno.EAGAIN or Errno.ENOENT && --attemptsLeft > 0);
         return null;
@@ -110,57 +105,46 @@ internal sealed class StagingFolder : IDisposable
     /// Locks a folder that has a staging name, or will get one, until the result is closed. Null where another session has locked it, or
     /// the file system has no locks; no session removes it then.
     /// </summary>
-    internal static SafeFileHandle? TryLock(SafeFileHandle parent, string name)
+    internal static FolderHandle? TryLock(FolderHandle parent, string name)
     {
-        SafeFileHandle folder = Open(parent, name, out Errno errno);
-        if (errno == 0 && LibC.TryLock(folder) == 0)
+        FolderHandle? folder = parent.TryOpenFolder(name, out _);
+        if (folder is not null && LibC.TryLock(folder.Handle) == 0)
         {
             return folder;
         }
 
-        folder.Dispose();
+        folder?.Dispose();
         return null;
     }
 
     /// <summary>
-    /// Removes unlocked staging folders with the image files in them. Works on descriptors and on one level, so that it removes nothing
-    /// else, even where other users can write to the folder above.
+    /// Removes unlocked staging folders with the image files in them, if they belong to one of the given users. Works on one level, so
+    /// that it removes nothing else.
     /// </summary>
-    internal static void RemoveAbandoned(SafeFileHandle parent)
+    internal static void RemoveAbandoned(FolderHandle parent, ReadOnlySpan<int> users)
     {
-        foreach (string name in ListNames(parent, $"{Prefix}*{Suffix}"))
+        foreach (string name in parent.ReadNames() ?? [])
         {
-            using SafeFileHandle? folder = TryLock(parent, name);
-            if (folder is null)
+            if (!name.StartsWith(Prefix, StringComparison.Ordinal) || !name.EndsWith(Suffix, StringComparison.Ordinal))
             {
                 continue;
             }
 
-            foreach (string file in ListNames(folder, "*"))
+            using FolderHandle? folder = TryLock(parent, name);
+            if (folder is null || !folder.BelongsTo(users))
+            {
+                continue;
+            }
+
+            foreach (string file in folder.ReadNames() ?? [])
             {
                 if (ImageRemoval.IsOfImage(file))
                 {
-                    LibC.Unlink(folder, file, 0);
+                    folder.Delete(file);
                 }
             }
 
-            LibC.Unlink(parent, name, LibC.AT_REMOVEDIR);
-        }
-    }
-
-    private static SafeFileHandle Open(SafeFileHandle parent, string name, out Errno errno) =>
-        LibC.OpenAt(parent, name, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW, out errno);
-
-    private static List<string> ListNames(SafeFileHandle folder, string pattern)
-    {
-        try
-        {
-            return [.. Directory.EnumerateFileSystemEntries(
-                $"/proc/self/fd/{folder.DangerousGetHandle()}", pattern, new EnumerationOptions { AttributesToSkip = 0 }).Select(static path => System.IO.Path.GetFileName(path)!)];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return [];
+            parent.DeleteFolder(name);
         }
     }
 }

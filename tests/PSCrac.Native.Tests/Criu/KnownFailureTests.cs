@@ -124,7 +124,7 @@ public class KnownFailureTests
         using var run = new CriuRun(
             $"import subprocess\nsubprocess.run(['{CriuProgram.Path}', 'dump', '-t', str(os.getpid()), '-D', '{image.FullPath}', '-o', 'dump.log', '-v4', '-j'])");
 
-        IReadOnlyList<string> lines = CriuLog.ReadErrors(image.At("dump.log"));
+        IReadOnlyList<string> lines = LogFile.ReadErrors(image.At("dump.log"));
         AssertReached("criu in the tree", KnownFailures.Explain(CracOperation.Checkpoint, null, lines));
     }
 
@@ -264,7 +264,7 @@ public class KnownFailureTests
             "setpriv",
             ["--reuid", "65534", "--regid", "65534", "--clear-groups", .. ambient, "sh", "-c", "exec \"$@\" 1>&2", "sh", CriuProgram.Path!, .. arguments, "-D", image, "-v4", "-o", "criu.log"]);
         string log = Path.Combine(image, "criu.log");
-        IReadOnlyList<string> lines = File.Exists(log) ? CriuLog.ReadErrors(log) : [];
+        IReadOnlyList<string> lines = LogFile.ReadErrors(log);
         return code == 0 ? null : KnownFailures.Explain(
             arguments[0] == "dump" ? CracOperation.Checkpoint : CracOperation.Restore, null, lines.Count > 0 ? lines : CriuLog.SelectErrors(said));
     }

@@ -60,7 +60,7 @@ public sealed class LogRootTests : IDisposable
         string kept = Assert.Single(Directory.GetDirectories(Root));
         Assert.Contains($"-checkpoint-{subject.ProcessId}-", kept);
         Assert.Equal(Path.Combine(kept, CriuWorkDirectory.LogName), failure.LogPath);
-        Assert.NotEmpty(CriuLog.ReadErrors(failure.LogPath!));
+        Assert.NotEmpty(LogFile.ReadErrors(failure.LogPath!));
         AssertNotices(subject);
     }
 

@@ -188,8 +188,8 @@ public class StagingTests
 
         Assert.False(Directory.Exists(abandoned));
         Assert.Equal(["letter"], Directory.EnumerateFileSystemEntries(strange).Select(Path.GetFileName));
-        Assert.True(Directory.Exists(alive.CurrentPath));
-        Assert.True(Directory.Exists(next.CurrentPath));
+        Assert.True(Directory.Exists(alive.Folder.Path));
+        Assert.True(Directory.Exists(next.Folder.Path));
     }
 
     [CriuFact("python3")]

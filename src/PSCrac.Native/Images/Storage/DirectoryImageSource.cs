@@ -65,12 +65,19 @@ internal sealed class DirectoryImageSource : ImageSource
         }
     }
 
+    /// <summary>Opens a file with flags of open(2); the handle is invalid on failure.</summary>
+    internal SafeFileHandle OpenFile(string name, int flags, out Errno errno)
+    {
+        using FolderHandle? folder = OpenFolder(out errno);
+        return folder?.Open(name, flags, out errno) ?? new SafeFileHandle(-1, ownsHandle: true);
+    }
+
     /// <summary>Whether a status is that of the directory that was read so far.</summary>
     internal bool IsSameFolder(in FileStatus status) => _identity == new Identity(status.Device, status.Inode);
 
     private FolderHandle? OpenFolder(out Errno errno)
     {
-        FolderHandle? folder = _folder is null ? FolderHandle.TryOpen(Path, out errno) : _folder.TryOpenFolder(".", out errno);
+        FolderHandle? folder = _folder is null ? FolderHandle.TryOpen(Path, out errno) : _folder.TryReopen(out errno);
         if (folder is null || !folder.TryGetStatus(out FileStatus status))
         {
             return folder;

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
 using PSCrac.Procfs;
@@ -13,6 +14,7 @@ internal sealed class FolderHandle : IDisposable
 {
     // This engine creates folders up to three levels deep. Each level of a deletion uses a descriptor.
     private const int MaximumDepth = 32;
+    private const int CopyBuffer = 1 << 18;
     private static volatile bool s_lacksOpenat2;
     private readonly bool _isStepwise;
 
@@ -29,12 +31,43 @@ internal sealed class FolderHandle : IDisposable
     /// <summary>The path of the folder when it was opened, for messages.</summary>
     internal string Path { get; }
 
+    /// <summary>A path that leads to the folder through the descriptor, for other processes of the same pid namespace, while this object is open.</summary>
+    internal string DescriptorPath => DescriptorPathOf(Handle);
+
+    /// <summary>The path of the folder now, wherever it was moved; null if it is not known.</summary>
+    internal string? CurrentPath => PathWalk.ReadLink(LibC.WorkingDirectory, DescriptorPath);
+
     /// <summary>Opens a folder by its path; symbolic links in the path are followed; null on failure.</summary>
     /// <param name="path">The path.</param>
     /// <param name="errno">The errno of the failure; 0 on success.</param>
     /// <param name="isStepwise">Whether to open paths step by step instead of with openat2(2), as on kernels before 5.6.</param>
     internal static FolderHandle? TryOpen(string path, out Errno errno, bool isStepwise = false) =>
         Adopt(LibC.Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY, out errno), path, errno, isStepwise);
+
+    /// <summary>Opens a folder by its path and creates the missing folders of the path; null on failure.</summary>
+    /// <param name="path">A full path.</param>
+    /// <param name="mode">The mode of the folder if it is created. The umask may remove bits from it.</param>
+    /// <param name="errno">The errno of the failure; 0 on success.</param>
+    /// <remarks>Missing parent folders get mode 0755, so that nobody else may write to them even with umask 000.</remarks>
+    internal static FolderHandle? Make(string path, uint mode, out Errno errno)
+    {
+        const uint ParentMode = 0x1ED; // 0755
+        FolderHandle? folder = TryOpen(path, out errno);
+        if (folder is not null || errno != Errno.ENOENT || System.IO.Path.GetDirectoryName(path) is not { } above)
+        {
+            return folder;
+        }
+
+        using FolderHandle? parent = Make(above, ParentMode, out errno);
+        if (parent is null)
+        {
+            return null;
+        }
+
+        string name = System.IO.Path.GetFileName(path);
+        errno = parent.MakeFolder(name, mode);
+        return errno is Errno.None or Errno.EEXIST ? parent.TryOpenFolder(name, out errno) : null;
+    }
 
     /// <summary>
     /// Opens a folder that will be changed. It must belong to one of the given users, and so must each symbolic link in the path,
@@ -70,12 +103,35 @@ internal sealed class FolderHandle : IDisposable
             throw ImageFault.Foreign(path, walk.Status.UserId);
         }
 
-        return Adopt(LibC.OpenAt(walk.Folder, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno), walk.Reached, errno, isStepwise: false)
-            ?? throw ImageFault.Unreachable(path, walk.Reached, errno == Errno.EACCES ? PathEnd.Denied : PathEnd.Missing);
+        return TryOpen(walk, out Errno errno) ?? throw ImageFault.Unreachable(path, walk.Reached, errno == Errno.EACCES ? PathEnd.Denied : PathEnd.Missing);
+    }
+
+    /// <summary>The same for any descriptor of this process.</summary>
+    internal static string DescriptorPathOf(SafeHandle handle) => string.Create(null, $"/proc/{Environment.ProcessId}/fd/{handle.DangerousGetHandle()}");
+
+    /// <summary>Opens the folder at the end of a walk; null if there is none.</summary>
+    internal static FolderHandle? TryOpen(PathWalk walk, out Errno errno)
+    {
+        errno = walk.End switch
+        {
+            PathEnd.Folder => Errno.None,
+            PathEnd.Denied => Errno.EACCES,
+            PathEnd.NotAFolder => Errno.ENOTDIR,
+            PathEnd.TooManyLinks => Errno.ELOOP,
+            _ => Errno.ENOENT,
+        };
+        return errno != 0 ? null : Adopt(LibC.OpenAt(walk.Folder!, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out errno), walk.Reached, errno, isStepwise: false);
     }
 
     /// <inheritdoc/>
     public void Dispose() => Handle.Dispose();
+
+    /// <summary>Opens the folder again, with a separate descriptor; null on failure.</summary>
+    internal FolderHandle? TryReopen(out Errno errno) => Adopt(LibC.OpenAt(Handle, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out errno), Path, errno, _isStepwise);
+
+    /// <summary>The same for any descriptor of a folder.</summary>
+    internal static FolderHandle? TryReopen(SafeHandle folder, string path, out Errno errno) =>
+        Adopt(LibC.OpenAt(folder, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out errno), path, errno, isStepwise: false);
 
     /// <summary>The status of the folder itself.</summary>
     internal bool TryGetStatus(out FileStatus status) => FileStatus.TryReadAt(Handle, "", LibC.AT_EMPTY_PATH, out status, out _);
@@ -98,8 +154,8 @@ internal sealed class FolderHandle : IDisposable
     internal List<string>? ReadNames()
     {
         // The read position belongs to the descriptor, and several threads may read at the same time.
-        using SafeFileHandle own = LibC.OpenAt(Handle, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
-        return ProcessDirectory.ReadNames(own);
+        using FolderHandle? own = TryReopen(out _);
+        return own is null ? null : ProcessDirectory.ReadNames(own.Handle);
     }
 
     /// <summary>Opens a file; the handle is invalid on failure: <see cref="Errno.ELOOP"/> for a symbolic link.</summary>
@@ -178,6 +234,53 @@ internal sealed class FolderHandle : IDisposable
 
     /// <summary>Changes the mode of an entry. A symbolic link has none.</summary>
     internal Errno ChangeMode(string name, uint mode) => Check(name) is var errno and not 0 ? errno : LibC.ChangeMode(Handle, name, mode);
+
+    /// <summary>Moves a file to another folder, where the name must not exist. Between file systems the file is copied.</summary>
+    /// <param name="name">The name of the file.</param>
+    /// <param name="folder">The other folder.</param>
+    /// <param name="newName">The name in the other folder.</param>
+    /// <param name="mode">The mode of a copy.</param>
+    internal Errno Move(string name, FolderHandle folder, string newName, uint mode)
+    {
+        Errno errno = Rename(name, folder, newName, LibC.RENAME_NOREPLACE);
+        if (errno == Errno.EXDEV)
+        {
+            errno = Copy(name, folder, newName, mode);
+            return errno != 0 ? errno : Delete(name);
+        }
+
+        return errno;
+    }
+
+    /// <summary>Copies a regular file to another folder, where the name must not exist. After a failure no part of the copy is left.</summary>
+    internal Errno Copy(string name, FolderHandle folder, string newName, uint mode)
+    {
+        using SafeFileHandle from = OpenToRead(name, out Errno errno);
+        using SafeFileHandle to = errno == 0 ? folder.Create(newName, out errno, mode) : new SafeFileHandle(-1, ownsHandle: true);
+        if (errno != 0)
+        {
+            return errno;
+        }
+
+        try
+        {
+            byte[] buffer = new byte[CopyBuffer];
+            long position = 0;
+            for (int read; (read = RandomAccess.Read(from, buffer, position)) > 0; position += read)
+            {
+                RandomAccess.Write(to, buffer.AsSpan(0, read), position);
+            }
+
+            return Errno.None;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            folder.Delete(newName);
+
+            // HResult of a .NET IOException on Unix is the errno.
+            return e is UnauthorizedAccessException ? Errno.EACCES : (Errno)e.HResult;
+        }
+    }
 
     /// <summary>Deletes a file or symbolic link; <see cref="Errno.EISDIR"/> for a folder.</summary>
     internal Errno Delete(string name) => Check(name) is var errno and not 0 ? errno : LibC.Unlink(Handle, name, 0);

@@ -33,10 +33,10 @@ internal sealed class PathWalk : IDisposable
 {
     private const int MaximumLinks = 40; // The kernel's limit, path_resolution(7).
     private readonly List<(string Path, FileStatus Status)> _steps = [];
+    private readonly SafeFileHandle? _root;
+    private FileStatus _rootStatus;
 
-    private PathWalk()
-    {
-    }
+    private PathWalk(SafeFileHandle? root) => _root = root;
 
     /// <summary>The result.</summary>
     internal PathEnd End { get; private set; }
@@ -58,10 +58,31 @@ internal sealed class PathWalk : IDisposable
 
     /// <summary>Walks along a path.</summary>
     /// <param name="path">A full path.</param>
-    internal static PathWalk Along(string path)
+    /// <param name="root">The root directory of a process, which the walk does not leave; null for the caller's.</param>
+    internal static PathWalk Along(string path, SafeFileHandle? root = null)
     {
-        var walk = new PathWalk();
+        var walk = new PathWalk(root);
+        walk.Restart();
         walk.Go(path);
+        return walk;
+    }
+
+    /// <summary>Walks from an open folder along the target of a symbolic link in it.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="target">A full path, or one from the folder on.</param>
+    /// <param name="root">The root directory of a process, which the walk does not leave.</param>
+    internal static PathWalk Along(FolderHandle folder, string target, SafeFileHandle root)
+    {
+        var walk = new PathWalk(root);
+        walk.Restart();
+        if (!target.StartsWith('/') && folder.TryGetStatus(out FileStatus status))
+        {
+            walk.Folder!.Dispose();
+            walk.Folder = LibC.Duplicate(folder.Handle, 0, out _);
+            (walk.Status, walk.Reached) = (status, folder.Path);
+        }
+
+        walk.Go(target);
         return walk;
     }
 
@@ -98,10 +119,14 @@ internal sealed class PathWalk : IDisposable
     {
         var waiting = new Stack<string>();
         Push(waiting, path);
-        Restart();
         int links = 0;
         while (waiting.TryPop(out string? name))
         {
+            if (name == ".." && Status.IsSameFile(_rootStatus))
+            {
+                continue;
+            }
+
             string here = name == ".." ? Path.GetDirectoryName(Reached) ?? "/" : Path.Combine(Reached, name);
             SafeFileHandle next = LibC.OpenAt(Folder!, name, LibC.O_PATH | LibC.O_NOFOLLOW, out Errno errno);
             if (errno != 0 || !FileStatus.TryReadAt(next, "", LibC.AT_EMPTY_PATH, out FileStatus status, out errno))
@@ -169,9 +194,9 @@ internal sealed class PathWalk : IDisposable
     {
         Dispose();
         Parent = null;
-        Folder = LibC.Open("/", LibC.O_PATH | LibC.O_DIRECTORY, out _);
-        FileStatus.TryReadAt(Folder, "", LibC.AT_EMPTY_PATH, out FileStatus status, out _);
-        Status = status;
+        Folder = LibC.OpenAt(_root ?? LibC.WorkingDirectory, _root is null ? "/" : ".", LibC.O_PATH | LibC.O_DIRECTORY, out _);
+        FileStatus.TryReadAt(Folder, "", LibC.AT_EMPTY_PATH, out _rootStatus, out _);
+        Status = _rootStatus;
         Reached = "/";
     }
 
