@@ -49,7 +49,7 @@ AfterAll {
 
 Describe "a session that is killed$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
     BeforeAll {
-        $sleeping = (Start-CracProcess sleep 1000 -ImagePath $image -WarningAction Ignore).Image.RootProcessId
+        $sleeping = (Start-CracProcess sleep 1000 -WorkingDirectory $folder -ImagePath $image -WarningAction Ignore).Image.RootProcessId
     }
 
     BeforeEach {
@@ -66,10 +66,10 @@ Describe "a session that is killed$(Get-SkipNote $obstacle)" -Skip:([bool] $obst
 
     It 'takes what it has begun with it: <Phase>' -ForEach @(
         @{ Phase = 'the warm-up'; Command = { "Start-CracProcess sleep 1000 -ImagePath '$work/cr' -WarmUp { Tell `$_.Id; Start-Sleep 1000 }" } }
-        @{ Phase = 'the wait for what was restored'; Command = { "Start-CracProcess sleep 1000 -ImagePath '$image' -OrRestore -ReadyUri $uri" }; IsAsking = $true }
-        @{ Phase = 'the same in a pid namespace'; Command = { "Start-CracProcess sleep 1000 -ImagePath '$image' -OrRestore -PidNamespace New -ReadyScript { Tell `$_.Id; `$false }" } }
-        @{ Phase = 'a cold start that is measured'; Command = { "Measure-CracStartup sleep 1000 -ImagePath '$image' -ReadyScript { Tell `$_.Id; `$false }" } }
-        @{ Phase = 'a restore that is measured'; Command = { "Measure-CracStartup sleep 1000 -ImagePath '$image' -ReadyScript { if (`$_.IsRestored) { Tell `$_.Id }; -not `$_.IsRestored }" } }
+        @{ Phase = 'the wait for what was restored'; Command = { "Start-CracProcess sleep 1000 -WorkingDirectory '$folder' -ImagePath '$image' -OrRestore -ReadyUri $uri" }; IsAsking = $true }
+        @{ Phase = 'the same in a pid namespace'; Command = { "Start-CracProcess sleep 1000 -WorkingDirectory '$folder' -ImagePath '$image' -OrRestore -PidNamespace New -ReadyScript { Tell `$_.Id; `$false }" } }
+        @{ Phase = 'a cold start that is measured'; Command = { "Measure-CracStartup sleep 1000 -WorkingDirectory '$folder' -ImagePath '$image' -ReadyScript { Tell `$_.Id; `$false }" } }
+        @{ Phase = 'a restore that is measured'; Command = { "Measure-CracStartup sleep 1000 -WorkingDirectory '$folder' -ImagePath '$image' -ReadyScript { if (`$_.IsRestored) { Tell `$_.Id }; -not `$_.IsRestored }" } }
     ) {
         $session = Start-Session (& $Command)
         Wait-Session $session { $IsAsking ? (Test-Asked $sleeping) : (Test-Path -LiteralPath "$work/told") } 'the phase has come'
