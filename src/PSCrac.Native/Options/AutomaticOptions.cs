@@ -42,7 +42,7 @@ internal sealed class AutomaticOptions
                 ? known
                 : throw new InvalidOperationException($"No rule may choose {finding.CriuOption}.");
             options._reasons.Add(finding);
-            object value = row.Read(finding.CriuValue);
+            object value = row.Value.Read(finding.CriuValue);
 
             // Several findings may each need a limit; the largest suffices for all.
             options._values[row] = value is long limit && options._values.TryGetValue(row, out object? other) ? Math.Max(limit, (long)other) : value;

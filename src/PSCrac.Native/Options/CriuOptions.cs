@@ -74,23 +74,23 @@ public abstract record CriuOptions
     }
 
     /// <summary>The value of an option; null where it was not given, or is none that criu will take.</summary>
-    internal object? Get(OptionRow row) => CriuOption.TryGetValue(row.Name, out object? named) ? row.TryRead(named) : _values.GetValueOrDefault(row);
+    internal object? Get(OptionRow row) => CriuOption.TryGetValue(row.Name, out object? named) ? row.Value.TryRead(named) : _values.GetValueOrDefault(row);
 
     /// <summary>Sets the options that libcriu has setters for, in a request to criu.</summary>
     internal void SetIn(CriuOptionsHandle request)
     {
         foreach (OptionRow row in OptionTable.Rows)
         {
-            if (row.HasSetter && row.Scope.HasFlag(Scope))
+            if (row.Value.HasSetter && row.Scope.HasFlag(Scope))
             {
-                row.Set(request, _values.GetValueOrDefault(row));
+                row.Value.Set(request, _values.GetValueOrDefault(row));
             }
         }
     }
 
     /// <summary>The options that are given to criu in its configuration file: those by name, and those without a setter.</summary>
     internal IEnumerable<KeyValuePair<string, object?>> InConfigurationFile() =>
-        CriuOption.Concat(_values.Where(each => !each.Key.HasSetter && !CriuOption.ContainsKey(each.Key.Name))
+        CriuOption.Concat(_values.Where(each => !each.Key.Value.HasSetter && !CriuOption.ContainsKey(each.Key.Name))
             .Select(static each => KeyValuePair.Create(each.Key.Name, (object?)each.Value)));
 
     /// <summary>Whether an option is given, and not with false.</summary>
@@ -112,7 +112,7 @@ public abstract record CriuOptions
 
     /// <summary>The same options with another value of one.</summary>
     /// <param name="row">Which one.</param>
-    /// <param name="value">Its value as <see cref="OptionRow.Read"/> gives it; null for not given.</param>
+    /// <param name="value">Its value as <see cref="OptionValue.Read"/> gives it; null for not given.</param>
     internal CriuOptions With(OptionRow row, object? value)
     {
         CriuOptions changed = this with { };

@@ -12,68 +12,56 @@ internal static class OptionTable
     // criu's enum criu_network_lock_method (criu.h).
     private static readonly Dictionary<string, int> s_networkLocks = new(StringComparer.Ordinal) { ["iptables"] = 1, ["nftables"] = 2, ["skip"] = 3 };
 
-    internal static readonly OptionRow ShellJob = OptionRow.Switch("shell-job", LibCriu.criu_local_set_shell_job)
-        with
-    { Parameter = "ShellJob", MayBeChosen = true, LosesNothing = true, IsRepeated = true, IsPassedByJava = true };
+    internal static readonly OptionRow ShellJob =
+        new("shell-job", OptionValue.Switch(LibCriu.criu_local_set_shell_job)) { Parameter = "ShellJob", MayBeChosen = true, LosesNothing = true, IsRepeated = true, IsPassedByJava = true };
 
-    internal static readonly OptionRow TcpEstablished = OptionRow.Switch("tcp-established", LibCriu.criu_local_set_tcp_established)
-        with
-    { Parameter = "TcpEstablished", MayBeChosen = true, IsRepeated = true, Excludes = "tcp-close" };
+    internal static readonly OptionRow TcpEstablished =
+        new("tcp-established", OptionValue.Switch(LibCriu.criu_local_set_tcp_established)) { Parameter = "TcpEstablished", MayBeChosen = true, IsRepeated = true, Excludes = "tcp-close" };
 
-    internal static readonly OptionRow TcpClose = OptionRow.Switch("tcp-close", LibCriu.criu_local_set_tcp_close)
-        with
-    { Parameter = "TcpClose", IsRepeated = true, Excludes = "tcp-established" };
+    internal static readonly OptionRow TcpClose =
+        new("tcp-close", OptionValue.Switch(LibCriu.criu_local_set_tcp_close)) { Parameter = "TcpClose", IsRepeated = true, Excludes = "tcp-established" };
 
-    internal static readonly OptionRow FileLocks = OptionRow.Switch("file-locks", LibCriu.criu_local_set_file_locks)
-        with
-    { Parameter = "FileLocks", MayBeChosen = true, LosesNothing = true, IsRepeated = true };
+    internal static readonly OptionRow FileLocks =
+        new("file-locks", OptionValue.Switch(LibCriu.criu_local_set_file_locks)) { Parameter = "FileLocks", MayBeChosen = true, LosesNothing = true, IsRepeated = true };
 
-    internal static readonly OptionRow LinkRemap = OptionRow.Switch("link-remap", LibCriu.criu_local_set_link_remap)
-        with
-    { Parameter = "LinkRemap", ParameterScope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true, IsRepeated = true };
+    internal static readonly OptionRow LinkRemap =
+        new("link-remap", OptionValue.Switch(LibCriu.criu_local_set_link_remap)) { Parameter = "LinkRemap", ParameterScope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true, IsRepeated = true };
 
-    internal static readonly OptionRow ExternalUnixSocket = OptionRow.Switch("ext-unix-sk", LibCriu.criu_local_set_ext_unix_sk)
-        with
-    { Parameter = "ExternalUnixSocket", MayBeChosen = true, LosesNothing = true, IsRepeated = true };
+    internal static readonly OptionRow ExternalUnixSocket =
+        new("ext-unix-sk", OptionValue.Switch(LibCriu.criu_local_set_ext_unix_sk)) { Parameter = "ExternalUnixSocket", MayBeChosen = true, LosesNothing = true, IsRepeated = true };
 
-    internal static readonly OptionRow LeaveRunning = OptionRow.Switch("leave-running", LibCriu.criu_local_set_leave_running)
-        with
-    { Parameter = "LeaveRunning", Scope = OptionScope.Checkpoint };
+    internal static readonly OptionRow LeaveRunning =
+        new("leave-running", OptionValue.Switch(LibCriu.criu_local_set_leave_running)) { Parameter = "LeaveRunning", Scope = OptionScope.Checkpoint };
 
-    internal static readonly OptionRow TrackMemory = OptionRow.Switch("track-mem", LibCriu.criu_local_set_track_mem) with { Parameter = "TrackMemory", Scope = OptionScope.Checkpoint };
+    internal static readonly OptionRow TrackMemory =
+        new("track-mem", OptionValue.Switch(LibCriu.criu_local_set_track_mem)) { Parameter = "TrackMemory", Scope = OptionScope.Checkpoint };
 
-    internal static readonly OptionRow GhostLimit = OptionRow.Number("ghost-limit", LibCriu.criu_local_set_ghost_limit)
-        with
-    { Parameter = "GhostLimit", Scope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true };
+    internal static readonly OptionRow GhostLimit =
+        new("ghost-limit", OptionValue.Number(LibCriu.criu_local_set_ghost_limit)) { Parameter = "GhostLimit", Scope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true };
 
-    internal static readonly OptionRow NetworkLock = OptionRow.Text(
-        "network-lock", static (request, method) => _ = LibCriu.criu_local_set_network_lock(request, s_networkLocks[method])) with
-    { Scope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true };
+    internal static readonly OptionRow NetworkLock =
+        new("network-lock", OptionValue.Text(static (request, method) => _ = LibCriu.criu_local_set_network_lock(request, s_networkLocks[method]))) { Scope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true };
 
-    internal static readonly OptionRow ParentImage = OptionRow.Text(
-        "prev-images-dir", static (request, path) => _ = LibCriu.criu_local_set_parent_images(request, path)) with
-    { Parameter = "ParentImage", Scope = OptionScope.Checkpoint };
+    internal static readonly OptionRow ParentImage =
+        new("prev-images-dir", OptionValue.Text(static (request, path) => _ = LibCriu.criu_local_set_parent_images(request, path))) { Parameter = "ParentImage", Scope = OptionScope.Checkpoint };
 
     /// <summary>In whole seconds.</summary>
-    internal static readonly OptionRow FreezeTimeout = OptionRow.Number("timeout", LibCriu.criu_local_set_timeout)
-        with
-    { Parameter = "FreezeTimeout", Scope = OptionScope.Checkpoint };
+    internal static readonly OptionRow FreezeTimeout =
+        new("timeout", OptionValue.Number(LibCriu.criu_local_set_timeout)) { Parameter = "FreezeTimeout", Scope = OptionScope.Checkpoint };
 
-    internal static readonly OptionRow SkipInFlight = OptionRow.Switch("skip-in-flight")
-        with
-    { Parameter = "SkipInFlight", Scope = OptionScope.Checkpoint };
+    internal static readonly OptionRow SkipInFlight =
+        new("skip-in-flight", OptionValue.Switch()) { Parameter = "SkipInFlight", Scope = OptionScope.Checkpoint };
 
-    internal static readonly OptionRow LazyPages = OptionRow.Switch("lazy-pages") with { Parameter = "LazyPages", Scope = OptionScope.Restore };
+    internal static readonly OptionRow LazyPages =
+        new("lazy-pages", OptionValue.Switch()) { Parameter = "LazyPages", Scope = OptionScope.Restore };
 
-    internal static readonly OptionRow Root = OptionRow.Any("root")
-        with
-    { MayBeChosen = true, LosesNothing = true, IsRepeated = true };
+    internal static readonly OptionRow Root =
+        new("root", OptionValue.Any) { MayBeChosen = true, LosesNothing = true, IsRepeated = true };
 
-    internal static readonly OptionRow Unprivileged = OptionRow.Any("unprivileged")
-        with
-    { MayBeChosen = true, LosesNothing = true, IsRepeated = true };
+    internal static readonly OptionRow Unprivileged =
+        new("unprivileged", OptionValue.Any) { MayBeChosen = true, LosesNothing = true, IsRepeated = true };
 
-    internal static readonly OptionRow AllowUprobes = OptionRow.Any("allow-uprobes");
+    internal static readonly OptionRow AllowUprobes = new("allow-uprobes", OptionValue.Any);
 
     /// <summary>The rows, in the order in which options are set, shown and kept in a manifest.</summary>
     internal static IReadOnlyList<OptionRow> Rows { get; } =
@@ -108,7 +96,7 @@ internal static class OptionTable
     internal static OptionRow? Find(string name) => s_byName.GetValueOrDefault(name);
 
     private static IEnumerable<OptionRow> Given(OptionScope scope, bool isRepeated, params string[] names) =>
-        names.Select(name => OptionRow.Any(name) with { Scope = scope, IsRepeated = isRepeated });
+        names.Select(name => new OptionRow(name, OptionValue.Any) { Scope = scope, IsRepeated = isRepeated });
 
     private static IEnumerable<OptionRow> Reserved(params string[] names) => names.Select(static name => OptionRow.Reserved(name));
 }

@@ -20,7 +20,7 @@ public sealed record RestoreOptions : CriuOptions
             bool isExcluded = row.Excludes is { } other && Has(other);
             if (row.IsRepeated && !isGiven && !isExcluded && used.TryGetValue(row.Name, out object? value))
             {
-                filled = filled.With(row, row.Read(value));
+                filled = filled.With(row, row.Value.Read(value));
             }
         }
 

@@ -22,7 +22,7 @@ public class ThreadAttributeTests
         attributes({0}, 5, 100000)
         open("/proc/self/coredump_filter", "w").write("0x7f")
         open("/proc/self/oom_score_adj", "w").write("300")
-        os.nice(3)
+        os.nice(1)
         if os.fork() == 0:
             thread()
         threading.Thread(target=thread).start()
@@ -39,7 +39,7 @@ public class ThreadAttributeTests
         Assert.Equal(3, before.Count);
         Assert.Equal("0", before[subject.ProcessId].CpuAffinity);
         Assert.Equal(0x7fu, before[subject.ProcessId].CoredumpFilter);
-        Assert.All(before.Values, static each => Assert.True(each is { IoPriority: not null, TimerSlack: not null, Nice: 3 }, $"{each}"));
+        Assert.All(before.Values, static each => Assert.True(each is { IoPriority: not null, TimerSlack: not null, Nice: 1 }, $"{each}"));
 
         subject.Checkpoint();
         using CracRestoredProcess restored = subject.Restore();

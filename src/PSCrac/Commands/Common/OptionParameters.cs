@@ -20,7 +20,7 @@ internal static class OptionParameters
         {
             if (row is { IsReserved: false, Parameter: { } name } && row.ParameterScope.HasFlag(none.Scope) && bound.TryGetValue(name, out object? value))
             {
-                options = options.With(row, row.Read(Unwrap(value)));
+                options = options.With(row, row.Value.Read(Unwrap(value)));
             }
         }
 
