@@ -192,6 +192,11 @@ internal sealed class CriuCheckpoint
             _warnings.Add($"Thread {thread} was in a system call that had been interrupted before: the call fails with EINTR after the restore, which some programs do not expect.");
         }
 
+        if (ParentDeath.Describe(staging, (_frozenTree ?? _tree).Root) is { } warning)
+        {
+            _warnings.Add(warning);
+        }
+
         // Once the tree has been killed nothing can be cancelled.
         ImageSeal.Commit(staging, manifest with { Warnings = [.. manifest.Warnings, .. _warnings] }, sync: !_request.NoSync, _isIrrevocable ? CancellationToken.None : _cancellation);
         _sealed = true;

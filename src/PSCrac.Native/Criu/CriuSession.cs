@@ -77,9 +77,13 @@ internal sealed class CriuSession : IDisposable
     /// <param name="installation">Which criu.</param>
     /// <param name="standardInput">The terminal for a restored shell job; null for none.</param>
     /// <param name="inherited">Descriptors for criu to put in the place of what the image names, each with criu's key for it.</param>
+    /// <param name="start">How it is started.</param>
     internal static CriuWorker StartWorker(
-        CriuInstallation installation, SafeHandle? standardInput = null, IReadOnlyList<(SafeHandle Descriptor, string Key)>? inherited = null) =>
-        CriuWorker.Start(installation, standardInput, AssignDescriptors(inherited ?? []));
+        CriuInstallation installation,
+        SafeHandle? standardInput = null,
+        IReadOnlyList<(SafeHandle Descriptor, string Key)>? inherited = null,
+        WorkerStart start = WorkerStart.Usual) =>
+        CriuWorker.Start(installation, standardInput, AssignDescriptors(inherited ?? []), place: null, start);
 
     /// <summary>Prepares a worker's options.</summary>
     /// <param name="installation">Which criu.</param>
@@ -96,19 +100,21 @@ internal sealed class CriuSession : IDisposable
     /// <param name="place">The worker's namespaces.</param>
     /// <param name="standardInput">The terminal for a restored shell job; null for none.</param>
     /// <param name="inherited">Descriptors for criu to put in the place of what the image names, each with criu's key for it.</param>
+    /// <param name="start">How it is started.</param>
     internal static CriuSession Start(
         CriuInstallation installation,
         CriuWorkDirectory work,
         CriuWorkerNamespace place,
         SafeHandle? standardInput = null,
-        IReadOnlyList<(SafeHandle Descriptor, string Key)>? inherited = null)
+        IReadOnlyList<(SafeHandle Descriptor, string Key)>? inherited = null,
+        WorkerStart start = WorkerStart.Usual)
     {
         inherited ??= [];
         List<(SafeFileHandle Source, int Target)> own = [.. place.Descriptors(work)];
         try
         {
             CriuWorker worker = CriuWorker.Start(
-                installation, standardInput, [.. own.ConvertAll(static each => ((SafeHandle)each.Source, each.Target)), .. AssignDescriptors(inherited)], place.Namespace);
+                installation, standardInput, [.. own.ConvertAll(static each => ((SafeHandle)each.Source, each.Target)), .. AssignDescriptors(inherited)], place.Namespace, start);
             return Prepare(installation, work, worker, inherited, place);
         }
         finally

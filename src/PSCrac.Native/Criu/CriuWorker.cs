@@ -21,6 +21,8 @@ internal sealed class CriuWorker : IDisposable
     // Sources of dup2 must not be among its targets, or one copy would overwrite the next source.
     private const int LowestSource = 200;
 
+    private const int ThreadEndMilliseconds = 1000;
+
     private readonly SafeFileHandle _pidFd;
     private readonly SafeFileHandle _theirEnd;
     private readonly SafeFileHandle _output;
@@ -47,12 +49,14 @@ internal sealed class CriuWorker : IDisposable
     /// <param name="standardInput">The terminal of a restored shell job; null for /dev/null.</param>
     /// <param name="inherited">Descriptors that criu inherits, each with its number in criu.</param>
     /// <param name="place">The namespaces it runs in; null for the caller's.</param>
+    /// <param name="start">How it is started.</param>
     /// <exception cref="CracException"><see cref="CracReason.CriuNotFound"/>: it could not be started.</exception>
     internal static CriuWorker Start(
         CriuInstallation installation,
         SafeHandle? standardInput = null,
         IReadOnlyList<(SafeHandle Source, int Target)>? inherited = null,
-        PidNamespace? place = null)
+        PidNamespace? place = null,
+        WorkerStart start = WorkerStart.Usual)
     {
         CriuFeatureCache.RemoveIfStale();
         Errno errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
@@ -83,7 +87,7 @@ internal sealed class CriuWorker : IDisposable
                 descriptors.Add((DuplicateHigh(source), target));
             }
 
-            int pid = Spawn(installation, descriptors, place);
+            int pid = Spawn(installation, descriptors, place, start);
             SafeFileHandle pidFd = LibC.OpenPidFd(pid, out errno);
             return errno == 0 ? new CriuWorker(pid, pidFd, ours, theirs, output) : throw CannotStart(installation, errno);
         }
@@ -102,7 +106,7 @@ internal sealed class CriuWorker : IDisposable
 
     // A blocked SIGXFSZ lets a write past RLIMIT_FSIZE fail with EFBIG instead of ending criu: see FailWrites. A blocked
     // SIGTTOU lets criu set up a restored job's terminal from outside its foreground group.
-    private static int Spawn(CriuInstallation installation, List<(SafeHandle Source, int Target)> descriptors, PidNamespace? place)
+    private static int Spawn(CriuInstallation installation, List<(SafeHandle Source, int Target)> descriptors, PidNamespace? place, WorkerStart start)
     {
         int pid = 0;
         Errno SpawnHere() => LibC.Spawn(
@@ -112,14 +116,35 @@ internal sealed class CriuWorker : IDisposable
             descriptors,
             [LibC.SIGXFSZ, LibC.SIGTTOU],
             [LibC.SIGPIPE],
-            out pid);
-        Errno errno = place is null ? SpawnHere() : place.Run(SpawnHere);
+            out pid,
+            newSession: start.HasFlag(WorkerStart.OwnSession));
+        Errno errno = place is not null ? place.Run(SpawnHere) : start.HasFlag(WorkerStart.OfFirstThread) ? SpawnOnEndingThread(SpawnHere) : SpawnHere();
         if (errno != Errno.None)
         {
             throw place is null ? CannotStart(installation, errno) : CannotStartInside(installation, errno);
         }
 
         return pid;
+    }
+
+    // When a thread ends, the kernel gives its children to the first thread of the process that has not (find_alive_thread() in
+    // kernel/exit.c): here to the first, which lasts as long as the process.
+    private static Errno SpawnOnEndingThread(Func<Errno> spawn)
+    {
+        Errno errno = Errno.None;
+        string? thread = null;
+        var starter = new Thread(() =>
+        {
+            thread = new FileInfo("/proc/thread-self").LinkTarget;
+            errno = spawn();
+        })
+        { IsBackground = true, Name = "criu starter" };
+        starter.Start();
+        starter.Join();
+
+        // .NET's join returns shortly before the kernel's thread ends.
+        SpinWait.SpinUntil(() => !Directory.Exists($"/proc/{thread}"), ThreadEndMilliseconds);
+        return errno;
     }
 
     /// <summary>Makes every further write of criu to a file fail, so that it rolls back by itself.</summary>

@@ -9,6 +9,9 @@ internal sealed record ImagePreflightOptions
     /// <summary>Whether the tree gets a pid namespace of its own, in which all pids are free.</summary>
     internal bool NewPidNamespace { get; init; }
 
+    /// <summary>Whether the root becomes a child of the caller.</summary>
+    internal bool AsChild { get; init; }
+
     /// <summary>Whether the restore waits for ids whose processes have ended, but were not reaped yet.</summary>
     internal bool WaitsForPids { get; init; } = true;
 

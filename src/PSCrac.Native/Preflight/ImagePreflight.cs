@@ -22,6 +22,7 @@ public sealed class ImagePreflight
         new WatchRule(),
         new SocketAddressRule(),
         new RestoreTerminalRule(),
+        new ParentDeathRule(),
         new RestoreNamespaceRule(),
         new RestoreNetworkLockRule(),
         new RestoreProgramRule(),

@@ -6,7 +6,7 @@ namespace PSCrac.Restoring;
 /// <param name="Position">The file offset, bytes; null to set none.</param>
 internal sealed record OpenRegularFile(string Path, uint Flags, ulong? Position);
 
-/// <summary>Edits of an image's table of open files and of its processes' descriptor tables.</summary>
+/// <summary>Edits of an image for one restore: of its table of open files, its processes' descriptor tables and its threads' core files.</summary>
 internal sealed class FileEdits
 {
     /// <summary>Open files to replace, by id. A regular file keeps the properties that <see cref="OpenRegularFile"/> does not have.</summary>
@@ -18,5 +18,8 @@ internal sealed class FileEdits
     /// <summary>Descriptors to redirect: the present id of the open file and the descriptor's number, and the new id.</summary>
     internal Dictionary<(uint Id, int Descriptor), uint> Moved { get; } = [];
 
-    internal bool IsEmpty => Changed.Count == 0 && Added.Count == 0 && Moved.Count == 0;
+    /// <summary>Core files whose threads lose their parent-death signal.</summary>
+    internal HashSet<string> WithoutParentDeathSignal { get; } = new(StringComparer.Ordinal);
+
+    internal bool IsEmpty => Changed.Count == 0 && Added.Count == 0 && Moved.Count == 0 && WithoutParentDeathSignal.Count == 0;
 }

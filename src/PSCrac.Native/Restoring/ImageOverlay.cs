@@ -9,7 +9,7 @@ namespace PSCrac.Restoring;
 
 /// <summary>
 /// An image with some files edited, for one restore: a private directory of links to the image's files, with edited copies of
-/// the few small files that hold the tables of open files and of descriptors.
+/// the few small files that have to differ: the tables of open files and of descriptors, and core files.
 /// </summary>
 internal sealed class ImageOverlay : IDisposable
 {
@@ -101,6 +101,10 @@ internal sealed class ImageOverlay : IDisposable
             {
                 Edit(image, file.Name, ImageType.Fdinfo, (entries, written) => EditDescriptors(entries, written, edits));
             }
+            else if (edits.WithoutParentDeathSignal.Contains(file.Name))
+            {
+                Edit(image, file.Name, ImageType.Core, RemoveParentDeathSignal);
+            }
             else
             {
                 _linked.Add(file.Name);
@@ -184,6 +188,19 @@ internal sealed class ImageOverlay : IDisposable
                 ProtobufWriter.WriteEntry(written, entries.Message);
             }
         }
+    }
+
+    private static void RemoveParentDeathSignal(ImageEntryReader entries, Stream written)
+    {
+        entries.MoveToFirst();
+        ProtobufReader reader = entries.Reader;
+        while (reader.MoveNext() && reader.Field != Wire.CoreEntry.ThreadCore)
+        {
+            reader.Skip();
+        }
+
+        ProtobufWriter thread = new ProtobufWriter().CopyExcept(reader.ReadMessage(), Wire.ThreadCoreEntry.PdeathSig);
+        new ProtobufWriter().CopyExcept(entries.Reader, Wire.CoreEntry.ThreadCore).WriteBytes(Wire.CoreEntry.ThreadCore, thread.Message).WriteEntry(written);
     }
 
     private static void WriteRegular(Stream written, uint id, OpenRegularFile file)

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Common;
 using PSCrac.Criu;
+using PSCrac.Images.Model;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Options;
@@ -22,6 +23,9 @@ internal sealed class RestoreAttempt : IDisposable
     // Only the user's scripts and page daemons can delay criu's reaction to a cancellation.
     private static readonly TimeSpan RollbackLimit = TimeSpan.FromSeconds(3);
 
+    // A signal that criu's end has sent takes effect when the process runs next.
+    private const int SignalMilliseconds = 200;
+
     private readonly RestoreRequest _request;
     private readonly IProgress<CracProgress>? _progress;
     private readonly CancellationToken _cancellation;
@@ -30,6 +34,7 @@ internal sealed class RestoreAttempt : IDisposable
     private readonly CracImage _image;
     private readonly Stack<IDisposable> _opened = new();
     private SafeFileHandle? _terminal;
+    private WorkerStart _start;
     private CriuWorker? _preparedWorker;
     private SafeFileHandle _images = LibC.NoDescriptor;
     private bool _isInNewNamespace;
@@ -43,6 +48,8 @@ internal sealed class RestoreAttempt : IDisposable
     private IReadOnlyList<string> _warnings = [];
     private int? _rootId;
     private IReadOnlyList<ProcessIdentity> _restoredProcesses = [];
+    private SafeFileHandle? _rootHandle;
+    private bool _hasParentDeathSignal;
 
     internal RestoreAttempt(RestoreRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
@@ -69,7 +76,14 @@ internal sealed class RestoreAttempt : IDisposable
         long start = Stopwatch.GetTimestamp();
         Report(CracPhase.Restoring);
         int result = session.Run(CriuRequest.Restore, _cancellation);
-        return result > 0 ? Complete(result, Stopwatch.GetElapsedTime(start)) : throw Explain(session);
+        if (result <= 0)
+        {
+            throw Explain(session);
+        }
+
+        TimeSpan time = Stopwatch.GetElapsedTime(start);
+        RequireRunning();
+        return Complete(result, time);
     }
 
     /// <inheritdoc/>
@@ -84,7 +98,8 @@ internal sealed class RestoreAttempt : IDisposable
     private RestoreReadahead Prepare()
     {
         DisposeLater(BreakpointPreparation.Begin());
-        _terminal = _options.ShellJob == true ? DisposeLaterIfAny(OpenTerminal()) : null;
+        _start = ChooseStart();
+        _terminal = _options.ShellJob == true && !_start.HasFlag(WorkerStart.OwnSession) ? DisposeLaterIfAny(OpenTerminal()) : null;
 
         // criu starts while the image is checked.
         _preparedWorker = RestorePlacement.Choose(_request.PidNamespace, _image) == CracPidNamespace.Host ? DisposeLater(StartWorker()) : null;
@@ -126,7 +141,7 @@ internal sealed class RestoreAttempt : IDisposable
         PidNamespace? inside = DisposeLaterIfAny(_init?.OpenNamespace());
         CriuSession session = DisposeLater(inside is null
             ? CriuSession.Start(_installation, _work!, _preparedWorker ?? StartWorker(), _request.Inherited)
-            : CriuSession.Start(_installation, _work!, new CriuWorkerNamespace(inside, read, _overlay is null ? null : _images), _terminal, _request.Inherited));
+            : CriuSession.Start(_installation, _work!, new CriuWorkerNamespace(inside, read, _overlay is null ? null : _images), _terminal, _request.Inherited, _start));
         _overlay?.LinkFiles(inside is null ? FolderHandle.DescriptorPathOf(_images) : CriuWorkerNamespace.LinkedPath(session.Worker));
         session.Apply(_options, read);
         session.RollbackTimeout = RollbackLimit;
@@ -176,6 +191,22 @@ internal sealed class RestoreAttempt : IDisposable
         };
     }
 
+    // What gives the caller the exit code is not a failure: a short program may be at its end.
+    private void RequireRunning()
+    {
+        if (_rootHandle is null || _request.AsChild || !LibC.WaitReadable(_rootHandle, _hasParentDeathSignal ? SignalMilliseconds : 0))
+        {
+            return;
+        }
+
+        throw new CracException(
+            CracReason.ProcessGone,
+            _hasParentDeathSignal
+                ? "The restored process ended at once, by the signal that it gets when its parent ends (PR_SET_PDEATHSIG)."
+                : "The restored process ended as soon as it ran.",
+            _hasParentDeathSignal ? "Give -Wait or -PidNamespace New." : "Give -Wait, which returns its exit code.");
+    }
+
     private Exception Explain(CriuSession session)
     {
         // A blocker that the preflight found explains more than criu's failure.
@@ -195,6 +226,14 @@ internal sealed class RestoreAttempt : IDisposable
         return failure;
     }
 
+    private WorkerStart ChooseStart()
+    {
+        CracImageProcess root = _image.Processes[0];
+        bool joinsSession = root.SessionId != root.ProcessId && _options.ShellJob == true;
+        WorkerStart start = joinsSession && ExternalTerminals.Find(_image).Count == 0 ? WorkerStart.OwnSession : WorkerStart.Usual;
+        return _request.AsChild && ParentDeathRule.FindInRoot(_image).Count > 0 ? start | WorkerStart.OfFirstThread : start;
+    }
+
     // criu rolls back when its socket is closed, but not while a script runs; and the page daemon waits for criu without limit.
     private bool CanOutliveSession() =>
         _options.LazyPages || _options.Has("action-script") || CriuConfigFile.FilesInEffect().Count > 0;
@@ -202,12 +241,12 @@ internal sealed class RestoreAttempt : IDisposable
     private CriuWorker StartWorker()
     {
         HashSet<int> needed = [.. PidRule.FindRequiredIds(_image).Select(static needed => needed.Id)];
-        CriuWorker worker = CriuSession.StartWorker(_installation, _terminal, _request.Inherited);
+        CriuWorker worker = CriuSession.StartWorker(_installation, _terminal, _request.Inherited, _start);
         while (needed.Contains(worker.ProcessId))
         {
             // The worker was given one of the tree's pids, and keeps it until another worker with another pid runs.
             using CriuWorker inTheWay = worker;
-            worker = CriuSession.StartWorker(_installation, _terminal, _request.Inherited);
+            worker = CriuSession.StartWorker(_installation, _terminal, _request.Inherited, _start);
         }
 
         return worker;
@@ -216,8 +255,15 @@ internal sealed class RestoreAttempt : IDisposable
     // Most restores replace no files; then the image's tables need not be read here.
     private FileEdits EditFiles()
     {
-        bool mayLackTerminal = _options.ShellJob == true && _terminal is null;
-        return _request.Files.IsEmpty && !mayLackTerminal ? new FileEdits() : FileEditPlan.Create(_image, _request.Files, _terminal is not null, out _warnings);
+        bool mayLackTerminal = _options.ShellJob == true && _terminal is null && !_start.HasFlag(WorkerStart.OwnSession);
+        FileEdits edits = _request.Files.IsEmpty && !mayLackTerminal ? new FileEdits() : FileEditPlan.Create(_image, _request.Files, _terminal is not null, out _warnings);
+        if (_isInNewNamespace)
+        {
+            // The root's parent is criu, then the namespace's init, whose end ends the root in any case.
+            edits.WithoutParentDeathSignal.UnionWith(ParentDeathRule.FindInRoot(_image).Select(static found => found.FileName));
+        }
+
+        return edits;
     }
 
     private void PrepareResume(CriuSession session)
@@ -227,6 +273,13 @@ internal sealed class RestoreAttempt : IDisposable
         int? root = _image.ProcessIds.Contains(1) ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _image.RootProcessId)
             : _isInNewNamespace ? _rootId
             : _image.RootProcessId;
+        if (root is { } id)
+        {
+            SafeFileHandle handle = LibC.OpenPidFd(id, out Errno errno);
+            _rootHandle = errno == 0 ? DisposeLater(handle) : null;
+            _hasParentDeathSignal = !_isInNewNamespace && !_request.AsChild && ParentDeathRule.FindInRoot(_image).Count > 0;
+        }
+
         _warnings = [.. _warnings, .. RestoredAttributes.Apply(_image, root)];
         if (_pageDaemon is not null)
         {

@@ -38,6 +38,11 @@ internal static class RestorePlacement
             return true;
         }
 
+        if (place == CracPidNamespace.Auto && !request.AsChild && ParentDeathRule.FindInRoot(image).Count > 0)
+        {
+            return true;
+        }
+
         List<int> taken = FindTaken(request, cancellation);
         return taken.Count > 0 && (place == CracPidNamespace.Auto ? true : throw Taken(taken));
     }

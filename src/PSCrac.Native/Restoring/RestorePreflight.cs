@@ -107,6 +107,7 @@ public static class RestorePreflight
         return new ImagePreflightOptions
         {
             SkipTrustCheck = request.SkipTrustCheck,
+            AsChild = request.AsChild,
             WaitsForPids = request.PidTimeout > TimeSpan.Zero,
             ReopenGrownFile = request.Files.ReopenGrown,
             LazyPages = options.LazyPages,

@@ -25,6 +25,7 @@ internal static class Wire
 
     internal static class ThreadCoreEntry
     {
+        internal const int PdeathSig = 8;
         internal const int SignalsP = 9;
     }
 

@@ -19,7 +19,7 @@ internal sealed class SessionRule : PreflightRule
                 root.ProcessId,
                 $"session {root.SessionId}, which began outside the tree",
                 CracReason.TerminalAttached,
-                "It was started by a shell or another program and shares that program's session. The restored process will join the session of the shell that restores it.",
+                "It was started by a shell or another program and shares that program's session. A restored process with a terminal joins the session of the shell that restores it; one without gets a session of its own.",
                 "Give -ShellJob, or start the program with setsid.",
                 new OptionOffer(OptionTable.ShellJob));
         }
