@@ -280,7 +280,7 @@ internal sealed class RestoreAttempt : IDisposable
             _hasParentDeathSignal = !_isInNewNamespace && !_request.AsChild && ParentDeathRule.FindInRoot(_image).Count > 0;
         }
 
-        _warnings = [.. _warnings, .. RestoredAttributes.Apply(_image, root)];
+        _warnings = [.. _warnings, .. RestoredAttributes.Apply(_image, root), .. RestoredLocks.FindMissing(_image, root)];
         if (_pageDaemon is not null)
         {
             _restoredProcesses = RestoredTree.Read(_rootId ?? _image.RootProcessId);

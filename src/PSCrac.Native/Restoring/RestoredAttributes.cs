@@ -27,8 +27,8 @@ internal static class RestoredAttributes
         }
     }
 
-    // By their ids in the image, which are those of the innermost namespace.
-    private static Dictionary<int, int> FindThreads(int root)
+    /// <summary>The threads of a restored tree here, by their ids in the image, which are those of the innermost namespace.</summary>
+    internal static Dictionary<int, int> FindThreads(int root)
     {
         var threads = new Dictionary<int, int>();
         try

@@ -1,3 +1,5 @@
+using PSCrac.Options;
+
 namespace PSCrac.Tests.Preflight;
 
 /// <summary>Shapes that need options which lose nothing, apart from sockets.</summary>
@@ -35,6 +37,57 @@ internal static partial class ProcessShapes
             fcntl.fcntl(f, 37, struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))
             ready(); wait()
             g = os.open("lock", os.O_RDWR)
+            answer(fails(lambda: fcntl.fcntl(g, 37, struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))))
+            """) { ExpectedText = "open-file lock" },
+        new("record lock on a file that is mapped", ShapeNeed.Consent, """
+            f = os.open("data", os.O_RDWR | os.O_CREAT)
+            os.write(f, bytes(4096))
+            fcntl.lockf(f, fcntl.LOCK_SH, 1, 120)
+            a = mmap.mmap(f, 4096)
+            ready(); wait()
+            answer(a[0] == 0)
+            """) { ExpectedText = "CRIU loses record locks", Consent = new CheckpointOptions { FileLocks = true } },
+        new("record lock on a file that is mapped by its other name", ShapeNeed.Consent, """
+            f = os.open("data", os.O_RDWR | os.O_CREAT)
+            os.write(f, bytes(4096))
+            os.link("data", "other")
+            fcntl.lockf(f, fcntl.LOCK_EX)
+            g = os.open("other", os.O_RDONLY)
+            a = mmap.mmap(g, 4096, mmap.MAP_PRIVATE, mmap.PROT_READ)
+            os.close(os.dup(2))
+            ready(); wait()
+            answer(a[0] == 0)
+            """) { ExpectedText = "which the process also maps", Consent = new CheckpointOptions { FileLocks = true } },
+        new("record lock on a file that another process maps", ShapeNeed.ChosenOptions, """
+            f = os.open("data", os.O_RDWR | os.O_CREAT)
+            os.write(f, bytes(4096))
+            r, w = os.pipe()
+            def body():
+                g = os.open("data", os.O_RDWR)
+                a = mmap.mmap(g, 4096)
+                os.write(w, b"x")
+                while True:
+                    time.sleep(60)
+            child(body)
+            os.read(r, 1)
+            fcntl.lockf(f, fcntl.LOCK_EX)
+            ready(); wait()
+            def tries():
+                g = os.open("data", os.O_RDWR)
+                try:
+                    fcntl.lockf(g, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os._exit(1)
+                except OSError:
+                    os._exit(0)
+            answer(os.waitstatus_to_exitcode(os.waitpid(child(tries), 0)[1]) == 0)
+            """) { ExpectedText = "record lock" },
+        new("open-file lock on a file that is mapped", ShapeNeed.ChosenOptions, """
+            f = os.open("data", os.O_RDWR | os.O_CREAT)
+            os.write(f, bytes(4096))
+            a = mmap.mmap(f, 4096)
+            fcntl.fcntl(f, 37, struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))
+            ready(); wait()
+            g = os.open("data", os.O_RDWR)
             answer(fails(lambda: fcntl.fcntl(g, 37, struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))))
             """) { ExpectedText = "open-file lock" },
         new("lease", ShapeNeed.ChosenOptions, """

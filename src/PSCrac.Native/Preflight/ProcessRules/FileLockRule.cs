@@ -1,10 +1,15 @@
+using PSCrac.Common;
 using PSCrac.Options;
 using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
 
-/// <summary>File locks and leases: criu restores them only if it is told to (criu's file-lock.c).</summary>
+/// <summary>
+/// File locks and leases: criu restores them only if it is told to (criu's file-lock.c). Record locks on a file that the process also
+/// maps are lost even so: criu takes them before it maps the file, and then closes the descriptor of the mapping (open_filemap() in its
+/// filemap.c). The kernel drops all record locks of a process on a file when the process closes any descriptor of it (fcntl(2)).
+/// </summary>
 internal sealed class FileLockRule : PreflightRule
 {
     internal override void Examine(PreflightSubject subject)
@@ -46,6 +51,11 @@ internal sealed class FileLockRule : PreflightRule
             return;
         }
 
+        if (held.Kind == FileLockKind.Posix && IsMapped(member, descriptor))
+        {
+            ReportMapped(subject, member, $"{what}, which the process also maps", item, place);
+        }
+
         subject.Offer(
             member.ProcessId,
             what,
@@ -58,6 +68,44 @@ internal sealed class FileLockRule : PreflightRule
                 Why = "The restore has to take the locks again. It fails if another process has taken one meanwhile.",
                 Action = static _ => "Give -FileLocks, or let the program release the locks first.",
             });
+    }
+
+    private static bool IsMapped(ProcessSnapshot member, ProcessDescriptor descriptor)
+    {
+        foreach (MemoryArea area in member.Areas)
+        {
+            // Some file systems show another device or inode in maps than stat(2) does: overlayfs, btrfs.
+            if (area.Kind == MemoryAreaKind.File
+                && ((area.Inode == descriptor.Status.Inode && area.Device == descriptor.Status.Device) || area.Path == descriptor.Target))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static void ReportMapped(PreflightSubject subject, ProcessSnapshot member, string what, string item, string place)
+    {
+        const string Why = "CRIU loses record locks on a mapped file: after the restore another process can take the lock while this one believes that it has it.";
+        var cause = new FindingCause("record locks on files that the process also maps", item, place)
+        {
+            Why = "CRIU loses record locks on mapped files: after the restore other processes can take the locks while these believe that they have them.",
+        };
+        if (subject.Options.Has(OptionTable.FileLocks.Name))
+        {
+            subject.Warn(member.ProcessId, what, CracReason.FileLocksHeld, Why, "Let the program release the lock before the checkpoint, or restore only where no other process uses the file.", cause);
+        }
+        else
+        {
+            subject.Block(
+                member.ProcessId,
+                what,
+                CracReason.FileLocksHeld,
+                Why,
+                "Let the program release the lock first (close the database), or give -FileLocks if no other process uses the file.",
+                cause);
+        }
     }
 
     private static string NameOf(FileLock held)
