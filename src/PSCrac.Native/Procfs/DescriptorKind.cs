@@ -36,7 +36,7 @@ internal enum DescriptorKind
     /// <summary>A block device.</summary>
     BlockDevice,
 
-    /// <summary>A memory file of memfd_create(2).</summary>
+    /// <summary>A memory file of memfd_create(2), or shared memory without a name, opened through /proc/PID/map_files; both are the kernel's own tmpfs.</summary>
     MemoryFile,
 
     /// <summary>A namespace, such as net:[4026531840].</summary>

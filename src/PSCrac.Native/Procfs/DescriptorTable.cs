@@ -101,7 +101,7 @@ internal static class DescriptorTable
         _ when target.StartsWith("pidfd:", StringComparison.Ordinal) => DescriptorKind.ProcessHandle,
         FileType.Directory => DescriptorKind.Directory,
         FileType.SymbolicLink => DescriptorKind.SymbolicLink,
-        FileType.Regular when unlinked && target.StartsWith("/memfd:", StringComparison.Ordinal) => DescriptorKind.MemoryFile,
+        FileType.Regular when unlinked && (target.StartsWith("/memfd:", StringComparison.Ordinal) || target == "/dev/zero") => DescriptorKind.MemoryFile,
         FileType.Regular when target.StartsWith('/') => DescriptorKind.RegularFile,
         FileType.Regular when target.Contains(":[", StringComparison.Ordinal) => DescriptorKind.Namespace,
         _ => DescriptorKind.Other,

@@ -143,6 +143,27 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
             TestAddress.Remove();
             return null;
         }) { Wrapper = ["env", $"ADDRESS={TestAddress.Text}"] },
+        new("address gone that the socket need not have (IP_FREEBIND)", null, """
+            s = socket.socket()
+            s.setsockopt(socket.IPPROTO_IP, 15, 1)
+            s.bind((os.environ["ADDRESS"], 0)); s.listen()
+            u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            u.setsockopt(socket.IPPROTO_IP, 15, 1)
+            u.bind(("198.51.100.9", 0))
+            ready(); wait()
+            answer(s.getsockname()[0] == os.environ["ADDRESS"] and u.getsockname()[0] == "198.51.100.9")
+            """, _ =>
+        {
+            TestAddress.Remove();
+            return null;
+        }) { Wrapper = ["env", $"ADDRESS={TestAddress.Text}"] },
+        new("address never there (IP_FREEBIND), IPv6", null, """
+            s = socket.socket(socket.AF_INET6)
+            s.setsockopt(socket.IPPROTO_IPV6, 78, 1)
+            s.bind(("2001:db8::77", 0)); s.listen()
+            ready(); wait()
+            answer(s.getsockname()[0] == "2001:db8::77")
+            """, _ => null),
         new("image file cut short", CracReason.ImageIncomplete, RestoreSituation.Quiet, scene =>
         {
             using FileStream file = File.OpenWrite(scene.Entry("mm-*.img"));

@@ -36,7 +36,7 @@ internal sealed class SocketAddressRule : ImageRule
             }
 
             addresses ??= LocalAddresses.Read(System.Environment.ProcessId);
-            if (!IsLocal(local.Address, addresses))
+            if (!IsLocal(local.Address, addresses) && !MayBeForeign(socket))
             {
                 subject.Block(
                     socket.ProcessId,
@@ -142,6 +142,22 @@ internal sealed class SocketAddressRule : ImageRule
         IPAddress plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
         return plain.Equals(IPAddress.Any) || plain.Equals(IPAddress.IPv6Any) || IPAddress.IsLoopback(plain)
             || plain.IsIPv6LinkLocal || plain.IsIPv6Multicast || addresses.Contains(plain.ToString());
+    }
+
+    // With IP_FREEBIND (ip(7)), or the kernel's setting for all sockets, a socket may be bound to an address that the host does not have.
+    private static bool MayBeForeign(CracImageSocket socket)
+    {
+        string family = socket.Family == CracSocketFamily.Inet6 ? "ipv6" : "ipv4";
+        return socket.Details.GetRecord("ip_opts")?.GetFlag("freebind") == true
+            || (ProcText.TryRead($"/proc/sys/net/{family}/ip_nonlocal_bind", out ProcText setting) && ReadSwitch(setting));
+    }
+
+    private static bool ReadSwitch(ProcText setting)
+    {
+        using (setting)
+        {
+            return setting.Bytes.StartsWith("1"u8);
+        }
     }
 
     private static SocketEntry? FindConflict(SocketTable table, string protocol, IPEndPoint local)
