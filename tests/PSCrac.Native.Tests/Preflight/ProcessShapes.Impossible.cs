@@ -5,6 +5,16 @@ internal static partial class ProcessShapes
 {
     private static IEnumerable<ProcessShape> Impossible() =>
     [
+        new("inotify on an unlinked file of tmpfs", ShapeNeed.Impossible, """
+            i = libc.inotify_init1(0)
+            path = "/dev/shm/pscrac-%d" % os.getpid()
+            f = os.open(path, os.O_RDWR | os.O_CREAT)
+            libc.inotify_add_watch(i, path.encode(), 2)
+            os.unlink(path)
+            ready(); wait()
+            os.write(f, b"x")
+            answer(len(os.read(i, 1000)) > 0)
+            """) { ExpectedText = "has none any more" },
         new("io_uring", ShapeNeed.Impossible, """
             f = syscall(425, 8, ctypes.create_string_buffer(120))
             ready(); wait()

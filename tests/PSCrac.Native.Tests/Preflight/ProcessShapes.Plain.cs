@@ -124,6 +124,49 @@ internal static partial class ProcessShapes
             os.unlink(folder + "/new"); os.rmdir(folder)
             answer(seen)
             """),
+        new("inotify on an unlinked file that is open", ShapeNeed.Nothing, """
+            i = libc.inotify_init1(0)
+            f = os.open("data", os.O_RDWR | os.O_CREAT)
+            libc.inotify_add_watch(i, b"data", 2)
+            os.unlink("data")
+            ready(); wait()
+            os.write(f, b"x")
+            answer("inotify wd:" not in open("/proc/self/fdinfo/%d" % i).read())
+            """) { ExpectedWarning = "does not come back" },
+        new("inotify on an unlinked file that is mapped", ShapeNeed.Nothing, """
+            i = libc.inotify_init1(0)
+            f = os.open("data", os.O_RDWR | os.O_CREAT)
+            os.write(f, b"kept" * 1024)
+            a = mmap.mmap(f, 4096)
+            os.close(f)
+            libc.inotify_add_watch(i, b"data", 2)
+            os.unlink("data")
+            ready(); wait()
+            answer(a[:4] == b"kept" and "inotify wd:" not in open("/proc/self/fdinfo/%d" % i).read())
+            """) { ExpectedWarning = "inotify watch on an unlinked file" },
+        new("shared memory, mapped and open", ShapeNeed.Nothing, """
+            a = mmap.mmap(-1, 4096)
+            area = next(l.split()[0] for l in open("/proc/self/maps") if "/dev/zero (deleted)" in l)
+            f = os.open("/proc/self/map_files/" + area, os.O_RDWR)
+            a[0:4] = b"kept"
+            ready(); wait()
+            a[4:8] = b"more"
+            answer(os.pread(f, 8, 0) == b"keptmore")
+            """),
+        new("shared memory, open only and mapped privately by a child", ShapeNeed.Nothing, """
+            a = mmap.mmap(-1, 4096)
+            area = next(l.split()[0] for l in open("/proc/self/maps") if "/dev/zero (deleted)" in l)
+            f = os.open("/proc/self/map_files/" + area, os.O_RDWR)
+            a.close()
+            os.write(f, b"kept")
+            def body():
+                b = mmap.mmap(f, 4096, mmap.MAP_PRIVATE)
+                while True:
+                    time.sleep(60)
+            child(body)
+            ready(); wait()
+            answer(os.pread(f, 4, 0) == b"kept" and os.lseek(f, 0, os.SEEK_CUR) == 4)
+            """),
         new("memory file", ShapeNeed.Nothing, """
             m = os.memfd_create("name")
             os.write(m, b"kept")
