@@ -14,7 +14,7 @@ internal static class ParentDeath
     internal static string? Describe(ImageStaging staging, ProcessTreeMember root)
     {
         List<(string FileName, int Signal)> found = ParentDeathSignal.Find(
-            new DirectoryImageSource(staging.CurrentPath), root.ThreadIds.Select(static id => ProcessStatus.TryRead(id)?.InnermostProcessId ?? id));
+            new DirectoryImageSource(staging.Folder), root.ThreadIds.Select(static id => ProcessStatus.TryRead(id)?.InnermostProcessId ?? id));
         return found.Count == 0
             ? null
             : $"The process gets signal {found[0].Signal} when its parent ends (PR_SET_PDEATHSIG). A restore needs -Wait or -PidNamespace New, with which its parent stays.";
