@@ -36,11 +36,12 @@ internal sealed class ImageSetAside : IDisposable
     internal static string RemainsOf(string target) => string.Create(CultureInfo.InvariantCulture, $"{target}.incomplete-{DateTime.UtcNow:yyyyMMddHHmmssfff}");
 
     /// <summary>The images that are aside in a folder, by their own names.</summary>
-    /// <param name="folder">A path of the folder.</param>
+    /// <param name="folder">The folder.</param>
     /// <param name="isWanted">Which names.</param>
-    internal static List<string> FindTargets(string folder, Predicate<string> isWanted) =>
-        [.. Directory.EnumerateDirectories(folder, $"{Prefix}*{Suffix}", new EnumerationOptions { AttributesToSkip = 0 })
-            .Select(static path => Path.GetFileName(path)[Prefix.Length..^Suffix.Length]).Where(name => isWanted(name))];
+    internal static List<string> FindTargets(FolderHandle folder, Predicate<string> isWanted) =>
+        [.. (folder.ReadNames() ?? []).Where(static name => name.Length > Prefix.Length + Suffix.Length
+                && name.StartsWith(Prefix, StringComparison.Ordinal) && name.EndsWith(Suffix, StringComparison.Ordinal))
+            .Select(static name => name[Prefix.Length..^Suffix.Length]).Where(name => isWanted(name))];
 
     /// <summary>Moves an image aside.</summary>
     /// <param name="parent">The folder above; stays the caller's.</param>
@@ -68,17 +69,16 @@ internal sealed class ImageSetAside : IDisposable
     /// that whoever comes after one that is killed here goes on with it.
     /// </summary>
     /// <param name="parent">The folder above.</param>
-    /// <param name="folder">A path of that folder.</param>
     /// <param name="target">The image's name there.</param>
     /// <param name="users">Whose images are removed.</param>
     /// <returns>
     /// Whether the way is clear; false where one is there that is not abandoned, or may not be, or where what stands at the
     /// image's place could be all there is of a JVM, in a form that is not criu's.
     /// </returns>
-    internal static bool Settle(FolderHandle parent, string folder, string target, ReadOnlySpan<int> users)
+    internal static bool Settle(FolderHandle parent, string target, ReadOnlySpan<int> users)
     {
         string aside = NameOf(target);
-        if (!Directory.Exists(Path.Combine(folder, aside)))
+        if (!parent.Contains(aside))
         {
             return true;
         }
@@ -87,12 +87,12 @@ internal sealed class ImageSetAside : IDisposable
         {
             if (abandoned is null)
             {
-                return !Directory.Exists(Path.Combine(folder, aside));
+                return !parent.Contains(aside);
             }
 
-            string there = Path.Combine(folder, target);
-            bool isComplete = JvmImage.IsComplete(there, out _);
-            if (!isComplete && !IsRemainsOfCriu(there))
+            using FolderHandle? there = parent.TryOpenFolder(target, out _);
+            bool isComplete = there is not null && JvmImage.IsComplete(there, out _);
+            if (!isComplete && there is not null && !IsRemainsOfCriu(there))
             {
                 return false;
             }
@@ -121,7 +121,6 @@ internal sealed class ImageSetAside : IDisposable
     public void Dispose() => _lock?.Dispose();
 
     // Without the inventory nothing can be restored from criu's files. Another engine's image has none either.
-    private static bool IsRemainsOfCriu(string path) =>
-        !Directory.Exists(path)
-        || (!JvmImage.HasInventory(path) && !JvmImage.IsOfOtherEngine(path) && Directory.EnumerateFileSystemEntries(path).All(static each => ImageRemoval.IsOfImage(Path.GetFileName(each))));
+    private static bool IsRemainsOfCriu(FolderHandle directory) =>
+        !JvmImage.HasInventory(directory) && !JvmImage.IsOfOtherEngine(directory) && directory.ReadNames() is { } names && names.TrueForAll(ImageRemoval.IsOfImage);
 }

@@ -196,7 +196,7 @@ internal sealed class JvmCheckpoint
     private string Place(JvmImageDirectory directory, ImageStaging? staging, ImageManifest manifest)
     {
         _isMade = true;
-        using FolderHandle made = FolderHandle.TryOpen(directory.Locate() ?? string.Empty, out _) ?? throw new CracException(CracReason.ImageIncomplete, $"The JVM has ended, and {directory.OriginalPath} is not there.", null);
+        using FolderHandle made = directory.TryOpen() ?? throw new CracException(CracReason.ImageIncomplete, $"The JVM has ended, and {directory.OriginalPath} is not there.", null);
         try
         {
             if (staging is null || directory.Is(_request.ImagePath))
@@ -220,7 +220,7 @@ internal sealed class JvmCheckpoint
             ImageSeal.Commit(staging, manifest, sync: !_request.NoSync);
             _isPlaced = true;
             staging.Finish();
-            directory.Empty(names);
+            directory.Empty(made, names);
             return staging.TargetPath;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or CracException)

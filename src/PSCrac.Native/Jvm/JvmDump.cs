@@ -16,6 +16,7 @@ namespace PSCrac.Jvm;
 /// </summary>
 internal sealed class JvmDump
 {
+    private const uint PrivateFile = 0x180; // 0600
     private const string Finished = "Dumping finished successfully";
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(20);
 
@@ -154,8 +155,13 @@ internal sealed class JvmDump
     // (CRAC_CRIU_OPTS, or the engine's option args).
     private bool IsWritten(string? log) =>
         log?.Contains(Finished, StringComparison.Ordinal) == true
-        || (_directory.Locate() is { } path && JvmImage.HasInventory(path)
-            && ProcessStatus.TryRead(_jvm.ProcessId) is { HasEnded: false, TracerProcessId: 0 } status && status.Identity == _jvm.Identity);
+        || (HasInventory() && ProcessStatus.TryRead(_jvm.ProcessId) is { HasEnded: false, TracerProcessId: 0 } status && status.Identity == _jvm.Identity);
+
+    private bool HasInventory()
+    {
+        using FolderHandle? image = _directory.TryOpen();
+        return image is not null && JvmImage.HasInventory(image);
+    }
 
     private void Judge(Task<JvmReply?> answer)
     {
@@ -188,28 +194,27 @@ internal sealed class JvmDump
     private void RequireImage()
     {
         AwaitCriuEnd();
-        string? path = _directory.Locate();
-        if (path is null || !JvmImage.IsComplete(path, out string? missing))
+        using FolderHandle? image = _directory.TryOpen();
+        if (image is null || !JvmImage.IsComplete(image, out string? missing))
         {
-            throw WithoutImage(path);
+            throw WithoutImage(hasDirectory: image is not null);
         }
 
         // An engine that is a program of its own writes cppath after criu has ended; its restore needs it.
         long start = Stopwatch.GetTimestamp();
-        string original = Path.Combine(path, JvmImageDirectory.OriginalPathName);
-        while (_jvm.Runtime is { WritesImagePath: true } && new FileInfo(original) is not { Exists: true, Length: > 0 })
+        while (_jvm.Runtime is { WritesImagePath: true } && !JvmImage.HasContent(image, JvmImageDirectory.OriginalPathName))
         {
             if (Stopwatch.GetElapsedTime(start) > Aftermath)
             {
                 // The engine was ended too: a session leader that ends takes the processes of its terminal with it.
-                _directory.WriteOriginalPath(path);
+                _directory.WriteOriginalPath(image);
                 break;
             }
 
             Thread.Sleep(Slice);
         }
 
-        CriuVersion = DumpLog.FindVersion(new DirectoryImageSource(path));
+        CriuVersion = DumpLog.FindVersion(new DirectoryImageSource(image));
     }
 
     // criu kills the tree first and writes its statistics and the end of its log afterwards.
@@ -222,9 +227,9 @@ internal sealed class JvmDump
         }
     }
 
-    private CracException WithoutImage(string? path)
+    private CracException WithoutImage(bool hasDirectory)
     {
-        string where = path is null ? $"there is nothing in {_directory.OriginalPath}" : $"what is in {_directory.Describe()} is no complete image; it is left as it is";
+        string where = !hasDirectory ? $"there is nothing in {_directory.OriginalPath}" : $"what is in {_directory.Describe()} is no complete image; it is left as it is";
         return new CracException(
             CracReason.ImageIncomplete,
             $"The JVM {_jvm.ProcessId} {(_jvm.Identity.IsRunning() ? "wrote no image" : "has ended without an image")}: {where}.",
@@ -235,36 +240,27 @@ internal sealed class JvmDump
     // The log's last lines; null without a log. The directory had none before, so what is there is this run's.
     private string? ReadLogTail(out bool begun)
     {
-        begun = false;
-        if (_directory.Locate() is not { } path)
-        {
-            return null;
-        }
-
-        string? tail = ReadLogTail(path);
-        begun = tail is not null;
-        return tail;
-    }
-
-    private static string? ReadLogTail(string path)
-    {
         const int Tail = 4096;
-        try
-        {
-            using FileStream log = new(Path.Combine(path, JvmImageDirectory.LogName), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            log.Seek(-Math.Min(Tail, log.Length), SeekOrigin.End);
-            using var reader = new StreamReader(log);
-            return reader.ReadToEnd();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        begun = false;
+        using FolderHandle? image = _directory.TryOpen();
+        using SafeFileHandle? file = image?.OpenToRead(JvmImageDirectory.LogName, out _);
+        if (file is null or { IsInvalid: true })
         {
             return null;
         }
+
+        begun = true;
+        using FileStream log = new(file, FileAccess.Read);
+        log.Seek(-Math.Min(Tail, log.Length), SeekOrigin.End);
+        using var reader = new StreamReader(log);
+        return reader.ReadToEnd();
     }
 
-    private long WrittenBytes() => _directory.Locate() is { } path
-        ? new DirectoryInfo(path).EnumerateFiles("pages-*.img").Sum(static file => file.Length)
-        : 0;
+    private long WrittenBytes()
+    {
+        using FolderHandle? image = _directory.TryOpen();
+        return image is null ? 0 : new DirectoryImageSource(image).Files.Where(static file => ImageFileName.IsPages(file.Name)).Sum(static file => file.Length);
+    }
 
     private CracException Refused(string text)
     {
@@ -281,9 +277,12 @@ internal sealed class JvmDump
     // The log is in the directory that is about to be cleared, so a copy is kept where criu's logs are.
     private CracException CriuFailed()
     {
-        string source = Path.Combine(_directory.Locate()!, JvmImageDirectory.LogName);
         using CriuWorkDirectory work = CriuWorkDirectory.Create($"{CracOperation.Checkpoint.Name}-{_jvm.ProcessId}", null);
-        File.Copy(source, work.LogPath);
+        using (FolderHandle? image = _directory.TryOpen())
+        {
+            image?.Copy(JvmImageDirectory.LogName, work.Folder, CriuWorkDirectory.LogName, PrivateFile);
+        }
+
         string? kept = work.Keep();
         return KnownFailures.Explain(CracOperation.Checkpoint, kept, work.ReadErrors());
     }

@@ -4,6 +4,7 @@ using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Operations;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
+using PSCrac.Procfs;
 
 namespace PSCrac.Jvm;
 
@@ -54,37 +55,39 @@ internal sealed class JvmImage
     }
 
     /// <summary>Whether a directory has criu's inventory, which criu writes after all else of an image (criu's cr_dump_tasks).</summary>
-    internal static bool HasInventory(string path) => new FileInfo(Path.Combine(path, Inventory)) is { Exists: true, Length: > 0 };
+    internal static bool HasInventory(FolderHandle directory) => HasContent(directory, Inventory);
+
+    /// <summary>Whether a directory has a file of this name that is not empty.</summary>
+    internal static bool HasContent(FolderHandle directory, string name) =>
+        directory.TryGetStatus(name, out FileStatus status, out _) && status is { Type: FileType.Regular, SizeBytes: > 0 };
 
     /// <summary>
     /// The name of the engine that wrote an image, such as criuengine, from the file that the JVM adds
     /// (openjdk/crac: crac_engine.cpp); null where there is none, as from older builds.
     /// </summary>
-    internal static string? ReadEngine(string path)
+    internal static string? ReadEngine(FolderHandle directory)
     {
         const int MaximumName = 256;
-        try
-        {
-            using FileStream file = new(Path.Combine(path, EngineName), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            byte[] name = new byte[MaximumName];
-            int length = file.ReadAtLeast(name, name.Length, throwOnEndOfStream: false);
-            return Encoding.UTF8.GetString(name, 0, length).Trim();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        using SafeFileHandle file = directory.OpenToRead(EngineName, out Errno errno);
+        if (errno != 0)
         {
             return null;
         }
+
+        byte[] name = new byte[MaximumName];
+        int length = RandomAccess.Read(file, name, 0);
+        return Encoding.UTF8.GetString(name, 0, length).Trim();
     }
 
     /// <summary>Whether an engine other than criu wrote an image.</summary>
-    internal static bool IsOfOtherEngine(string path) => ReadEngine(path) is { Length: > 0 } engine && !JvmEngine.IsCriu(engine);
+    internal static bool IsOfOtherEngine(FolderHandle directory) => ReadEngine(directory) is { Length: > 0 } engine && !JvmEngine.IsCriu(engine);
 
     /// <summary>Whether a directory holds a complete image, by its files alone.</summary>
-    /// <param name="path">The directory.</param>
+    /// <param name="directory">The directory.</param>
     /// <param name="missing">What is missing or damaged; null for a complete image.</param>
-    internal static bool IsComplete(string path, [System.Diagnostics.CodeAnalysis.NotNullWhen(false)] out string? missing)
+    internal static bool IsComplete(FolderHandle directory, [System.Diagnostics.CodeAnalysis.NotNullWhen(false)] out string? missing)
     {
-        if (!HasInventory(path))
+        if (!HasInventory(directory))
         {
             missing = Inventory;
             return false;
@@ -92,7 +95,7 @@ internal sealed class JvmImage
 
         try
         {
-            return CracImage.Open(path).IsRestorable(out missing);
+            return CracImage.Open(new DirectoryImageSource(directory)).IsRestorable(out missing);
         }
         catch (Exception e) when (e is CracException or IOException or UnauthorizedAccessException)
         {
@@ -141,16 +144,15 @@ internal sealed class JvmImage
     /// </summary>
     internal (SafeFileHandle File, string Key)? OpenPerfData()
     {
-        string path = Path.Combine(_image.Path, PerfData);
-        if (!File.Exists(path) || !File.Exists(Path.Combine(_image.Path, JvmImageDirectory.OriginalPathName)))
+        if (_image.Source is not DirectoryImageSource source || !source.Contains(PerfData) || !source.Contains(JvmImageDirectory.OriginalPathName))
         {
             return null;
         }
 
-        using ImageFile original = _image.Source.Open(JvmImageDirectory.OriginalPathName);
+        using ImageFile original = source.Open(JvmImageDirectory.OriginalPathName);
         byte[] text = new byte[Math.Min(original.Length, LongestPath)];
         original.ReadExactlyAt(0, text);
-        SafeFileHandle file = LibC.Open(path, LibC.O_RDWR | LibC.O_NOFOLLOW, out Errno errno);
+        SafeFileHandle file = source.OpenFile(PerfData, LibC.O_RDWR, out Errno errno);
         if (errno != 0)
         {
             file.Dispose();

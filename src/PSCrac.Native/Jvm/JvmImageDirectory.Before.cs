@@ -1,4 +1,5 @@
 using PSCrac.Images.Operations;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 
 namespace PSCrac.Jvm;
@@ -9,9 +10,9 @@ internal sealed partial class JvmImageDirectory
     // An image that a killed session has moved aside comes back first.
     private void Settle(JvmProcess jvm)
     {
-        foreach (string name in _pattern.IsOpen ? ImageSetAside.FindTargets(PathOf("."), _pattern.Matches) : [_pattern.Name])
+        foreach (string name in _pattern.IsOpen ? ImageSetAside.FindTargets(_parent, _pattern.Matches) : [_pattern.Name])
         {
-            if (!ImageSetAside.Settle(_parent, PathOf("."), name, _users))
+            if (!ImageSetAside.Settle(_parent, name, _users))
             {
                 string folder = Path.GetDirectoryName(OriginalPath)!;
                 throw new CracException(
@@ -29,7 +30,7 @@ internal sealed partial class JvmImageDirectory
     {
         foreach (string name in FindMatching())
         {
-            _before[name] = ReadTime(PathOf(name));
+            _before[name] = ReadTime(name);
         }
 
         if (_pattern.IsAlwaysNew)
@@ -39,8 +40,9 @@ internal sealed partial class JvmImageDirectory
 
         foreach (string name in _before.Keys.ToArray())
         {
-            string path = PathOf(name), shown = Path.Combine(Path.GetDirectoryName(OriginalPath)!, name);
-            bool isImage = CracImage.IsImageDirectory(path);
+            using FolderHandle? directory = TryOpen(name);
+            string shown = Path.Combine(Path.GetDirectoryName(OriginalPath)!, name);
+            bool isImage = directory is not null && CracImage.IsImageDirectory(directory);
             if (isImage && !force)
             {
                 throw new CracException(
@@ -50,7 +52,7 @@ internal sealed partial class JvmImageDirectory
                 { ImagePath = shown };
             }
 
-            if (!isImage && !File.Exists(Path.Combine(path, LogName)))
+            if (!isImage && directory?.ContainsFile(LogName) != true)
             {
                 continue;
             }
@@ -89,13 +91,13 @@ internal sealed partial class JvmImageDirectory
         var open = new List<string>();
         foreach (string name in FindMatching())
         {
-            string path = PathOf(name);
-            if (_before.TryGetValue(name, out DateTime time) && ReadTime(path) == time)
+            if (_before.TryGetValue(name, out DateTime time) && ReadTime(name) == time)
             {
                 continue;
             }
 
-            switch (_owner.Wrote(path))
+            using FolderHandle? directory = TryOpen(name);
+            switch (directory is null ? false : _owner.Wrote(directory))
             {
                 case true:
                     return _located = name;
@@ -105,24 +107,42 @@ internal sealed partial class JvmImageDirectory
             }
         }
 
-        return open.Count == 1 && _owner.IsNamedInLog(PathOf(open[0])) ? open[0] : null;
+        return open.Count == 1 && IsNamedInLog(open[0]) ? open[0] : null;
     }
 
     // A directory that was there before is the user's. With a pattern, another JVM's may look like this one's: in another pid
     // namespace it can have the same pid.
-    private bool IsMadeForThis(string path) =>
-        !_before.ContainsKey(Path.GetFileName(path)) && (!_pattern.IsOpen || (_owner.HasPidOfHost && _owner.IsNamedInLog(path)));
+    private bool IsMadeForThis(string name) => !_before.ContainsKey(name) && (!_pattern.IsOpen || (_owner.HasPidOfHost && IsNamedInLog(name)));
+
+    private bool IsNamedInLog(string name)
+    {
+        using FolderHandle? directory = TryOpen(name);
+        return directory is not null && _owner.IsNamedInLog(directory);
+    }
 
     private List<string> FindMatching() =>
         _pattern.IsOpen
-            ? [.. Directory.EnumerateDirectories(PathOf(".")).Select(static path => Path.GetFileName(path)!)
-                .Where(name => !name.StartsWith(ImageName.StagingPrefix, StringComparison.Ordinal) && _pattern.Matches(name))]
-            : Directory.Exists(PathOf(_pattern.Name)) ? [_pattern.Name] : [];
+            ? [.. (_parent.ReadNames() ?? [])
+                .Where(name => !name.StartsWith(ImageName.StagingPrefix, StringComparison.Ordinal) && _pattern.Matches(name) && IsDirectory(name))]
+            : IsDirectory(_pattern.Name) ? [_pattern.Name] : [];
 
-    private static DateTime ReadTime(string path)
+    private bool IsDirectory(string name)
     {
-        DateTime log = File.GetLastWriteTimeUtc(Path.Combine(path, LogName));
-        DateTime inventory = File.GetLastWriteTimeUtc(Path.Combine(path, "inventory.img"));
+        using FolderHandle? directory = TryOpen(name);
+        return directory is not null;
+    }
+
+    private DateTime ReadTime(string name)
+    {
+        using FolderHandle? directory = TryOpen(name);
+        if (directory is null)
+        {
+            return default;
+        }
+
+        var source = new DirectoryImageSource(directory);
+        DateTime log = source.LastWrite(LogName).UtcDateTime;
+        DateTime inventory = source.LastWrite("inventory.img").UtcDateTime;
         return log > inventory ? log : inventory;
     }
 }

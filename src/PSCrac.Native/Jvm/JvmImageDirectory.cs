@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
@@ -18,6 +19,7 @@ internal sealed partial class JvmImageDirectory : IDisposable
     /// <summary>Where the older engines write the path that the image had when it was made.</summary>
     internal const string OriginalPathName = "cppath";
 
+    private readonly SafeFileHandle _root;
     private readonly FolderHandle _parent;
     private readonly int[] _users;
     private readonly JvmImagePattern _pattern;
@@ -26,8 +28,9 @@ internal sealed partial class JvmImageDirectory : IDisposable
     private readonly Dictionary<string, ImageSetAside> _aside = new(StringComparer.Ordinal);
     private string? _located;
 
-    private JvmImageDirectory(FolderHandle parent, int[] users, JvmImagePattern pattern, JvmImageOwner owner, string original, string? lasting)
+    private JvmImageDirectory(SafeFileHandle root, FolderHandle parent, int[] users, JvmImagePattern pattern, JvmImageOwner owner, string original, string? lasting)
     {
+        _root = root;
         _parent = parent;
         _users = users;
         _pattern = pattern;
@@ -69,11 +72,12 @@ internal sealed partial class JvmImageDirectory : IDisposable
             && ProcessDirectory.TryOpen(Environment.ProcessId) is { } own && SharesMounts(process, own);
 
         // A link leads to a folder below the JVM's own root, as for the JVM itself.
-        using SafeFileHandle root = LibC.Open($"/proc/{jvm.ProcessId}/root", LibC.O_PATH | LibC.O_DIRECTORY, out Errno errno);
+        SafeFileHandle root = LibC.Open($"/proc/{jvm.ProcessId}/root", LibC.O_PATH | LibC.O_DIRECTORY, out Errno errno);
         using PathWalk? walk = errno == 0 ? PathWalk.Along(above.Name, root) : null;
         FolderHandle? parent = walk is null ? null : FolderHandle.TryOpen(walk, out errno);
         if (parent is null)
         {
+            root.Dispose();
             throw new CracException(
                 CracReason.FileMissing, $"The JVM {jvm.ProcessId} checkpoints to {original}, and the folder above cannot be opened: {LibC.Message(errno)}.",
                 "Make that folder; the JVM makes only the last part of the path.");
@@ -81,7 +85,7 @@ internal sealed partial class JvmImageDirectory : IDisposable
 
         // What the JVM has written belongs to its user.
         int[] users = [.. TrustedUsers.Read(), ProcessStatus.TryRead(jvm.ProcessId)?.EffectiveUserId ?? 0];
-        var directory = new JvmImageDirectory(parent, users, pattern, JvmImageOwner.Of(jvm, process), original, sameMounts ? above.Name : null);
+        var directory = new JvmImageDirectory(root, parent, users, pattern, JvmImageOwner.Of(jvm, process), original, sameMounts ? above.Name : null);
         try
         {
             directory.Settle(jvm);
@@ -101,27 +105,20 @@ internal sealed partial class JvmImageDirectory : IDisposable
         LastingParent is not null && (_pattern.IsOpen ? _located : _pattern.Name) is { } name
         && Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)) == Path.Combine(LastingParent, name);
 
-    /// <summary>
-    /// The directory by a path that is valid as long as this object is; null where the JVM has not made it yet, or where which
-    /// of several it is cannot be told yet.
-    /// </summary>
-    internal string? Locate()
-    {
-        string? name = _pattern.IsOpen ? _located ?? FindNew() : _pattern.Name;
-        string? path = name is null ? null : PathOf(name);
-        return Directory.Exists(path) ? path : null;
-    }
+    /// <summary>Opens the directory; null where the JVM has not made it yet, or where which of several it is cannot be told yet.</summary>
+    internal FolderHandle? TryOpen() => Locate() is { } name ? TryOpen(name) : null;
 
     /// <summary>The directory by a path that stays valid, for messages: the JVM's own one where it cannot be reached from here.</summary>
     internal string Describe() =>
-        LastingParent is null ? OriginalPath : Path.Combine(LastingParent, _located ?? Path.GetFileName(Locate()) ?? _pattern.Name);
+        LastingParent is null ? OriginalPath : Path.Combine(LastingParent, _located ?? Locate() ?? _pattern.Name);
 
     /// <summary>Removes the image of before that the new one replaces; the checkpoint stands.</summary>
     internal void Keep()
     {
-        if (Path.GetFileName(Locate()) is var name && _aside.Remove(_located ?? name ?? _pattern.Name, out ImageSetAside? replaced))
+        if (Locate() is var name && _aside.Remove(_located ?? name ?? _pattern.Name, out ImageSetAside? replaced))
         {
-            Directory.Delete(PathOf(ImageSetAside.NameOf(replaced.Target)), recursive: true);
+            // What cannot be removed is left to the next checkpoint.
+            _parent.DeleteTree(ImageSetAside.NameOf(replaced.Target), _users);
             replaced.Dispose();
         }
 
@@ -131,14 +128,7 @@ internal sealed partial class JvmImageDirectory : IDisposable
     /// <summary>Removes what a failed checkpoint has left, and puts the images of before back.</summary>
     internal void PutBack()
     {
-        try
-        {
-            if (Locate() is { } failed && IsMadeForThis(failed))
-            {
-                Directory.Delete(failed, recursive: true);
-            }
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        if (Locate() is { } failed && IsMadeForThis(failed) && _parent.DeleteTree(failed, _users) is not (Errno.None or Errno.ENOENT))
         {
             // The JVM may still be writing, or another user have written: what failed matters more than this.
             return;
@@ -162,31 +152,36 @@ internal sealed partial class JvmImageDirectory : IDisposable
     }
 
     /// <summary>Writes cppath, as an engine does that is a program of its own, where that engine was ended before it could.</summary>
-    /// <param name="path">The image's directory.</param>
-    internal void WriteOriginalPath(string path)
+    /// <param name="image">The image's directory.</param>
+    internal void WriteOriginalPath(FolderHandle image)
     {
-        string original = LastingParent is null
-            ? OriginalPath
-            : Path.Combine(new FileInfo(PathOf(".")[..^2]).LinkTarget ?? LastingParent, Path.GetFileName(path));
-        File.WriteAllText(Path.Combine(path, OriginalPathName), original);
+        const int O_TRUNC = 0x200;
+        const uint ReadableFile = 0x1A4; // 0644: the JVM's user reads it
+        string original = LastingParent is null ? OriginalPath : Path.Combine(_parent.CurrentPath ?? LastingParent, Locate() ?? _pattern.Name);
+        using SafeFileHandle file = image.Open(OriginalPathName, LibC.O_WRONLY | LibC.O_CREAT | O_TRUNC, out Errno errno, ReadableFile);
+        if (errno == 0)
+        {
+            RandomAccess.Write(file, Encoding.UTF8.GetBytes(original), 0);
+        }
     }
 
     /// <summary>Removes the image's files after they have been given another place, and the directory where it was made for them.</summary>
-    internal void Empty(IEnumerable<string> names)
+    internal void Empty(FolderHandle image, IEnumerable<string> names)
     {
-        if (Locate() is not { } path)
+        if (!image.BelongsTo(_users))
         {
             return;
         }
 
         foreach (string name in names)
         {
-            File.Delete(Path.Combine(path, name));
+            image.Delete(name);
         }
 
-        if (!_before.ContainsKey(Path.GetFileName(path)) && !Directory.EnumerateFileSystemEntries(path).Any())
+        if (Locate() is { } own && !_before.ContainsKey(own))
         {
-            Directory.Delete(path);
+            // Fails if there is anything else in it.
+            _parent.DeleteFolder(own);
         }
     }
 
@@ -199,10 +194,28 @@ internal sealed partial class JvmImageDirectory : IDisposable
 
         _aside.Clear();
         _parent.Dispose();
+        _root.Dispose();
     }
 
-    // Through the descriptor: the JVM's mount namespace can end with the JVM, and what is open in it stays.
-    private string PathOf(string name) => $"/proc/self/fd/{_parent.Handle.DangerousGetHandle()}/{name}";
+    private string? Locate() => _pattern.IsOpen ? _located ?? FindNew() : _parent.Contains(_pattern.Name) ? _pattern.Name : null;
+
+    // From the descriptor: the JVM's mount namespace can end with the JVM, and what is open in it stays. The JVM follows a link here,
+    // whose owner decides where the image goes.
+    private FolderHandle? TryOpen(string name)
+    {
+        if (!_parent.TryGetStatus(name, out FileStatus status, out _) || status.Type != FileType.SymbolicLink)
+        {
+            return _parent.TryOpenFolder(name, out _);
+        }
+
+        if (!_users.Contains((int)status.UserId) || _parent.ReadLink(name) is not { } target)
+        {
+            return null;
+        }
+
+        using PathWalk walk = PathWalk.Along(_parent, target, _root);
+        return walk.FindForeignLink(_users) is null ? FolderHandle.TryOpen(walk, out _) : null;
+    }
 
     private static bool SharesMounts(ProcessDirectory process, ProcessDirectory own)
     {

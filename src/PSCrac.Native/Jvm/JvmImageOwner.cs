@@ -1,6 +1,9 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Operations;
+using PSCrac.Images.Storage;
+using PSCrac.Interop;
 using PSCrac.Procfs;
 
 namespace PSCrac.Jvm;
@@ -47,15 +50,15 @@ internal sealed partial class JvmImageOwner
     }
 
     /// <summary>Whether an image is of this JVM.</summary>
-    /// <param name="path">A directory that criu writes, or has written, to.</param>
+    /// <param name="directory">A directory that criu writes, or has written, to.</param>
     /// <returns>Null where its files do not tell (yet).</returns>
-    internal bool? Wrote(string path)
+    internal bool? Wrote(FolderHandle directory)
     {
         try
         {
-            if (JvmImage.HasInventory(path))
+            if (JvmImage.HasInventory(directory))
             {
-                CracImage image = CracImage.Open(path);
+                CracImage image = CracImage.Open(new DirectoryImageSource(directory));
                 return image.RootProcessId == _processId && (_argumentsStart == 0 || ReadArgumentsStart(image) == _argumentsStart);
             }
         }
@@ -64,11 +67,11 @@ internal sealed partial class JvmImageOwner
             // Damaged, or not to be read: then criu's log is left.
         }
 
-        return ReadDumpedProcess(path) is { } dumped && dumped != _processId ? false : null;
+        return ReadDumpedProcess(directory) is { } dumped && dumped != _processId ? false : null;
     }
 
     /// <summary>Whether criu's log in a directory is of a dump of this JVM's pid.</summary>
-    internal bool IsNamedInLog(string path) => ReadDumpedProcess(path) == _processId;
+    internal bool IsNamedInLog(FolderHandle directory) => ReadDumpedProcess(directory) == _processId;
 
     private ulong ReadArgumentsStart(CracImage image)
     {
@@ -88,20 +91,18 @@ internal sealed partial class JvmImageOwner
     }
 
     // "Dumping processes (pid: 4711 comm: java)" is among the first lines at -v4.
-    private static int? ReadDumpedProcess(string path)
+    private static int? ReadDumpedProcess(FolderHandle directory)
     {
-        try
-        {
-            using FileStream log = new(Path.Combine(path, JvmImageDirectory.LogName), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            byte[] head = new byte[MaximumHead];
-            int length = log.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
-            Match match = Dumping().Match(System.Text.Encoding.Latin1.GetString(head, 0, length));
-            return match.Success ? int.Parse(match.Groups["pid"].ValueSpan, CultureInfo.InvariantCulture) : null;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        using SafeFileHandle log = directory.OpenToRead(JvmImageDirectory.LogName, out Errno errno);
+        if (errno != 0)
         {
             return null;
         }
+
+        byte[] head = new byte[MaximumHead];
+        int length = RandomAccess.Read(log, head, 0);
+        Match match = Dumping().Match(System.Text.Encoding.Latin1.GetString(head, 0, length));
+        return match.Success ? int.Parse(match.Groups["pid"].ValueSpan, CultureInfo.InvariantCulture) : null;
     }
 
     [GeneratedRegex(@"Dumping processes \(pid: (?<pid>\d{1,9})\b")]
