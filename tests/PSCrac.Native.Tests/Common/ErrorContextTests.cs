@@ -46,7 +46,7 @@ public class ErrorContextTests
         ("a start of no program", CracOperation.Start, static subject => StartOperation.Run(Sleep(subject) with { FilePath = "/nonexistent" }), Nobody, NewPath),
         ("a start in no folder", CracOperation.Start, static subject => StartOperation.Run(Sleep(subject) with { WorkingDirectory = "/nonexistent" }), Nobody, NewPath),
         ("a start where an image is", CracOperation.Start, static subject => StartOperation.Run(Sleep(subject) with { ImagePath = subject.ImagePath }), Nobody, Path),
-        ("a start with options that exclude each other", CracOperation.Start, static subject => StartOperation.Run(Sleep(subject) with { OrRestore = true, Force = true }), Nobody, NewPath),
+        ("a start with options that exclude each other", CracOperation.Start, static subject => StartOperation.Run(Sleep(subject) with { OrRestore = true, Force = true, IgnoreChange = true }), Nobody, NewPath),
         ("a start that is not ready in time", CracOperation.Start, static subject => StartOperation.Run(Sleep(subject) with { ReadyTimeout = s_shortly }), Somebody, NewPath),
         ("a start of what ends early", CracOperation.Start, static subject => StartOperation.Run(Sleep(subject) with { Arguments = ["0"] }), Somebody, NewPath),
         ("a start of no JVM that collects its garbage", CracOperation.Start, static subject => StartOperation.Run(Sleep(subject) with { Ready = [], CollectGarbage = true }), Somebody, NewPath),

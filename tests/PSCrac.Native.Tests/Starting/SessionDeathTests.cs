@@ -108,8 +108,8 @@ public sealed class SessionDeathTests : IDisposable
     [InlineData("restore", "Lazy")]
     [InlineData("restore", "New")]
     [InlineData("restore", "New", "Lazy")]
-    [InlineData("or-restore", "Host")]
-    [InlineData("or-restore", "New")]
+    [InlineData("or-restore-anyway", "Host")]
+    [InlineData("or-restore-anyway", "New")]
     public void A_session_killed_in_mid_restore_leaves_no_process(string operation, params string[] how)
     {
         using Subject subject = Subject.Counting();

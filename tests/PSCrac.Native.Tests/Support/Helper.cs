@@ -91,7 +91,7 @@ internal static class Helper
                     }
 
                     return 0;
-                case ["start" or "or-restore", var kind, var image, var condition, .. var command]:
+                case ["start" or "or-restore" or "or-restore-anyway", var kind, var image, var condition, .. var command]:
                     StartResult start = StartOperation.Run(
                         new StartRequest
                         {
@@ -99,7 +99,8 @@ internal static class Helper
                             Arguments = command[1..],
                             PidNamespace = Enum.Parse<CracPidNamespace>(kind),
                             ImagePath = image.Length > 0 ? image : null,
-                            OrRestore = arguments[0] == "or-restore",
+                            OrRestore = arguments[0] != "start",
+                            IgnoreChange = arguments[0] == "or-restore-anyway",
                             Ready = [new ReadyTest(() => File.Exists(condition), "a file is missing")],
                         },
                         new Announcer(),
@@ -118,7 +119,7 @@ internal static class Helper
                     }
 
                 default:
-                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE [Child | Lazy | New | SCRIPT]... | (start | or-restore) NAMESPACE IMAGE CONDITION COMMAND... | open-beneath FOLDER FILE... | count");
+                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE [Child | Lazy | New | SCRIPT]... | (start | or-restore | or-restore-anyway) NAMESPACE IMAGE CONDITION COMMAND... | open-beneath FOLDER FILE... | count");
                     return 2;
             }
         }
