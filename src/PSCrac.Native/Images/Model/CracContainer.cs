@@ -6,6 +6,9 @@ namespace PSCrac;
 /// <summary>The container of a checkpoint archive, from the files that Podman, CRI-O or the kubelet add to criu's image.</summary>
 public sealed class CracContainer
 {
+    // A container changes more files than an image has.
+    private const int MaximumChanges = 1 << 20;
+    private const long MaximumChangedNames = 64 << 20;
     private readonly ArchiveImageSource _archive;
     private IReadOnlyList<string>? _changes;
     private IReadOnlyList<string>? _deleted;
@@ -103,7 +106,7 @@ public sealed class CracContainer
         }
 
         using var content = new ImageFileStream(file, 0, file.Length);
-        var scanner = new TarScanner(content, _archive.Path, "rootfs-diff.tar");
+        var scanner = new TarScanner(content, _archive.Path, "rootfs-diff.tar", new NameBudget(MaximumChanges, MaximumChangedNames));
         var paths = new List<string>();
         while (scanner.Next() is { } member)
         {

@@ -19,9 +19,11 @@ internal enum ArchiveCompression
 internal sealed class ArchiveImageSource : ImageSource
 {
     /// <summary>The size limit for a file of a compressed archive to be kept in memory, in bytes.</summary>
-    internal const int MaximumKeptFileSize = 16 << 20;
+    internal const int MaximumKeptFileSize = 8 << 20;
 
-    private const long MaximumKeptTotalSize = 256 << 20;
+    /// <summary>The size limit for all of them together, in bytes. Further files are decompressed when they are read.</summary>
+    internal const long MaximumKeptTotalSize = 16 << 20;
+
     private readonly ArchiveCompression _compression;
     private readonly Dictionary<string, TarMember> _members = new(StringComparer.Ordinal);
     private readonly Dictionary<string, byte[]> _kept = new(StringComparer.Ordinal);
@@ -30,13 +32,13 @@ internal sealed class ArchiveImageSource : ImageSource
     private string _prefix = "";
     private ImageFileInfo[]? _files;
 
-    internal ArchiveImageSource(string path)
+    internal ArchiveImageSource(string path, CancellationToken cancellation = default)
         : base(path)
     {
         _written = File.GetLastWriteTimeUtc(path);
         _compression = DetectCompression();
         _unpacked = new UnpackedContent(OpenContent);
-        Index();
+        Index(cancellation);
         foreach (string name in _members.Keys)
         {
             if (name == "inventory.img" || name.EndsWith("/inventory.img", StringComparison.Ordinal))
@@ -131,10 +133,10 @@ internal sealed class ArchiveImageSource : ImageSource
         }
     }
 
-    private void Index()
+    private void Index(CancellationToken cancellation)
     {
         using Stream content = OpenContent();
-        var scanner = new TarScanner(content, Path, System.IO.Path.GetFileName(Path));
+        var scanner = new TarScanner(content, Path, System.IO.Path.GetFileName(Path), new NameBudget(), cancellation);
         long kept = 0;
         while (scanner.Next() is { } member)
         {
@@ -185,7 +187,7 @@ internal sealed class CompressedImageFile(ArchiveImageSource archive, string nam
 
         try
         {
-            return archive.Unpacked.ReadAt(member.Offset + offset, buffer[..(int)Math.Min(buffer.Length, Length - offset)]);
+            return archive.Unpacked.ReadAt(member.Offset + offset, buffer[..(int)Math.Min(buffer.Length, Length - offset)], Cancellation);
         }
         catch (Exception e) when (e is InvalidDataException or IOException)
         {

@@ -18,6 +18,9 @@ internal abstract class ImageFile(string imagePath, string name, long length) : 
     /// <summary>The file's length when it was opened, in bytes.</summary>
     internal long Length { get; } = length;
 
+    /// <summary>Cancels the reads of longer parts: entries, hashes, what is decompressed. Belongs to who opened the file.</summary>
+    internal CancellationToken Cancellation { get; set; }
+
     /// <summary>Reads up to the buffer's length. Returns the number of bytes; 0 at the end, or if the file was truncated meanwhile.</summary>
     internal abstract int ReadAt(long offset, Span<byte> buffer);
 
@@ -27,6 +30,7 @@ internal abstract class ImageFile(string imagePath, string name, long length) : 
         int done = 0;
         while (done < buffer.Length)
         {
+            Cancellation.ThrowIfCancellationRequested();
             int read = ReadAt(offset + done, buffer[done..]);
             if (read <= 0)
             {

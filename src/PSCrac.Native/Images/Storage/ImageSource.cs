@@ -23,10 +23,18 @@ internal abstract class ImageSource(string path)
     /// <summary>When a file was last written, UTC.</summary>
     internal abstract DateTimeOffset LastWrite(string name);
 
-    /// <summary>Opens a required file; throws ImageIncomplete if it is missing.</summary>
-    internal ImageFile Open(string name)
+    /// <summary>Opens a file whose reads can be cancelled; null if there is no such file.</summary>
+    internal ImageFile? TryOpen(string name, CancellationToken cancellation)
     {
         ImageFile? file = TryOpen(name);
+        file?.Cancellation = cancellation;
+        return file;
+    }
+
+    /// <summary>Opens a required file; throws ImageIncomplete if it is missing.</summary>
+    internal ImageFile Open(string name, CancellationToken cancellation = default)
+    {
+        ImageFile? file = TryOpen(name, cancellation);
         if (file is null)
         {
             ImageFault.Missing(Path, name);

@@ -9,16 +9,29 @@ internal readonly record struct TarMember(string Name, long Length, long Offset)
 /// Reads the headers of a tar archive in order: ustar, GNU long names, pax paths and sizes. System.Formats.Tar is not used
 /// because it does not give the offset of a file's content, also in a compressed archive.
 /// </summary>
-internal sealed class TarScanner(Stream stream, string imagePath, string name)
+/// <param name="stream">The content, from its beginning.</param>
+/// <param name="imagePath">The archive's path, for errors.</param>
+/// <param name="name">The archive's name, for errors.</param>
+/// <param name="names">The limits for the names that are returned, over the whole archive.</param>
+/// <param name="cancellation">Cancels a read.</param>
+internal sealed class TarScanner(Stream stream, string imagePath, string name, NameBudget names, CancellationToken cancellation = default)
 {
     private const int BlockSize = 512;
-    private const int MaximumMembers = 1 << 20;
+    private const int PartSize = 64 << 10;
+
+    // Directories, links and header records count as well: skipping them takes time.
+    private const int MaximumHeaders = 1 << 22;
+
+    // A pax record holds all extended attributes of a file, each up to 64 KiB (XATTR_SIZE_MAX).
+    private const int MaximumRecordSize = 1 << 20;
     private readonly byte[] _block = new byte[BlockSize];
+    private readonly byte[] _part = new byte[PartSize];
+    private byte[] _record = [];
     private string? _longName;
     private long? _longSize;
     private long _position;
     private long _next;
-    private int _members;
+    private int _headers;
 
     /// <summary>Reads the next file's header; null at the end. Directories, links and devices are skipped.</summary>
     internal TarMember? Next()
@@ -32,9 +45,14 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
             }
 
             long header = _position - BlockSize;
-            if (!HasValidChecksum() || ++_members > MaximumMembers)
+            if (!HasValidChecksum())
             {
                 throw Damaged(header, "it does not contain a tar header there");
+            }
+
+            if (++_headers > MaximumHeaders)
+            {
+                throw Damaged(header, $"it has more than {MaximumHeaders} headers, the most that are read");
             }
 
             long size = _longSize ?? ParseNumber(124, 12);
@@ -48,10 +66,10 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
             switch ((char)_block[156])
             {
                 case 'L':
-                    _longName = DecodeText(ReadData(size));
+                    _longName = DecodePath(ReadRecord(size));
                     continue;
                 case 'x':
-                    ReadPax(ReadData(size));
+                    ReadPax(ReadRecord(size));
                     continue;
                 case 'K' or 'g':
                     continue;
@@ -63,13 +81,20 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
             _longSize = null;
             if (isFile)
             {
-                return new TarMember(Normalize(path), size, data);
+                path = Normalize(path);
+                return names.Add(path) is { } limit ? throw Damaged(header, limit) : new TarMember(path, size, data);
             }
         }
     }
 
     /// <summary>Reads the content of the member that <see cref="Next"/> returned; throws ImageIncomplete if the archive ends first.</summary>
-    internal byte[] Read(TarMember member) => ReadData(member.Length);
+    internal byte[] Read(TarMember member)
+    {
+        // The size may be wrong: allocate only as data is read.
+        byte[] kept = new byte[Math.Min(member.Length, PartSize)];
+        Fill(ref kept, checked((int)member.Length));
+        return kept;
+    }
 
     private static string Normalize(string path)
     {
@@ -86,6 +111,15 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
     {
         int end = bytes.IndexOf((byte)0);
         return Encoding.UTF8.GetString(end < 0 ? bytes : bytes[..end]);
+    }
+
+    private string DecodePath(ReadOnlySpan<byte> bytes)
+    {
+        int end = bytes.IndexOf((byte)0);
+        int length = end < 0 ? bytes.Length : end;
+        return length <= NameBudget.MaximumPathLength
+            ? Encoding.UTF8.GetString(bytes[..length])
+            : throw Damaged(_position, $"the name of a file has {length} bytes, more than the {NameBudget.MaximumPathLength} of any path");
     }
 
     private string HeaderName()
@@ -148,41 +182,44 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
                 return;
             }
 
-            string record = Encoding.UTF8.GetString(records[(blank + 1)..(length - 1)]);
+            ReadOnlySpan<byte> record = records[(blank + 1)..(length - 1)];
             records = records[length..];
-            if (record.StartsWith("path=", StringComparison.Ordinal))
+            if (record.StartsWith("path="u8))
             {
-                _longName = record[5..];
+                _longName = DecodePath(record[5..]);
             }
-            else if (record.StartsWith("size=", StringComparison.Ordinal) && long.TryParse(record.AsSpan(5), out long size))
+            else if (record.StartsWith("size="u8) && long.TryParse(record[5..], out long size))
             {
                 _longSize = size;
             }
         }
     }
 
-    private byte[] ReadData(long size)
+    /// <summary>Reads a header record. The bytes are valid until the next one.</summary>
+    private ReadOnlySpan<byte> ReadRecord(long size)
     {
-        if (size > ArchiveImageSource.MaximumKeptFileSize)
+        if (size > MaximumRecordSize)
         {
-            throw Damaged(_position, $"a header record of {size} bytes exceeds the limit");
+            throw Damaged(_position, $"a header record has {size} bytes, more than the {MaximumRecordSize} that are read");
         }
 
-        // The size may be wrong: allocate only as data is read.
-        using var kept = new MemoryStream((int)Math.Min(size, 64 << 10));
-        byte[] part = new byte[Math.Min(size, 64 << 10)];
-        while (kept.Length < size)
+        Fill(ref _record, (int)size);
+        return _record.AsSpan(0, (int)size);
+    }
+
+    /// <summary>Reads bytes into a buffer that grows as they are read, to their number at most.</summary>
+    private void Fill(ref byte[] buffer, int size)
+    {
+        for (int done = 0; done < size;)
         {
-            int read = ReadSome(part.AsSpan(0, (int)Math.Min(part.Length, size - kept.Length)));
-            if (read == 0)
+            if (done == buffer.Length)
             {
-                throw Truncated();
+                Array.Resize(ref buffer, (int)Math.Min(size, Math.Max(PartSize, buffer.Length * 2L)));
             }
 
-            kept.Write(part, 0, read);
+            int read = ReadSome(buffer.AsSpan(done, Math.Min(size, buffer.Length) - done));
+            done += read > 0 ? read : throw Truncated();
         }
-
-        return kept.ToArray();
     }
 
     private bool ReadBlock()
@@ -216,10 +253,9 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
             return;
         }
 
-        Span<byte> discarded = stackalloc byte[4096];
         while (_position < position)
         {
-            if (ReadSome(discarded[..(int)Math.Min(discarded.Length, position - _position)]) == 0)
+            if (ReadSome(_part.AsSpan(0, (int)Math.Min(PartSize, position - _position))) == 0)
             {
                 throw Truncated();
             }
@@ -228,6 +264,7 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name)
 
     private int ReadSome(Span<byte> buffer)
     {
+        cancellation.ThrowIfCancellationRequested();
         try
         {
             int read = stream.Read(buffer);

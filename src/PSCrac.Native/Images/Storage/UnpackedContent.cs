@@ -22,11 +22,11 @@ internal sealed class UnpackedContent(Func<Stream> open)
     /// <summary>Reads up to the buffer's length. Returns the number of bytes; 0 at the end of the content.</summary>
     /// <exception cref="IOException">The archive cannot be read.</exception>
     /// <exception cref="InvalidDataException">The archive is damaged.</exception>
-    internal int ReadAt(long offset, Span<byte> buffer)
+    internal int ReadAt(long offset, Span<byte> buffer, CancellationToken cancellation = default)
     {
         lock (_lock)
         {
-            Block block = Load(offset / BlockSize);
+            Block block = Load(offset / BlockSize, cancellation);
             int start = (int)(offset % BlockSize);
             int count = Math.Min(buffer.Length, block.Length - start);
             if (count <= 0)
@@ -39,7 +39,7 @@ internal sealed class UnpackedContent(Func<Stream> open)
         }
     }
 
-    private Block Load(long number)
+    private Block Load(long number, CancellationToken cancellation)
     {
         if (Find(number) is { } known)
         {
@@ -53,13 +53,13 @@ internal sealed class UnpackedContent(Func<Stream> open)
             // Skipped blocks are kept while there is room: a small archive is decompressed once, in whatever order it is read.
             for (long passed = cursor.Position / BlockSize; passed < number && _blocks.Count < MaximumBlocks; passed++)
             {
-                if (Find(passed) is null && Fill(cursor, passed, new Block()) is { Length: < BlockSize } last)
+                if (Find(passed) is null && Fill(cursor, passed, new Block(), cancellation) is { Length: < BlockSize } last)
                 {
                     return new Block { Length = 0, Number = last.Number + 1 };
                 }
             }
 
-            return Fill(cursor, number, _blocks.Count < MaximumBlocks ? new Block() : _blocks.MinBy(static block => block.Used)!);
+            return Fill(cursor, number, _blocks.Count < MaximumBlocks ? new Block() : _blocks.MinBy(static block => block.Used)!, cancellation);
         }
         catch
         {
@@ -81,11 +81,11 @@ internal sealed class UnpackedContent(Func<Stream> open)
         return null;
     }
 
-    private Block Fill(Cursor cursor, long number, Block block)
+    private Block Fill(Cursor cursor, long number, Block block, CancellationToken cancellation)
     {
         // Until the block is filled it belongs to no offset: reading may throw.
         block.Number = -1;
-        block.Length = cursor.Fill(number * BlockSize, block.Bytes);
+        block.Length = cursor.Fill(number * BlockSize, block.Bytes, cancellation);
         block.Number = number;
         block.Used = ++_clock;
         if (!_blocks.Contains(block))
@@ -156,10 +156,11 @@ internal sealed class UnpackedContent(Func<Stream> open)
         internal long Used { get; set; }
 
         /// <summary>Advances to an offset, overwriting the buffer, then fills the buffer from there. Returns fewer bytes at the end.</summary>
-        internal int Fill(long offset, byte[] buffer)
+        internal int Fill(long offset, byte[] buffer, CancellationToken cancellation)
         {
             while (Position < offset)
             {
+                cancellation.ThrowIfCancellationRequested();
                 int passed = content.Read(buffer.AsSpan(0, (int)Math.Min(buffer.Length, offset - Position)));
                 if (passed == 0)
                 {

@@ -9,6 +9,14 @@ namespace PSCrac.Images.Storage;
 internal sealed unsafe class ZstandardStream : Stream
 {
     private const string Library = "libzstd.so.1";
+
+    // ZSTD_d_windowLogMax. A frame states how much memory its decompression takes: 8 MiB up to zstd -19, 32 MiB for --ultra -20,
+    // and up to 2 GiB. libzstd's own limit is 128 MiB.
+    private const int WindowLogMaximum = 100;
+    private const int MaximumWindowLog = 25;
+
+    // ZSTD_error_frameParameter_windowTooLarge of zstd_errors.h.
+    private const int WindowTooLarge = 16;
     private static readonly Api? s_api = Api.Load();
     private readonly Stream _packed;
     private readonly byte[] _input = new byte[64 << 10];
@@ -29,6 +37,7 @@ internal sealed unsafe class ZstandardStream : Stream
         }
 
         _state = s_api.Create();
+        s_api.SetParameter(_state, WindowLogMaximum, MaximumWindowLog);
     }
 
     public override bool CanRead => true;
@@ -111,7 +120,9 @@ internal sealed unsafe class ZstandardStream : Stream
                 nuint result = s_api!.Decompress(_state, &to, &from);
                 if (s_api.IsError(result) != 0)
                 {
-                    throw new InvalidDataException(Marshal.PtrToStringUTF8(s_api.ErrorName(result)) ?? "the data is not in zstd format");
+                    throw new InvalidDataException(s_api.ErrorCode(result) == WindowTooLarge
+                        ? $"decompressing it takes more memory than the {1 << (MaximumWindowLog - 20)} MiB that are allowed"
+                        : Marshal.PtrToStringUTF8(s_api.ErrorName(result)) ?? "the data is not in zstd format");
                 }
 
                 _inputPosition = from.Position;
@@ -132,6 +143,10 @@ internal sealed unsafe class ZstandardStream : Stream
     {
         internal required delegate* unmanaged<nint> Create { get; init; }
 
+        internal required delegate* unmanaged<nint, int, int, nuint> SetParameter { get; init; }
+
+        internal required delegate* unmanaged<nuint, int> ErrorCode { get; init; }
+
         internal required delegate* unmanaged<nint, nuint> Free { get; init; }
 
         internal required delegate* unmanaged<nint, ZstdBuffer*, ZstdBuffer*, nuint> Decompress { get; init; }
@@ -144,6 +159,8 @@ internal sealed unsafe class ZstandardStream : Stream
         internal static Api? Load() => !NativeLibrary.TryLoad(Library, out nint library) ? null : new Api
         {
             Create = (delegate* unmanaged<nint>)NativeLibrary.GetExport(library, "ZSTD_createDStream"),
+            SetParameter = (delegate* unmanaged<nint, int, int, nuint>)NativeLibrary.GetExport(library, "ZSTD_DCtx_setParameter"),
+            ErrorCode = (delegate* unmanaged<nuint, int>)NativeLibrary.GetExport(library, "ZSTD_getErrorCode"),
             Free = (delegate* unmanaged<nint, nuint>)NativeLibrary.GetExport(library, "ZSTD_freeDStream"),
             Decompress = (delegate* unmanaged<nint, ZstdBuffer*, ZstdBuffer*, nuint>)NativeLibrary.GetExport(library, "ZSTD_decompressStream"),
             IsError = (delegate* unmanaged<nuint, uint>)NativeLibrary.GetExport(library, "ZSTD_isError"),
