@@ -110,13 +110,13 @@ internal sealed class ProcessDirectory : IDisposable
         }) ? numbers : null;
     }
 
-    /// <summary>Reads the names in a directory without . and ..; null if it cannot be read.</summary>
-    internal static List<string>? ReadNames(SafeFileHandle directory)
+    /// <summary>Reads the names in a directory without . and .., or the first of them; null if it cannot be read.</summary>
+    internal static List<string>? ReadNames(SafeFileHandle directory, int maximum = int.MaxValue)
     {
         var names = new List<string>();
-        return Enumerate(directory, names, static (name, names) =>
+        return Enumerate(directory, names, (name, names) =>
         {
-            if (!name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8))
+            if (names.Count < maximum && !name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8))
             {
                 names.Add(Encoding.UTF8.GetString(name));
             }

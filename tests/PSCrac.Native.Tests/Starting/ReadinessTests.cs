@@ -149,7 +149,7 @@ public class ReadinessTests
     private static CracRestoredProcess Run(Subject subject, IProgress<CracProgress>? progress, CancellationToken stopping)
     {
         CracRestoredProcess made = Restore.Run(
-            new RestoreRequest { Image = CracImage.Open(subject.ImagePath), PidTimeout = Wait.Limit }, progress, stopping);
+            new RestoreRequest { Image = CracImage.Open(subject.ImagePath, stopping), PidTimeout = Wait.Limit }, progress, stopping);
         subject.Program.Remember();
         return made;
     }

@@ -117,7 +117,7 @@ internal sealed class Subject : IDisposable
     {
         var request = new RestoreRequest
         {
-            Image = CracImage.Open(ImagePath),
+            Image = CracImage.Open(ImagePath, cancellation),
             Options = options ?? new(),
             AsChild = asChild,
             PidTimeout = pidTimeout ?? Wait.Limit,

@@ -108,7 +108,7 @@ internal sealed class DescriptorSetReader
         return "";
     }
 
-    /// <summary>FieldDescriptorProto: field 1 is the name, 3 the number, 4 the label (3: repeated), 5 the type, 6 the type's name, 8 the options.</summary>
+    /// <summary>FieldDescriptorProto: field 1 is the name, 3 the number, 4 the label (2: required, 3: repeated), 5 the type, 6 the type's name, 8 the options.</summary>
     private static SchemaField ReadField(ProtobufReader field)
     {
         string name = "";
@@ -151,6 +151,7 @@ internal sealed class DescriptorSetReader
             Number = number,
             Kind = (FieldKind)kind,
             IsRepeated = label == 3,
+            IsRequired = label == 2,
             IsQuoted = quoted,
             TypeName = typeName,
         };

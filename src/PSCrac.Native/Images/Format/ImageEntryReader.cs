@@ -13,6 +13,11 @@ internal sealed class ImageEntryReader : IDisposable
     /// <summary>The limit for a message, in bytes: far above any of criu's. A larger length is damage and must not be allocated.</summary>
     internal const int MaximumMessageLength = 64 << 20;
 
+    /// <summary>The limit for the number of messages in a file: a pagemap of 64 GiB of memory whose every other page was dumped has half as many.</summary>
+    internal const int MaximumMessages = 1 << 24;
+
+    // criu writes none but for a namespace without settings: they are what a hole in the file looks like.
+    private const int MaximumEmptyMessages = 1 << 16;
     private const int InitialBuffer = 4096;
     private const int LargeBuffer = 256 << 10;
     private readonly ImageFile _file;
@@ -22,6 +27,8 @@ internal sealed class ImageEntryReader : IDisposable
     private long _position;
     private long _messageOffset;
     private int _messageLength;
+    private int _messages;
+    private int _emptyMessages;
 
     /// <summary>Opens a file of any type.</summary>
     internal ImageEntryReader(ImageFile file)
@@ -92,7 +99,13 @@ internal sealed class ImageEntryReader : IDisposable
             return false;
         }
 
+        _file.Cancellation.ThrowIfCancellationRequested();
         long start = _position;
+        if (++_messages > MaximumMessages)
+        {
+            ImageFault.Corrupt(_file, start, $"it has more than {MaximumMessages} entries, the most that are read");
+        }
+
         uint length = ReadUInt32("the length of an entry");
         if (length > _file.Length - _position)
         {
@@ -102,6 +115,11 @@ internal sealed class ImageEntryReader : IDisposable
         if (length > MaximumMessageLength)
         {
             ImageFault.Corrupt(_file, start, $"an entry has a length of {length} bytes, more than any valid one");
+        }
+
+        if (length == 0 && ++_emptyMessages > MaximumEmptyMessages)
+        {
+            ImageFault.Corrupt(_file, start, $"it has more than {MaximumEmptyMessages} empty entries, as a hole in it would");
         }
 
         EnsureBuffered((int)length);

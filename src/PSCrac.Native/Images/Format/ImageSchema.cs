@@ -36,6 +36,9 @@ internal sealed class SchemaField
 
     internal required bool IsRepeated { get; init; }
 
+    /// <summary>Whether criu refuses a message without the field.</summary>
+    internal required bool IsRequired { get; init; }
+
     /// <summary>Whether bytes are shown as quoted-printable instead of base64.</summary>
     internal required bool IsQuoted { get; init; }
 
@@ -67,12 +70,16 @@ internal sealed class SchemaMessage
         foreach (SchemaField field in fields)
         {
             _byNumber[field.Number] = field;
+            Required |= field.IsRequired && field.Number < 64 ? 1UL << field.Number : 0;
         }
     }
 
     internal string Name { get; }
 
     internal IReadOnlyList<SchemaField> Fields { get; }
+
+    /// <summary>The required fields, a bit for each number.</summary>
+    internal ulong Required { get; }
 
     /// <summary>The field names of the last decoded record. The next record usually has the same names and shares this array.</summary>
     internal string[] LastNames { get; set; } = [];

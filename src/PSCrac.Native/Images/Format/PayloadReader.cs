@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Format;
 
@@ -6,6 +7,9 @@ namespace PSCrac.Images.Format;
 internal sealed class PayloadReader(RecordDecoder decoder, int limit)
 {
     private const string Extra = "extra";
+
+    // semop(2) numbers semaphores with 16 bits.
+    private const int MaximumSemaphores = 1 << 16;
 
     /// <summary>Whether a ghost file's content follows in chunks, according to its first entry.</summary>
     internal static bool IsChunked(CracImageRecord ghost) => ghost.GetFlag("chunks");
@@ -81,6 +85,11 @@ internal sealed class PayloadReader(RecordDecoder decoder, int limit)
     private static object[] ReadSemaphores(ImageEntryReader entries, long count)
     {
         long offset = entries.Position;
+        if (count > MaximumSemaphores)
+        {
+            ImageFault.Corrupt(entries.File, entries.MessageOffset, $"a set has {count} semaphores, more than the {MaximumSemaphores} of any");
+        }
+
         entries.SkipPayload(count * sizeof(ushort));
         byte[] bytes = new byte[count * sizeof(ushort)];
         entries.File.ReadExactlyAt(offset, bytes);

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics;
 using System.Text;
 using PSCrac.Images.Storage;
 
@@ -19,11 +20,15 @@ internal enum WireType : byte
 /// </summary>
 internal ref struct ProtobufReader
 {
+    /// <summary>The most bytes of a text: far above a path, the longest that criu writes.</summary>
+    internal const int MaximumStringLength = 1 << 20;
+
     private readonly ReadOnlySpan<byte> _bytes;
     private readonly ImageFile _file;
     private readonly long _origin;
     private int _position;
     private int _fieldStart;
+    private ulong _seen;
 
     /// <param name="bytes">The message, without its length.</param>
     /// <param name="file">The file of the message, for errors.</param>
@@ -74,7 +79,23 @@ internal ref struct ProtobufReader
 
         Field = (int)(key >> 3);
         WireType = (WireType)wire;
+        _seen |= Field < 64 ? 1UL << Field : 0;
         return true;
+    }
+
+    /// <summary>
+    /// Throws ImageCorrupt if a field that criu requires was not in the message. criu writes none without them, and does not read one.
+    /// </summary>
+    /// <param name="required">A bit for each field's number, below 64.</param>
+    internal readonly void RequireFields(ulong required)
+    {
+        if ((required & ~_seen) is var missing && missing != 0)
+        {
+            ImageFault.Corrupt(
+                _file,
+                _origin,
+                $"an entry lacks {BitOperations.PopCount(missing)} of its required fields, the first is field {BitOperations.TrailingZeroCount(missing)}");
+        }
     }
 
     internal ulong ReadUInt64()
@@ -123,7 +144,16 @@ internal ref struct ProtobufReader
         return ReadRaw((int)length);
     }
 
-    internal string ReadString() => Encoding.UTF8.GetString(ReadBytes());
+    internal string ReadString()
+    {
+        ReadOnlySpan<byte> bytes = ReadBytes();
+        if (bytes.Length > MaximumStringLength)
+        {
+            ImageFault.Corrupt(_file, FieldOffset, $"a text has {bytes.Length} bytes, more than the {MaximumStringLength} that are read");
+        }
+
+        return Encoding.UTF8.GetString(bytes);
+    }
 
     internal ProtobufReader ReadMessage()
     {
@@ -132,34 +162,24 @@ internal ref struct ProtobufReader
     }
 
     /// <summary>Adds a repeated field's values, packed or not; protobuf allows both.</summary>
-    internal void AddTo(List<uint> values)
+    /// <param name="values">The list.</param>
+    /// <param name="maximum">The most values that the list may have.</param>
+    internal void AddTo(List<uint> values, int maximum)
     {
+        ProtobufReader packed = WireType == WireType.Bytes ? ReadMessage() : default;
         if (WireType != WireType.Bytes)
         {
             values.Add(ReadUInt32());
-            return;
         }
 
-        ProtobufReader packed = ReadMessage();
-        while (!packed.IsAtEnd)
+        while (!packed.IsAtEnd && values.Count <= maximum)
         {
             values.Add((uint)packed.ReadVarint());
         }
-    }
 
-    /// <inheritdoc cref="AddTo(List{uint})"/>
-    internal void AddTo(List<ulong> values)
-    {
-        if (WireType != WireType.Bytes)
+        if (values.Count > maximum)
         {
-            values.Add(ReadUInt64());
-            return;
-        }
-
-        ProtobufReader packed = ReadMessage();
-        while (!packed.IsAtEnd)
-        {
-            values.Add(packed.ReadVarint());
+            ImageFault.Corrupt(_file, FieldOffset, $"field {Field} has more than {maximum} values, the most that are read");
         }
     }
 

@@ -11,6 +11,9 @@ internal sealed class RecordDecoder
 
     // A record with many different unknown fields is damaged, and looking each of them up would take too long.
     private const int MaximumFields = 512;
+
+    // A value of one byte becomes an object. The longest of criu's lists are the mapped areas, whose usual limit is 65,530 (vm.max_map_count).
+    private const int MaximumItems = 1 << 20;
     private static readonly object[] s_smallUInt32 = [.. Enumerable.Range(0, 256).Select(static n => (object)(uint)n)];
     private static readonly object[] s_smallUInt64 = [.. Enumerable.Range(0, 256).Select(static n => (object)(ulong)n)];
     private static readonly object s_true = true;
@@ -41,7 +44,7 @@ internal sealed class RecordDecoder
                         ImageFault.Corrupt(reader.File, reader.FieldOffset, $"a message has more than {MaximumFields} fields");
                     }
 
-                    AddRepeatable($"unknown_{reader.Field}", ReadUnknown(ref reader), start);
+                    AddRepeatable($"unknown_{reader.Field}", ReadUnknown(ref reader), start, reader);
                 }
                 else if (field.IsRepeated)
                 {
@@ -53,6 +56,7 @@ internal sealed class RecordDecoder
                 }
             }
 
+            reader.RequireFields(message?.Required ?? 0);
             return CreateRecord(message, start);
         }
         finally
@@ -117,15 +121,25 @@ internal sealed class RecordDecoder
         List<object> items = GetOrAddItems(field.Name, start);
         if (!packed)
         {
-            items.Add(ReadValue(ref reader, field));
+            Add(items, ReadValue(ref reader, field), reader);
             return;
         }
 
         ProtobufReader list = reader.ReadMessage();
         while (!list.IsAtEnd)
         {
-            items.Add(ReadPacked(ref list, field));
+            Add(items, ReadPacked(ref list, field), reader);
         }
+    }
+
+    private static void Add(List<object> items, object value, in ProtobufReader reader)
+    {
+        if (items.Count == MaximumItems)
+        {
+            ImageFault.Corrupt(reader.File, reader.FieldOffset, $"field {reader.Field} has more than {MaximumItems} values, the most that are read");
+        }
+
+        items.Add(value);
     }
 
     private static object ReadPacked(ref ProtobufReader list, SchemaField field) => field.Kind switch
@@ -203,7 +217,7 @@ internal sealed class RecordDecoder
         Append(name, value);
     }
 
-    private void AddRepeatable(string name, object value, int start)
+    private void AddRepeatable(string name, object value, int start, in ProtobufReader reader)
     {
         for (int i = start; i < _used; i++)
         {
@@ -211,7 +225,7 @@ internal sealed class RecordDecoder
             {
                 if (_values[i] is List<object> items)
                 {
-                    items.Add(value);
+                    Add(items, value, reader);
                 }
                 else
                 {

@@ -2,7 +2,7 @@ namespace PSCrac.Images.Format;
 
 /// <summary>
 /// The field numbers that typed readers use, one class per message. A test compares each with the schemas
-/// by name: <c>PstreeEntry.Pid</c> is field <c>pid</c> of message <c>pstree_entry</c>.
+/// by name: <c>PstreeEntry.Pid</c> is field <c>pid</c> of message <c>pstree_entry</c>. <c>Required</c> has a bit for each field that is.
 /// </summary>
 internal static class Wire
 {
@@ -13,6 +13,7 @@ internal static class Wire
         internal const int Pgid = 3;
         internal const int Sid = 4;
         internal const int Threads = 5;
+        internal const ulong Required = (1UL << Pid) | (1UL << Ppid) | (1UL << Pgid) | (1UL << Sid);
     }
 
     internal static class CoreEntry
@@ -70,6 +71,9 @@ internal static class Wire
         internal const int MmEnvEnd = 11;
         internal const int ExeFileId = 12;
         internal const int Vmas = 14;
+
+        // Fields 1 to 12.
+        internal const ulong Required = (1UL << 13) - 2;
     }
 
     internal static class VmaEntry
@@ -81,11 +85,15 @@ internal static class Wire
         internal const int Prot = 5;
         internal const int Flags = 6;
         internal const int Status = 7;
+        internal const int Fd = 8;
+        internal const ulong Required =
+            (1UL << Start) | (1UL << End) | (1UL << Pgoff) | (1UL << Shmid) | (1UL << Prot) | (1UL << Flags) | (1UL << Status) | (1UL << Fd);
     }
 
     internal static class PagemapHead
     {
         internal const int PagesId = 1;
+        internal const ulong Required = 1UL << PagesId;
     }
 
     internal static class PagemapEntry
@@ -95,6 +103,7 @@ internal static class Wire
         internal const int InParent = 3;
         internal const int Flags = 4;
         internal const int NrPages = 5;
+        internal const ulong Required = (1UL << Vaddr) | (1UL << CompatNrPages);
     }
 
     internal static class FdinfoEntry
@@ -103,6 +112,7 @@ internal static class Wire
         internal const int Flags = 2;
         internal const int Type = 3;
         internal const int Fd = 4;
+        internal const ulong Required = (1UL << Id) | (1UL << Flags) | (1UL << Type) | (1UL << Fd);
     }
 
     internal static class FileEntry
@@ -137,6 +147,7 @@ internal static class Wire
         internal const int CwdId = 1;
         internal const int RootId = 2;
         internal const int Umask = 3;
+        internal const ulong Required = (1UL << CwdId) | (1UL << RootId);
     }
 
     internal static class StatsEntry

@@ -13,6 +13,10 @@ public sealed partial record ImageManifest
 
     private const int MaximumManifestSize = 16 << 20;
 
+    // A value of two bytes becomes an object. A file has eight tokens.
+    private const int MaximumManifestTokens = 6 * NameBudget.MaximumImageFiles;
+    private const int UncountedManifestSize = 256 << 10;
+
     /// <summary>Reads the manifest of the image in a directory.</summary>
     /// <param name="directory">The image's directory.</param>
     /// <returns>The manifest; null if the directory has none: the image was written by criu itself or by a JVM.</returns>
@@ -147,6 +151,11 @@ public sealed partial record ImageManifest
         ImageManifest? manifest = null;
         try
         {
+            if (text.Length > UncountedManifestSize)
+            {
+                RequireFewTokens(file, text);
+            }
+
             manifest = JsonSerializer.Deserialize(text, ImageManifestJson.Default.ImageManifest);
         }
         catch (JsonException e)
@@ -173,6 +182,18 @@ public sealed partial record ImageManifest
         }
 
         return manifest;
+    }
+
+    private static void RequireFewTokens(ImageFile file, ReadOnlySpan<byte> text)
+    {
+        var reader = new Utf8JsonReader(text);
+        for (int tokens = 0; reader.Read(); tokens++)
+        {
+            if (tokens == MaximumManifestTokens)
+            {
+                ImageFault.Corrupt(file, reader.TokenStartIndex, $"it has more than {MaximumManifestTokens} values, the most that are read");
+            }
+        }
     }
 
     private static string HashInParts(ImageFile file, byte[] buffer)

@@ -40,6 +40,9 @@ internal readonly record struct MappedArea(ulong Start, ulong End, ulong FileOff
 /// <summary>The address space of a process: mm-PID.img.</summary>
 internal sealed class AddressSpace
 {
+    /// <summary>The memory that an area takes, in bytes.</summary>
+    internal const int AreaSize = 48;
+
     private MappedArea[] _areas = [];
     private ulong _stack;
     private ulong _heapStart;
@@ -125,6 +128,7 @@ internal sealed class AddressSpace
             }
         }
 
+        entry.RequireFields(Wire.MmEntry.Required);
         space._areas = [.. areas];
         return space;
     }
@@ -202,6 +206,7 @@ internal sealed class AddressSpace
             }
         }
 
+        entry.RequireFields(Wire.VmaEntry.Required);
         return new MappedArea(start, end, fileOffset, shmId, protection, flags, (AreaStatus)status);
     }
 }

@@ -28,6 +28,9 @@ internal enum PageFlags : uint
 /// <summary>The content of one pagemap file: which pages of an address space or of a shared memory segment were dumped.</summary>
 internal sealed class PageMap
 {
+    /// <summary>The memory that a run takes, in bytes.</summary>
+    internal const int RunSize = 36;
+
     private const int MinimumPageSize = 4096;
     private readonly ImageSource _source;
     private readonly PageRun[] _runs;
@@ -69,9 +72,9 @@ internal sealed class PageMap
     internal static string NameForShared(ulong shmid) => $"pagemap-shmem-{shmid}.img";
 
     /// <summary>Reads a pagemap file; null if there is no such file.</summary>
-    internal static PageMap? Read(ImageSource source, string name)
+    internal static PageMap? Read(ImageSource source, string name, CancellationToken cancellation = default)
     {
-        using ImageEntryReader? entries = source.TryOpenEntries(name, ImageType.Pagemap);
+        using ImageEntryReader? entries = source.TryOpenEntries(name, ImageType.Pagemap, cancellation);
         if (entries is null || !entries.MoveNext())
         {
             return null;
@@ -161,6 +164,7 @@ internal sealed class PageMap
             }
         }
 
+        head.RequireFields(Wire.PagemapHead.Required);
         return id;
     }
 
@@ -195,6 +199,8 @@ internal sealed class PageMap
                     break;
             }
         }
+
+        entry.RequireFields(Wire.PagemapEntry.Required);
 
         // Older versions of criu write in_parent instead of flags, and compat_nr_pages (32 bits) instead of nr_pages.
         PageFlags known = flags ?? (inParent ? PageFlags.Parent : PageFlags.Present);

@@ -14,6 +14,9 @@ public sealed partial class CracImage
 {
     private const string Inventory = "inventory.img";
     private const string Pstree = "pstree.img";
+
+    // What is kept of an image's entries. The files of many processes may be links to one large file.
+    private const long MaximumKept = 1 << 30;
     private readonly ImageSource _source;
     private IReadOnlyList<CracImageProcess>? _processes;
     private IReadOnlyList<int>? _processIds;
@@ -26,6 +29,7 @@ public sealed partial class CracImage
     private readonly Lazy<CracImageRecord?> _cpu;
     private long _size = -1;
     private long _memory = -1;
+    private long _kept;
 
     private CracImage(ImageSource source, ImageManifest? manifest)
     {
@@ -146,12 +150,13 @@ public sealed partial class CracImage
     /// The image's directory, or a checkpoint archive as Podman, CRI-O and the kubelet write it (tar, plain or compressed with
     /// gzip or, if libzstd is installed, zstd), which is read without unpacking it to disk.
     /// </param>
+    /// <param name="cancellation">Cancels the reading of an archive.</param>
     /// <returns>The image; its content is read on first use.</returns>
     /// <exception cref="CracException">
     /// NotAnImage: there is no image at the path. ImageIncomplete: the checkpoint did not finish or
     /// files are missing. ImageCorrupt: a file is damaged. PermissionDenied: the image may not be read.
     /// </exception>
-    public static CracImage Open(string path)
+    public static CracImage Open(string path, CancellationToken cancellation = default)
     {
         string full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
         using (FolderHandle? folder = FolderHandle.TryOpen(full, out Errno errno))
@@ -167,7 +172,7 @@ public sealed partial class CracImage
             }
         }
 
-        return File.Exists(full) ? Open(new ArchiveImageSource(full)) : throw ImageFault.NotAnImage(full, "the path does not exist");
+        return File.Exists(full) ? Open(new ArchiveImageSource(full, cancellation)) : throw ImageFault.NotAnImage(full, "the path does not exist");
     }
 
     /// <summary>Whether a directory looks like an image: it contains inventory.img or a manifest. Does not read the files.</summary>
@@ -238,6 +243,16 @@ public sealed partial class CracImage
         var image = new CracImage(source, null);
         _ = image.Processes;
         return image;
+    }
+
+    /// <summary>Counts memory that is taken by entries of a file and kept; throws ImageCorrupt if the image takes too much.</summary>
+    internal void Keep(long bytes, string file)
+    {
+        if (Interlocked.Add(ref _kept, bytes) > MaximumKept)
+        {
+            Interlocked.Add(ref _kept, -bytes);
+            ImageFault.TooLarge(Path, file, $"with {file}, the entries of the image take more than the {MaximumKept >> 20} MiB of memory that are allowed");
+        }
     }
 
     private long SumFiles()

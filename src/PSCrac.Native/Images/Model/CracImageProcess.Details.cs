@@ -10,6 +10,12 @@ public sealed partial class CracImageProcess
     // Above the kernel's limit for a command line: the sizes in a damaged image must not be allocated.
     private const int MaximumStringsLength = 8 << 20;
 
+    // The kernel's default for fs.nr_open.
+    private const int MaximumDescriptors = 1 << 20;
+
+    // The memory that a CracImageFile takes, in bytes.
+    private const int FileSize = 72;
+
     private ProcessMemory? _memory;
     private CracImageCredentials? _credentials;
     private CracImageRecord? _coreRecord;
@@ -134,10 +140,9 @@ public sealed partial class CracImageProcess
         int count = 0;
         while (entries is not null && entries.MoveNext())
         {
-            count++;
-            if (files is null)
+            if (++count > MaximumDescriptors)
             {
-                continue;
+                ImageFault.Corrupt(entries.File, entries.MessageOffset, $"it has more than {MaximumDescriptors} descriptors, the most that are read");
             }
 
             uint id = 0;
@@ -163,7 +168,8 @@ public sealed partial class CracImageProcess
                 }
             }
 
-            files.Add(new CracImageFile(_image.OpenFiles, ProcessId, CracFileRole.Descriptor, (int)descriptor, (flags & 1) != 0, id));
+            entry.RequireFields(Wire.FdinfoEntry.Required);
+            files?.Add(new CracImageFile(_image.OpenFiles, ProcessId, CracFileRole.Descriptor, (int)descriptor, (flags & 1) != 0, id));
         }
 
         return count;
@@ -173,6 +179,7 @@ public sealed partial class CracImageProcess
     {
         var files = new List<CracImageFile>();
         ReadDescriptors(files);
+        _image.Keep((long)files.Count * FileSize, $"fdinfo-{Core.FilesId}.img");
         files.Sort(static (a, b) => a.Descriptor!.Value.CompareTo(b.Descriptor!.Value));
         using ImageEntryReader? entries = _source.TryOpenEntries($"fs-{(uint)ProcessId}.img", ImageType.Fs);
         if (entries is not null && entries.MoveNext())
@@ -193,6 +200,8 @@ public sealed partial class CracImageProcess
                         break;
                 }
             }
+
+            entry.RequireFields(Wire.FsEntry.Required);
         }
 
         if (AddressSpace is { } space)

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using PSCrac.Images.Format;
 using PSCrac.Images.Memory;
 using PSCrac.Images.Model;
@@ -8,6 +9,12 @@ namespace PSCrac;
 /// <summary>A process in an image. Its ids are read with the process tree, everything else on first use.</summary>
 public sealed partial class CracImageProcess
 {
+    /// <summary>The most processes of an image. Each has at least three files, and of those there are at most <see cref="NameBudget.MaximumImageFiles"/>.</summary>
+    internal const int MaximumProcesses = 1 << 16;
+
+    /// <summary>The most threads of an image.</summary>
+    internal const int MaximumThreads = 1 << 20;
+
     private readonly CracImage _image;
     private readonly ImageSource _source;
 
@@ -26,8 +33,8 @@ public sealed partial class CracImageProcess
         ProcessGroupId = processGroupId;
         SessionId = sessionId;
         ThreadIds = threadIds;
-        _pages = new(() => PageMap.Read(_source, PageMap.NameFor(ProcessId)), LazyThreadSafetyMode.PublicationOnly);
-        _space = new(() => AddressSpace.Read(_source, ProcessId), LazyThreadSafetyMode.PublicationOnly);
+        _pages = new(ReadPages, LazyThreadSafetyMode.PublicationOnly);
+        _space = new(ReadSpace, LazyThreadSafetyMode.PublicationOnly);
     }
 
     /// <summary>The image of the process.</summary>
@@ -125,18 +132,28 @@ public sealed partial class CracImageProcess
         var processes = new List<CracImageProcess>();
         var threads = new List<uint>();
         using ImageEntryReader entries = image.Source.OpenEntries("pstree.img", ImageType.Pstree);
+        int threadCount = 0;
         entries.MoveToFirst();
         do
         {
             threads.Clear();
-            processes.Add(Read(image, entries.Reader, threads));
+            CracImageProcess process = Read(image, entries.Reader, threads, MaximumThreads - threadCount);
+            threadCount += process.ThreadIds.Count;
+            processes.Add(process);
+            if (processes.Count > MaximumProcesses || threadCount > MaximumThreads)
+            {
+                ImageFault.Corrupt(
+                    entries.File,
+                    entries.MessageOffset,
+                    $"it has more than {MaximumProcesses} processes or {MaximumThreads} threads, the most that are read");
+            }
         }
         while (entries.MoveNext());
 
         return [.. processes];
     }
 
-    private static CracImageProcess Read(CracImage image, ProtobufReader entry, List<uint> threads)
+    private static CracImageProcess Read(CracImage image, ProtobufReader entry, List<uint> threads, int maximumThreads)
     {
         int pid = 0;
         int ppid = 0;
@@ -159,7 +176,7 @@ public sealed partial class CracImageProcess
                     sid = ReadId(ref entry);
                     break;
                 case Wire.PstreeEntry.Threads:
-                    entry.AddTo(threads);
+                    entry.AddTo(threads, maximumThreads);
                     break;
                 default:
                     entry.Skip();
@@ -167,9 +184,30 @@ public sealed partial class CracImageProcess
             }
         }
 
+        entry.RequireFields(Wire.PstreeEntry.Required);
+        if (pid == 0)
+        {
+            ImageFault.Corrupt(entry.File, entry.Offset, "0 is not the id of a process");
+        }
+
         // criu 4.2 writes uninitialized memory as the thread ids of a process that had ended. The list of a live process contains its own id.
-        int[] ids = threads.Contains((uint)pid) ? [.. threads.ConvertAll(static id => (int)id)] : [pid];
+        int[] ids = threads.Contains((uint)pid) ? MemoryMarshal.Cast<uint, int>(CollectionsMarshal.AsSpan(threads)).ToArray() : [pid];
         return new CracImageProcess(image, pid, ppid, pgid, sid, ids);
+    }
+
+    private PageMap? ReadPages()
+    {
+        string name = PageMap.NameFor(ProcessId);
+        PageMap? pages = PageMap.Read(_source, name);
+        _image.Keep((long)(pages?.Runs.Length ?? 0) * PageMap.RunSize, name);
+        return pages;
+    }
+
+    private AddressSpace? ReadSpace()
+    {
+        AddressSpace? space = AddressSpace.Read(_source, ProcessId);
+        _image.Keep((long)(space?.Areas.Length ?? 0) * AddressSpace.AreaSize, $"mm-{(uint)ProcessId}.img");
+        return space;
     }
 
     private static int ReadId(ref ProtobufReader entry)

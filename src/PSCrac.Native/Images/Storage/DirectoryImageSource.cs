@@ -115,14 +115,20 @@ internal sealed class DirectoryImageSource : ImageSource
     private ImageFileInfo[] List()
     {
         using FolderHandle? folder = OpenFolder(out Errno errno);
-        if (folder?.ReadNames() is not { } names)
+        if (folder?.ReadNames(NameBudget.MaximumImageFiles + 1) is not { } names)
         {
             throw ImageFault.Unreadable(Path, "the directory", errno);
         }
 
+        var budget = new NameBudget();
         var files = new List<ImageFileInfo>(names.Count);
         foreach (string name in names)
         {
+            if (budget.Add(name) is { } limit)
+            {
+                ImageFault.TooLarge(Path, name, limit);
+            }
+
             if (folder.TryGetStatus(name, out FileStatus status, out _) && status.Type != FileType.Directory && name != ParentLink)
             {
                 files.Add(new ImageFileInfo(name, status.Type == FileType.Regular ? status.SizeBytes : 0));

@@ -150,12 +150,12 @@ internal sealed class FolderHandle : IDisposable
     /// <summary>Whether there is a regular file with this name.</summary>
     internal bool ContainsFile(string name) => TryGetStatus(name, out FileStatus status, out _) && status.Type == FileType.Regular;
 
-    /// <summary>The names of the entries, in the file system's order; null if the folder cannot be read.</summary>
-    internal List<string>? ReadNames()
+    /// <summary>The names of the entries, or the first of them, in the file system's order; null if the folder cannot be read.</summary>
+    internal List<string>? ReadNames(int maximum = int.MaxValue)
     {
         // The read position belongs to the descriptor, and several threads may read at the same time.
         using FolderHandle? own = TryReopen(out _);
-        return own is null ? null : ProcessDirectory.ReadNames(own.Handle);
+        return own is null ? null : ProcessDirectory.ReadNames(own.Handle, maximum);
     }
 
     /// <summary>Opens a file; the handle is invalid on failure: <see cref="Errno.ELOOP"/> for a symbolic link.</summary>

@@ -14,6 +14,16 @@ internal static class ImageFault
     internal static void Corrupt(ImageFile file, long offset, string what) =>
         throw Create(CracReason.ImageCorrupt, file, offset, $"{file.Name} is damaged at offset {offset}: {what}.", DamagedAction);
 
+    /// <summary>Throws ImageCorrupt: the image exceeds a limit.</summary>
+    [DoesNotReturn]
+    internal static void TooLarge(string imagePath, string name, string what) =>
+        throw new CracException(CracReason.ImageCorrupt, $"The image {imagePath} is damaged: {what}.", DamagedAction)
+        {
+            ImagePath = imagePath,
+            FileName = name,
+            FileOffset = 0,
+        };
+
     /// <summary>Throws ImageIncomplete: the file is shorter than its content requires.</summary>
     [DoesNotReturn]
     internal static void Truncated(ImageFile file, long offset, string what) =>

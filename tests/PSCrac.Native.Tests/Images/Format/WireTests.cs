@@ -18,6 +18,12 @@ public class WireTests
             SchemaMessage message = ImageSchema.Get(ToSnakeCase(type.Name));
             foreach (FieldInfo constant in type.GetFields(BindingFlags.NonPublic | BindingFlags.Static))
             {
+                if (constant.Name == nameof(Wire.PstreeEntry.Required))
+                {
+                    Assert.Equal(message.Required, (ulong)constant.GetRawConstantValue()!);
+                    continue;
+                }
+
                 SchemaField? field = message.Fields.SingleOrDefault(f => f.Name == ToSnakeCase(constant.Name));
                 Assert.True(field is not null, $"{message.Name} has no {ToSnakeCase(constant.Name)}");
                 Assert.Equal((int)constant.GetRawConstantValue()!, field.Number);
@@ -33,6 +39,10 @@ public class WireTests
             Assert.True(ImageSchema.Messages.ContainsKey(type.Message!), type.Message);
         }
     }
+
+    [Fact]
+    public void Required_fields_have_numbers_that_fit_the_bits() =>
+        Assert.All(ImageSchema.Messages.Values, message => Assert.All(message.Fields, field => Assert.True(!field.IsRequired || field.Number < 64, $"{message.Name}.{field.Name}")));
 
     private static string ToSnakeCase(string name)
     {
