@@ -120,3 +120,31 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) & 255)
         Wait-CountingOn "$work/m"
     }
 }
+
+Describe 'an interrupted test of an image' {
+    It 'ends at once, however long its files are' {
+        $path = (New-Item -ItemType Directory "$folder/long").FullName
+        # inventory.img with no entry, pstree.img with process 7, and a terabyte whose hash the manifest has.
+        [IO.File]::WriteAllBytes("$path/inventory.img", [byte[]] (0x16, 0x31, 0x31, 0x58))
+        [IO.File]::WriteAllBytes("$path/pstree.img", [byte[]] (0x19, 0x43, 0x56, 0x54, 0x30, 0x30, 0x27, 0x50, 8, 0, 0, 0, 8, 7, 16, 0, 24, 7, 32, 7))
+        $manifest = @{
+            created = '2026-11-27T00:00:00Z'; host = @{ name = 'x' }; process = @{ rootPid = 7 }
+            files   = @(@{ name = 'tmpfs-1.tar.gz.img'; size = 1TB; sha256 = '0' * 64 })
+        }
+        [IO.File]::WriteAllText("$path/pscrac.json", ($manifest | ConvertTo-Json -Depth 4))
+        $big = [IO.File]::Create("$path/tmpfs-1.tar.gz.img")
+        $big.SetLength(1TB)
+        $big.Dispose()
+
+        $shell = [powershell]::Create()
+        $null = $shell.AddScript("Import-Module '$(Split-Path (Get-Module PSCrac).Path)/PSCrac.psd1'; Test-CracImage -LiteralPath '$path' -Full -SkipTrustCheck")
+        $running = $shell.BeginInvoke()
+        [Threading.Thread]::Sleep(3000)
+        $running.IsCompleted | Should -BeFalse -Because 'a terabyte takes longer'
+        $clock = [Diagnostics.Stopwatch]::StartNew()
+        $shell.Stop()
+        $clock.Elapsed.TotalSeconds | Should -BeLessThan 5
+        $shell.InvocationStateInfo.State | Should -Be 'Stopped'
+        $shell.Dispose()
+    }
+}

@@ -18,6 +18,9 @@ internal sealed record ImagePreflightOptions
     /// <summary>Whether all files but the pages are read, instead of only their names and sizes.</summary>
     internal bool Full { get; init; }
 
+    /// <summary>Cancels the reading of the files.</summary>
+    internal CancellationToken Cancellation { get; init; }
+
     /// <summary>Skips the ownership check.</summary>
     internal bool SkipTrustCheck { get; init; }
 

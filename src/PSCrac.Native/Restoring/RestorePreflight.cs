@@ -15,7 +15,8 @@ public static class RestorePreflight
     /// <summary>Finds out whether a restore would work on this machine now. Changes nothing, and starts nothing but criu, for its version.</summary>
     /// <param name="request">The image and the options. Files that the request replaces are not examined.</param>
     /// <param name="full">Whether all files of the image but the pages are read, instead of only their names and sizes compared.</param>
-    public static ImagePreflight Examine(RestoreRequest request, bool full = false)
+    /// <param name="cancellation">Cancels the reading of the files.</param>
+    public static ImagePreflight Examine(RestoreRequest request, bool full = false, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(request);
         Version? version = null;
@@ -33,6 +34,7 @@ public static class RestorePreflight
         ImagePreflightOptions options = OptionsOf(request, request.Options.WithDefaults(request.Image.Options), new FileEdits()) with
         {
             Full = full,
+            Cancellation = cancellation,
             NewPidNamespace = RestorePlacement.Choose(request.PidNamespace, request.Image) switch
             {
                 CracPidNamespace.New => true,

@@ -27,7 +27,7 @@ public sealed class GetCracImageContentCommand : ImageInputCommand
     /// <inheritdoc/>
     private protected override void ProcessImage(CracImage image)
     {
-        var reader = NoPayload ? new ImageContentReader(image, payloadLimit: 0) : new ImageContentReader(image);
+        var reader = NoPayload ? new ImageContentReader(image, payloadLimit: 0, StopToken) : new ImageContentReader(image, cancellation: StopToken);
         foreach (CracImageEntry entry in reader.Read(Type))
         {
             WriteObject(Raw ? entry.GetRawBytes() : entry, enumerateCollection: false);

@@ -23,7 +23,7 @@ public sealed class TestCracImageCommand : RestoreTestingCommand
     /// <inheritdoc/>
     private protected override void ProcessImage(CracImage image)
     {
-        ImagePreflight preflight = RestorePreflight.Examine(Request(image), Full);
+        ImagePreflight preflight = RestorePreflight.Examine(Request(image), Full, StopToken);
         if (Quiet)
         {
             WriteObject(preflight.CanRestore);

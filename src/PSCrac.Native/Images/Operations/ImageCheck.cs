@@ -14,11 +14,13 @@ namespace PSCrac.Images.Operations;
 internal sealed class ImageCheck
 {
     private readonly CracImage _image;
+    private readonly CancellationToken _cancellation;
     private readonly Dictionary<string, long> _files = new(StringComparer.Ordinal);
 
-    private ImageCheck(CracImage image)
+    private ImageCheck(CracImage image, CancellationToken cancellation)
     {
         _image = image;
+        _cancellation = cancellation;
         foreach (ImageFileInfo file in image.Source.Files)
         {
             _files[file.Name] = file.Length;
@@ -27,11 +29,12 @@ internal sealed class ImageCheck
 
     /// <summary>Checks an image. Reads all files except the pages files.</summary>
     /// <param name="image">The image.</param>
+    /// <param name="cancellation">Cancels the check.</param>
     /// <returns>The findings, as they are found; empty for an intact image.</returns>
-    internal static IEnumerable<CracImageFinding> Run(CracImage image)
+    internal static IEnumerable<CracImageFinding> Run(CracImage image, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(image);
-        var check = new ImageCheck(image);
+        var check = new ImageCheck(image, cancellation);
 
         // References to a damaged file cannot be checked. Each file has at most one finding; sizes are checked first.
         bool canCheckReferences = true;
@@ -71,7 +74,7 @@ internal sealed class ImageCheck
 
     private IEnumerable<CracImageFinding> CheckFiles(HashSet<string> reported)
     {
-        var reader = new ImageContentReader(_image, payloadLimit: 0);
+        var reader = new ImageContentReader(_image, payloadLimit: 0, _cancellation);
         foreach (string name in _files.Keys)
         {
             if (!ImageType.IsImageFile(name) || reported.Contains(name))
@@ -140,7 +143,7 @@ internal sealed class ImageCheck
     {
         try
         {
-            using ImageFile opened = _image.Source.Open(file.Name);
+            using ImageFile opened = _image.Source.Open(file.Name, _cancellation);
             return ImageManifest.Hash(opened, ref buffer) == file.Sha256
                 ? null
                 : new(CracReason.ImageCorrupt, file.Name, null, null, $"{file.Name} was changed after the checkpoint: its SHA-256 differs.") { Kind = ImageFindingKind.OtherContent };
@@ -157,6 +160,7 @@ internal sealed class ImageCheck
         var tids = new HashSet<int>();
         foreach (CracImageProcess process in _image.Processes)
         {
+            _cancellation.ThrowIfCancellationRequested();
             if (!pids.Add(process.ProcessId))
             {
                 yield return new(CracReason.ImageCorrupt, "pstree.img", null, process.ProcessId, $"Process {process.ProcessId} is in the tree twice.") { Entry = $"process {process.ProcessId}" };
@@ -248,7 +252,7 @@ internal sealed class ImageCheck
         var used = new HashSet<string>(StringComparer.Ordinal);
         foreach ((string name, _) in _files)
         {
-            if (!name.StartsWith("pagemap-", StringComparison.Ordinal) || !name.EndsWith(".img", StringComparison.Ordinal) || PageMap.Read(_image.Source, name) is not { } map)
+            if (!name.StartsWith("pagemap-", StringComparison.Ordinal) || !name.EndsWith(".img", StringComparison.Ordinal) || PageMap.Read(_image.Source, name, _cancellation) is not { } map)
             {
                 continue;
             }

@@ -14,6 +14,7 @@ internal sealed class ImageContentReader
     private readonly ImageSource _source;
     private readonly RecordDecoder _decoder = new();
     private readonly PayloadReader _payload;
+    private readonly CancellationToken _cancellation;
 
     /// <summary>Creates a reader for an image's files.</summary>
     /// <param name="image">The image.</param>
@@ -21,10 +22,12 @@ internal sealed class ImageContentReader
     /// The maximum payload, in bytes, that is decoded into an entry's <c>extra</c>; 0 for none, as <c>crit --nopl</c>.
     /// A longer payload is read with <see cref="CracImageEntry.OpenPayload"/>.
     /// </param>
-    internal ImageContentReader(CracImage image, int payloadLimit = 64 << 20)
+    /// <param name="cancellation">Cancels the enumeration of entries.</param>
+    internal ImageContentReader(CracImage image, int payloadLimit = 64 << 20, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(image);
         _source = image.Source;
+        _cancellation = cancellation;
         _payload = new PayloadReader(_decoder, payloadLimit);
     }
 
@@ -80,7 +83,7 @@ internal sealed class ImageContentReader
     /// <exception cref="CracException">The file is missing (ImageIncomplete) or damaged (ImageCorrupt, ImageIncomplete).</exception>
     internal IEnumerable<CracImageEntry> ReadFile(string name)
     {
-        ImageFile file = _source.Open(name);
+        ImageFile file = _source.Open(name, _cancellation);
         if (ImageType.OfRawFile(name) is { } raw)
         {
             using (file)

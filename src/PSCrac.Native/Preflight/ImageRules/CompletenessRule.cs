@@ -30,7 +30,7 @@ internal sealed class CompletenessRule : ImageRule
             return;
         }
 
-        foreach (CracImageFinding finding in ImageCheck.Run(subject.Image))
+        foreach (CracImageFinding finding in ImageCheck.Run(subject.Image, subject.Options.Cancellation))
         {
             subject.DamagedFiles.Add(finding.FileName ?? string.Empty);
             subject.Block(

@@ -224,6 +224,10 @@ public abstract class CracCommand : PSCmdlet, IDisposable
         {
             OnFailure(CracErrorRecord.Translate(e)!, target);
         }
+        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        {
+            throw new PipelineStoppedException();
+        }
     }
 
     /// <summary>Runs an action for the whole command. A failure is a terminating error.</summary>

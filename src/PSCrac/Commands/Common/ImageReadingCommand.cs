@@ -51,7 +51,7 @@ public abstract class ImageReadingCommand : CracCommand
     private protected CracImage? Open(string path)
     {
         CracImage? image = null;
-        ForItem(path, () => image = CracImage.Open(path));
+        ForItem(path, () => image = CracImage.Open(path, StopToken));
         return image;
     }
 

@@ -13,7 +13,7 @@ namespace PSCrac.Tests.Images.Operations;
 public class ImageCheckTests(Zoo zoo)
 {
     [CriuFact("python3")]
-    public void An_intact_image_has_no_findings() => Assert.Empty(zoo.All.SelectMany(ImageCheck.Run));
+    public void An_intact_image_has_no_findings() => Assert.Empty(zoo.All.SelectMany(image => ImageCheck.Run(image)));
 
     [CriuFact]
     public void Files_of_an_earlier_checkpoint_in_the_folder_are_not_damage()
