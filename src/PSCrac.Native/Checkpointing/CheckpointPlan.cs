@@ -26,6 +26,9 @@ internal sealed class CheckpointPlan
     /// <summary>The folders that the tree watches with inotify; none without a preflight.</summary>
     internal WatchedFolders Watched { get; private init; } = WatchedFolders.None;
 
+    /// <summary>The paths of unix sockets that were renamed, by the names that they were bound to; none without a preflight.</summary>
+    internal IReadOnlyDictionary<string, string> RenamedSockets { get; private init; } = new Dictionary<string, string>();
+
     /// <summary>Runs the preflight and chooses options, unless <see cref="CheckpointRequest.ChooseOptions"/> is false.</summary>
     /// <exception cref="CracException">The preflight found a blocker.</exception>
     internal static CheckpointPlan Create(CheckpointRequest request)
@@ -49,7 +52,11 @@ internal sealed class CheckpointPlan
             choices.Add(new ImageManifestChoice(finding.CriuOption!, finding.CriuValue, finding.What));
         }
 
-        return new CheckpointPlan(chosen.AddTo(request.Options), choices, preflight.Findings) { Watched = WatchedFolders.Of(preflight.Tree) };
+        return new CheckpointPlan(chosen.AddTo(request.Options), choices, preflight.Findings)
+        {
+            Watched = WatchedFolders.Of(preflight.Tree),
+            RenamedSockets = Procfs.RenamedSockets.Of(preflight.Tree),
+        };
     }
 
     private static CracException Blocked(ProcessTreeSnapshot tree, IReadOnlyList<CracFinding> findings)

@@ -202,17 +202,22 @@ internal sealed class CriuCheckpoint
         _sealed = true;
     }
 
-    private ImageManifest DescribeImage() => ImageManifestFactory.Describe(_tree, _isInPidNamespace) with
+    private ImageManifest DescribeImage()
     {
-        CriuVersion = _installation.GetVersion().ToString(),
-        LeaveRunning = _plan.Options.LeaveRunning,
-        OneShot = _plan.Options.LinkRemap == true,
-        Automatic = _plan.Choices,
-        Options = _plan.Options.ToNames(),
-        ConfigurationFiles = _configurationFiles,
-        Warnings = [.. _plan.Findings.Where(static finding => finding.Severity == CracFindingSeverity.Warning).Select(static finding => $"{finding.What}: {finding.Why}")],
-        Start = _request.Start,
-    };
+        ImageManifest described = ImageManifestFactory.Describe(_tree, _isInPidNamespace);
+        return described with
+        {
+            Process = described.Process with { RenamedSockets = _plan.RenamedSockets },
+            CriuVersion = _installation.GetVersion().ToString(),
+            LeaveRunning = _plan.Options.LeaveRunning,
+            OneShot = _plan.Options.LinkRemap == true,
+            Automatic = _plan.Choices,
+            Options = _plan.Options.ToNames(),
+            ConfigurationFiles = _configurationFiles,
+            Warnings = [.. _plan.Findings.Where(static finding => finding.Severity == CracFindingSeverity.Warning).Select(static finding => $"{finding.What}: {finding.Why}")],
+            Start = _request.Start,
+        };
+    }
 
     private void RequireParentImage()
     {

@@ -21,6 +21,7 @@ public sealed class ImagePreflight
         new FilePresenceRule(),
         new WatchRule(),
         new SocketAddressRule(),
+        new UnixNameRule(),
         new RestoreTerminalRule(),
         new ParentDeathRule(),
         new RestoreNamespaceRule(),

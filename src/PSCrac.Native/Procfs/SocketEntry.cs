@@ -85,6 +85,16 @@ internal sealed record SocketEntry
     /// <summary>The name of a unix socket: a path, or @ and an abstract name; null if it is not bound.</summary>
     internal string? UnixName { get; init; }
 
+    /// <summary>The lower 32 bits of the inode of the file that a unix socket was bound to; 0 if there is none.</summary>
+    internal uint FileInode { get; init; }
+
+    /// <summary>The device of that file's file system.</summary>
+    internal DeviceNumber FileDevice { get; init; }
+
+    /// <summary>Whether a unix socket is reached by its name: an accepted connection has its listener's name, but is not.</summary>
+    internal bool OwnsUnixName =>
+        UnixName is not null && (UnixType == UnixSocketType.Datagram || State is CracSocketState.Listening or CracSocketState.Closed);
+
     /// <summary>The inode of a unix socket's peer; 0 if there is none or it is unknown.</summary>
     internal ulong PeerInode { get; init; }
 

@@ -10,11 +10,12 @@ namespace PSCrac.Procfs;
 internal static class UnixDiagnostics
 {
     private const byte UnixFamily = 1;
-    private const uint ShowNamePeerPendingAndQueues = 0x1 | 0x4 | 0x8 | 0x10;
+    private const uint ShowNameFilePeerPendingAndQueues = 0x1 | 0x2 | 0x4 | 0x8 | 0x10;
     private const int RequestLength = SocketDiagnostics.HeaderLength + 24;
     private const int MessageLength = 16;
 
     private const ushort NameAttribute = 0;
+    private const ushort FileAttribute = 1;
     private const ushort PeerAttribute = 2;
     private const ushort PendingAttribute = 3;
     private const ushort QueueAttribute = 4;
@@ -27,7 +28,7 @@ internal static class UnixDiagnostics
         request.Clear();
         request[SocketDiagnostics.HeaderLength] = UnixFamily;
         MemoryMarshal.Write(request[(SocketDiagnostics.HeaderLength + 4)..], uint.MaxValue);
-        MemoryMarshal.Write(request[(SocketDiagnostics.HeaderLength + 12)..], ShowNamePeerPendingAndQueues);
+        MemoryMarshal.Write(request[(SocketDiagnostics.HeaderLength + 12)..], ShowNameFilePeerPendingAndQueues);
         return SocketDiagnostics.TryList(request, Add, sockets);
     }
 
@@ -46,7 +47,7 @@ internal static class UnixDiagnostics
         byte state = message[2];
         uint inode = MemoryMarshal.Read<uint>(message[4..]);
         string? name = null;
-        uint peer = 0, receiveQueue = 0, sendQueue = 0;
+        uint peer = 0, receiveQueue = 0, sendQueue = 0, file = 0, device = 0;
         int shutdown = 0;
         ulong[] pending = [];
         ReadOnlySpan<byte> attributes = message[MessageLength..];
@@ -65,16 +66,15 @@ internal static class UnixDiagnostics
                 case NameAttribute:
                     name = NameOf(value);
                     break;
+                case FileAttribute when value.Length >= 8:
+                    file = MemoryMarshal.Read<uint>(value);
+                    device = MemoryMarshal.Read<uint>(value[4..]);
+                    break;
                 case PeerAttribute when value.Length >= 4:
                     peer = MemoryMarshal.Read<uint>(value);
                     break;
                 case PendingAttribute:
-                    pending = new ulong[value.Length / 4];
-                    for (int i = 0; i < pending.Length; i++)
-                    {
-                        pending[i] = MemoryMarshal.Read<uint>(value[(i * 4)..]);
-                    }
-
+                    pending = ReadInodes(value);
                     break;
                 case ShutdownAttribute when value.Length >= 1:
                     shutdown = value[0];
@@ -95,12 +95,25 @@ internal static class UnixDiagnostics
             State = (CracSocketState)state,
             UnixType = (UnixSocketType)type,
             UnixName = name,
+            FileInode = file,
+            FileDevice = new DeviceNumber(device >> 20, device & 0xfffff), // the kernel's internal dev_t
             PeerInode = peer,
             PendingConnections = pending,
             Shutdown = shutdown,
             ReceiveQueue = receiveQueue,
             SendQueue = sendQueue,
         };
+    }
+
+    private static ulong[] ReadInodes(ReadOnlySpan<byte> value)
+    {
+        ulong[] inodes = new ulong[value.Length / 4];
+        for (int i = 0; i < inodes.Length; i++)
+        {
+            inodes[i] = MemoryMarshal.Read<uint>(value[(i * 4)..]);
+        }
+
+        return inodes;
     }
 
     private static string? NameOf(ReadOnlySpan<byte> value)

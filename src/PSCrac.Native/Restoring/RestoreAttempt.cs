@@ -49,6 +49,7 @@ internal sealed class RestoreAttempt : IDisposable
     private int? _rootId;
     private IReadOnlyList<ProcessIdentity> _restoredProcesses = [];
     private SafeFileHandle? _rootHandle;
+    private SocketPaths? _socketPaths;
     private bool _hasParentDeathSignal;
 
     internal RestoreAttempt(RestoreRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
@@ -157,6 +158,7 @@ internal sealed class RestoreAttempt : IDisposable
         {
             case "pre-restore":
                 _preflight!.RequireWhileCriuWaits();
+                _socketPaths = DisposeLater(SocketPaths.Begin(_image, keepOthers: _isInNewNamespace));
 
                 // The root is not always criu's child, and its pid was free just before. In a new namespace it ends with the init.
                 Guard?.Watch(_isInNewNamespace ? _helpers : [.. _helpers, new ProcessIdentity(_image.RootProcessId, session.Worker.Identity.StartTimeTicks)]);
@@ -280,7 +282,7 @@ internal sealed class RestoreAttempt : IDisposable
             _hasParentDeathSignal = !_isInNewNamespace && !_request.AsChild && ParentDeathRule.FindInRoot(_image).Count > 0;
         }
 
-        _warnings = [.. _warnings, .. RestoredAttributes.Apply(_image, root), .. RestoredLocks.FindMissing(_image, root)];
+        _warnings = [.. _warnings, .. RestoredAttributes.Apply(_image, root), .. RestoredLocks.FindMissing(_image, root), .. _socketPaths!.Complete()];
         if (_pageDaemon is not null)
         {
             _restoredProcesses = RestoredTree.Read(_rootId ?? _image.RootProcessId);

@@ -46,6 +46,7 @@ internal static class DumpFailures
                 try: s = socket.socket(family, kind); break
                 except OSError: pass
             """),
+        new("unix socket renamed", "s = socket.socket(socket.AF_UNIX); s.bind('s.tmp'); s.listen(); os.rename('s.tmp', 's')"),
         new("unix peer outside", Pair("SOCK_STREAM")) { Target = 1, Options = Job },
         new("unix stream peer outside", Pair("SOCK_STREAM")) { Target = 1, Options = Job with { ExternalUnixSocket = true } },
         new("nameless unix peer outside", Pair("SOCK_DGRAM")) { Target = 1, Options = Job with { ExternalUnixSocket = true } },

@@ -50,6 +50,12 @@ internal static class RestoreFailures
             Directory.CreateDirectory(In(run, "s"));
             return null;
         }),
+        new("abstract unix name in use", "n = '\\0pscrac-%d' % os.getpid(); s = socket.socket(socket.AF_UNIX); s.bind(n); s.listen()", static run =>
+        {
+            var holder = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            holder.Bind(new UnixDomainSocketEndPoint($"\0pscrac-{run.ProcessId}"));
+            return holder;
+        }),
         new("unix folder missing", "os.mkdir('u'); s = socket.socket(socket.AF_UNIX); s.bind('u/s'); s.listen()", static run =>
         {
             Directory.Delete(In(run, "u"), recursive: true);

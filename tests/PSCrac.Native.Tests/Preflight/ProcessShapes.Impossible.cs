@@ -5,6 +5,22 @@ internal static partial class ProcessShapes
 {
     private static IEnumerable<ProcessShape> Impossible() =>
     [
+        new("unix socket renamed, with a relative name", ShapeNeed.Impossible, """
+            s = socket.socket(socket.AF_UNIX)
+            s.bind("socket.tmp"); s.listen()
+            os.rename("socket.tmp", "socket")
+            ready(); wait()
+            c = socket.socket(socket.AF_UNIX); c.connect("socket")
+            answer(True)
+            """) { ExpectedText = "renamed to socket" },
+        new("unix datagram socket renamed, in a folder below", ShapeNeed.Impossible, """
+            os.mkdir("run")
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            s.bind("run/new")
+            os.rename("run/new", "run/now")
+            ready(); wait()
+            answer(True)
+            """) { ExpectedText = "renamed to run/now" },
         new("inotify on an unlinked file of tmpfs", ShapeNeed.Impossible, """
             i = libc.inotify_init1(0)
             path = "/dev/shm/pscrac-%d" % os.getpid()

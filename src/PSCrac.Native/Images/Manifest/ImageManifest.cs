@@ -108,6 +108,12 @@ public sealed record ImageManifestProcess
     /// <summary>The threads that have attributes of their own that criu does not keep.</summary>
     public IReadOnlyList<ImageManifestThread> Threads { get; init; } = [];
 
+    /// <summary>
+    /// Unix sockets whose files were renamed after they were bound: the paths by the names that they were bound to, absolute both. criu
+    /// binds them to those names, and a restore renames the files.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> RenamedSockets { get; init; } = new Dictionary<string, string>();
+
     /// <summary>The number of processes in the tree.</summary>
     public int ProcessCount { get; init; }
 

@@ -9,7 +9,7 @@ namespace PSCrac.Preflight.ImageRules;
 internal sealed class SocketAddressRule : ImageRule
 {
     // criu does not work if lo is down.
-    private const string RestoreInOwnNetwork = "restore from a session in its own network namespace, which cannot be reached from outside: unshare --net sh -c 'ip link set lo up; exec pwsh'";
+    internal const string RestoreInOwnNetwork = "restore from a session in its own network namespace, which cannot be reached from outside: unshare --net sh -c 'ip link set lo up; exec pwsh'";
 
     internal override void Examine(ImageSubject subject)
     {

@@ -23,7 +23,11 @@ internal sealed class UnixSocketRule : PreflightRule
                     continue;
                 }
 
-                if (socket.PeerInode != 0)
+                if (RenamedSockets.FindRelative(member, socket) is { } path)
+                {
+                    ReportRenamed(subject, member, descriptor, socket, path);
+                }
+                else if (socket.PeerInode != 0)
                 {
                     if (!subject.HasSocket(socket.PeerInode))
                     {
@@ -47,6 +51,15 @@ internal sealed class UnixSocketRule : PreflightRule
             }
         }
     }
+
+    private static void ReportRenamed(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor, SocketEntry socket, string path) =>
+        subject.Block(
+            member.ProcessId,
+            $"descriptor {descriptor.Number}: unix socket {NameOf(socket)}, renamed to {path}",
+            CracReason.ResourceUnsupported,
+            "CRIU finds the folder of a socket with a relative name by the socket's path, which no longer ends with that name.",
+            $"Rename it back before the checkpoint: mv {path} {NameOf(socket)}; or let the program bind it to an absolute path.",
+            new("unix sockets with relative names that were renamed", NameOf(socket), $"descriptor {descriptor.Number}") { Key = socket.Inode });
 
     /// <summary>The connections that wait to be accepted by a listener of the tree.</summary>
     private static HashSet<ulong> FindWaiting(PreflightSubject subject)
