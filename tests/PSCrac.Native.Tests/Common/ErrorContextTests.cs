@@ -54,7 +54,8 @@ public class ErrorContextTests
 
         ("a measurement with no condition", CracOperation.Measure, static subject => MeasureOperation.Run(Sleep(subject) with { Ready = [], ImagePath = subject.ImagePath }, 1), Nobody, Path),
         ("a measurement of no program", CracOperation.Measure, static subject => MeasureOperation.Run(Sleep(subject) with { FilePath = "/nonexistent", ImagePath = subject.ImagePath }, 1), Nobody, Path),
-        ("a measurement that is not ready in time", CracOperation.Measure, static subject => MeasureOperation.Run(Sleep(subject) with { ReadyTimeout = s_shortly, ImagePath = subject.ImagePath }, 1), Somebody, Path),
+        ("a measurement that is not ready in time", CracOperation.Measure, static subject => MeasureOperation.Run(Sleep(subject) with { ReadyTimeout = s_shortly, ImagePath = subject.ImagePath, IgnoreChange = true }, 1), Somebody, Path),
+        ("a measurement of another program's image", CracOperation.Measure, static subject => MeasureOperation.Run(Sleep(subject) with { ImagePath = subject.ImagePath }, 1), Nobody, Path),
 
         ("a look for files of no type", CracOperation.Read, static subject => Content(subject).Read("nosuch").Count(), Nobody, Path),
         ("a look for a file that is not there", CracOperation.Read, static subject => Content(subject).Read("core-1.img").Count(), Nobody, Path),
