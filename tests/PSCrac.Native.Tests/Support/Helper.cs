@@ -9,6 +9,7 @@ using PSCrac.Jvm;
 using PSCrac.Options;
 using PSCrac.Restoring;
 using PSCrac.Starting;
+using PSCrac.Tests.Images;
 
 namespace PSCrac.Tests.Support;
 
@@ -111,6 +112,10 @@ internal static class Helper
                 case ["open-beneath", var path, .. var files]:
                     OpenBeneath(path, files);
                     return 0;
+                case ["mutate", var folder, var seed, var cases]:
+                    return MutatedImages.Run(folder, int.Parse(seed), int.Parse(cases));
+                case ["take", var megabytes]:
+                    return MutatedImages.Take(int.Parse(megabytes));
                 case ["count"]:
                     for (int number = 1; ; number++)
                     {
@@ -119,7 +124,7 @@ internal static class Helper
                     }
 
                 default:
-                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE [Child | Lazy | New | SCRIPT]... | (start | or-restore | or-restore-anyway) NAMESPACE IMAGE CONDITION COMMAND... | open-beneath FOLDER FILE... | count");
+                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE [Child | Lazy | New | SCRIPT]... | (start | or-restore | or-restore-anyway) NAMESPACE IMAGE CONDITION COMMAND... | open-beneath FOLDER FILE... | mutate FOLDER SEED CASES | take MEGABYTES | count");
                     return 2;
             }
         }

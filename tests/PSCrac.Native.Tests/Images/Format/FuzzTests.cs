@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Diagnostics;
 using PSCrac.Images.Format;
 using PSCrac.Images.Manifest;
@@ -37,7 +36,7 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
             Dictionary<string, byte[]> image = images[i % images.Length];
             string[] names = [.. image.Where(f => f.Value.Length <= MaximumDamagedSize).Select(f => f.Key)];
             string file = names[random.Next(names.Length)];
-            byte[] damaged = Damage(image[file], random);
+            byte[] damaged = Mutation.Damage(image[file], random);
             thrown += Try(new MemoryImageSource(image, file, damaged), file, $"seed {seed}, case {i}, {file}", typed: i % 4 == 0) ? 1 : 0;
         }
 
@@ -151,7 +150,7 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
             byte[] sound = File.ReadAllBytes(archive);
             for (int i = 0; i < 250; i++)
             {
-                File.WriteAllBytes(archive, Damage(sound, random));
+                File.WriteAllBytes(archive, Mutation.Damage(sound, random));
                 Expect($"seed {seed}, archive {compress} case {i}", sound.Length, () =>
                 {
                     CracImage image = CracImage.Open(archive);
@@ -177,44 +176,6 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
         ImageManifestTests.Sample().Write(manifest);
         files[ImageManifest.FileName] = manifest.ToArray();
         return files;
-    }
-
-    private static byte[] Damage(byte[] sound, Random random)
-    {
-        byte[] bytes = [.. sound];
-        for (int times = random.Next(1, 4); times > 0 && bytes.Length > 0; times--)
-        {
-            int at = random.Next(bytes.Length);
-            switch (random.Next(7))
-            {
-                case 0:
-                    bytes[at] ^= (byte)(1 << random.Next(8));
-                    break;
-                case 1:
-                    bytes[at] = (byte)random.Next(256);
-                    break;
-                case 2:
-                    bytes = bytes[..at];
-                    break;
-                case 3 when bytes.Length >= 4:
-                    // A length, wherever one may be, made huge.
-                    BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(Math.Min(at, bytes.Length - 4)), random.Next(2) == 0 ? uint.MaxValue : (uint)random.Next());
-                    break;
-                case 4:
-                    bytes.AsSpan(at, Math.Min(random.Next(1, 12), bytes.Length - at)).Fill(0xff);
-                    break;
-                case 5:
-                    bytes = [.. bytes[..at], .. bytes[random.Next(bytes.Length)..]];
-                    break;
-                default:
-                    byte[] noise = new byte[random.Next(1, 64)];
-                    random.NextBytes(noise);
-                    bytes = [.. bytes[..at], .. noise, .. bytes[at..]];
-                    break;
-            }
-        }
-
-        return bytes;
     }
 
     private static bool Try(MemoryImageSource source, string file, string what, bool typed) =>
