@@ -2,6 +2,7 @@ using Microsoft.Win32.SafeHandles;
 using PSCrac.Common;
 using PSCrac.Criu;
 using PSCrac.Images.Manifest;
+using PSCrac.Images.Operations;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Options;
@@ -39,6 +40,7 @@ internal sealed class CriuCheckpoint
     private bool _sealed;
     private bool _isIrrevocable;
     private readonly List<string> _warnings = [];
+    private HelperLinks? _links;
 
     private CriuCheckpoint(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
@@ -82,16 +84,19 @@ internal sealed class CriuCheckpoint
         string? config = CriuConfigFile.Compose(_plan.Options);
         config = _isInPidNamespace ? config + CriuWorkerNamespace.Configuration : config;
         using ImageStaging staging = ImageStaging.Create(_request.ImagePath, _request.Force, _plan.Watched);
+        IReadOnlyList<ImageManifestOutsideFile> replacedLinks = _request.Force ? ImageRemoval.ReadHelperLinks(staging.TargetPath) : [];
         string? replaced;
         try
         {
             using CriuWorkDirectory work = CriuWorkDirectory.Create($"{CracOperation.Checkpoint.Name}-{_request.ProcessId}", config, _plan.Watched);
             Dump(staging, work);
             replaced = staging.Finish();
+            ImageRemoval.RemoveHelperLinks(replacedLinks);
             MoveLogAndStatistics(work, staging.Folder);
         }
         catch when (!_isIrrevocable)
         {
+            _links?.Remove();
             staging.RollBack();
             throw;
         }
@@ -197,10 +202,27 @@ internal sealed class CriuCheckpoint
             _warnings.Add(warning);
         }
 
-        // Once the tree has been killed nothing can be cancelled.
-        ImageSeal.Commit(staging, manifest with { Warnings = [.. manifest.Warnings, .. _warnings] }, sync: !_request.NoSync, _isIrrevocable ? CancellationToken.None : _cancellation);
+        GhostOrder.Sort(staging);
+
+        // In another mount namespace the links are at paths that lead elsewhere here.
+        _links = _plan.Options.LinkRemap == true && !_isInPidNamespace && SharesMountNamespace(_innerId) ? HelperLinks.Claim(staging) : null;
+        ImageManifest complete = manifest with { Warnings = [.. manifest.Warnings, .. _warnings], OutsideFiles = _links?.Files ?? [] };
+        try
+        {
+            // Once the tree has been killed nothing can be cancelled.
+            ImageSeal.Commit(staging, complete, sync: !_request.NoSync, _isIrrevocable ? CancellationToken.None : _cancellation);
+        }
+        catch
+        {
+            _links?.Release();
+            throw;
+        }
+
         _sealed = true;
     }
+
+    private static bool SharesMountNamespace(int processId) =>
+        new FileInfo($"/proc/{processId}/ns/mnt").LinkTarget is { } theirs && theirs == new FileInfo("/proc/self/ns/mnt").LinkTarget;
 
     private ImageManifest DescribeImage()
     {

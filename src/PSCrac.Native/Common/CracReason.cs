@@ -131,4 +131,13 @@ public enum CracReason
 
     /// <summary>The image was created from another command line, or from files that have changed since.</summary>
     ImageOutdated,
+
+    /// <summary>Every copy that is restored from the image continues with the same state of a random number generator.</summary>
+    RandomStateRepeated,
+
+    /// <summary>A clock has another value at the restore than the program expects.</summary>
+    ClockChanged,
+
+    /// <summary>The process has a namespace of its own, which criu saves and restores, or enters.</summary>
+    OwnNamespace,
 }

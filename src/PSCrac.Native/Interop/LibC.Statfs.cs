@@ -7,6 +7,14 @@ internal static unsafe partial class LibC
     [LibraryImport(Library, EntryPoint = "statfs", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int statfs(string path, long* buffer);
 
+    /// <summary>Whether a path is on a read-only mount or file system (ST_RDONLY of statfs(2)); false on failure.</summary>
+    internal static bool IsReadOnly(string path)
+    {
+        const int FlagsIndex = 10; // f_flags, in the layout of the 64-bit architectures
+        long* buffer = stackalloc long[32];
+        return statfs(path, buffer) == 0 && (buffer[FlagsIndex] & 1) != 0;
+    }
+
     /// <summary>The magic number of the file system of a path (statfs(2)); 0 on failure.</summary>
     internal static long FileSystemOf(string path)
     {

@@ -12,6 +12,9 @@ internal sealed record ImagePreflightOptions
     /// <summary>Whether the root becomes a child of the caller.</summary>
     internal bool AsChild { get; init; }
 
+    /// <summary>Whether the tree is known to get a pid namespace of its own, instead of only if its pids are taken.</summary>
+    internal bool IsNewPidNamespaceCertain { get; init; }
+
     /// <summary>Whether the restore waits for ids whose processes have ended, but were not reaped yet.</summary>
     internal bool WaitsForPids { get; init; } = true;
 

@@ -15,7 +15,10 @@ public sealed class ImagePreflight
 
     private static readonly ImageRule[] s_machineRules =
     [
+        new RestoreLoopbackRule(),
         new OneShotRule(),
+        new GhostFileRule(),
+        new RestoreProcFileRule(),
         new RestorePrivilegeRule(),
         new PidRule(),
         new FilePresenceRule(),

@@ -49,7 +49,10 @@ internal static class DescriptorTable
     {
         string name = $"fd/{number}";
         string? target = directory.ReadLink(name);
-        if (target is null || !directory.TryStat(name, out FileStatus status))
+        bool hasStatus = directory.TryStat(name, out FileStatus status);
+
+        // Some folders in /proc of a process that has ended have no status any more, although they are open.
+        if (target is null || (!hasStatus && !(target.StartsWith("/proc/", StringComparison.Ordinal) && directory.ReadLink(name) == target)))
         {
             return null;
         }
@@ -64,7 +67,7 @@ internal static class DescriptorTable
         var descriptor = new ProcessDescriptor
         {
             Number = number,
-            Kind = KindOf(target, unlinked, status),
+            Kind = hasStatus ? KindOf(target, unlinked, status) : DescriptorKind.Directory,
             Target = target,
             IsUnlinked = unlinked,
             Status = status,

@@ -43,6 +43,7 @@ internal sealed class FileEditPlan
         plan.ReplaceMoved();
         plan.ReopenGrown();
         plan.ReplaceTerminals(hasTerminal);
+        plan.MoveRemovedFolders();
         warnings = plan._warnings;
         return plan._edits;
     }
@@ -187,6 +188,15 @@ internal sealed class FileEditPlan
         {
             _warnings.Add(
                 $"The process had a terminal, and this session has none: its descriptor{(left.Count == 1 ? string.Empty : "s")} {string.Join(", ", left)} now refer{(left.Count == 1 ? "s" : string.Empty)} to /dev/null. Use -StandardOutputPath and -StandardErrorPath to give it files instead.");
+        }
+    }
+
+    private void MoveRemovedFolders()
+    {
+        foreach ((uint id, string path) in RemovedFolders.FindPresent(_image))
+        {
+            CracImageRecord properties = _image.OpenFiles.Find(id)!.GetRecord("reg")!;
+            _edits.Changed[id] = new OpenRegularFile(path, (uint)properties.GetNumber("flags"), properties.GetNumber("pos"));
         }
     }
 

@@ -258,7 +258,7 @@ internal sealed class RestoreAttempt : IDisposable
     private FileEdits EditFiles()
     {
         bool mayLackTerminal = _options.ShellJob == true && _terminal is null && !_start.HasFlag(WorkerStart.OwnSession);
-        FileEdits edits = _request.Files.IsEmpty && !mayLackTerminal ? new FileEdits() : FileEditPlan.Create(_image, _request.Files, _terminal is not null, out _warnings);
+        FileEdits edits = _request.Files.IsEmpty && !mayLackTerminal && !RemovedFolders.FindPresent(_image).Any() ? new FileEdits() : FileEditPlan.Create(_image, _request.Files, _terminal is not null, out _warnings);
         if (_isInNewNamespace)
         {
             // The root's parent is criu, then the namespace's init, whose end ends the root in any case.

@@ -43,6 +43,7 @@ public static class RestorePreflight
                 CracPidNamespace.Auto => environment.IsPrivileged,
                 _ => false,
             },
+            IsNewPidNamespaceCertain = RestorePlacement.Choose(request.PidNamespace, request.Image) == CracPidNamespace.New,
             CriuVersion = version,
             HasTerminal = environment.HasTerminal,
         };
@@ -88,6 +89,7 @@ public static class RestorePreflight
         ImagePreflightOptions asked = OptionsOf(request, options, edits) with
         {
             NewPidNamespace = isNew,
+            IsNewPidNamespaceCertain = isNew,
             CriuVersion = criu.GetVersion(),
 
             // The edits replace a missing terminal and warn of it.

@@ -32,7 +32,7 @@ public class LayeringTests
         ("Preflight/ImageRules", "Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Images/Operations Options Criu Preflight/Subjects"),
         ("Preflight", "Common Procfs Images/Model Options Preflight/Subjects Preflight/ProcessRules Preflight/ImageRules"),
         ("Jvm", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Model Images/Operations Options Criu Staging"),
-        ("Checkpointing", "Common Interop Procfs Processes Images/Storage Images/Manifest Images/Model Options PidNamespaces Criu Staging Preflight/Subjects Preflight Jvm"),
+        ("Checkpointing", "Common Interop Procfs Processes Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Preflight Jvm"),
         ("Restoring", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Options PidNamespaces Criu Preflight/Subjects Preflight/ImageRules Preflight Jvm"),
         ("Starting/Fingerprints", "Common Interop Procfs Images/Manifest Images/Model"),
         ("Starting", "Common Interop Procfs Processes Images/Model Images/Operations Options PidNamespaces Criu Staging Checkpointing Restoring Jvm Starting/Fingerprints"),

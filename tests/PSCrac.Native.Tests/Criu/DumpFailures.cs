@@ -95,6 +95,10 @@ internal static class DumpFailures
             libc.shmat(i, None, 0)
             libc.shmctl(i, 0, None)
             """),
+        new("helper link taken", """
+            f = open('a', 'w'); f.write('x'); f.flush(); os.link('a', 'b'); os.unlink('a')
+            for n in range(1000): open(f'link_remap.{n}', 'w').close()
+            """) { Options = new() { LinkRemap = true } },
         new("io_uring", "call(425, 4, ctypes.create_string_buffer(120))"),
         new("strange mapping", "m = mmap.mmap(call(425, 4, ctypes.create_string_buffer(120)), 4096)"),
         new("bpf", "call(280 if arm else 321, 0, ctypes.create_string_buffer(struct.pack('IIIII', 1, 4, 4, 8, 0) + bytes(100)), 120)"),

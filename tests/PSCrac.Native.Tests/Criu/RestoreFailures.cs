@@ -85,6 +85,15 @@ internal static class RestoreFailures
         {
             DumpOptions = new() { LinkRemap = true }, Options = new() { LinkRemap = true },
         },
+        new("removed folder not empty", "os.mkdir('x'); f = os.open('x', 0); os.rmdir('x')", static run => Write(run, Directory.CreateDirectory(In(run, "x")).FullName + "/y", "")),
+        new("removed file on read-only", """
+            os.mkdir('m'); libc.mount(b'tmpfs', b'm', b'tmpfs', 0, None)
+            f = os.open('m/f', os.O_RDONLY | os.O_CREAT); os.unlink('m/f')
+            """, static run =>
+        {
+            Xunit.Assert.Equal(0, CriuProgram.RunProgram("mount", "-o", "remount,ro", In(run, "m")).ExitCode);
+            return new Unmounting(In(run, "m"));
+        }),
         new("page daemon", "", Nothing) { Config = "lazy-pages\n" },
         new("image without ids", "", static run => Delete(run.ImageFiles("ids-*.img"))),
         new("image file missing", "", static run => Delete(run.ImageFiles("core-*.img"))),
@@ -99,6 +108,11 @@ internal static class RestoreFailures
         })),
         new("crash", "", static run => Delete(run.ImageFiles("files.img"))),
     ];
+
+    private sealed class Unmounting(string path) : IDisposable
+    {
+        public void Dispose() => CriuProgram.RunProgram("umount", "-l", path);
+    }
 
     private static IDisposable? Nothing(CriuRun run) => null;
 

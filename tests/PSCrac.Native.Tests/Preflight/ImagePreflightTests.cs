@@ -170,6 +170,60 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
             file.SetLength(file.Length - 3);
             return null;
         }),
+        new("removed folder there again, empty", null, """
+            os.mkdir("gone"); d = os.open("gone", os.O_RDONLY); os.rmdir("gone")
+            ready(); wait()
+            answer(os.listdir(d) == [] and os.path.isdir("gone"))
+            """, scene =>
+        {
+            Directory.CreateDirectory(scene.File("gone"));
+            return null;
+        }),
+        new("removed working folder there again, with content", null, """
+            os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone")
+            ready(); wait()
+            answer(os.listdir(".") == [] and os.listdir(BASE + "gone") == ["new"])
+            """, scene =>
+        {
+            Directory.CreateDirectory(scene.File("gone"));
+            File.WriteAllText(scene.File("gone/new"), "");
+            return null;
+        }),
+        new("unlinked file on a file system that is read-only by then", CracReason.FileUnlinked, """
+            os.mkdir("mounted")
+            libc.mount(b"tmpfs", b"mounted", b"tmpfs", 0, None)
+            f = os.open("mounted/file", os.O_RDONLY | os.O_CREAT); os.unlink("mounted/file")
+            ready(); wait()
+            answer(True)
+            """, scene =>
+        {
+            CriuProgram.RunProgram("mount", "-o", "remount,ro", scene.File("mounted"));
+            return new Unmounting(scene.File("mounted"));
+        }),
+        new("unlinked file in a removed folder on a mount that is read-only by then", CracReason.FileUnlinked, """
+            os.mkdir("mounted")
+            libc.mount(b"tmpfs", b"mounted", b"tmpfs", 0, None)
+            os.mkdir("mounted/gone")
+            f = os.open("mounted/gone/file", os.O_RDONLY | os.O_CREAT); os.unlink("mounted/gone/file"); os.rmdir("mounted/gone")
+            ready(); wait()
+            answer(True)
+            """, scene =>
+        {
+            CriuProgram.RunProgram("mount", "-o", "remount,ro,bind", scene.File("mounted"));
+            return new Unmounting(scene.File("mounted"));
+        }),
+        new("file in proc of a process outside that has ended since", CracReason.ProcessGone, """
+            until("partner-ready")
+            f = os.open("/proc/%s/status" % open("partner").read(), os.O_RDONLY)
+            ready(); wait()
+            answer(True)
+            """, UntilPartnerIsGone) { Partner = SaysItsPid },
+        new("folder in proc of a process outside that has ended since", CracReason.ProcessGone, """
+            until("partner-ready")
+            f = os.open("/proc/%s/ns" % open("partner").read(), os.O_RDONLY)
+            ready(); wait()
+            answer(True)
+            """, UntilPartnerIsGone) { Partner = SaysItsPid },
         new("image file gone", CracReason.ImageIncomplete, RestoreSituation.Quiet, scene =>
         {
             File.Delete(scene.Entry("core-*.img"));
@@ -409,6 +463,21 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
 
         Assert.StartsWith(watched, finding.What, StringComparison.Ordinal);
         Assert.Contains($"New-Item -ItemType Directory '{watched}'", finding.RecommendedAction, StringComparison.Ordinal);
+    }
+
+    // A zombie still has its files in /proc.
+    private static IDisposable? UntilPartnerIsGone(RestoreScene scene)
+    {
+        string partner = "/proc/" + File.ReadAllText(scene.File("partner"));
+        Wait.Until(() => !Directory.Exists(partner), () => $"{partner} is still there");
+        return null;
+    }
+
+    private const string SaysItsPid = "open('partner', 'w').write(str(os.getpid())); ready(); time.sleep(600)";
+
+    private sealed class Unmounting(string path) : IDisposable
+    {
+        public void Dispose() => CriuProgram.RunProgram("umount", "-l", path);
     }
 
     /// <summary>An address of this machine's loopback interface that is not a loopback address, for the duration of a test.</summary>

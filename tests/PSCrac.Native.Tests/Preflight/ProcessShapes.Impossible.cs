@@ -31,6 +31,40 @@ internal static partial class ProcessShapes
             os.write(f, b"x")
             answer(len(os.read(i, 1000)) > 0)
             """) { ExpectedText = "has none any more" },
+        new("file of a thread in proc", ShapeNeed.RestoreFails, """
+            t = threading.Thread(target=lambda: time.sleep(600), daemon=True); t.start()
+            f = os.open("/proc/self/task/%d/status" % t.native_id, os.O_RDONLY)
+            ready(); wait()
+            answer(b"Name:" in os.read(f, 200))
+            """) { ExpectedText = "thread" },
+        new("folder of a child's thread in proc", ShapeNeed.RestoreFails, """
+            def body():
+                threading.Thread(target=lambda: time.sleep(600), daemon=True).start()
+            pid = child(body)
+            while len(os.listdir("/proc/%d/task" % pid)) < 2:
+                time.sleep(0.01)
+            f = os.open("/proc/%d/task/%s" % (pid, max(os.listdir("/proc/%d/task" % pid), key=int)), os.O_RDONLY)
+            ready(); wait()
+            answer(True)
+            """) { ExpectedText = "thread" },
+        new("folder of descriptors of a process that has ended", ShapeNeed.Impossible, """
+            pid = child(lambda: None)
+            f = os.open("/proc/%d/fd" % pid, os.O_RDONLY)
+            os.kill(pid, 9); os.waitpid(pid, 0)
+            ready(); wait()
+            answer(True)
+            """) { ExpectedText = "has ended" },
+        new("folder of descriptors of a process that has ended, open in a child", ShapeNeed.Impossible, """
+            pid = child(lambda: None)
+            def body():
+                os.open("/proc/%d/fd" % pid, os.O_RDONLY)
+                os.mkdir(BASE + "opened")
+            holder = child(body)
+            until("opened")
+            os.kill(pid, 9); os.waitpid(pid, 0)
+            ready(); wait()
+            answer(True)
+            """) { ExpectedText = "has ended" },
         new("io_uring", ShapeNeed.Impossible, """
             f = syscall(425, 8, ctypes.create_string_buffer(120))
             ready(); wait()

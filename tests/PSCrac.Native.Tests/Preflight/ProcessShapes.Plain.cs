@@ -95,6 +95,29 @@ internal static partial class ProcessShapes
             ready(); wait()
             answer(b"Name:" in os.read(f, 200))
             """),
+        new("removed folder, and a removed file that was in it", ShapeNeed.Nothing, """
+            os.mkdir("gone")
+            d = os.open("gone", os.O_RDONLY)
+            f = os.open("gone/file", os.O_RDWR | os.O_CREAT)
+            os.write(f, b"kept")
+            os.unlink("gone/file"); os.rmdir("gone")
+            ready(); wait()
+            answer(os.pread(f, 10, 0) == b"kept" and os.listdir(d) == [] and not os.path.exists("gone"))
+            """),
+        new("removed folder below a removed working folder", ShapeNeed.Nothing, """
+            os.makedirs("gone/below")
+            a, b = os.open("gone", os.O_RDONLY), os.open("gone/below", os.O_RDONLY)
+            os.chdir("gone")
+            os.rmdir("below"); os.rmdir("../gone")
+            ready(); wait()
+            answer(os.listdir(a) == os.listdir(b) == [] and not os.path.exists(BASE + "gone"))
+            """),
+        new("task folder in proc, and the main thread's file", ShapeNeed.Nothing, """
+            d = os.open("/proc/self/task", os.O_RDONLY)
+            f = os.open("/proc/self/task/%d/status" % os.getpid(), os.O_RDONLY)
+            ready(); wait()
+            answer(os.listdir(d) == [str(os.getpid())] and b"Name:" in os.read(f, 200))
+            """),
         new("epoll, eventfd, signalfd, timerfd", ShapeNeed.Nothing, """
             e = os.eventfd(7)
             s = libc.signalfd(-1, ctypes.byref(ctypes.c_uint64(1 << (signal.SIGUSR1 - 1))), 0)

@@ -39,8 +39,8 @@ public sealed partial record ImageManifest
     /// <summary>Whether the image can be restored only once, because a restore consumes the helper links of link-remap.</summary>
     public bool OneShot { get; init; }
 
-    /// <summary>Full paths of files outside the directory that belong to the image: the helper links of link-remap.</summary>
-    public IReadOnlyList<string> OutsideFiles { get; init; } = [];
+    /// <summary>Files outside the directory that belong to the image: the helper links of link-remap.</summary>
+    public IReadOnlyList<ImageManifestOutsideFile> OutsideFiles { get; init; } = [];
 
     /// <summary>
     /// The options of the checkpoint, by criu's long option names, such as "tcp-established".
@@ -135,3 +135,18 @@ public sealed record ImageManifestChoice(string Option, string? Value, string Re
 /// <param name="Size">The file's size, in bytes.</param>
 /// <param name="Sha256">The SHA-256 of its content in lower-case hexadecimal; null for pages files and other large files.</param>
 public sealed record ImageManifestFile(string Name, long Size, string? Sha256);
+
+/// <summary>A helper link of link-remap: a name that criu gave to an unlinked file in the file's folder, until the restore.</summary>
+/// <param name="Path">Its full path.</param>
+/// <param name="Inode">The file's inode number.</param>
+/// <param name="UserId">The file's owner.</param>
+public sealed record ImageManifestOutsideFile(string Path, ulong Inode, uint UserId)
+{
+    internal const string HelperLinkPrefix = "link_remap.";
+
+    /// <summary>Whether a file name is one that criu gives to a helper link (create_link_remap in criu's files-reg.c).</summary>
+    internal static bool IsHelperLinkName(ReadOnlySpan<char> name) =>
+        name.StartsWith(HelperLinkPrefix, StringComparison.Ordinal)
+        && name.Length > HelperLinkPrefix.Length
+        && !name[HelperLinkPrefix.Length..].ContainsAnyExceptInRange('0', '9');
+}

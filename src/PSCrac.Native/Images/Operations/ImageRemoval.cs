@@ -141,26 +141,57 @@ internal static class ImageRemoval
 
     private static void RemoveHelperLinks(CracImage image, FolderHandle folder, int[] users)
     {
-        const int GroupOrOthersWrite = 0x12; // 022
-        if (image.Manifest is not { OutsideFiles.Count: > 0 } manifest || !folder.TryGetStatus(ImageManifest.FileName, out FileStatus status, out _)
-            || !users.Contains((int)status.UserId) || (status.Mode & GroupOrOthersWrite) != 0)
+        if (image.Manifest is not { OutsideFiles.Count: > 0 } manifest || !IsOwnManifest(folder, users))
         {
             return;
         }
 
-        foreach (string outside in manifest.OutsideFiles)
+        foreach (ImageManifestOutsideFile outside in manifest.OutsideFiles)
         {
-            if (!IsHelperLink(outside))
-            {
-                continue;
-            }
-
-            using PathWalk walk = PathWalk.Along(Path.GetDirectoryName(outside)!);
-            if (walk.Folder is not null && walk.FindForeignLink(users) is null)
-            {
-                Require(image, LibC.Unlink(walk.Folder, Path.GetFileName(outside), 0));
-            }
+            Require(image, RemoveHelperLink(outside, users));
         }
+    }
+
+    /// <summary>The helper links of an image that is about to be replaced; empty where someone else could have written its manifest.</summary>
+    internal static IReadOnlyList<ImageManifestOutsideFile> ReadHelperLinks(string path)
+    {
+        using FolderHandle? folder = FolderHandle.TryOpen(path, out _);
+        return folder is not null && IsOwnManifest(folder, TrustedUsers.Read()) ? ImageManifest.Read(new DirectoryImageSource(folder))?.OutsideFiles ?? [] : [];
+    }
+
+    /// <summary>Removes the helper links of an image that was replaced.</summary>
+    internal static void RemoveHelperLinks(IReadOnlyList<ImageManifestOutsideFile> links)
+    {
+        int[] users = links.Count == 0 ? [] : TrustedUsers.Read();
+        foreach (ImageManifestOutsideFile link in links)
+        {
+            _ = RemoveHelperLink(link, users);
+        }
+    }
+
+    private static bool IsOwnManifest(FolderHandle folder, int[] users)
+    {
+        const int GroupOrOthersWrite = 0x12; // 022
+        return folder.TryGetStatus(ImageManifest.FileName, out FileStatus status, out _)
+            && users.Contains((int)status.UserId) && (status.Mode & GroupOrOthersWrite) == 0;
+    }
+
+    // A manifest may list any path, and a restore consumes the links, after which others may have their names: only a name of
+    // criu's that still leads to the file that it was made for is removed.
+    private static Errno RemoveHelperLink(ImageManifestOutsideFile link, int[] users)
+    {
+        string name = Path.GetFileName(link.Path);
+        if (!Path.IsPathFullyQualified(link.Path) || !ImageManifestOutsideFile.IsHelperLinkName(name))
+        {
+            return Errno.None;
+        }
+
+        using PathWalk walk = PathWalk.Along(Path.GetDirectoryName(link.Path)!);
+        return walk.Folder is not null && walk.FindForeignLink(users) is null
+            && FileStatus.TryReadAt(walk.Folder, name, LibC.AT_SYMLINK_NOFOLLOW, out FileStatus status, out _)
+            && status.Type == FileType.Regular && status.Inode == link.Inode && status.UserId == link.UserId
+                ? LibC.Unlink(walk.Folder, name, 0)
+                : Errno.None;
     }
 
     private static void Require(CracImage image, Errno errno)
@@ -170,17 +201,6 @@ internal static class ImageRemoval
             throw new CracException(
                 CracReason.PermissionDenied, $"The image {image.Path} could not be removed: {LibC.Message(errno)}.", "Remove it as its owner, or as root.");
         }
-    }
-
-    // A manifest may list any path. Only helper links of criu are removed (create_link_remap in criu/files-reg.c).
-    private static bool IsHelperLink(string path)
-    {
-        const string Prefix = "link_remap.";
-        string name = Path.GetFileName(path);
-        return Path.IsPathFullyQualified(path)
-            && name.StartsWith(Prefix, StringComparison.Ordinal)
-            && name.Length > Prefix.Length
-            && !name.AsSpan(Prefix.Length).ContainsAnyExceptInRange('0', '9');
     }
 
     /// <summary>Whether a file name in an image's directory is one that criu, a CRaC JVM or this engine creates.</summary>

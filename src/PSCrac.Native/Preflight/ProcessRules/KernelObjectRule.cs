@@ -12,7 +12,7 @@ internal sealed class KernelObjectRule : PreflightRule
         {
             foreach (ProcessDescriptor descriptor in member.Descriptors)
             {
-                if (Explain(descriptor) is { } known)
+                if (Explain(descriptor, member.CommandLine) is { } known)
                 {
                     subject.Block(
                         member.ProcessId,
@@ -26,12 +26,12 @@ internal sealed class KernelObjectRule : PreflightRule
         }
     }
 
-    private static (string Name, string Why, string RecommendedAction)? Explain(ProcessDescriptor descriptor) => descriptor.Kind switch
+    private static (string Name, string Why, string RecommendedAction)? Explain(ProcessDescriptor descriptor, ProcessCommandLine program) => descriptor.Kind switch
     {
         DescriptorKind.IoUring => (
             "io_uring",
             "CRIU does not support io_uring: it cannot save requests that are in progress in the kernel.",
-            "Let the program use epoll instead: UV_USE_IO_URING=0 for Node.js, DOTNET_SYSTEM_NET_SOCKETS_IO_URING=0 where set, or the program's own switch."),
+            IoUringSwitch.Recommend(program)),
         DescriptorKind.BpfMap => (
             "bpf map",
             "CRIU can save some kinds of bpf maps only if it was built with libbpf, which distributions leave out.",

@@ -40,7 +40,7 @@ internal sealed class MappingRule : PreflightRule
                             $"{where}: {area.Path}",
                             CracReason.ResourceUnsupported,
                             "It is shared with the kernel or a device, and CRIU cannot save it.",
-                            "The program would have to release it before the checkpoint.",
+                            area.Path.Contains("[io_uring]", StringComparison.Ordinal) ? IoUringSwitch.Recommend(member.CommandLine) : "The program would have to release it before the checkpoint.",
                             new("mappings of kernel objects", area.Path, where)
                             {
                                 Why = "They are shared with the kernel or a device, and CRIU cannot save them.",

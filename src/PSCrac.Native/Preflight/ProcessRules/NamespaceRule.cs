@@ -69,7 +69,7 @@ internal sealed class NamespaceRule : PreflightRule
                 subject.Note(
                     root.ProcessId,
                     $"a {name} namespace of its own",
-                    CracReason.NamespaceUnsupported,
+                    CracReason.OwnNamespace,
                     $"The checkpoint is taken from inside it, where the process is {root.InnermostProcessId}; the namespace itself is not part of the image.");
                 break;
             case NamespaceKind.Mount:
@@ -85,7 +85,7 @@ internal sealed class NamespaceRule : PreflightRule
                 subject.Note(
                     root.ProcessId,
                     $"a {name} namespace of its own",
-                    CracReason.NamespaceUnsupported,
+                    CracReason.OwnNamespace,
                     "The namespace becomes part of the image, and the restore recreates it.");
                 break;
         }

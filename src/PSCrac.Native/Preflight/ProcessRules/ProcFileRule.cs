@@ -1,4 +1,5 @@
 using System.Globalization;
+using PSCrac.Interop;
 using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
 
@@ -13,14 +14,19 @@ internal sealed class ProcFileRule : PreflightRule
         {
             foreach (ProcessDescriptor descriptor in member.Descriptors)
             {
-                if (!descriptor.HasPath || subject.FindMount(descriptor.MountId)?.Mount.FileSystem != "proc"
-                    || OwnerOf(descriptor.Target) is not { } owner || subject.Tree.Contains(owner))
+                if (!descriptor.HasPath || subject.FindMount(descriptor.MountId)?.Mount.FileSystem != "proc" || OwnerOf(descriptor.Target) is not { } owner)
                 {
                     continue;
                 }
 
                 string what = $"descriptor {descriptor.Number}: {descriptor.Target}";
-                if (ProcessIdentity.TryRead(owner) is null)
+                bool hasEnded = !subject.Tree.Contains(owner) && ProcessIdentity.TryRead(owner) is null;
+                if (BlockUnopenable(subject, member, descriptor, owner, hasEnded) || subject.Tree.Contains(owner))
+                {
+                    continue;
+                }
+
+                if (hasEnded)
                 {
                     subject.Note(
                         member.ProcessId,
@@ -50,11 +56,60 @@ internal sealed class ProcFileRule : PreflightRule
         }
     }
 
+    private static bool BlockUnopenable(PreflightSubject subject, ProcessSnapshot member, ProcessDescriptor descriptor, int owner, bool hasEnded)
+    {
+        string what = $"descriptor {descriptor.Number}: {descriptor.Target}";
+        if (ThreadOf(descriptor.Target) is { } thread && thread != owner && (hasEnded || subject.Tree.Contains(owner)))
+        {
+            subject.Block(
+                member.ProcessId,
+                what,
+                CracReason.ResourceUnsupported,
+                $"It belongs to thread {thread}. CRIU opens the files of a process before it creates the threads, so the file does not exist then.",
+                "The program would have to close it before the checkpoint and open it after the restore.",
+                new("files of threads", descriptor.Target, $"descriptor {descriptor.Number}")
+                {
+                    Why = "CRIU opens the files of a process before it creates the threads, so the files do not exist then.",
+                    Action = static _ => "The program would have to close them before the checkpoint and open them after the restore.",
+                });
+            return true;
+        }
+
+        // Some folders of a process, such as fd, cannot be read any more once it has ended.
+        if (hasEnded && !FileStatus.TryRead($"/proc/{member.ProcessId}/fd/{descriptor.Number}", flags: 0, out _, out Errno errno) && errno == Errno.ENOENT)
+        {
+            subject.Block(
+                member.ProcessId,
+                what,
+                CracReason.ProcessGone,
+                $"It belongs to process {owner}, which has ended, and CRIU cannot read its status any more.",
+                "The program would have to close it.",
+                new("folders of processes that have ended", descriptor.Target, $"descriptor {descriptor.Number}")
+                {
+                    Why = "CRIU cannot read their status any more.",
+                    Action = static _ => "The program would have to close them.",
+                });
+            return true;
+        }
+
+        return false;
+    }
+
+    // /proc/1234/task/1235/status
+    private static int? ThreadOf(string path)
+    {
+        const string Task = "/task/";
+        int task = path.IndexOf(Task, StringComparison.Ordinal);
+        ReadOnlySpan<char> rest = task < 0 ? [] : path.AsSpan(task + Task.Length);
+        int end = rest.IndexOfAny('/', ' ');
+        return int.TryParse(end < 0 ? rest : rest[..end], NumberStyles.None, CultureInfo.InvariantCulture, out int thread) ? thread : null;
+    }
+
     private static int? OwnerOf(string path)
     {
         // /proc/1234 or /proc/1234/status
         ReadOnlySpan<char> rest = path.AsSpan("/proc/".Length <= path.Length ? "/proc/".Length : path.Length);
-        int slash = rest.IndexOf('/');
+        int slash = rest.IndexOfAny('/', ' ');
         return int.TryParse(slash < 0 ? rest : rest[..slash], NumberStyles.None, CultureInfo.InvariantCulture, out int owner) ? owner : null;
     }
 }

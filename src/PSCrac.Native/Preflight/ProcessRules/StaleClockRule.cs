@@ -32,7 +32,7 @@ internal sealed class StaleClockRule : PreflightRule
                 subject.Warn(
                     member.ProcessId,
                     $"{realTime} {(realTime == 1 ? "timer" : "timers")} on the real-time clock",
-                    CracReason.TimedOut,
+                    CracReason.ClockChanged,
                     "Timers that expire before the restore all fire as soon as the process runs again.",
                     "Let the program measure time-outs with the monotonic clock, and read the real-time clock again after the restore.",
                     new("processes with timers on the real-time clock"));
@@ -43,7 +43,7 @@ internal sealed class StaleClockRule : PreflightRule
                 subject.Note(
                     member.ProcessId,
                     $"{monotonic} {(monotonic == 1 ? "timer" : "timers")} on the monotonic clock",
-                    CracReason.TimedOut,
+                    CracReason.ClockChanged,
                     "They continue with their remaining time. The clock itself jumps: forward on this host, to any value on another host or after a reboot.",
                     cause: new("processes with timers on the monotonic clock"));
             }

@@ -19,7 +19,7 @@ internal sealed class StaleRandomRule : PreflightRule
                 subject.Note(
                     member.ProcessId,
                     $"random numbers from {source}",
-                    CracReason.Unknown,
+                    CracReason.RandomStateRepeated,
                     "Every process restored from this image continues with the same generator state, and with the keys and ids generated before the checkpoint.",
                     "Before restoring one image more than once, let the program seed its generators and create its ids after the restore.",
                     new("processes that use random numbers", Place: $"from {source}"));

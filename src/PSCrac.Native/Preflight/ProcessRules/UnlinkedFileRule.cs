@@ -1,5 +1,6 @@
 using System.Globalization;
 using PSCrac.Common;
+using PSCrac.Interop;
 using PSCrac.Options;
 using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
@@ -26,7 +27,14 @@ internal sealed class UnlinkedFileRule : PreflightRule
                     && subject.FindMount(descriptor.MountId)?.Mount.FileSystem is not ("proc" or "devpts")
                     && seen.Add((descriptor.Status.Device, descriptor.Status.Inode)))
                 {
-                    Report(subject, member, $"descriptor {descriptor.Number}", descriptor.Target, descriptor.Status);
+                    if (!IsOfLowerLayer(subject, descriptor.Status, descriptor.CanWrite, $"/proc/{member.ProcessId}/fd/{descriptor.Number}"))
+                    {
+                        Report(subject, member, $"descriptor {descriptor.Number}", descriptor.Target, descriptor.Status);
+                    }
+                    else
+                    {
+                        ReportLowerLayer(subject, member, $"descriptor {descriptor.Number}", descriptor.Target);
+                    }
                 }
                 else if (IsSillyRenamed(subject, descriptor) && seen.Add((descriptor.Status.Device, descriptor.Status.Inode)))
                 {
@@ -39,14 +47,39 @@ internal sealed class UnlinkedFileRule : PreflightRule
                 if (area is { IsUnlinked: true, Kind: MemoryAreaKind.File })
                 {
                     FileStatus status = StatusOf(member, area);
-                    if (seen.Add((status.Device, status.Inode)))
+                    if (!seen.Add((status.Device, status.Inode)))
+                    {
+                        continue;
+                    }
+
+                    if (!IsOfLowerLayer(subject, status, canWrite: false, $"/proc/{member.ProcessId}/map_files/{area.Start:x}-{area.End:x}"))
                     {
                         Report(subject, member, $"memory at {area.Start:x}", area.Path, status);
+                    }
+                    else
+                    {
+                        ReportLowerLayer(subject, member, $"memory at {area.Start:x}", area.Path);
                     }
                 }
             }
         }
     }
+
+    // An open for writing copies the file to the upper layer.
+    private static bool IsOfLowerLayer(PreflightSubject subject, in FileStatus status, bool canWrite, string link) =>
+        status.LinkCount > 0 && !canWrite && subject.FindMount(status.MountId)?.Mount.FileSystem == "overlay" && OverlayFile.ComesFromLowerLayer(link) == true;
+
+    private static void ReportLowerLayer(PreflightSubject subject, ProcessSnapshot member, string where, string path) => subject.Block(
+        member.ProcessId,
+        $"{where}: {path}, which was unlinked or replaced on an overlay",
+        CracReason.FileUnlinked,
+        "The file is still in a lower layer of the overlay, so CRIU does not save its content; and a new link to it cannot be created.",
+        "Restart the program, so that it opens the present file; or put the original file back at its path and restart it.",
+        new("files of an overlay's lower layer that were unlinked or replaced", path, where)
+        {
+            Why = "The files are still in a lower layer of the overlay, so CRIU does not save their content; and new links to them cannot be created.",
+            Action = static _ => "Restart the program, so that it opens the present files.",
+        });
 
     /// <summary>An NFS client renames a file that is removed while it is open, and removes it when it is closed.</summary>
     private static bool IsSillyRenamed(PreflightSubject subject, ProcessDescriptor descriptor) =>
@@ -137,6 +170,7 @@ internal sealed class UnlinkedFileRule : PreflightRule
             return;
         }
 
+        ReportLeftoverLinks(subject, member, path);
         subject.Offer(
             member.ProcessId,
             what,
@@ -149,6 +183,41 @@ internal sealed class UnlinkedFileRule : PreflightRule
                 Why = "The files need helper links in their folders until the restore, which removes them: the image can be restored only once.",
                 Action = static _ => "Give -LinkRemap, or let the program close the files.",
             });
+    }
+
+    // criu counts the names of its helper links from a small number in each dump, and fails where one exists already. An image made
+    // by this engine has links with large numbers.
+    private static void ReportLeftoverLinks(PreflightSubject subject, ProcessSnapshot member, string path)
+    {
+        const string Prefix = "link_remap.";
+        const string Suffix = " (deleted)";
+        const int MaximumDigits = 6;
+        string? folder = Path.GetDirectoryName(path.EndsWith(Suffix, StringComparison.Ordinal) ? path[..^Suffix.Length] : path);
+        string root = subject.Tree.RootOf(member);
+        if (folder is null || !Directory.Exists(root + folder))
+        {
+            return;
+        }
+
+        foreach (string each in Directory.EnumerateFiles(root + folder, Prefix + "*").Order(StringComparer.Ordinal))
+        {
+            string name = Path.GetFileName(each);
+            string link = Path.Combine(folder, name);
+            if (name.Length > Prefix.Length + MaximumDigits || name.AsSpan(Prefix.Length).ContainsAnyExceptInRange('0', '9')
+                || !FileStatus.TryRead(root + link, LibC.AT_SYMLINK_NOFOLLOW, out FileStatus status, out _)
+                || subject.Findings.Exists(finding => finding.Severity == CracFindingSeverity.Warning && finding.What.StartsWith(link + ",", StringComparison.Ordinal)))
+            {
+                continue;
+            }
+
+            subject.Warn(
+                null,
+                $"{link}, a helper link of another checkpoint by criu, of user {status.UserId}",
+                CracReason.FileUnlinked,
+                "CRIU fails if it chooses the same name for its own link.",
+                $"Restore the image that it belongs to; if there is none any more, Remove-Item '{link}'.",
+                new("helper links of other checkpoints by criu", link) { Why = "CRIU fails if it chooses the same name for its own link.", Action = static _ => "Restore the images that they belong to; remove those that belong to none." });
+        }
     }
 
     private static string FormatSize(long bytes) => bytes >= 1L << 20

@@ -76,7 +76,8 @@ internal static class CracErrorRecord
         CracReason.ImageExists => ErrorCategory.ResourceExists,
         CracReason.PermissionDenied => ErrorCategory.PermissionDenied,
         CracReason.ImageNotTrusted => ErrorCategory.SecurityError,
-        CracReason.ImageIncomplete or CracReason.ImageCorrupt or CracReason.ImageConsumed or CracReason.ImageOutdated or CracReason.FileChanged => ErrorCategory.InvalidData,
+        CracReason.ImageIncomplete or CracReason.ImageCorrupt or CracReason.ImageConsumed or CracReason.ImageOutdated or CracReason.FileChanged
+            or CracReason.RandomStateRepeated or CracReason.ClockChanged => ErrorCategory.InvalidData,
         CracReason.FreezeTimeout or CracReason.TimedOut => ErrorCategory.OperationTimeout,
         CracReason.ProgramNotStarted => ErrorCategory.OpenError,
         CracReason.ProgramEnded or CracReason.Unknown => ErrorCategory.InvalidResult,
@@ -84,7 +85,7 @@ internal static class CracErrorRecord
         CracReason.JvmNotAttachable => ErrorCategory.ConnectionError,
         CracReason.NoSpace or CracReason.SealFailed => ErrorCategory.WriteError,
         CracReason.ResourceUnsupported or CracReason.NamespaceUnsupported or CracReason.KernelFeatureMissing or CracReason.CpuIncompatible
-            or CracReason.JvmNotCapable => ErrorCategory.NotImplemented,
+            or CracReason.OwnNamespace or CracReason.JvmNotCapable => ErrorCategory.NotImplemented,
         CracReason.ProcessNotEligible or CracReason.TcpConnectionOpen or CracReason.TerminalAttached or CracReason.FileLocksHeld
             or CracReason.FileUnlinked or CracReason.UnixSocketExternal or CracReason.ProcessTraced or CracReason.JvmRefused => ErrorCategory.InvalidOperation,
         _ => ErrorCategory.NotSpecified,

@@ -1,7 +1,9 @@
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Images.Manifest;
 using PSCrac.Images.Operations;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
+using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -106,7 +108,8 @@ public sealed class ImageRemovalTests : IDisposable
             File.WriteAllText(file, "");
         }
 
-        ImageRemoval.Remove(CracImage.Open(ManifestImage.Make(_folder.At("image"), manifest => manifest with { OutsideFiles = outside })), force: false);
+        ImageManifestOutsideFile[] links = [.. outside.Select(Link)];
+        ImageRemoval.Remove(CracImage.Open(ManifestImage.Make(_folder.At("image"), manifest => manifest with { OutsideFiles = links })), force: false);
 
         Assert.Equal(["data"], _folder.Names());
         Assert.Equal(["letter", "link_remap.x"], ManifestImage.NamesIn(_folder.At("data")));
@@ -120,14 +123,37 @@ public sealed class ImageRemovalTests : IDisposable
         File.CreateSymbolicLink(_folder.At("way"), "data");
         Ownership.Give(_folder.At("way"), Ownership.Stranger);
 
-        ImageRemoval.Remove(CracImage.Open(ManifestImage.Make(_folder.At("one"), manifest => manifest with { OutsideFiles = [_folder.At("way/link_remap.1")] })), force: false);
-        string two = ManifestImage.Make(_folder.At("two"), manifest => manifest with { OutsideFiles = [_folder.At("data/link_remap.1")] });
+        ImageRemoval.Remove(CracImage.Open(ManifestImage.Make(_folder.At("one"), manifest => manifest with { OutsideFiles = [Link(_folder.At("way/link_remap.1"))] })), force: false);
+        string two = ManifestImage.Make(_folder.At("two"), manifest => manifest with { OutsideFiles = [Link(_folder.At("data/link_remap.1"))] });
         Ownership.Give(Path.Combine(two, "pscrac.json"), Ownership.Stranger);
         ImageRemoval.Remove(CracImage.Open(two), force: false);
 
         Assert.Equal(["link_remap.1"], ManifestImage.NamesIn(_folder.At("data")));
         Assert.Equal(["data", "way"], _folder.Names());
     }
+
+    [RootFact]
+    public void A_helper_link_s_name_that_leads_to_another_file_by_now_or_to_one_of_another_owner_is_kept()
+    {
+        Directory.CreateDirectory(_folder.At("data"));
+        string[] names = ["data/link_remap.1", "data/link_remap.2", "data/link_remap.3"];
+        foreach (string name in names)
+        {
+            File.WriteAllText(_folder.At(name), "");
+        }
+
+        ImageManifestOutsideFile[] links = [.. names.Select(name => Link(_folder.At(name)))];
+        File.WriteAllText(_folder.At("data/new"), "");
+        File.Move(_folder.At("data/new"), _folder.At(names[0]), overwrite: true);
+        Ownership.Give(_folder.At(names[1]), Ownership.Stranger);
+
+        ImageRemoval.Remove(CracImage.Open(ManifestImage.Make(_folder.At("image"), manifest => manifest with { OutsideFiles = links })), force: false);
+
+        Assert.Equal(["link_remap.1", "link_remap.2"], ManifestImage.NamesIn(_folder.At("data")));
+    }
+
+    private static ImageManifestOutsideFile Link(string path) =>
+        FileStatus.TryRead(path, flags: 0, out FileStatus status, out _) ? new(path, status.Inode, status.UserId) : new(path, 1, 0);
 
     [Fact]
     public void A_child_is_found_whatever_its_parents_path_is()
