@@ -41,6 +41,11 @@ public static class Checkpoint
     {
         request.Options.RequireConsistent();
         JvmProcess? jvm = JvmCheckpoint.Select(request.Engine, request.ProcessId, cancellation);
+        if (jvm is not null)
+        {
+            CheckpointPlan.RequireTrustedTarget(request);
+        }
+
         if (request.CollectGarbage)
         {
             JvmHeap.Collect(request.ProcessId, cancellation);

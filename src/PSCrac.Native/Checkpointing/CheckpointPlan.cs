@@ -40,9 +40,10 @@ internal sealed class CheckpointPlan
 
         ProcessPreflight preflight = ProcessPreflight.Examine(
             request.ProcessId, new PreflightOptions { Checkpoint = request.Options }, PreflightEnvironment.Read() with { CriuPath = request.CriuPath });
-        if (!preflight.CanCheckpoint)
+        IReadOnlyList<CracFinding> findings = [.. ExamineTarget(request), .. preflight.Findings];
+        if (findings.Any(static finding => finding.Severity == CracFindingSeverity.Blocker))
         {
-            throw Blocked(preflight.Tree, preflight.Findings);
+            throw Blocked(preflight.Tree, [.. findings.OrderBy(static finding => finding.Severity)]);
         }
 
         AutomaticOptions chosen = preflight.Options;
@@ -52,11 +53,44 @@ internal sealed class CheckpointPlan
             choices.Add(new ImageManifestChoice(finding.CriuOption!, finding.CriuValue, finding.What));
         }
 
-        return new CheckpointPlan(chosen.AddTo(request.Options), choices, preflight.Findings)
+        return new CheckpointPlan(chosen.AddTo(request.Options), choices, findings)
         {
             Watched = WatchedFolders.Of(preflight.Tree),
             RenamedSockets = Procfs.RenamedSockets.Of(preflight.Tree),
         };
+    }
+
+    /// <summary>Refuses a target at which no restore will trust the image, where the process is killed.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.ImageNotTrusted"/>.</exception>
+    internal static void RequireTrustedTarget(CheckpointRequest request)
+    {
+        foreach (CracFinding finding in request.ChooseOptions ? ExamineTarget(request) : [])
+        {
+            if (finding.Severity == CracFindingSeverity.Blocker)
+            {
+                throw new CracException(finding.Reason, $"{finding.What}: {finding.Why}", finding.RecommendedAction);
+            }
+        }
+    }
+
+    private static List<CracFinding> ExamineTarget(CheckpointRequest request)
+    {
+        var findings = new List<CracFinding>();
+        foreach ((string path, string why, string recommendedAction) in ImageTrust.ExamineTarget(request.ImagePath))
+        {
+            findings.Add(new CracFinding
+            {
+                Severity = request.Options.LeaveRunning ? CracFindingSeverity.Warning : CracFindingSeverity.Blocker,
+                ProcessId = request.ProcessId,
+                RootProcessId = request.ProcessId,
+                What = $"{path}, above the image",
+                Reason = CracReason.ImageNotTrusted,
+                Why = $"{why}, so someone else could replace the image, and a restore will refuse it unless -SkipTrustCheck is given.",
+                RecommendedAction = recommendedAction,
+            });
+        }
+
+        return findings;
     }
 
     private static CracException Blocked(ProcessTreeSnapshot tree, IReadOnlyList<CracFinding> findings)

@@ -59,6 +59,43 @@ internal sealed class ImageTrust : IDisposable
         return trust;
     }
 
+    /// <summary>
+    /// The folders and links on the way to an image that does not exist yet for which <see cref="Examine(string)"/> will not trust it.
+    /// </summary>
+    /// <param name="path">The image's path.</param>
+    /// <returns>The path of each, who else may change it, and what helps. Empty if the image will be trusted.</returns>
+    internal static IReadOnlyList<(string Path, string Why, string RecommendedAction)> ExamineTarget(string path)
+    {
+        int[] trusted = TrustedUsers.Read();
+        string? above = Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
+        while (above is not null && !System.IO.Directory.Exists(above))
+        {
+            above = Path.GetDirectoryName(above);
+        }
+
+        using PathWalk walk = PathWalk.Along(above ?? "/");
+        List<(string, FileStatus)> steps = [.. walk.Steps];
+        if (walk.Folder is not null)
+        {
+            steps.Add((walk.Reached, walk.Status));
+        }
+
+        var found = new List<(string, string, string)>();
+        foreach ((string here, FileStatus status) in steps)
+        {
+            if (!trusted.Contains((int)status.UserId))
+            {
+                found.Add((here, $"It belongs to user {status.UserId}", "Give -ImagePath in a folder that belongs to you or root, such as one below the image root."));
+            }
+            else if (status.Type != FileType.SymbolicLink && (status.Mode & GroupOrOthersWrite) != 0 && (status.Mode & Sticky) == 0)
+            {
+                found.Add((here, (status.Mode & 2) != 0 ? "Everyone may write to it" : $"Group {status.GroupId} may write to it", $"chmod go-w {here}, or give -ImagePath in another folder."));
+            }
+        }
+
+        return found;
+    }
+
     /// <inheritdoc/>
     public void Dispose() => Directory.Dispose();
 
