@@ -128,7 +128,7 @@ Describe 'an interrupted test of an image' {
         [IO.File]::WriteAllBytes("$path/inventory.img", [byte[]] (0x16, 0x31, 0x31, 0x58))
         [IO.File]::WriteAllBytes("$path/pstree.img", [byte[]] (0x19, 0x43, 0x56, 0x54, 0x30, 0x30, 0x27, 0x50, 8, 0, 0, 0, 8, 7, 16, 0, 24, 7, 32, 7))
         $manifest = @{
-            created = '2026-11-27T00:00:00Z'; host = @{ name = 'x' }; process = @{ rootPid = 7 }
+            format = 1; created = '2026-11-27T00:00:00Z'; host = @{ name = 'x' }; process = @{ rootPid = 7 }
             files   = @(@{ name = 'tmpfs-1.tar.gz.img'; size = 1TB; sha256 = '0' * 64 })
         }
         [IO.File]::WriteAllText("$path/pscrac.json", ($manifest | ConvertTo-Json -Depth 4))
