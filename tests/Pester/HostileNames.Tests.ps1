@@ -7,7 +7,7 @@ BeforeDiscovery {
         'plain', 'has blank', 'br[1]ack', 'open[', 'st*ar', 'qu?estion', "quo'te", 'dou"ble', "cur$([char] 0x2019)ly", 'do$llar', 'dollar$(1+1)', 'back`tick'
         'mix`[1]', '-dash', '--', '#hash', '@at', 'a:b', 'Env:x', 'semi;colon', 'am&p', 'pa(ren', 'br{ace', 'pi|pe', 'com,ma', '<less', '123', '0x10', '1kb', '~', '~x'
         '.hidden', "$([char] 0xfc)mlaut", ([char]::ConvertFromUtf32(0x1F600)), "new`nline", "ta`tb", '100%', '%s', '!bang', '=eq', '...', 'x.img'
-    ).ForEach({ @{ Name = $_; Shown = [regex]::Replace($_, '\p{Cc}', '?') } })
+    ).ForEach({ @{ Name = $_; Shown = [regex]::Replace($_, '\p{Cc}', { '\x{0:x2}' -f [int] [char] $args[0].Value }) } })
 
     $obstacle = Get-CriuObstacle
 }

@@ -72,7 +72,7 @@ public sealed class MeasureCracStartupCommand : StartingCommand
 
     private void ShowRound(int round) => OnPipeline<object?>(() =>
     {
-        WriteProgress(new ProgressRecord(0, $"Measuring {FilePath}", round == 0 ? "A round that is not counted" : $"Round {round} of {Count}")
+        WriteProgress(new ProgressRecord(0, TerminalText.Escape($"Measuring {FilePath}"), round == 0 ? "A round that is not counted" : $"Round {round} of {Count}")
         {
             PercentComplete = 100 * round / (Count + 1),
         });

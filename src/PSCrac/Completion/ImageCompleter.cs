@@ -38,7 +38,7 @@ internal sealed class ImageCompleter : IArgumentCompleter
         else if (results.Count == 0 && ImageName.FindFault(word) is null)
         {
             // A new name. Without a result PowerShell would offer paths.
-            results.Add(new CompletionResult(PathCompletion.Quote(word), word, CompletionResultType.ParameterValue, word));
+            results.Add(new CompletionResult(PathCompletion.Quote(word), PathCompletion.Show(word), CompletionResultType.ParameterValue, PathCompletion.Show(word)));
         }
 
         return results;

@@ -18,7 +18,7 @@ internal sealed class ImageProcessCompleter : IArgumentCompleter
             string id = process.ProcessId.ToString(CultureInfo.InvariantCulture);
             if (id.StartsWith(wordToComplete, StringComparison.Ordinal) || process.Command.StartsWith(wordToComplete, StringComparison.Ordinal))
             {
-                yield return new CompletionResult(id, process.ToString(), CompletionResultType.ParameterValue, process.ToString());
+                yield return new CompletionResult(id, PathCompletion.Show(process.ToString()), CompletionResultType.ParameterValue, PathCompletion.Show(process.ToString()));
             }
         }
     }

@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using System.Management.Automation.Language;
+using PSCrac.Formatting;
 
 namespace PSCrac.Completion;
 
@@ -52,7 +53,7 @@ internal static class PathCompletion
     }
 
     /// <summary>A name as it can be shown.</summary>
-    internal static string Show(string name) => string.Concat(name.Select(static c => char.IsControl(c) ? '?' : c));
+    internal static string Show(string name) => TerminalText.Escape(name);
 
     /// <summary>The full path for one that a user typed; null where it leads nowhere or out of the file system.</summary>
     internal static string? TryResolve(string path)

@@ -25,7 +25,7 @@ internal sealed class ProcessIdCompleter : IArgumentCompleter
                     string id = process.Id.ToString(CultureInfo.InvariantCulture);
                     if (id.StartsWith(wordToComplete, StringComparison.Ordinal) || command.CommandName.StartsWith(wordToComplete, StringComparison.OrdinalIgnoreCase))
                     {
-                        results.Add(new CompletionResult(id, $"{id} ({command.CommandName})", CompletionResultType.ParameterValue, command.Display));
+                        results.Add(new CompletionResult(id, PathCompletion.Show($"{id} ({command.CommandName})"), CompletionResultType.ParameterValue, PathCompletion.Show(command.Display)));
                     }
                 }
             }

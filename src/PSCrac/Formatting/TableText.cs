@@ -17,9 +17,10 @@ public static class TableText
     private const int UsualWidth = 80;
     private static readonly SearchValues<char> Separators = SearchValues.Create(":,;-_.=\\");
 
-    /// <summary>Breaks a text into lines of a width, in characters. Line ends in the text stay.</summary>
+    /// <summary>Breaks a text into lines of a width, in characters. Line feeds in the text stay; other control and bidirectional characters are escaped.</summary>
     public static string Wrap(string? text, int width)
     {
+        text = TerminalText.Escape(text, keepsLines: true);
         if (string.IsNullOrEmpty(text) || (text.Length <= width && !text.Contains('\n', StringComparison.Ordinal)))
         {
             return text ?? "";
@@ -46,10 +47,13 @@ public static class TableText
     /// <param name="used">What is left of the column, in characters.</param>
     public static string CutRest(string? text, PSHost host, int used) => Cut(text, Rest(host, used));
 
+    /// <summary>A text in which control and bidirectional characters are escaped.</summary>
+    public static string Escape(string? text) => TerminalText.Escape(text);
+
     /// <summary>One line of at most a width, in characters, with an ellipsis where it does not fit.</summary>
     public static string Cut(string? text, int width)
     {
-        string line = text?.ReplaceLineEndings(" ") ?? "";
+        string line = TerminalText.Escape(text?.ReplaceLineEndings(" "));
         return line.Length <= width ? line : string.Concat(line.AsSpan(0, width - 1), "…");
     }
 

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Management.Automation;
 using System.Runtime.ExceptionServices;
 using PSCrac.Common;
+using PSCrac.Formatting;
 using PSCrac.Images.Operations;
 
 namespace PSCrac.Commands.Common;
@@ -35,6 +36,15 @@ public abstract class CracCommand : PSCmdlet, IDisposable
 
         base.WriteObject(value, enumerateCollection);
     }
+
+    /// <summary>Writes a verbose message.</summary>
+    internal new void WriteVerbose(string text) => base.WriteVerbose(TerminalText.Escape(text, keepsLines: true));
+
+    /// <summary>Writes a warning.</summary>
+    internal new void WriteWarning(string text) => base.WriteWarning(TerminalText.Escape(text, keepsLines: true));
+
+    /// <summary>Asks whether to do something, or says that it would be done.</summary>
+    private protected new bool ShouldProcess(string target, string action) => base.ShouldProcess(TerminalText.Escape(target), TerminalText.Escape(action));
 
     /// <inheritdoc/>
     protected override void StopProcessing() => _stopping.Cancel();
@@ -201,7 +211,7 @@ public abstract class CracCommand : PSCmdlet, IDisposable
             }
             else if (!found.IsCompleted)
             {
-                record = new ProgressRecord(0, activity, status());
+                record = new ProgressRecord(0, TerminalText.Escape(activity), TerminalText.Escape(status()));
                 WriteProgress(record);
             }
         }

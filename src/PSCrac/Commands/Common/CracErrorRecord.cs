@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using System.Text;
 using System.Text.RegularExpressions;
+using PSCrac.Formatting;
 
 namespace PSCrac;
 
@@ -15,7 +16,10 @@ internal static class CracErrorRecord
         object? about = target ?? (object?)exception.ImagePath ?? exception.ProcessId;
         return new ErrorRecord(exception, exception.Reason.ToString(), Category(exception.Reason), about)
         {
-            ErrorDetails = new ErrorDetails(Describe(exception)) { RecommendedAction = Recommend(exception) },
+            ErrorDetails = new ErrorDetails(TerminalText.Escape(Describe(exception), keepsLines: true))
+            {
+                RecommendedAction = TerminalText.Escape(Recommend(exception), keepsLines: true),
+            },
         };
     }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Management.Automation;
 using PSCrac.Common;
+using PSCrac.Formatting;
 
 namespace PSCrac.Commands.Common;
 
@@ -30,7 +31,7 @@ internal sealed class OperationProgress(Cmdlet command, string activity)
         if (_unshown is { } report && (atOnce || Stopwatch.GetElapsedTime(_start) >= BeforeProgressShows))
         {
             _unshown = null;
-            _record = new ProgressRecord(0, activity, Describe(report)) { PercentComplete = Percent(report) };
+            _record = new ProgressRecord(0, TerminalText.Escape(activity), TerminalText.Escape(Describe(report))) { PercentComplete = Percent(report) };
             command.WriteProgress(_record);
         }
     }
@@ -42,7 +43,7 @@ internal sealed class OperationProgress(Cmdlet command, string activity)
         if (_record is not null)
         {
             // The record that was shown may still be read by the host.
-            command.WriteProgress(new ProgressRecord(0, activity, _record.StatusDescription) { RecordType = ProgressRecordType.Completed });
+            command.WriteProgress(new ProgressRecord(0, _record.Activity, _record.StatusDescription) { RecordType = ProgressRecordType.Completed });
         }
     }
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Management.Automation;
 using PSCrac.Checkpointing;
 using PSCrac.Images.Manifest;
 using PSCrac.Starting;
@@ -9,7 +8,7 @@ namespace PSCrac.Commands.Common;
 /// <summary>What a cmdlet writes about an operation besides its output: choices as verbose messages, and warnings.</summary>
 internal static class ResultSummary
 {
-    internal static void WriteSummary(this Cmdlet cmdlet, CheckpointResult result)
+    internal static void WriteSummary(this CracCommand cmdlet, CheckpointResult result)
     {
         foreach (ImageManifestChoice choice in result.Choices)
         {
@@ -43,7 +42,7 @@ internal static class ResultSummary
     /// <param name="cmdlet">Whose messages these are.</param>
     /// <param name="restored">What was restored.</param>
     /// <param name="isNamespaceGiven">Whether the caller has chosen the pid namespace.</param>
-    internal static void WriteSummary(this Cmdlet cmdlet, CracRestoredProcess restored, bool isNamespaceGiven)
+    internal static void WriteSummary(this CracCommand cmdlet, CracRestoredProcess restored, bool isNamespaceGiven)
     {
         cmdlet.WriteVerbose(string.Create(CultureInfo.CurrentCulture, $"Process {restored.Id} runs again after {restored.RestoreTime.TotalMilliseconds:0} ms."));
         foreach (CracFinding finding in restored.Findings)
@@ -79,7 +78,7 @@ internal static class ResultSummary
     /// <param name="cmdlet">Whose messages these are.</param>
     /// <param name="result">What was started.</param>
     /// <param name="hasTarget">Whether a checkpoint was asked for.</param>
-    internal static void WriteSummary(this Cmdlet cmdlet, StartResult result, bool hasTarget)
+    internal static void WriteSummary(this CracCommand cmdlet, StartResult result, bool hasTarget)
     {
         foreach (string decision in result.Decisions)
         {
