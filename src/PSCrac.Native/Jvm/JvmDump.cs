@@ -16,9 +16,11 @@ namespace PSCrac.Jvm;
 /// </summary>
 internal sealed class JvmDump
 {
-    private const uint PrivateFile = 0x180; // 0600
     private const string Finished = "Dumping finished successfully";
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(20);
+
+    private static readonly TimeSpan SearchInterval = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan QuietLog = TimeSpan.FromSeconds(2);
 
     // From the complete image until the tree is killed, criu has ended, and an engine has written cppath.
     private static readonly TimeSpan Aftermath = TimeSpan.FromSeconds(5);
@@ -28,11 +30,16 @@ internal sealed class JvmDump
     private readonly JvmConsole _console;
     private readonly SafeFileHandle _pidFd;
     private readonly EngineCriu _criu;
+    private readonly JvmDumpFailure _failure;
+    private long _lookedAt;
+    private bool _hasSeenCriu;
+    private int _absences;
 
     private JvmDump(JvmProcess jvm, JvmImageDirectory directory, JvmConsole console, SafeFileHandle pidFd)
     {
         _jvm = jvm;
         _criu = EngineCriu.Of(jvm);
+        _failure = new JvmDumpFailure(jvm, directory, console);
         _directory = directory;
         _console = console;
         _pidFd = pidFd;
@@ -117,9 +124,15 @@ internal sealed class JvmDump
                     return;
                 }
             }
-            else if (log is not null && log.Contains("Dumping FAILED", StringComparison.Ordinal))
+            else if (log?.Contains("Dumping FAILED", StringComparison.Ordinal) == true || HasCriuEnded(begun || answered))
             {
-                throw CriuFailed();
+                // What criu did last is looked at once more: it may have ended well in the meantime.
+                if (LibC.WaitReadable(_pidFd, 0) || IsWritten(ReadLogTail(out _)))
+                {
+                    continue;
+                }
+
+                throw _failure.CriuEnded();
             }
             else if (begun && WrittenBytes() is var bytes && bytes != size)
             {
@@ -134,9 +147,9 @@ internal sealed class JvmDump
                 Judge(answer);
             }
 
-            if (_console.ReadNew() is var text && JvmRefusal.IsIn(text))
+            if (_console.ReadNew() is var text && (JvmRefusal.IsIn(text) || JvmRefusal.IsEngineFailure(text)))
             {
-                throw Refused(text);
+                throw _failure.FromText(null);
             }
 
             if (!begun && cancellation.IsCancellationRequested && !_criu.IsRunning())
@@ -146,7 +159,7 @@ internal sealed class JvmDump
 
             if (finished == 0 && Stopwatch.GetElapsedTime(lastSign) > patience)
             {
-                throw NoSign(patience);
+                throw _failure.NoSign(patience, _criu.IsRunning());
             }
         }
     }
@@ -174,7 +187,7 @@ internal sealed class JvmDump
 
         if (JvmRefusal.IsIn(reply.Text))
         {
-            throw Refused(reply.Text);
+            throw _failure.FromText(reply.Text);
         }
 
         if (!reply.IsSuccess || reply.Text.Contains("Unknown diagnostic command", StringComparison.Ordinal))
@@ -182,10 +195,10 @@ internal sealed class JvmDump
             bool unknown = reply.Text.Contains("Unknown diagnostic command", StringComparison.Ordinal);
             throw new CracException(
                 unknown ? CracReason.JvmNotCapable : CracReason.JvmRefused,
-                unknown ? $"The JVM {_jvm.ProcessId} does not know the command JDK.checkpoint." : $"The JVM {_jvm.ProcessId} did not checkpoint itself: {FirstLine(reply.Text)}",
+                unknown ? $"The JVM {_jvm.ProcessId} does not know the command JDK.checkpoint." : $"The JVM {_jvm.ProcessId} did not checkpoint itself: {JvmDumpFailure.Lines(reply.Text).FirstOrDefault() ?? "it gave no reason"}",
                 unknown ? "Use -Engine Criu; or start it with a CRaC build of OpenJDK." : "Read the JVM's console.")
             {
-                CriuLines = Lines(reply.Text),
+                CriuLines = JvmDumpFailure.Lines(reply.Text),
             };
         }
     }
@@ -197,7 +210,7 @@ internal sealed class JvmDump
         using FolderHandle? image = _directory.TryOpen();
         if (image is null || !JvmImage.IsComplete(image, out string? missing))
         {
-            throw WithoutImage(hasDirectory: image is not null);
+            throw _failure.WithoutImage(image is not null);
         }
 
         // An engine that is a program of its own writes cppath after criu has ended; its restore needs it.
@@ -227,16 +240,6 @@ internal sealed class JvmDump
         }
     }
 
-    private CracException WithoutImage(bool hasDirectory)
-    {
-        string where = !hasDirectory ? $"there is nothing in {_directory.OriginalPath}" : $"what is in {_directory.Describe()} is no complete image; it is left as it is";
-        return new CracException(
-            CracReason.ImageIncomplete,
-            $"The JVM {_jvm.ProcessId} {(_jvm.Identity.IsRunning() ? "wrote no image" : "has ended without an image")}: {where}.",
-            "Read the JVM's console, and criu's log in that directory.")
-        { CriuLines = Lines(_console.ReadNew()) };
-    }
-
     // The log's last lines; null without a log. The directory had none before, so what is there is this run's.
     private string? ReadLogTail(out bool begun)
     {
@@ -262,43 +265,28 @@ internal sealed class JvmDump
         return image is null ? 0 : new DirectoryImageSource(image).Files.Where(static file => ImageFileName.IsPages(file.Name)).Sum(static file => file.Length);
     }
 
-    private CracException Refused(string text)
+    // criu can end before it gets to say that the dump failed, and its log can be elsewhere. Seen running and then gone, twice in
+    // a row, it has ended.
+    private bool HasCriuEnded(bool isExpected)
     {
-        IReadOnlyList<CracFinding> findings = JvmRefusal.Parse(text, _jvm);
-        string more = findings.Count > 1 ? $", and {findings.Count - 1} more" : string.Empty;
-        return new CracException(
-            CracReason.JvmRefused, $"The JVM {_jvm.ProcessId} refused the checkpoint: {findings[0].What}{more}. {findings[0].Why}", findings[0].RecommendedAction)
+        if (!isExpected || Stopwatch.GetElapsedTime(_lookedAt) < SearchInterval)
         {
-            Findings = findings,
-            CriuLines = [.. findings.Select(static finding => finding.What)],
-        };
-    }
-
-    // The log is in the directory that is about to be cleared, so a copy is kept where criu's logs are.
-    private CracException CriuFailed()
-    {
-        using CriuWorkDirectory work = CriuWorkDirectory.Create($"{CracOperation.Checkpoint.Name}-{_jvm.ProcessId}", null);
-        using (FolderHandle? image = _directory.TryOpen())
-        {
-            image?.Copy(JvmImageDirectory.LogName, work.Folder, CriuWorkDirectory.LogName, PrivateFile);
+            return false;
         }
 
-        string? kept = work.Keep();
-        return KnownFailures.Explain(CracOperation.Checkpoint, kept, work.ReadErrors());
+        _lookedAt = Stopwatch.GetTimestamp();
+        bool runs = _criu.IsRunning();
+        _hasSeenCriu |= runs;
+        _absences = runs || !(_hasSeenCriu || HasStoppedAtError()) ? 0 : _absences + 1;
+        return _absences > 1;
     }
 
-    private CracException NoSign(TimeSpan patience) => new(
-        CracReason.TimedOut,
-        $"The JVM {_jvm.ProcessId} took the command, but within {patience.TotalSeconds:0.#} s there was no sign of its criu.",
-        _console.IsVisible
-            ? "Its console tells nothing either: its application may still prepare itself. Get-CracImage shows whether an image has come."
-            : "Read the JVM's console: older builds tell there, and there only, what they refuse.");
-
-    private static string FirstLine(string text) => Lines(text).FirstOrDefault() ?? "it gave no reason";
-
-    private static List<string> Lines(string text)
+    // A criu that was never seen ended early, or proc hides it. It logs errors from which it recovers, too, and goes on logging.
+    private bool HasStoppedAtError()
     {
-        const int Most = 12;
-        return [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Take(Most)];
+        using FolderHandle? image = _directory.TryOpen();
+        using SafeFileHandle? log = image?.OpenToRead(JvmImageDirectory.LogName, out _);
+        return log is { IsInvalid: false } && DateTime.UtcNow - File.GetLastWriteTimeUtc(log) > QuietLog
+            && ReadLogTail(out _)?.Contains("Error (", StringComparison.Ordinal) == true;
     }
 }

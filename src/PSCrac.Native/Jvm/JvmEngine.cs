@@ -6,6 +6,12 @@ namespace PSCrac.Jvm;
 /// </summary>
 internal static class JvmEngine
 {
+    /// <summary>How a JVM is given another criu: an option of today's engine, a variable of older ones.</summary>
+    internal const string OtherCriu = "-XX:CRaCEngineOptions=criu_location=PATH (older builds: CRAC_CRIU_PATH in the JVM's environment)";
+
+    /// <summary>The first JDK that does not heed CRAC_CRIU_PATH and CRAC_CRIU_OPTS (openjdk/crac: criuengine.cpp tells so).</summary>
+    internal const int WithoutVariables = 28;
+
     /// <summary>Asks a JVM for its engine.</summary>
     /// <param name="attachment">The JVM.</param>
     /// <param name="cancellation">Ends the wait.</param>

@@ -39,6 +39,9 @@ internal sealed class ImageStaging : IDisposable
     /// <summary>The directory that criu writes to. The handle stays valid when the directory is renamed.</summary>
     internal FolderHandle Folder => _staging.Folder;
 
+    /// <summary>Whether the process still runs when the image cannot be put in place, as it does where criu waits for that.</summary>
+    internal bool HasProcess { get; set; } = true;
+
     internal string TargetPath => Path.Combine(_parent.Path, _targetName);
 
     /// <summary>Creates the staging directory, and missing folders above it.</summary>
@@ -261,7 +264,7 @@ internal sealed class ImageStaging : IDisposable
         bool full = (Errno?)inner?.HResult is Errno.ENOSPC or Errno.EDQUOT || why.Contains("No space left", StringComparison.OrdinalIgnoreCase);
         return new CracException(
             full ? CracReason.NoSpace : CracReason.SealFailed,
-            $"The image was written but could not be put in place at {TargetPath}: {why.TrimEnd('.')}. The process continues.",
+            $"The image was written but could not be put in place at {TargetPath}: {why.TrimEnd('.')}.{(HasProcess ? " The process continues." : string.Empty)}",
             full ? "Free some space, or give -ImagePath on another file system." : "Give -ImagePath in another folder.",
             inner);
     }

@@ -24,11 +24,16 @@ internal sealed class FakeJvm : IDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly TestProgram _program;
 
-    private FakeJvm(string modes, string? user, IReadOnlyDictionary<string, string>? environment, string[]? options, bool slowParent)
+    private FakeJvm(string modes, string? user, IReadOnlyDictionary<string, string>? environment, string[]? options, bool slowParent, string? criu = null)
     {
         Home = _folder.At("jdk");
-        LayOut(Home, libraryEngine: modes.Contains("library-engine", StringComparison.Ordinal), none: modes.Contains("no-crac", StringComparison.Ordinal));
-        List<string> command = [$"FAKE_JVM={modes}", $"CRAC_CRIU_PATH={CriuProgram.Path}"];
+        LayOut(Home, libraryEngine: modes.Contains("library-engine", StringComparison.Ordinal), none: modes.Contains("no-crac", StringComparison.Ordinal), unfamiliar: modes.Contains("unfamiliar", StringComparison.Ordinal));
+        List<string> command = [$"FAKE_JVM={modes}", $"CRAC_CRIU_PATH={(criu is null ? CriuProgram.Path : _folder.At("jdk/lib/wrapped"))}"];
+        if (criu is not null)
+        {
+            WriteProgram(_folder.At("jdk/lib/wrapped"), criu.Replace("{criu}", CriuProgram.Path, StringComparison.Ordinal));
+        }
+
         command.AddRange((environment ?? new Dictionary<string, string>()).Select(static each => $"{each.Key}={each.Value}"));
         command.AddRange([Path.Combine(Home, "bin", "java"), .. options ?? [$"-XX:CRaCCheckpointTo={Target}", "Main"]]);
         if (user is not null)
@@ -71,9 +76,9 @@ internal sealed class FakeJvm : IDisposable
 
     internal JvmProcess Jvm => JvmProcess.TryDetect(ProcessId) ?? throw new InvalidOperationException("the stand-in is not seen as a JVM");
 
-    /// <summary>Starts one that was told where to checkpoint to.</summary>
-    internal static FakeJvm Start(string modes = "", string? user = null, IReadOnlyDictionary<string, string>? environment = null, string[]? options = null) =>
-        new(modes, user, environment, options, slowParent: false);
+    /// <summary>Starts one that was told where to checkpoint to. Its criu is a shell script where one is given; {criu} in it is the real one.</summary>
+    internal static FakeJvm Start(string modes = "", string? user = null, IReadOnlyDictionary<string, string>? environment = null, string[]? options = null, string? criu = null) =>
+        new(modes, user, environment, options, slowParent: false, criu);
 
     /// <summary>Starts one whose parent leaves it a zombie, when it has ended, until <see cref="Reap"/>.</summary>
     internal static FakeJvm StartUnreaped() => new("", null, null, null, slowParent: true);
@@ -110,7 +115,7 @@ internal sealed class FakeJvm : IDisposable
     }
 
     /// <summary>Makes the folder of a runtime whose java is the stand-in.</summary>
-    internal static void LayOut(string home, bool libraryEngine, bool none)
+    internal static void LayOut(string home, bool libraryEngine, bool none, bool unfamiliar = false)
     {
         string script = Path.Combine(AppContext.BaseDirectory, "Jvm", "crac_jvm.py");
         foreach (string folder in (string[])["bin", "lib/server"])
@@ -130,7 +135,7 @@ internal sealed class FakeJvm : IDisposable
             return;
         }
 
-        WriteProgram(Path.Combine(home, "lib", libraryEngine ? "criuhelper" : "criuengine"), $"exec {PythonProgram.Path} {script} engine {home} \"$@\"");
+        WriteProgram(Path.Combine(home, "lib", unfamiliar ? "elsewhere" : libraryEngine ? "criuhelper" : "criuengine"), $"exec {PythonProgram.Path} {script} engine {home} \"$@\"");
         if (libraryEngine)
         {
             File.WriteAllText(Path.Combine(home, "lib", "libcriuengine.so"), "");

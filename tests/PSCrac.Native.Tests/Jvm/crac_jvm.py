@@ -13,6 +13,8 @@ args; criu restores with --cpu-cap=none. Both kinds take CRAC_CRIU_PATH and CRAC
 FAKE_JVM picks what goes wrong, words with blanks between: strict (root may not attach), v2 (protocol 2), deaf, silent,
 (or a file of that name in its working directory),
 refuses, refuses-on-console, connected (criu will fail), no-crac, library-engine,
+bare (refuses on its console, as the first builds), mute (writes nothing when a checkpoint fails), dies (ends then),
+launcher (forks, and the child is the JVM), unfamiliar (no file of the runtime tells of CRaC),
 terminal (leads the session of a terminal of its own), warp (the default engine is not criu), ends (the same, and no flag tells).
 """
 import ctypes
@@ -49,6 +51,13 @@ jdk.internal.crac.mirror.CheckpointException
 \t\tat java.base/jdk.internal.crac.mirror.Core.translateJVMExceptions(Core.java:115)
 \tSuppressed: jdk.internal.crac.mirror.impl.CheckpointOpenResourceException: FD fd=61 type=unknown path=anon_inode:[eventpoll]
 \t\tat java.base/jdk.internal.crac.mirror.Core.translateJVMExceptions(Core.java:117)
+"""
+
+BARE = """jdk.crac.impl.CheckpointOpenFileException: /var/log/shop.log
+\tat java.base/jdk.crac.Core.translateJVMExceptions(Core.java:80)
+\tat java.base/jdk.crac.Core.checkpointRestore0(Core.java:112)
+jdk.crac.impl.CheckpointOpenSocketException: tcp localAddr 127.0.0.1 localPort 8080
+\tat java.base/jdk.crac.Core.translateJVMExceptions(Core.java:83)
 """
 
 
@@ -156,6 +165,8 @@ class Jvm:
                 return 0, REFUSAL
             if "refuses-on-console" in MODES:
                 print(REFUSAL, file=sys.stderr, flush=True)
+            elif "bare" in MODES:
+                print(BARE, file=sys.stderr, flush=True)
             elif "silent" not in MODES and not os.path.exists("silent"):
                 self.wanted.set()
             return 0, "Command executed successfully\n"
@@ -193,9 +204,13 @@ class Jvm:
             pass
         value = info[6] if info[2] == -1 else -1
         self.wanted.clear()
+        if value < 0 and "mute" in MODES:
+            return
         if value < 0:
             print("JVM: invalid info for restore provided: queued code -1", flush=True)
             print(REFUSAL.split("\tSuppressed")[0], file=sys.stderr, flush=True)
+            if "dies" in MODES:
+                os._exit(1)
             return
         if "library-engine" not in MODES and self.perfdata[0:7] != b"counted":
             raise SystemExit("the performance counters are gone")
@@ -255,7 +270,7 @@ def signal_set(number):
 
 def engine_of(home):
     """The engine's program; one that is a library has a helper beside it, which the stand-in uses for the library too."""
-    return next(path for path in (f"{home}/lib/criuengine", f"{home}/lib/criuhelper") if os.path.exists(path))
+    return next(path for path in (f"{home}/lib/criuengine", f"{home}/lib/criuhelper", f"{home}/lib/elsewhere") if os.path.exists(path))
 
 
 def kick(pid, value):
@@ -277,6 +292,8 @@ def java(home, options):
     restore = [option for option in options if option.startswith("-XX:CRaCRestoreFrom=")]
     if not restore:
         look_like([f"{home}/bin/java", *options])
+        if "launcher" in MODES and (child := os.fork()):
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
         Jvm(home, options).run()
     parameters = {"properties": dict(o[2:].split("=", 1) for o in options if o.startswith("-D")), "arguments": []}
     parameters["arguments"] = [option for option in options if not option.startswith("-")]
