@@ -54,6 +54,11 @@ public static class Checkpoint
         CheckpointResult made = jvm is null
             ? CriuCheckpoint.Run(request, progress, cancellation, out ProcessTree tree)
             : new CheckpointResult(JvmCheckpoint.Run(jvm, request, progress, cancellation, out tree), [], [], [], []);
+        if (jvm is not null && made.Image.Manifest is { LeaveRunning: true } && !request.Options.LeaveRunning)
+        {
+            made = made with { Warnings = [JvmCheckpoint.DescribeKeptRunning(jvm)] };
+        }
+
         return made with { LingeringProcessIds = WaitForPids(made.Image, tree, request.PidTimeout, progress, cancellation) };
     }
 

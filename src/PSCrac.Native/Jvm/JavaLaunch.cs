@@ -85,7 +85,7 @@ internal static class JavaLaunch
         // The engine has criu leave its statistics in the working directory, which is the shell's to choose.
         Errno errno = LibC.Spawn(
             "/bin/sh",
-            ["sh", "-c", "cd \"$0\" && exec \"$@\"", work.Folder.DescriptorPath, java, .. Arguments(request)],
+            ["sh", "-c", "cd \"$0\" && exec \"$@\"", work.Folder.DescriptorPath, java, .. Arguments(request, java)],
             EnvironmentOf(request),
             [(input, 0), (written, 1), (written, 2)],
             [LibC.SIGTTOU],
@@ -96,9 +96,14 @@ internal static class JavaLaunch
             CracReason.JvmNotCapable, $"{java} could not be started: {LibC.Message(errno)}.", "Give -JavaPath the java of the runtime that made the image.");
     }
 
-    private static IEnumerable<string> Arguments(RestoreRequest request)
+    private static IEnumerable<string> Arguments(RestoreRequest request, string java)
     {
         yield return $"-XX:CRaCRestoreFrom={request.Image.Path}";
+        if (request.CriuPath is { } criu && JavaRuntime.TryFind(java) is { FeatureVersion: >= JvmEngine.WithoutVariables })
+        {
+            yield return $"-XX:CRaCEngineOptions=criu_location={criu}";
+        }
+
         foreach (string option in request.Jvm.JavaOptions)
         {
             yield return option;
@@ -173,7 +178,7 @@ internal static class JavaLaunch
         IReadOnlyList<string> lines = CriuLog.SelectErrors(ReadEnd(work));
         string? kept = work.Keep();
         CracException why = KnownFailures.Explain(CracOperation.Restore, kept, lines);
-        throw why.Reason != CracReason.Unknown ? why : new CracException(
+        throw why.Reason != CracReason.Unknown ? JvmDumpFailure.WithJvmAction(why) : new CracException(
             CracReason.Unknown, $"java did not restore the image: {(lines.Count > 0 ? lines[0] : "it gave no reason")}",
             "Restore it with -Engine Criu, whose log says more.")
         {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace PSCrac.Jvm;
@@ -20,6 +21,12 @@ internal sealed record JavaRuntime
 
     /// <summary>The version, such as <c>17.0.15+6</c>, from the runtime's <c>release</c> file; null where that does not tell.</summary>
     internal string? Version { get; private init; }
+
+    /// <summary>The feature version, such as 17; 0 where it is not known. Before 9 the version began with 1.</summary>
+    internal int FeatureVersion =>
+        Version?.Split('.', '+', '-', '_') is [var first, .. var rest] && int.TryParse(first, CultureInfo.InvariantCulture, out int number)
+            ? number == 1 && rest is [var second, ..] && int.TryParse(second, CultureInfo.InvariantCulture, out int old) ? old : number
+            : 0;
 
     /// <summary>Who built it, such as <c>Azul Systems, Inc.</c>; null where the <c>release</c> file does not tell.</summary>
     internal string? Implementor { get; private init; }
@@ -46,12 +53,17 @@ internal sealed record JavaRuntime
     }
 
     /// <summary>Finds the runtime of a <c>java</c> program: links are followed, as Debian's alternatives need.</summary>
-    /// <param name="program">A path, or a bare name that is looked for on the PATH.</param>
+    /// <param name="program">A path of the program or of the runtime's folder, or a bare name that is looked for on the PATH.</param>
     /// <returns>The runtime, or null where the program is not there or is no HotSpot's <c>java</c>.</returns>
     internal static JavaRuntime? TryFind(string program)
     {
         ArgumentException.ThrowIfNullOrEmpty(program);
         string? path = program.Contains('/', StringComparison.Ordinal) ? Path.GetFullPath(program) : FindOnPath(program);
+        if (Directory.Exists(path))
+        {
+            return TryOpen(path);
+        }
+
         if (path is null || !File.Exists(path))
         {
             return null;
@@ -78,9 +90,12 @@ internal sealed record JavaRuntime
 
         Dictionary<string, string> release = ReadRelease(Path.Combine(here, "release"));
         bool Has(string file) => File.Exists(Path.Combine(lib, file));
-        bool engineProgram = Has("criuengine");
+
+        // The first builds start lib/criu themselves, and it writes cppath by a script of theirs.
+        bool engineLibrary = Has("libcriuengine.so");
+        bool engineProgram = Has("criuengine") || (!engineLibrary && Has("criu"));
         bool module = release.GetValueOrDefault("MODULES", string.Empty).Split(' ').Contains("jdk.crac", StringComparer.Ordinal);
-        CracSupport support = engineProgram || Has("libcriuengine.so") ? CracSupport.Criu
+        CracSupport support = engineProgram || engineLibrary ? CracSupport.Criu
             : Has("libwarp.so") || Has("warp") ? CracSupport.Warp
             : module || Has("simengine") || Has("libsimengine.so") || Has("pauseengine") ? CracSupport.Simulated
             : CracSupport.None;

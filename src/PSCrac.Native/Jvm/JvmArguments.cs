@@ -16,6 +16,9 @@ internal sealed record JvmArguments
     /// <summary>-XX:CRaCEngineOptions; null where it was not given.</summary>
     internal string? EngineOptions { get; private init; }
 
+    /// <summary>The engine's option criu_location; null where it was not given.</summary>
+    internal string? CriuPath { get; private init; }
+
     /// <summary>-XX:+DisableAttachMechanism.</summary>
     internal bool AttachDisabled { get; private init; }
 
@@ -86,7 +89,14 @@ internal sealed record JvmArguments
 
         if (Value("-XX:CRaCEngineOptions=") is { } options)
         {
-            return this with { EngineOptions = options, KeepsRunning = KeepsRunning || options.Split(',').Contains("keep_running=true", StringComparer.Ordinal) };
+            const string Location = "criu_location=";
+            string[] each = options.Split(',');
+            return this with
+            {
+                EngineOptions = options,
+                KeepsRunning = KeepsRunning || each.Contains("keep_running=true", StringComparer.Ordinal),
+                CriuPath = each.LastOrDefault(static option => option.StartsWith(Location, StringComparison.Ordinal))?[Location.Length..] ?? CriuPath,
+            };
         }
 
         return argument switch

@@ -46,7 +46,7 @@ internal sealed class JvmCheckpoint
             return null;
         }
 
-        JvmProcess? jvm = JvmProcess.TryDetect(processId);
+        JvmProcess? jvm = JvmProcess.Find(processId);
         if (choice == CracEngineChoice.Jvm && jvm is null)
         {
             throw new CracException(
@@ -59,8 +59,9 @@ internal sealed class JvmCheckpoint
         }
 
         // A JVM that does not know CRaC is asked nothing; of one that does, only what may stand in a file of options.
+        // One that was given a directory knows CRaC, whatever its files look like, unless it was told to ignore what it does not know.
         bool isHidden = jvm is { HasOptionFiles: true, CheckpointTo: null, Support: CracSupport.Criu };
-        return isHidden && JvmAttachment.Open(jvm, null, cancellation).ReadFlag(TargetFlag, cancellation) is { Length: > 0 } ? jvm : null;
+        return (isHidden || jvm.CheckpointTo is not null) && JvmAttachment.Open(jvm, null, cancellation).ReadFlag(TargetFlag, cancellation) is { Length: > 0 } ? jvm : null;
     }
 
     /// <summary>Has a JVM checkpoint itself.</summary>
@@ -137,8 +138,13 @@ internal sealed class JvmCheckpoint
         }
     }
 
+    /// <summary>What there is to say of a JVM that runs after a checkpoint that was to end it.</summary>
+    internal static string DescribeKeptRunning(JvmProcess jvm) =>
+        $"The JVM {jvm.ProcessId} runs after the checkpoint: it was started to do so (keep_running, or CRAC_CRIU_LEAVE_RUNNING). A restore needs its ids and ports: end it before, with Stop-Process -Id {jvm.ProcessId}, or give -LeaveRunning where it is to run.";
+
     private void RequireFeasible()
     {
+        RequireOwnCriu();
         if (_request.Options.LeaveRunning && !_jvm.KeepsRunning)
         {
             throw new CracException(
@@ -153,9 +159,25 @@ internal sealed class JvmCheckpoint
         {
             throw new CracException(
                 CracReason.OptionRefused, $"A JVM that checkpoints itself chooses criu's options: {string.Join(", ", options.Keys)} cannot be passed to it.",
-                "Leave them out, put them into CRAC_CRIU_OPTS in the JVM's environment when it is started, or use -Engine Criu.");
+                "Leave them out, start the JVM with -XX:CRaCEngineOptions=args=… (older builds: CRAC_CRIU_OPTS in its environment), or use -Engine Criu.");
         }
     }
+
+    // Its engine was given its criu when the JVM was started.
+    private void RequireOwnCriu()
+    {
+        if (_request.CriuPath is { } asked && _jvm.CriuPath is { } own && !IsSameFile(asked, own))
+        {
+            throw new CracException(
+                CracReason.OptionRefused, $"A JVM that checkpoints itself uses its own criu, {own}: -CriuPath cannot be passed to it.",
+                $"Leave out -CriuPath, start the JVM with {JvmEngine.OtherCriu}, or use -Engine Criu.");
+        }
+    }
+
+    private bool IsSameFile(string here, string there) =>
+        here == there
+        || (FileStatus.TryRead(here, 0, out FileStatus mine, out _) && FileStatus.TryRead($"/proc/{_jvm.ProcessId}/root{there}", 0, out FileStatus its, out _)
+            && mine.IsSameFile(its));
 
     // The JVM itself is asked: an option may have come from a file, or have been changed by a restore.
     private string ReadTarget(JvmAttachment attachment)
@@ -196,6 +218,11 @@ internal sealed class JvmCheckpoint
     private string Place(JvmImageDirectory directory, ImageStaging? staging, ImageManifest manifest)
     {
         _isMade = true;
+        if (staging is not null)
+        {
+            staging.HasProcess = false;
+        }
+
         using FolderHandle made = directory.TryOpen() ?? throw new CracException(CracReason.ImageIncomplete, $"The JVM has ended, and {directory.OriginalPath} is not there.", null);
         try
         {
@@ -227,7 +254,7 @@ internal sealed class JvmCheckpoint
         {
             throw new CracException(
                 e is CracException known ? known.Reason : CracReason.SealFailed,
-                $"The JVM made its image in {directory.Describe()}, but it could not be put in place at {_request.ImagePath}: {e.Message.TrimEnd('.')}. It can be restored from where it is.",
+                $"The JVM made its image in {directory.Describe()}, but it could not be put in place at {_request.ImagePath}: {e.Message.TrimEnd('.')}. {(_jvm.Identity.IsRunning() ? "The JVM runs" : "The JVM has ended")}, and the image can be restored from where it is.",
                 (e as CracException)?.RecommendedAction ?? "Move it by hand, or restore it from there.", e)
             {
                 ImagePath = directory.Describe(),

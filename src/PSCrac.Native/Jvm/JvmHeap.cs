@@ -26,7 +26,7 @@ internal static class JvmHeap
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     internal static void Collect(int processId, CancellationToken cancellation = default)
     {
-        JvmProcess jvm = JvmProcess.TryDetect(processId) ?? throw new CracException(
+        JvmProcess jvm = JvmProcess.Find(processId) ?? throw new CracException(
             CracReason.JvmNotCapable,
             $"Process {processId} is no HotSpot JVM, or may not be looked into: it cannot be told to collect its garbage.",
             "Leave out -CollectGarbage.");

@@ -168,11 +168,12 @@ internal sealed class JvmImage
     }
 
     /// <summary>The java that can restore the image; null where it is not there or does not know CRaC.</summary>
-    /// <param name="path">The one to use; null for that of the runtime that made the image.</param>
+    /// <param name="path">The one to use, or its runtime's folder; null for that of the runtime that made the image.</param>
     internal string? FindJava(string? path)
     {
         JavaRuntime? runtime = path is null ? Runtime : JavaRuntime.TryFind(path);
-        return runtime is { Support: not (CracSupport.None or CracSupport.Simulated) } && File.Exists(path ?? runtime.Executable) ? path ?? runtime.Executable : null;
+        string? program = path is null || Directory.Exists(path) ? runtime?.Executable : path;
+        return runtime is { Support: not (CracSupport.None or CracSupport.Simulated) } && File.Exists(program) ? program : null;
     }
 
     /// <summary>

@@ -28,6 +28,15 @@ internal sealed record JvmProcess
     /// <summary>Whether it was told to go on after a checkpoint rather than to end.</summary>
     internal bool KeepsRunning { get; init; }
 
+    /// <summary>The engine that it was told to use (-XX:CRaCEngine); null for its default.</summary>
+    internal string? Engine { get; init; }
+
+    /// <summary>
+    /// The criu that its engine starts: the engine's option criu_location, CRAC_CRIU_PATH in its environment, or the runtime's own
+    /// (openjdk/crac: criuengine.cpp); null where that is not known.
+    /// </summary>
+    internal string? CriuPath { get; init; }
+
     /// <summary>Whether it takes no commands from outside (-XX:+DisableAttachMechanism).</summary>
     internal bool IsAttachDisabled { get; init; }
 
@@ -70,13 +79,18 @@ internal sealed record JvmProcess
             return null;
         }
 
-        JvmArguments arguments = JvmArguments.Parse(command.Arguments, ReadEnvironment(directory));
+        Dictionary<string, string>? environment = ReadEnvironment(directory);
+        JvmArguments arguments = JvmArguments.Parse(command.Arguments, environment);
+        JavaRuntime? runtime = FindRuntime(processId, library.Path);
         return new JvmProcess
         {
             ProcessId = processId,
             InnerProcessId = status.InnermostProcessId,
             Identity = status.Identity,
-            Runtime = FindRuntime(processId, library.Path),
+            Runtime = runtime,
+            Engine = arguments.Engine,
+            CriuPath = arguments.CriuPath ?? environment?.GetValueOrDefault("CRAC_CRIU_PATH")
+                ?? (environment is null || runtime is null ? null : Path.Combine(runtime.Home, "lib", "criu")),
             Arguments = command.Arguments,
             CheckpointTo = arguments.CheckpointTo,
             KeepsRunning = arguments.KeepsRunning,
@@ -88,29 +102,32 @@ internal sealed record JvmProcess
     }
 
     /// <summary>
-    /// What there is to say before a checkpoint that criu takes without the JVM's help: what the JVM's own way would have
-    /// given, and what may be in the way of the restore.
+    /// Finds the JVM that a process is, or has started: as pid 1, or with -XX:CRaCMinPid, the launcher forks, and its child is the
+    /// JVM (openjdk/crac: launcher/main.c).
     /// </summary>
-    internal IReadOnlyList<CracFinding> Examine()
+    /// <param name="processId">A pid, as seen from here.</param>
+    internal static JvmProcess? Find(int processId)
     {
-        var findings = new List<CracFinding>();
-        if (!IsCoordinated)
+        if (TryDetect(processId) is { } jvm)
         {
-            bool capable = Support is CracSupport.Criu or CracSupport.Warp;
-            findings.Add(new CracFinding
-            {
-                Severity = CracFindingSeverity.Note,
-                ProcessId = ProcessId,
-                RootProcessId = ProcessId,
-                Reason = CracReason.JvmNotCapable,
-                What = $"JVM {Runtime?.Version ?? "of unknown version"} without CRaC",
-                Why = "criu freezes it as it is. With CRaC its application would be told beforehand and afterwards: it could close connections, take new settings and see that time has passed. Its garbage goes into the image unless -CollectGarbage is given.",
-                RecommendedAction = capable
-                    ? "Start it with -XX:CRaCCheckpointTo=DIRECTORY; its runtime knows CRaC."
-                    : "Nothing, where a plain freeze will do; else start it with a CRaC build of OpenJDK and -XX:CRaCCheckpointTo=DIRECTORY.",
-            });
+            return jvm;
         }
 
+        using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
+        if (directory is null || ProcessCommandLine.TryRead(directory) is not { Arguments: [var program, ..] launcher } || Path.GetFileName(program) != "java")
+        {
+            return null;
+        }
+
+        // A fork alone: the child has the same program and the same command line.
+        int[] children = [.. ProcessTree.Read(processId).Members.Where(member => member.Status.ParentProcessId == processId).Select(static member => member.Status.ProcessId)];
+        return children is [var child] && TryDetect(child) is { } launched && launched.Arguments.SequenceEqual(launcher) ? launched : null;
+    }
+
+    /// <summary>What there is to say of a JVM before a checkpoint: how it would be taken, and what may be in the way of the restore.</summary>
+    internal IReadOnlyList<CracFinding> Examine()
+    {
+        var findings = new List<CracFinding> { DescribeCrac() };
         if (PerfDataFile is { } file)
         {
             findings.Add(new CracFinding
@@ -127,6 +144,45 @@ internal sealed record JvmProcess
 
         return findings;
     }
+
+    /// <summary>Whether the JVM would checkpoint itself, and what that means for what was found in it.</summary>
+    internal CracFinding DescribeCrac()
+    {
+        string version = Runtime?.Version ?? "of unknown version";
+        if (CheckpointTo is null)
+        {
+            return Describe(
+                CracFindingSeverity.Note, CracReason.JvmNotCapable, $"JVM {version} {(Support is CracSupport.Criu or CracSupport.Warp ? "that was not started for CRaC" : "without CRaC")}",
+                "criu freezes it as it is. With CRaC its application would be told beforehand and afterwards: it could close connections, take new settings and see that time has passed. Its garbage goes into the image unless -CollectGarbage is given.",
+                Support is CracSupport.Criu or CracSupport.Warp
+                    ? "Start it with -XX:CRaCCheckpointTo=DIRECTORY; its runtime supports CRaC."
+                    : "Nothing, where a plain freeze will do; else start it with a CRaC build of OpenJDK and -XX:CRaCCheckpointTo=DIRECTORY.");
+        }
+
+        if ((Engine is { } engine && !JvmEngine.IsCriu(JvmEngine.NameOf(engine))) || (Engine is null && Support is CracSupport.Warp or CracSupport.Simulated))
+        {
+            return Describe(
+                CracFindingSeverity.Warning, CracReason.ResourceUnsupported, $"JVM {version} with CRaC, whose engine is {(Engine is null ? "not criu" : JvmEngine.NameOf(Engine))}",
+                "It would checkpoint itself, and its engine's images are not criu's: Invoke-CracCheckpoint refuses that.",
+                "Use Invoke-CracCheckpoint -Engine Criu, or start it with -XX:CRaCEngine=criuengine.");
+        }
+
+        return Describe(
+            CracFindingSeverity.Note, CracReason.JvmRefused, $"JVM {version} with CRaC, which checkpoints itself to {CheckpointTo}",
+            "Invoke-CracCheckpoint asks it to. Its application is told first, and may close what is found here; what it leaves open, the JVM refuses. Options of criu are the JVM's own.",
+            "Nothing. With Invoke-CracCheckpoint -Engine Criu it is checkpointed as it is.");
+    }
+
+    private CracFinding Describe(CracFindingSeverity severity, CracReason reason, string what, string why, string recommendedAction) => new()
+    {
+        Severity = severity,
+        ProcessId = ProcessId,
+        RootProcessId = ProcessId,
+        Reason = reason,
+        What = what,
+        Why = why,
+        RecommendedAction = recommendedAction,
+    };
 
     /// <inheritdoc/>
     public override string ToString() => $"JVM {Runtime?.Version} ({ProcessId})";

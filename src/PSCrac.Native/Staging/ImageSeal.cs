@@ -71,6 +71,15 @@ internal static class ImageSeal
             }
         }
 
+        // Logs and statistics are not in the manifest, and tell of the process, too.
+        foreach (ImageFileInfo other in new DirectoryImageSource(folder).Files)
+        {
+            if (!ImageManifest.IsSealed(other.Name))
+            {
+                folder.ChangeMode(other.Name, PrivateFile);
+            }
+        }
+
         (manifest with { Files = files }).Write(file);
         return sync ? Sync(folder, file, files) : Errno.None;
     }

@@ -6,6 +6,7 @@ namespace PSCrac.Starting;
 /// <summary>Options for a <c>java</c> so that it can be checkpointed. The caller's own arguments follow them, and override them.</summary>
 internal static class JavaOptions
 {
+    private const string CriuPathVariable = "CRAC_CRIU_PATH";
     private const string KeepRunningVariable = "CRAC_CRIU_LEAVE_RUNNING";
 
     /// <summary>Chooses the options. Reads the runtime's files, and does not run it.</summary>
@@ -37,6 +38,7 @@ internal static class JavaOptions
             decisions.Add($"-XX:CRaCCheckpointTo={target} was put before the arguments of java, whose runtime supports CRaC. -Engine Criu leaves it out.");
         }
 
+        PassCriu(request.CriuPath, runtime, given, environment, options, decisions);
         if ((request.LeaveRunning || request.OrRestore) && !given.KeepsRunning && given.EngineOptions is null)
         {
             if (runtime.WritesImagePath)
@@ -52,6 +54,27 @@ internal static class JavaOptions
         }
 
         return options;
+    }
+
+    // The JVM's engine starts the criu that it is given here; a checkpoint cannot give it another.
+    private static void PassCriu(
+        string? path, JavaRuntime runtime, JvmArguments given, IDictionary<string, string> environment, List<string> options, List<string> decisions)
+    {
+        if (path is null || given.CriuPath is not null || environment.ContainsKey(CriuPathVariable))
+        {
+            return;
+        }
+
+        if (runtime.FeatureVersion >= JvmEngine.WithoutVariables)
+        {
+            options.Add($"-XX:CRaCEngineOptions=criu_location={path}");
+            decisions.Add($"-XX:CRaCEngineOptions=criu_location={path} was put before the arguments of java, for its own checkpoint.");
+        }
+        else
+        {
+            environment[CriuPathVariable] = path;
+            decisions.Add($"{CriuPathVariable} was set for java to {path}, for its own checkpoint.");
+        }
     }
 
     // java itself restores only to the pids of the image. And a java that is started to restore needs no target.

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Management.Automation;
+using PSCrac.Checkpointing;
 using PSCrac.Commands.Common;
 using PSCrac.Completion;
 using PSCrac.Options;
@@ -107,14 +108,14 @@ public sealed class TestCracProcessCommand : CracCommand
     private void TestOne(int id)
     {
         var options = new PreflightOptions { Checkpoint = GivenOptions(), ChooseOptions = !NoAutoOption };
-        ProcessPreflight preflight = ProcessPreflight.Examine(id, options);
+        IReadOnlyList<CracFinding> findings = CheckpointExamination.Run(id, options, out bool canCheckpoint);
         if (Quiet)
         {
-            WriteObject(preflight.CanCheckpoint);
+            WriteObject(canCheckpoint);
         }
         else
         {
-            WriteObject(preflight.Findings, enumerateCollection: true);
+            WriteObject(findings, enumerateCollection: true);
         }
     }
 

@@ -11,6 +11,9 @@ public sealed partial record ImageManifest
     /// <summary>The size limit, in bytes, for hashing a file: sealing must take only milliseconds while the process is frozen.</summary>
     internal const int MaximumHashedSize = 1 << 20;
 
+    // A CRaC JVM's performance counters: it continues to write them after the restore, and their size stays.
+    private const string PerformanceData = "perfdata";
+
     private const int MaximumManifestSize = 16 << 20;
 
     // A value of two bytes becomes an object. A file has eight tokens.
@@ -69,7 +72,7 @@ public sealed partial record ImageManifest
                     continue;
                 }
 
-                if (ImageFileName.IsPages(info.Name) || info.Length > MaximumHashedSize || source.TryOpen(info.Name) is not { } file)
+                if (ImageFileName.IsPages(info.Name) || info.Name == PerformanceData || info.Length > MaximumHashedSize || source.TryOpen(info.Name) is not { } file)
                 {
                     described.Add(new ImageManifestFile(info.Name, info.Length, null));
                     continue;
@@ -89,12 +92,9 @@ public sealed partial record ImageManifest
         return described;
     }
 
-    /// <summary>
-    /// Whether a file no longer changes after the image is sealed. perfdata holds the performance counters of a CRaC JVM,
-    /// which continues to write them after the restore.
-    /// </summary>
+    /// <summary>Whether a file belongs to the sealed image, rather than being written anew by each operation.</summary>
     internal static bool IsSealed(string name) =>
-        name is not (FileName or "stats-dump" or "stats-restore" or "cppath" or "perfdata")
+        name is not (FileName or "stats-dump" or "stats-restore")
         && !name.EndsWith(".log", StringComparison.Ordinal)
         && !name.EndsWith(".pid", StringComparison.Ordinal);
 
