@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Net;
 using System.Text;
 
@@ -9,6 +10,24 @@ namespace PSCrac.Procfs;
 /// </summary>
 internal static class LocalAddresses
 {
+    /// <summary>
+    /// Whether a socket can be bound to an address in this network namespace: one that an interface has, a multicast or broadcast
+    /// address, or any with net.ipv4.ip_nonlocal_bind.
+    /// </summary>
+    internal static bool CanBind(IPAddress address)
+    {
+        using var probe = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        try
+        {
+            probe.Bind(new IPEndPoint(address, 0));
+            return true;
+        }
+        catch (SocketException e)
+        {
+            return e.SocketErrorCode != SocketError.AddressNotAvailable;
+        }
+    }
+
     /// <summary>The addresses as text, without loopback and link-local ones; empty if the process has ended.</summary>
     internal static IReadOnlyList<string> Read(int processId)
     {

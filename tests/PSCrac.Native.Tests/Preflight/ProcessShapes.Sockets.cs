@@ -42,6 +42,20 @@ internal static partial class ProcessShapes
             s.send(b"new")
             answer(s.recv(10) in (b"new", b"lost"))
             """),
+        new("udp socket on an address that is not here (IP_FREEBIND)", ShapeNeed.RestoreFails, """
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.setsockopt(socket.IPPROTO_IP, 15, 1)
+            s.bind(("198.51.100.9", 0))
+            ready(); wait()
+            answer(True)
+            """) { ExpectedText = "IP_FREEBIND" },
+        new("tcp listener on an address that is not here (IP_FREEBIND)", ShapeNeed.RestoreFails, """
+            s = socket.socket()
+            s.setsockopt(socket.IPPROTO_IP, 15, 1)
+            s.bind(("198.51.100.10", 0)); s.listen()
+            ready(); wait()
+            answer(True)
+            """) { ExpectedText = "ip_nonlocal_bind" },
         new("raw socket", ShapeNeed.Nothing, """
             s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
             ready(); wait()

@@ -36,7 +36,7 @@ internal sealed class SocketAddressRule : ImageRule
             }
 
             addresses ??= LocalAddresses.Read(System.Environment.ProcessId);
-            if (!IsLocal(local.Address, addresses) && !MayBeForeign(socket))
+            if (!IsLocal(local.Address, addresses) && !MayBeForeign(socket, local.Address))
             {
                 subject.Block(
                     socket.ProcessId,
@@ -144,21 +144,9 @@ internal sealed class SocketAddressRule : ImageRule
             || plain.IsIPv6LinkLocal || plain.IsIPv6Multicast || addresses.Contains(plain.ToString());
     }
 
-    // With IP_FREEBIND (ip(7)), or the kernel's setting for all sockets, a socket may be bound to an address that the host does not have.
-    private static bool MayBeForeign(CracImageSocket socket)
-    {
-        string family = socket.Family == CracSocketFamily.Inet6 ? "ipv6" : "ipv4";
-        return socket.Details.GetRecord("ip_opts")?.GetFlag("freebind") == true
-            || (ProcText.TryRead($"/proc/sys/net/{family}/ip_nonlocal_bind", out ProcText setting) && ReadSwitch(setting));
-    }
-
-    private static bool ReadSwitch(ProcText setting)
-    {
-        using (setting)
-        {
-            return setting.Bytes.StartsWith("1"u8);
-        }
-    }
+    // criu sets IPV6_FREEBIND (ipv6(7)) before it binds, but IP_FREEBIND only afterwards (inet_bind() in its sk-inet.c).
+    private static bool MayBeForeign(CracImageSocket socket, IPAddress address) =>
+        (socket.Family == CracSocketFamily.Inet6 && socket.Details.GetRecord("ip_opts")?.GetFlag("freebind") == true) || LocalAddresses.CanBind(address);
 
     private static SocketEntry? FindConflict(SocketTable table, string protocol, IPEndPoint local)
     {
