@@ -56,6 +56,10 @@ public sealed record ImageManifestStartFile
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Sha256 { get; init; }
 
+    /// <summary>The Class-Path of a jar's manifest; null where it has none, and for other files.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? ClassPath { get; init; }
+
     /// <summary>Whether the program itself wrote the file while it started. Such a file is not compared.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool IsWritten { get; init; }

@@ -13,8 +13,14 @@ internal sealed class CommandFiles
     private readonly Dictionary<string, ImageManifestStartRole> _roles = new(StringComparer.Ordinal);
     private readonly List<string> _crowded = [];
     private readonly List<string> _unmatched = [];
+    private readonly Dictionary<string, IReadOnlyList<string>> _classPaths = new(StringComparer.Ordinal);
+    private readonly IReadOnlyDictionary<string, ImageManifestStartFile> _known;
 
-    private CommandFiles(StartedCommand command) => Command = command;
+    private CommandFiles(StartedCommand command, IReadOnlyDictionary<string, ImageManifestStartFile> known)
+    {
+        Command = command;
+        _known = known;
+    }
 
     /// <summary>The command line.</summary>
     internal StartedCommand Command { get; }
@@ -31,10 +37,12 @@ internal sealed class CommandFiles
     /// <summary>Finds the files.</summary>
     /// <param name="command">The command line.</param>
     /// <param name="dependsOn">Paths and patterns of other files that it depends on.</param>
+    /// <param name="known">Fingerprints by path, which save reading jars that have not changed; null for none.</param>
     /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>: a pattern matches too many files.</exception>
-    internal static CommandFiles Find(StartedCommand command, IEnumerable<string> dependsOn)
+    internal static CommandFiles Find(
+        StartedCommand command, IEnumerable<string> dependsOn, IReadOnlyDictionary<string, ImageManifestStartFile>? known = null)
     {
-        var files = new CommandFiles(command);
+        var files = new CommandFiles(command, known ?? new Dictionary<string, ImageManifestStartFile>());
         files.AddProgram(command.Program, command.Arguments);
         ArgumentFiles.Add(files, command.Arguments);
         foreach (string pattern in dependsOn)
@@ -83,6 +91,20 @@ internal sealed class CommandFiles
         {
             Add(file, role);
         }
+    }
+
+    /// <summary>The Class-Path of a jar's manifest; empty where it has none.</summary>
+    internal IReadOnlyList<string> ReadClassPath(string jar)
+    {
+        if (!_classPaths.TryGetValue(jar, out IReadOnlyList<string>? entries))
+        {
+            entries = _known.TryGetValue(jar, out ImageManifestStartFile? file) && FileFingerprint.IsUntouched(file)
+                ? file.ClassPath ?? []
+                : JarManifest.ReadClassPath(jar);
+            _classPaths.Add(jar, entries);
+        }
+
+        return entries;
     }
 
     /// <summary>Whether a regular file is at a full path.</summary>

@@ -97,15 +97,21 @@ internal static class FileFingerprint
             return isSameTime ? FileChange.None : FileChange.Changed;
         }
 
-        bool isUntouched = isSameTime && ToTime(now.ChangeSeconds, now.ChangeNanoseconds) == then.Changed;
-        return isUntouched || Hash(then.Path, size) == hash ? FileChange.None : FileChange.Changed;
+        return IsSameTime(now, then) || Hash(then.Path, size) == hash ? FileChange.None : FileChange.Changed;
     }
+
+    /// <summary>Whether a file has the size and both times of its fingerprint.</summary>
+    internal static bool IsUntouched(ImageManifestStartFile then) =>
+        TryStat(then.Path, out LibC.Statx now) && (long)now.Size == then.Size && IsSameTime(now, then);
 
     // Modules and libraries are searched beside the real file.
     private static bool HasTarget(ImageManifestStartRole role) => role is ImageManifestStartRole.Program or ImageManifestStartRole.Script;
 
     private static bool IsVirtual(string path) =>
         path.StartsWith("/proc/", StringComparison.Ordinal) || path.StartsWith("/sys/", StringComparison.Ordinal) || path.StartsWith("/dev/", StringComparison.Ordinal);
+
+    private static bool IsSameTime(in LibC.Statx now, ImageManifestStartFile then) =>
+        ToTime(now.ModifySeconds, now.ModifyNanoseconds) == then.Modified && ToTime(now.ChangeSeconds, now.ChangeNanoseconds) == then.Changed;
 
     // In units of 100 ns, as in the manifest. File systems have times outside the range of DateTimeOffset.
     private static DateTimeOffset ToTime(long seconds, uint nanoseconds) => DateTimeOffset

@@ -106,11 +106,15 @@ internal sealed class FingerprintComparison
     private void CompareFiles(ImageManifestStart start)
     {
         // The dependencies that are recorded in the image always count.
-        CommandFiles now = CommandFiles.Find(_command, start.DependsOn.Union(_command.DependsOn));
-        var then = new HashSet<string>(start.Files.Count, StringComparer.Ordinal);
+        var then = new Dictionary<string, ImageManifestStartFile>(start.Files.Count, StringComparer.Ordinal);
         foreach (ImageManifestStartFile file in start.Files)
         {
-            then.Add(file.Path);
+            then[file.Path] = file;
+        }
+
+        CommandFiles now = CommandFiles.Find(_command, start.DependsOn.Union(_command.DependsOn), then);
+        foreach (ImageManifestStartFile file in start.Files)
+        {
             if (file.IsWritten)
             {
                 continue;
@@ -130,7 +134,7 @@ internal sealed class FingerprintComparison
         foreach ((string path, ImageManifestStartRole role) in now.Roles)
         {
             // A file of an argument that did not exist at the start: the program may have created it since.
-            if (role != ImageManifestStartRole.Argument && !then.Contains(path) && CommandFiles.IsFile(path))
+            if (role != ImageManifestStartRole.Argument && !then.ContainsKey(path) && CommandFiles.IsFile(path))
             {
                 _files.Add($"{path} is new");
             }

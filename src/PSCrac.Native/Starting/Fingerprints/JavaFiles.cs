@@ -131,7 +131,7 @@ internal static class JavaFiles
 
         files.Add(jar, Role);
         string folder = Path.GetDirectoryName(jar) ?? "/";
-        foreach (string entry in JarManifest.ReadClassPath(jar))
+        foreach (string entry in files.ReadClassPath(jar))
         {
             string path = entry.StartsWith('/') ? entry : Path.Join(folder, entry);
             if (Directory.Exists(path))

@@ -19,7 +19,9 @@ internal sealed class StartFingerprint
         CommandFiles files = CommandFiles.Find(command, command.DependsOn);
         foreach ((string path, ImageManifestStartRole role) in files.Roles)
         {
-            _before[path] = FileFingerprint.Read(path, role);
+            ImageManifestStartFile file = FileFingerprint.Read(path, role);
+            bool isJar = role == ImageManifestStartRole.ClassPath && path.EndsWith(".jar", StringComparison.OrdinalIgnoreCase);
+            _before[path] = isJar && files.ReadClassPath(path) is { Count: > 0 } entries ? file with { ClassPath = entries } : file;
         }
 
         CrowdedFolders = files.CrowdedFolders;
@@ -81,7 +83,7 @@ internal sealed class StartFingerprint
         }
 
         // With its old time and no hash, the next start finds it changed.
-        return isSame ? FileFingerprint.AddHash(now) : before;
+        return isSame ? FileFingerprint.AddHash(now with { ClassPath = before.ClassPath }) : before;
     }
 
     private static ImageManifestStartFile AsWritten(string path, ImageManifestStartRole role) => new() { Path = path, Role = role, IsWritten = true };

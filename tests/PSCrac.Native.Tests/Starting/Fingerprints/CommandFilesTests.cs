@@ -80,6 +80,20 @@ public sealed class CommandFilesTests : IDisposable
             Find("java", "-jar app/app.jar"));
     }
 
+    [Fact]
+    public void The_manifest_of_a_jar_that_has_not_changed_is_not_read_again()
+    {
+        Jar("app.jar", CompressionLevel.Optimal, "Class-Path: a.jar\r\n");
+        StartedCommand command = Command("/usr/bin/java", ["-jar", "app.jar"]);
+        ImageManifestStartFile then = FileFingerprint.Read(_folder.At("app.jar"), ImageManifestStartRole.ClassPath) with { ClassPath = ["recorded.jar"] };
+        string Find() => Describe(
+            CommandFiles.Find(command, [], new Dictionary<string, ImageManifestStartFile> { [then.Path] = then }), ImageManifestStartRole.ClassPath);
+        Assert.Equal("app.jar, recorded.jar", Find());
+
+        File.SetLastWriteTimeUtc(_folder.At("app.jar"), DateTime.UtcNow.AddHours(-1));
+        Assert.Equal("a.jar, app.jar", Find());
+    }
+
     [Theory]
     [InlineData("app.py", "-u app.py", "script app.py")]
     [InlineData("app/__main__.py app/other.py", "app", "script app/__main__.py")]
