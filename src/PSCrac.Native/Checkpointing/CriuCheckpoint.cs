@@ -101,7 +101,7 @@ internal sealed class CriuCheckpoint
             throw;
         }
 
-        return new CheckpointResult(CracImage.Open(staging.TargetPath), [], _plan.Choices, _plan.Findings, _configurationFiles, replaced) { Warnings = _warnings };
+        return new CheckpointResult(staging.OpenImage(), [], _plan.Choices, _plan.Findings, _configurationFiles, replaced) { Warnings = _warnings };
     }
 
     private void Dump(ImageStaging staging, CriuWorkDirectory work)

@@ -1,4 +1,3 @@
-using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Manifest;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
@@ -10,19 +9,19 @@ namespace PSCrac.Restoring;
 internal static class RestorableImage
 {
     // The folder whose owner was checked must be the one that the image was opened from.
-    internal static void RequireSameFolder(CracImage image, SafeFileHandle directory)
+    internal static void RequireSameFolder(CracImage image, FolderHandle directory)
     {
         if (image.Source is DirectoryImageSource source
-            && !(FileStatus.TryReadAt(directory, "", LibC.AT_EMPTY_PATH, out FileStatus status, out _) && source.IsSameFolder(status)))
+            && !(directory.TryGetStatus(out FileStatus status) && source.IsSameFolder(status)))
         {
             throw ImageFault.Exchanged(image.Path);
         }
     }
 
     // Of two restores at the same time, one would use up the helper links that the other needs. Closing the handle releases the lock.
-    internal static void RequireExclusive(CracImage image, SafeFileHandle directory)
+    internal static void RequireExclusive(CracImage image, FolderHandle directory)
     {
-        if (image.IsOneShot && LibC.TryLock(directory) == Errno.EAGAIN)
+        if (image.IsOneShot && LibC.TryLock(directory.Handle) == Errno.EAGAIN)
         {
             throw new CracException(
                 CracReason.ImageConsumed,
@@ -32,7 +31,7 @@ internal static class RestorableImage
     }
 
     // Checked before criu restores: it crashes where files are missing, and loops forever where pages are missing.
-    internal static void RequireComplete(CracImage image, SafeFileHandle directory)
+    internal static void RequireComplete(CracImage image, FolderHandle directory)
     {
         if (image.Manifest is not { } manifest)
         {
@@ -45,8 +44,7 @@ internal static class RestorableImage
         }
 
         var found = new Dictionary<string, ImageManifestFile>(StringComparer.Ordinal);
-        using FolderHandle folder = FolderHandle.TryReopen(directory, image.Path, out Errno errno) ?? throw ImageFault.Unreadable(image.Path, "the directory", errno);
-        foreach (ImageManifestFile file in ImageManifest.Describe(folder))
+        foreach (ImageManifestFile file in ImageManifest.Describe(directory))
         {
             found[file.Name] = file;
         }

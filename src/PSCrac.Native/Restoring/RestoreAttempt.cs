@@ -36,7 +36,7 @@ internal sealed class RestoreAttempt : IDisposable
     private SafeFileHandle? _terminal;
     private WorkerStart _start;
     private CriuWorker? _preparedWorker;
-    private SafeFileHandle _images = LibC.NoDescriptor;
+    private FolderHandle? _images;
     private bool _isInNewNamespace;
     private BackgroundPreflight? _preflight;
     private CriuWorkDirectory? _work;
@@ -135,15 +135,15 @@ internal sealed class RestoreAttempt : IDisposable
 
     private CriuSession StartCriu(int logLevel)
     {
-        SafeFileHandle read = _overlay?.Handle ?? _images;
-        _pageDaemon = _options.LazyPages ? DisposeLater(PageDaemon.Start(_installation, _images, _work!.Folder.Handle)) : null;
+        SafeFileHandle read = _overlay?.Handle ?? _images!.Handle;
+        _pageDaemon = _options.LazyPages ? DisposeLater(PageDaemon.Start(_installation, _images!.Handle, _work!.Folder.Handle)) : null;
         _ownGuard = _request.Guard is null && CanOutliveSession() ? DisposeLaterIfAny(SessionGuard.TryStart()) : null;
         _init = _isInNewNamespace ? DisposeLater(NamespaceInitProcess.Start(_image.ThreadIds, _image.RootProcessId, _cancellation)) : null;
         PidNamespace? inside = DisposeLaterIfAny(_init?.OpenNamespace());
         CriuSession session = DisposeLater(inside is null
             ? CriuSession.Start(_installation, _work!, _preparedWorker ?? StartWorker(), _request.Inherited)
-            : CriuSession.Start(_installation, _work!, new CriuWorkerNamespace(inside, read, _overlay is null ? null : _images), _terminal, _request.Inherited, _start));
-        _overlay?.LinkFiles(inside is null ? FolderHandle.DescriptorPathOf(_images) : CriuWorkerNamespace.LinkedPath(session.Worker));
+            : CriuSession.Start(_installation, _work!, new CriuWorkerNamespace(inside, read, _overlay is null ? null : _images!.Handle), _terminal, _request.Inherited, _start));
+        _overlay?.LinkFiles(inside is null ? _images!.DescriptorPath : CriuWorkerNamespace.LinkedPath(session.Worker));
         session.Apply(_options, read);
         session.RollbackTimeout = RollbackLimit;
         session.SetLogLevel(logLevel);

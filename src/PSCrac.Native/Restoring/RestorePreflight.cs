@@ -1,5 +1,5 @@
-using Microsoft.Win32.SafeHandles;
 using PSCrac.Criu;
+using PSCrac.Images.Storage;
 using PSCrac.Options;
 using PSCrac.Preflight;
 using PSCrac.Preflight.Subjects;
@@ -60,15 +60,15 @@ public static class RestorePreflight
 
     /// <summary>Refuses an image that another user could have written.</summary>
     /// <returns>The image's folder, open; <paramref name="trust"/> closes it.</returns>
-    internal static SafeFileHandle RequireTrusted(ImageTrust trust, bool skip)
+    internal static FolderHandle RequireTrusted(ImageTrust trust, bool skip)
     {
-        if (trust.Directory.IsInvalid || (!trust.IsTrusted && !skip))
+        if (trust.Folder is not { } folder || (!trust.IsTrusted && !skip))
         {
             CracFinding first = trust.Findings[0];
             throw new CracException(first.Reason, $"{char.ToUpperInvariant(first.What[0])}{first.What[1..]}: {first.Why}", first.RecommendedAction);
         }
 
-        return trust.Directory;
+        return folder;
     }
 
     /// <summary>Refuses what <see cref="Examine"/> reports as a blocker. Trust, completeness and free pids are checked elsewhere.</summary>

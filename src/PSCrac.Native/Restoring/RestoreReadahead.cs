@@ -27,7 +27,7 @@ internal sealed class RestoreReadahead : IDisposable
     private readonly ImageSource _source;
     private readonly Task<bool> _pages;
 
-    private RestoreReadahead(SafeFileHandle directory, ImageSource source, bool withPages)
+    private RestoreReadahead(FolderHandle directory, ImageSource source, bool withPages)
     {
         _source = source;
         _pages = Task.Run(() => ReadPages(directory, source, withPages));
@@ -37,7 +37,7 @@ internal sealed class RestoreReadahead : IDisposable
     /// <param name="directory">The image's folder, open.</param>
     /// <param name="image">The image.</param>
     /// <param name="withPages">Whether its memory is needed at once.</param>
-    internal static RestoreReadahead Begin(SafeFileHandle directory, CracImage image, bool withPages = true) => new(directory, image.Source, withPages);
+    internal static RestoreReadahead Begin(FolderHandle directory, CracImage image, bool withPages = true) => new(directory, image.Source, withPages);
 
     /// <summary>
     /// Continues with the mapped files, if the memory was not cached, after <paramref name="others"/>, so that criu has a processor to
@@ -59,7 +59,7 @@ internal sealed class RestoreReadahead : IDisposable
     public void Dispose() => Task.WaitAny(_pages);
 
     /// <summary>Whether most of the memory was not in the page cache; false where the kernel does not count.</summary>
-    private static bool ReadPages(SafeFileHandle directory, ImageSource source, bool withPages)
+    private static bool ReadPages(FolderHandle directory, ImageSource source, bool withPages)
     {
         long left = MaximumPageBytes;
         long counted = 0;
@@ -71,7 +71,7 @@ internal sealed class RestoreReadahead : IDisposable
                 continue;
             }
 
-            using SafeFileHandle file = LibC.OpenAt(directory, info.Name, LibC.O_RDONLY | LibC.O_NOFOLLOW | LibC.O_NONBLOCK, out Errno errno);
+            using SafeFileHandle file = directory.OpenToRead(info.Name, out Errno errno);
             if (errno == 0)
             {
                 long part = Math.Min(info.Length, MaximumCountedBytes - counted);

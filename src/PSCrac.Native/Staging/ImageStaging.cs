@@ -113,6 +113,15 @@ internal sealed class ImageStaging : IDisposable
         }
     }
 
+    /// <summary>Opens the image after the commit: at its target, or where it was moved to since.</summary>
+    /// <exception cref="CracException">It cannot be read.</exception>
+    internal CracImage OpenImage()
+    {
+        using FolderHandle? target = FolderHandle.TryOpen(TargetPath, out _);
+        bool isInPlace = target is not null && target.TryGetStatus(out FileStatus there) && Folder.TryGetStatus(out FileStatus own) && there.IsSameFile(own);
+        return CracImage.Open(isInPlace ? TargetPath : Folder.CurrentPath ?? TargetPath);
+    }
+
     /// <summary>Removes the replaced image. After this the commit cannot be rolled back.</summary>
     /// <returns>The path of the replaced image where it could not be removed; null otherwise.</returns>
     internal string? Finish()

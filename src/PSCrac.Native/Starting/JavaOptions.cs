@@ -1,4 +1,6 @@
 using PSCrac.Images.Operations;
+using PSCrac.Images.Storage;
+using PSCrac.Interop;
 using PSCrac.Jvm;
 
 namespace PSCrac.Starting;
@@ -86,8 +88,12 @@ internal static class JavaOptions
     // file system, so that it becomes the image by a rename.
     private static string NewTarget(StartRequest request)
     {
+        const uint FolderMode = 0x1ED; // 0755
         string folder = request.ImagePath is { } image ? Path.GetDirectoryName(Path.GetFullPath(image))! : ImageRoot.Path;
-        Directory.CreateDirectory(folder);
+        using FolderHandle above = FolderHandle.Make(folder, FolderMode, out Errno errno) ?? throw new CracException(
+            errno is Errno.EACCES or Errno.EPERM or Errno.EROFS ? CracReason.PermissionDenied : CracReason.SealFailed,
+            $"The folder {folder} could not be created: {LibC.Message(errno)}.",
+            "Give -ImagePath in a folder that you may write to.");
         return Path.Combine(folder, $".pscrac-{Guid.NewGuid():N}.crac");
     }
 }

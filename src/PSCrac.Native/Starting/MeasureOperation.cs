@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using PSCrac.Images.Storage;
+using PSCrac.Interop;
 using PSCrac.Processes;
 using PSCrac.Procfs;
 using PSCrac.Restoring;
@@ -74,15 +76,25 @@ internal sealed class MeasureOperation
             return Run(image, count);
         }
 
-        string folder = Directory.CreateTempSubdirectory("pscrac-measure-").FullName;
+        const uint Private = 0x1C0; // 0700
+        string temporary = Path.TrimEndingDirectorySeparator(Path.GetTempPath());
+        string folder = $"pscrac-measure-{Guid.NewGuid():N}";
+        using FolderHandle? above = FolderHandle.TryOpen(temporary, out Errno errno);
+        errno = above?.MakeFolder(folder, Private) ?? errno;
+        if (above is null || errno != 0)
+        {
+            throw new CracException(
+                CracReason.PermissionDenied, $"The folder {temporary} could not be written to: {LibC.Message(errno)}.", "Name a folder that you may write to with TMPDIR, or give -ImagePath.");
+        }
+
         try
         {
-            StartRequest making = _request with { ImagePath = Path.Combine(folder, "image"), LeaveRunning = false, OrRestore = false };
+            StartRequest making = _request with { ImagePath = Path.Combine(temporary, folder, "image"), LeaveRunning = false, OrRestore = false };
             return Run(StartOperation.Run(making, progress: null, _started, _cancellation).Process.Image!, count);
         }
         finally
         {
-            Directory.Delete(folder, recursive: true);
+            above.DeleteTree(folder, TrustedUsers.Read());
         }
     }
 

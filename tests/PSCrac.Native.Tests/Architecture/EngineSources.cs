@@ -85,6 +85,27 @@ internal sealed class EngineSources
         }
     }
 
+    /// <summary>Each call of a method or constructor in the engine: its file, below src/PSCrac.Native, and what is called.</summary>
+    internal IEnumerable<(string File, ISymbol Symbol)> Calls()
+    {
+        foreach (SyntaxTree tree in _compilation.SyntaxTrees.Where(static tree => tree.FilePath.StartsWith(Engine + "/", StringComparison.Ordinal)))
+        {
+            SemanticModel model = _compilation.GetSemanticModel(tree);
+            string file = tree.FilePath[(Engine.Length + 1)..];
+            foreach (SyntaxNode node in tree.GetRoot().DescendantNodes())
+            {
+                // A method that is passed on is called too.
+                bool isCall = node is BaseObjectCreationExpressionSyntax
+                    || (node is SimpleNameSyntax && model.GetSymbolInfo(node) is { Symbol: IMethodSymbol } or { CandidateSymbols: [IMethodSymbol, ..] });
+                SymbolInfo info = isCall ? model.GetSymbolInfo(node) : default;
+                if ((info.Symbol ?? info.CandidateSymbols.FirstOrDefault()) is { ContainingType: not null } symbol)
+                {
+                    yield return (file, symbol);
+                }
+            }
+        }
+    }
+
     private static string FindRoot()
     {
         string? folder = AppContext.BaseDirectory;

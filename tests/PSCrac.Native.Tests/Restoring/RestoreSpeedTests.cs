@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Criu;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Restoring;
 using PSCrac.Tests.Support;
@@ -54,7 +55,7 @@ public class RestoreSpeedTests
             """, mapped, written]);
         subject.Checkpoint();
         string pages = Path.Combine(subject.ImagePath, "pages-1.img");
-        using SafeFileHandle directory = LibC.Open(subject.ImagePath, LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
+        using FolderHandle directory = FolderHandle.TryOpen(subject.ImagePath, out _)!;
 
         // With its memory in the page cache, the rest is taken to be there as well.
         Evict(mapped);
@@ -75,7 +76,7 @@ public class RestoreSpeedTests
         Assert.Equal(0, Resident(written));
     }
 
-    private static void ReadAhead(SafeFileHandle directory, string imagePath)
+    private static void ReadAhead(FolderHandle directory, string imagePath)
     {
         using var readahead = RestoreReadahead.Begin(directory, CracImage.Open(imagePath));
         Assert.True(readahead.ContinueAfter(Task.CompletedTask).Wait(Wait.Limit));

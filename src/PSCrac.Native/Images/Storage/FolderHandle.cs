@@ -32,7 +32,7 @@ internal sealed class FolderHandle : IDisposable
     internal string Path { get; }
 
     /// <summary>A path that leads to the folder through the descriptor, for other processes of the same pid namespace, while this object is open.</summary>
-    internal string DescriptorPath => DescriptorPathOf(Handle);
+    internal string DescriptorPath => string.Create(null, $"/proc/{Environment.ProcessId}/fd/{Handle.DangerousGetHandle()}");
 
     /// <summary>The path of the folder now, wherever it was moved; null if it is not known.</summary>
     internal string? CurrentPath => PathWalk.ReadLink(LibC.WorkingDirectory, DescriptorPath);
@@ -105,9 +105,6 @@ internal sealed class FolderHandle : IDisposable
 
         return TryOpen(walk, out Errno errno) ?? throw ImageFault.Unreachable(path, walk.Reached, errno == Errno.EACCES ? PathEnd.Denied : PathEnd.Missing);
     }
-
-    /// <summary>The same for any descriptor of this process.</summary>
-    internal static string DescriptorPathOf(SafeHandle handle) => string.Create(null, $"/proc/{Environment.ProcessId}/fd/{handle.DangerousGetHandle()}");
 
     /// <summary>Opens the folder at the end of a walk; null if there is none.</summary>
     internal static FolderHandle? TryOpen(PathWalk walk, out Errno errno)

@@ -11,7 +11,7 @@ namespace PSCrac.Preflight.Subjects;
 /// folder and link of its path must be owned by root or the caller, and nobody else may write to them; a sticky folder such as /tmp
 /// is allowed in the path. Under sudo the caller is the user who ran sudo.
 /// <para>
-/// The path is opened component by component and never resolved again: <see cref="Directory"/> is the folder that was examined,
+/// The path is opened component by component and never resolved again: <see cref="Folder"/> is the folder that was examined,
 /// even if the path leads elsewhere when it is used.
 /// </para>
 /// </summary>
@@ -32,10 +32,10 @@ internal sealed class ImageTrust : IDisposable
     }
 
     /// <summary>
-    /// The image's folder, open for reading, for criu. Invalid if there is no such folder, which is a finding. This object owns and
+    /// The image's folder, open for reading, for criu. Null if there is no such folder, which is a finding. This object owns and
     /// closes it.
     /// </summary>
-    internal SafeFileHandle Directory { get; private set; } = new(-1, ownsHandle: false);
+    internal FolderHandle? Folder { get; private set; }
 
     /// <summary>The findings; empty if nobody else could have written the image.</summary>
     internal IReadOnlyList<CracFinding> Findings => _findings;
@@ -97,7 +97,7 @@ internal sealed class ImageTrust : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Directory.Dispose();
+    public void Dispose() => Folder?.Dispose();
 
     private void Walk()
     {
@@ -105,7 +105,7 @@ internal sealed class ImageTrust : IDisposable
         if (walk is not null)
         {
             ExamineFolder(walk.Folder!, walk.Reached, depth: 0);
-            Directory = LibC.OpenAt(walk.Folder!, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
+            Folder = FolderHandle.TryOpen(walk, out _);
         }
     }
 
@@ -166,8 +166,8 @@ internal sealed class ImageTrust : IDisposable
             ExamineOwner(path, own, isAncestorFolder: false);
         }
 
-        using SafeFileHandle readable = LibC.OpenAt(folder, ".", LibC.O_RDONLY | LibC.O_DIRECTORY, out _);
-        List<string>? names = ProcessDirectory.ReadNames(readable);
+        using FolderHandle? readable = FolderHandle.TryReopen(folder, path, out _);
+        List<string>? names = readable?.ReadNames();
         if (names is null)
         {
             Add(path, CracReason.PermissionDenied, "The folder may not be read.", "Run this session as root (sudo pwsh), or ask its owner.");

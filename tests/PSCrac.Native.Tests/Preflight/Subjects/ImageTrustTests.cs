@@ -1,5 +1,4 @@
 using PSCrac.Preflight.Subjects;
-using PSCrac.Procfs;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -28,7 +27,7 @@ public sealed class ImageTrustTests : IDisposable
         using ImageTrust trust = ImageTrust.Examine(Image);
 
         Assert.True(trust.IsTrusted, string.Join('\n', trust.Findings));
-        Assert.False(trust.Directory.IsInvalid);
+        Assert.NotNull(trust.Folder);
     }
 
     [RootFact]
@@ -80,7 +79,7 @@ public sealed class ImageTrustTests : IDisposable
         using ImageTrust trust = ImageTrust.Examine(Path.Combine(_folder, "a"));
 
         Assert.Equal(CracReason.NotAnImage, Assert.Single(trust.Findings).Reason);
-        Assert.True(trust.Directory.IsInvalid);
+        Assert.Null(trust.Folder);
     }
 
     [RootFact]
@@ -122,8 +121,7 @@ public sealed class ImageTrustTests : IDisposable
         Directory.Move(Image, Image + "-moved");
         Directory.CreateDirectory(Image);
 
-        Assert.NotNull(ProcessDirectory.ReadNames(trust.Directory));
-        Assert.True(FileStatus.TryReadAt(trust.Directory, "inventory.img", 0, out _, out _));
+        Assert.Equal(["inventory.img"], trust.Folder!.ReadNames());
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
