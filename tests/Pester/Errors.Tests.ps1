@@ -115,7 +115,7 @@ Describe "a machine where something is missing$(Get-SkipNote $obstacle)" -Skip:(
         }
         else {
             $said[0] | Should -Be 'CriuNotFound'
-            $said[1] | Should -Match 'Looked at: CRAC_CRIU_PATH .*PATH, /usr/local/sbin'
+            $said[1] | Should -Match 'Searched: CRAC_CRIU_PATH .*PATH, /usr/local/sbin'
             $said[2] | Should -Match "package 'criu'"
         }
     }
