@@ -105,7 +105,8 @@ public sealed class StartedImageTests : IDisposable
         }));
         Assert.Equal((CracReason.ProgramEnded, 137), (e.Reason, e.ExitCode));
         Assert.Contains("before its checkpoint", e.Message);
-        Assert.Contains("3", e.OutputLines);
+        Assert.NotEmpty(e.OutputLines);
+        Assert.All(e.OutputLines, static line => Assert.True(int.TryParse(line, out _), line));
         Assert.Equal(["out"], _folder.Names());
     }
 
