@@ -204,9 +204,11 @@ internal sealed class CriuCheckpoint
 
         GhostOrder.Sort(staging);
 
-        // In another mount namespace the links are at paths that lead elsewhere here.
-        _links = _plan.Options.LinkRemap == true && !_isInPidNamespace && SharesMountNamespace(_innerId) ? HelperLinks.Claim(staging) : null;
-        ImageManifest complete = manifest with { Warnings = [.. manifest.Warnings, .. _warnings], OutsideFiles = _links?.Files ?? [] };
+        // In another mount namespace the files are at paths that lead elsewhere here.
+        bool hasSamePaths = !_isInPidNamespace && SharesMountNamespace(_innerId);
+        IReadOnlyList<ImageManifestKeptFile> kept = hasSamePaths ? PerformanceCounters.Save(staging, _frozenTree ?? _tree) : [];
+        _links = _plan.Options.LinkRemap == true && hasSamePaths ? HelperLinks.Claim(staging) : null;
+        ImageManifest complete = manifest with { Warnings = [.. manifest.Warnings, .. _warnings], OutsideFiles = _links?.Files ?? [], KeptFiles = kept };
         try
         {
             // Once the tree has been killed nothing can be cancelled.

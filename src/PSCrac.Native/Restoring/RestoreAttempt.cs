@@ -121,6 +121,7 @@ internal sealed class RestoreAttempt : IDisposable
         _isInNewNamespace = RestorePlacement.WantsNewNamespace(_request, _cancellation);
         Report(CracPhase.Preparing);
         _work = DisposeLater(CriuWorkDirectory.Create($"{CracOperation.Restore.Name}-{_image.RootProcessId}", ComposeConfig()));
+        KeptFiles.Supply(_image);
         FileEdits edits = EditFiles();
         _preflight = DisposeLater(BackgroundPreflight.Start(() => RestorePreflight.RequirePossible(_request, _options, _installation, _isInNewNamespace, edits)));
         _ = readahead.ContinueAfter(_preflight.Completion);

@@ -70,6 +70,18 @@ internal static partial class ProcessShapes
             ready(); wait()
             answer(f > 0)
             """) { ExpectedText = "io_uring", SkipReason = WhyNoSystemCall("io_uring_setup", 425, "/proc/sys/kernel/io_uring_disabled") },
+        new("io_uring of MariaDB", ShapeNeed.Impossible, """
+            open("/proc/self/comm", "w").write("mariadbd")
+            f = syscall(425, 8, ctypes.create_string_buffer(120))
+            ready(); wait()
+            answer(f > 0)
+            """) { ExpectedText = "--innodb-use-native-aio=OFF", SkipReason = WhyNoSystemCall("io_uring_setup", 425, "/proc/sys/kernel/io_uring_disabled") },
+        new("io_uring of PostgreSQL", ShapeNeed.Impossible, """
+            open("/proc/self/comm", "w").write("postgres")
+            f = syscall(425, 8, ctypes.create_string_buffer(120))
+            ready(); wait()
+            answer(f > 0)
+            """) { ExpectedText = "io_method=worker", SkipReason = WhyNoSystemCall("io_uring_setup", 425, "/proc/sys/kernel/io_uring_disabled") },
         new("userfaultfd", ShapeNeed.Impossible, """
             f = syscall(323, 0)
             ready(); wait()

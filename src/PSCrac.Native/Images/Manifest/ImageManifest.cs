@@ -42,6 +42,9 @@ public sealed partial record ImageManifest
     /// <summary>Files outside the directory that belong to the image: the helper links of link-remap.</summary>
     public IReadOnlyList<ImageManifestOutsideFile> OutsideFiles { get; init; } = [];
 
+    /// <summary>Files whose content the image holds and that a restore puts back where they are missing: the performance counters of HotSpot JVMs.</summary>
+    public IReadOnlyList<ImageManifestKeptFile> KeptFiles { get; init; } = [];
+
     /// <summary>
     /// The options of the checkpoint, by criu's long option names, such as "tcp-established".
     /// A value is a <see cref="bool"/>, <see cref="long"/>, <see cref="double"/>, <see cref="string"/> or an object array of those.
@@ -149,4 +152,15 @@ public sealed record ImageManifestOutsideFile(string Path, ulong Inode, uint Use
         name.StartsWith(HelperLinkPrefix, StringComparison.Ordinal)
         && name.Length > HelperLinkPrefix.Length
         && !name[HelperLinkPrefix.Length..].ContainsAnyExceptInRange('0', '9');
+}
+
+/// <summary>A file whose content the image holds.</summary>
+/// <param name="Path">Its full path.</param>
+/// <param name="Name">The name of the image's file with the content.</param>
+/// <param name="UserId">The file's owner.</param>
+/// <param name="GroupId">The file's group.</param>
+/// <param name="Mode">The permission bits.</param>
+public sealed record ImageManifestKeptFile(string Path, string Name, uint UserId, uint GroupId, int Mode)
+{
+    internal const string PerformanceCountersPrefix = "hsperfdata-";
 }

@@ -205,7 +205,7 @@ internal static class ImageRemoval
 
     /// <summary>Whether a file name in an image's directory is one that criu, a CRaC JVM or this engine creates.</summary>
     internal static bool IsOfImage(string name) =>
-        name.EndsWith(".img", StringComparison.Ordinal) || Array.IndexOf(OtherFiles, name) >= 0;
+        name.EndsWith(".img", StringComparison.Ordinal) || name.StartsWith(ImageManifestKeptFile.PerformanceCountersPrefix, StringComparison.Ordinal) || Array.IndexOf(OtherFiles, name) >= 0;
 
     private static bool IsChild(string path, in FileStatus parent)
     {

@@ -65,6 +65,12 @@ internal sealed class FilePresenceRule : ImageRule
         bool isLink = ((uint)own.GetNumber("mode") & FileTypeMask) == SymbolicLink;
         if (!FileStatus.TryRead(path, isLink ? LibC.AT_SYMLINK_NOFOLLOW : 0, out FileStatus status, out Errno error))
         {
+            if (error == Errno.ENOENT && subject.Image.Manifest is { KeptFiles: { Count: > 0 } kept } && kept.Any(file => file.Path == path))
+            {
+                subject.Note(null, path, CracReason.FileMissing, "It does not exist, and the restore creates it with the content that the image holds.");
+                return;
+            }
+
             BlockMissing(subject, path, isDenied: error is Errno.EACCES or Errno.EPERM);
             return;
         }

@@ -1,0 +1,79 @@
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Images.Manifest;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Staging;
+
+/// <summary>
+/// The files in which HotSpot JVMs keep their performance counters, /tmp/hsperfdata_USER/PID. Each start of a JVM removes those of
+/// its user whose processes have ended (cleanup_sharedmem_files in HotSpot's perfMemory_posix.cpp), so also that of a checkpointed
+/// JVM, which has it mapped and cannot be restored without it. The image therefore holds the content.
+/// </summary>
+internal static class PerformanceCounters
+{
+    private const string Folder = "/tmp";
+    private const long MaximumSize = 1 << 20; // PerfDataMemorySize is 32 KiB
+    private const uint PrivateFile = 0x180; // 0600
+
+    /// <summary>Copies the files that a stopped tree has mapped to a staged image.</summary>
+    /// <returns>The files, for the manifest.</returns>
+    /// <exception cref="CracException">The image could not be written (<see cref="CracReason.NoSpace"/>, <see cref="CracReason.SealFailed"/>).</exception>
+    internal static List<ImageManifestKeptFile> Save(ImageStaging staging, ProcessTree tree)
+    {
+        var kept = new List<ImageManifestKeptFile>();
+        foreach (string folder in Directory.EnumerateDirectories(Folder, "hsperfdata_*"))
+        {
+            foreach (ProcessTreeMember member in tree.Members)
+            {
+                string path = Path.Combine(folder, $"{member.Status.InnermostProcessId}");
+                if (FileStatus.TryRead(path, LibC.AT_SYMLINK_NOFOLLOW, out FileStatus status, out _) && status.Type == FileType.Regular && HasMapped(member.ProcessId, path, status))
+                {
+                    Save(staging, path, kept);
+                }
+            }
+        }
+
+        return kept;
+    }
+
+    private static bool HasMapped(int processId, string path, in FileStatus status)
+    {
+        using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
+        foreach (MemoryArea area in (directory is null ? null : MemoryMap.TryRead(directory, namedOnly: true)) ?? [])
+        {
+            if (area is { IsShared: true, IsUnlinked: false } && area.Path == path && area.Inode == status.Inode)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static void Save(ImageStaging staging, string path, List<ImageManifestKeptFile> kept)
+    {
+        using SafeFileHandle file = LibC.Open(path, LibC.O_RDONLY | LibC.O_NOFOLLOW | LibC.O_NONBLOCK, out Errno errno);
+        if (errno != 0 || !FileStatus.TryReadAt(file, "", LibC.AT_EMPTY_PATH, out FileStatus status, out _) || status.Type != FileType.Regular || status.SizeBytes > MaximumSize)
+        {
+            return;
+        }
+
+        string name = ImageManifestKeptFile.PerformanceCountersPrefix + Path.GetFileName(path);
+        byte[] content = new byte[status.SizeBytes];
+        try
+        {
+            int length = RandomAccess.Read(file, content, fileOffset: 0);
+            using SafeFileHandle copy = staging.Folder.Create(name, out errno, PrivateFile);
+            staging.RequireWritten(errno);
+            RandomAccess.Write(copy, content.AsSpan(0, length), fileOffset: 0);
+        }
+        catch (IOException e)
+        {
+            throw staging.SealFailed(e.Message, e);
+        }
+
+        const int Permissions = 0x1ff;
+        kept.Add(new ImageManifestKeptFile(path, name, status.UserId, status.GroupId, status.Mode & Permissions));
+    }
+}
