@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Manifest;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Procfs;
 
@@ -12,7 +13,8 @@ namespace PSCrac.Staging;
 /// </summary>
 internal static class PerformanceCounters
 {
-    private const string Folder = "/tmp";
+    private const string Parent = "/tmp";
+    private const string FolderPrefix = "hsperfdata_";
     private const long MaximumSize = 1 << 20; // PerfDataMemorySize is 32 KiB
     private const uint PrivateFile = 0x180; // 0600
 
@@ -22,14 +24,21 @@ internal static class PerformanceCounters
     internal static List<ImageManifestKeptFile> Save(ImageStaging staging, ProcessTree tree)
     {
         var kept = new List<ImageManifestKeptFile>();
-        foreach (string folder in Directory.EnumerateDirectories(Folder, "hsperfdata_*"))
+        using FolderHandle? parent = FolderHandle.TryOpen(Parent, out _);
+        foreach (string name in parent?.ReadNames() ?? [])
         {
-            foreach (ProcessTreeMember member in tree.Members)
+            if (!name.StartsWith(FolderPrefix, StringComparison.Ordinal))
             {
-                string path = Path.Combine(folder, $"{member.Status.InnermostProcessId}");
-                if (FileStatus.TryRead(path, LibC.AT_SYMLINK_NOFOLLOW, out FileStatus status, out _) && status.Type == FileType.Regular && HasMapped(member.ProcessId, path, status))
+                continue;
+            }
+
+            using FolderHandle? folder = parent!.TryOpenFolder(name, out _);
+            foreach (ProcessTreeMember member in folder is null ? [] : tree.Members)
+            {
+                string file = $"{member.Status.InnermostProcessId}";
+                if (folder!.TryGetStatus(file, out FileStatus status, out _) && HasMapped(member.ProcessId, Path.Combine(Parent, name, file), status))
                 {
-                    Save(staging, path, kept);
+                    Save(staging, folder, file, kept);
                 }
             }
         }
@@ -51,15 +60,15 @@ internal static class PerformanceCounters
         return false;
     }
 
-    private static void Save(ImageStaging staging, string path, List<ImageManifestKeptFile> kept)
+    private static void Save(ImageStaging staging, FolderHandle folder, string fileName, List<ImageManifestKeptFile> kept)
     {
-        using SafeFileHandle file = LibC.Open(path, LibC.O_RDONLY | LibC.O_NOFOLLOW | LibC.O_NONBLOCK, out Errno errno);
-        if (errno != 0 || !FileStatus.TryReadAt(file, "", LibC.AT_EMPTY_PATH, out FileStatus status, out _) || status.Type != FileType.Regular || status.SizeBytes > MaximumSize)
+        using SafeFileHandle file = folder.OpenToRead(fileName, out Errno errno);
+        if (errno != 0 || !FileStatus.TryReadAt(file, "", LibC.AT_EMPTY_PATH, out FileStatus status, out _) || status.SizeBytes > MaximumSize)
         {
             return;
         }
 
-        string name = ImageManifestKeptFile.PerformanceCountersPrefix + Path.GetFileName(path);
+        string name = ImageManifestKeptFile.PerformanceCountersPrefix + fileName;
         byte[] content = new byte[status.SizeBytes];
         try
         {
@@ -74,6 +83,6 @@ internal static class PerformanceCounters
         }
 
         const int Permissions = 0x1ff;
-        kept.Add(new ImageManifestKeptFile(path, name, status.UserId, status.GroupId, status.Mode & Permissions));
+        kept.Add(new ImageManifestKeptFile(Path.Combine(folder.Path, fileName), name, status.UserId, status.GroupId, status.Mode & Permissions));
     }
 }
