@@ -38,6 +38,9 @@ Describe "whom an image belongs to$(Get-SkipNote $obstacle)" -Skip:([bool] $obst
         @{ What = 'a folder that its group may write to'; Reason = 'ImageNotTrusted'; Change = { & chmod g+w $image } }
         @{ What = 'a parent folder of someone else''s'; Reason = 'ImageNotTrusted'; Change = { Set-Owner $stranger $parent } }
         @{ What = 'a file that is a symbolic link'; Reason = 'ImageNotTrusted'; Change = { Move-Item "$image/files.img" "$parent/away"; $null = New-Item -ItemType SymbolicLink "$image/files.img" -Target "$parent/away" } }
+        @{ What = 'a manifest that is a symbolic link'; Reason = 'ImageNotTrusted'; Change = { Move-Item "$image/pscrac.json" "$parent/away.json"; Set-Owner $stranger "$parent/away.json"; $null = New-Item -ItemType SymbolicLink "$image/pscrac.json" -Target "$parent/away.json" } }
+        @{ What = 'a log that is a symbolic link'; Reason = 'ImageNotTrusted'; Change = { Move-Item "$image/dump.log" "$parent/away.log"; $null = New-Item -ItemType SymbolicLink "$image/dump.log" -Target "$parent/away.log" } }
+        @{ What = 'a parent with a file of someone else''s'; Reason = 'ImageNotTrusted'; Change = { $null = New-Item -ItemType Directory "$parent/below"; Set-Content "$parent/below/pages-1.img" ''; Set-Owner $stranger "$parent/below/pages-1.img"; $null = New-Item -ItemType SymbolicLink "$image/parent" -Target '../below' } }
         @{ What = 'a swapped file'; Reason = 'ImageCorrupt'; Change = { $bytes = [IO.File]::ReadAllBytes("$image/files.img"); $bytes[-1] = $bytes[-1] -bxor 1; [IO.File]::WriteAllBytes("$image/files.img", $bytes) } }
         @{ What = 'a damaged file'; Reason = 'ImageIncomplete'; Change = { & truncate -s -1 "$image/files.img" } }
         @{ What = 'an added file'; Reason = 'ImageCorrupt'; Change = { [IO.File]::WriteAllText("$image/tty-data.img", 'more') } }

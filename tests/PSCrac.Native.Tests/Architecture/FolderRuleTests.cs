@@ -56,6 +56,7 @@ public class FolderRuleTests
         ("Jvm/JvmImageDirectory.cs", "LibC.Open", "the JVM's root, from which a walk goes on"),
         ("Jvm/JavaLaunch.cs", "LibC.Open", "/dev/tty and /dev/null"),
         ("Jvm/JvmImage.cs", "File.Exists", "whether there is a java"),
+        ("Jvm/JvmImage.cs", "Directory.Exists", "-JavaPath may be a folder"),
     ];
 
     private static readonly HashSet<string> s_changing = new(StringComparer.Ordinal)

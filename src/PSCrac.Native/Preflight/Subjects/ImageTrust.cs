@@ -20,6 +20,7 @@ internal sealed class ImageTrust : IDisposable
     private const int GroupOrOthersWrite = 0x12; // 022
     private const int Sticky = 0x200; // 01000
     private const int MaximumParents = 100;
+    private const string Parent = "parent";
 
     private List<CracFinding> _findings = [];
     private readonly string _path;
@@ -182,16 +183,16 @@ internal sealed class ImageTrust : IDisposable
                 continue;
             }
 
-            if (status.Type == FileType.SymbolicLink && name == "parent")
+            if (name == Parent && status.Type is FileType.SymbolicLink or FileType.Directory)
             {
                 ExamineParent(folder, here, status, depth);
             }
-            else if (status.Type is FileType.SymbolicLink && name.EndsWith(".img", StringComparison.Ordinal))
+            else if (status.Type is FileType.SymbolicLink)
             {
                 Add(here, CracReason.ImageNotTrusted, "It is a symbolic link, and the files of an image must be regular files.", "Make a new copy of the image with its real files.",
                     new("symbolic links among the image's files", NameOf(here)) { Why = "The files of an image must be regular files." });
             }
-            else if (status.Type == FileType.Regular)
+            else if (status.Type != FileType.Directory)
             {
                 ExamineOwner(here, status, isAncestorFolder: false);
             }
@@ -201,14 +202,19 @@ internal sealed class ImageTrust : IDisposable
     /// <summary>An incremental image has a link to its parent (criu(8), --prev-images-dir), whose pages are restored as well.</summary>
     private void ExamineParent(SafeFileHandle folder, string here, in FileStatus status, int depth)
     {
-        ExamineLink(here, status);
-        if (depth >= MaximumParents || PathWalk.ReadLink(folder, "parent") is not { } target)
+        string? path = here;
+        if (status.Type == FileType.SymbolicLink)
         {
-            return;
+            ExamineLink(here, status);
+            path = PathWalk.ReadLink(folder, Parent) is { } target ? Path.Combine(Path.GetDirectoryName(here)!, target) : null;
         }
 
-        string path = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, target));
-        using PathWalk? parent = WalkTo(path);
+        if (depth >= MaximumParents)
+        {
+            Add(here, CracReason.NotAnImage, $"More than {MaximumParents} images are parents of each other, or they lead in a circle.", "Check where the links lead.");
+        }
+
+        using PathWalk? parent = path is null || depth >= MaximumParents ? null : WalkTo(path);
         if (parent is not null)
         {
             ExamineFolder(parent.Folder!, parent.Reached, depth + 1);

@@ -82,9 +82,82 @@ public sealed class ImageTrustTests : IDisposable
         Assert.Null(trust.Folder);
     }
 
+    [Theory]
+    [InlineData("core-1.img", "inventory.img")]
+    [InlineData("pscrac.json", "/tmp/stranger.json")]
+    [InlineData("cppath", "inventory.img")]
+    [InlineData("dump.log", "/dev/null")]
+    [InlineData("notes", "..")]
+    [InlineData("parent.img", "../below")]
+    public void A_link_is_not_trusted_whatever_its_name_is(string name, string target) =>
+        ExpectRefusal(() => File.CreateSymbolicLink(Path.Combine(Image, name), target), name);
+
     [RootFact]
-    public void A_file_that_is_a_link_is_not_trusted() =>
-        ExpectRefusal(() => File.CreateSymbolicLink(Path.Combine(Image, "core-1.img"), "inventory.img"), "core-1.img");
+    public void A_FIFO_of_someone_else_is_not_trusted() => ExpectRefusal(
+        () =>
+        {
+            MakeFifo(Path.Combine(Image, "core-1.img"));
+            Give("image/core-1.img", Stranger);
+        },
+        "core-1.img");
+
+    [RootFact]
+    public void A_parent_is_held_to_the_same_rules_as_the_image()
+    {
+        string below = Directory.CreateDirectory(Path.Combine(_folder, "below"), (UnixFileMode)0x1c0).FullName;
+        File.WriteAllText(Path.Combine(below, "pages-1.img"), "");
+        File.CreateSymbolicLink(Path.Combine(Image, "parent"), "../below");
+        Give("below/pages-1.img", Stranger);
+        Assert.Equal(Path.Combine(below, "pages-1.img"), Assert.Single(Examine()).What);
+
+        Give("below/pages-1.img", 0);
+        File.CreateSymbolicLink(Path.Combine(below, "pagemap-1.img"), "pages-1.img");
+        Assert.Equal(Path.Combine(below, "pagemap-1.img"), Assert.Single(Examine()).What);
+
+        File.Delete(Path.Combine(below, "pagemap-1.img"));
+        string deeper = Directory.CreateDirectory(Path.Combine(_folder, "deeper")).FullName;
+        File.SetUnixFileMode(deeper, (UnixFileMode)0x1f8);
+        File.CreateSymbolicLink(Path.Combine(below, "parent"), deeper);
+        Assert.Equal(deeper, Assert.Single(Examine()).What);
+
+        File.SetUnixFileMode(deeper, (UnixFileMode)0x1c0);
+        Assert.Empty(Examine());
+        Give("below/parent", Stranger);
+        Assert.Contains("symbolic link of user", Assert.Single(Examine()).Why, StringComparison.Ordinal);
+    }
+
+    [RootFact]
+    public void A_parent_that_is_a_folder_and_no_link_is_examined_since_criu_reads_it()
+    {
+        Directory.CreateDirectory(Path.Combine(Image, "parent"), (UnixFileMode)0x1c0);
+        Assert.Empty(Examine());
+        Give("image/parent", Stranger);
+
+        Assert.Equal(Path.Combine(Image, "parent"), Assert.Single(Examine()).What);
+    }
+
+    [RootFact]
+    public void A_parents_path_leads_where_the_kernel_goes()
+    {
+        // To the kernel, way/.. is the stranger's folder, and not the image.
+        Directory.CreateDirectory(Path.Combine(_folder, "his/inner"), (UnixFileMode)0x1c0);
+        Directory.CreateDirectory(Path.Combine(_folder, "his/below"), (UnixFileMode)0x1c0);
+        Directory.CreateDirectory(Path.Combine(Image, "below"), (UnixFileMode)0x1c0);
+        File.CreateSymbolicLink(Path.Combine(_folder, "way"), "his/inner");
+        File.CreateSymbolicLink(Path.Combine(Image, "parent"), "../way/../below");
+        Assert.Empty(Examine());
+        Give("his/below", Stranger);
+
+        Assert.Equal(Path.Combine(_folder, "his/below"), Assert.Single(Examine()).What);
+    }
+
+    [Fact]
+    public void Parents_in_a_circle_are_no_image()
+    {
+        File.CreateSymbolicLink(Path.Combine(Image, "parent"), ".");
+
+        Assert.Contains(Examine(), static finding => finding.Reason == CracReason.NotAnImage && finding.Why.Contains("circle", StringComparison.Ordinal));
+    }
 
     [RootFact]
     public void The_parent_image_is_examined_as_well()
@@ -125,6 +198,18 @@ public sealed class ImageTrustTests : IDisposable
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private IReadOnlyList<CracFinding> Examine()
+    {
+        using ImageTrust trust = ImageTrust.Examine(Image);
+        return trust.Findings;
+    }
+
+    private static void MakeFifo(string path)
+    {
+        using System.Diagnostics.Process make = System.Diagnostics.Process.Start("mkfifo", ["-m", "600", path]);
+        make.WaitForExit();
+    }
 
     private void ExpectRefusal(Action change, string what)
     {
