@@ -33,6 +33,21 @@ public class JvmImageKeptTests
         fake.WaitPast(fake.LastNumber() + 3);
     }
 
+    [CriuTheory]
+    [InlineData("-o /dev/null")]
+    [InlineData("-o other.log -v1")]
+    public void Todays_image_is_known_by_the_file_that_names_its_engine(string options)
+    {
+        using FakeJvm fake = FakeJvm.Start("library-engine", environment: new Dictionary<string, string> { ["CRAC_CRIU_OPTS"] = options });
+        string path = fake.Checkpoint().Image.Path;
+        File.Delete(Path.Combine(path, "pscrac.json"));
+        CracImage image = CracImage.Open(path);
+
+        Assert.Equal(CracEngine.Jvm, image.Engine);
+        using CracRestoredProcess restored = fake.Restore(new() { Image = image, Engine = CracEngineChoice.Criu, CriuPath = CriuProgram.Path });
+        fake.WaitPast(fake.LastNumber() + 3);
+    }
+
     [CriuFact("python3")]
     public void A_JVM_that_goes_on_needs_no_log_either()
     {

@@ -50,6 +50,21 @@ public sealed class StartedJvmTests : IDisposable
         Assert.Single(jvm.Arguments, static each => each.Contains("CRaCCheckpointTo", StringComparison.Ordinal));
     }
 
+    [CriuTheory]
+    [InlineData("", "17.0.9", "CRAC_CRIU_PATH")]
+    [InlineData("library-engine", "27+5", "CRAC_CRIU_PATH")]
+    [InlineData("library-engine", "28+5", "-XX:CRaCEngineOptions=criu_location=")]
+    public void Its_engine_gets_the_criu_that_was_asked_for(string modes, string version, string by)
+    {
+        StartRequest request = Java(modes) with { ImagePath = ImagePath, Environment = new Dictionary<string, string?> { ["FAKE_JVM"] = modes } };
+        File.WriteAllText(_folder.At("jdk/release"), $"JAVA_VERSION=\"{version}\"\n");
+
+        StartResult result = Start(request);
+
+        Assert.Contains(result.Decisions, each => each.StartsWith(by, StringComparison.Ordinal) && each.Contains(CriuProgram.Path!, StringComparison.Ordinal));
+        Assert.Equal("jvm", result.Process.Image!.Manifest!.Engine);
+    }
+
     [PythonFact]
     public void One_without_crac_is_not_told() => Assert.Null(JvmProcess.TryDetect(Start(Java("no-crac")).Process.Id)!.CheckpointTo);
 

@@ -76,7 +76,7 @@ public sealed partial class CracImage
     /// <summary>What took the checkpoint.</summary>
     public CracEngine Engine =>
         Manifest is null
-            ? _source.Contains("cppath") ? CracEngine.Jvm : CracEngine.Criu
+            ? _source.Contains("cppath") || _source.Contains("engine") ? CracEngine.Jvm : CracEngine.Criu
             : Manifest.Engine.Equals("jvm", StringComparison.OrdinalIgnoreCase) ? CracEngine.Jvm : CracEngine.Criu;
 
     /// <summary>The version of criu that took the checkpoint: from the manifest, else from criu's log; null if neither has it.</summary>

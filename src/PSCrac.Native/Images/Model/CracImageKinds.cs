@@ -6,7 +6,7 @@ public enum CracEngine
     /// <summary>criu, started by PSCrac or directly.</summary>
     Criu = 0,
 
-    /// <summary>criu, started by a CRaC JVM (which adds a file named cppath).</summary>
+    /// <summary>criu, started by a CRaC JVM (which adds a file named cppath or engine).</summary>
     Jvm,
 }
 
