@@ -117,7 +117,7 @@ internal sealed class ImageSetAside : IDisposable
     /// <summary>Puts it back; what stands in its place must be gone. Whether it is back.</summary>
     internal bool PutBack() => _parent.Rename(NameOf(Target), _parent, Target, LibC.RENAME_NOREPLACE) == 0;
 
-    /// <summary>Lets go of it.</summary>
+    /// <summary>Unlocks it.</summary>
     public void Dispose() => _lock?.Dispose();
 
     // Without the inventory nothing can be restored from criu's files. Another engine's image has none either.

@@ -10,14 +10,14 @@ using PSCrac.Procfs;
 namespace PSCrac.Jvm;
 
 /// <summary>
-/// One <c>java -XX:CRaCRestoreFrom</c>. The process that is started becomes criu and then a guard of the engine's, which
-/// passes signals on to the restored JVM, its child, and exits as that does.
+/// Runs <c>java -XX:CRaCRestoreFrom</c>. The process that is started becomes criu and then the engine's guard, which forwards
+/// signals to the restored JVM, its child, and exits with its exit code.
 /// </summary>
 internal static class JavaLaunch
 {
     // What the engine's guard is started with (openjdk/crac: criuhelper.c, criuengine.c).
     private const string GuardCommand = "restorewait";
-    private const int MostOutput = 64 * 1024;
+    private const int MaximumOutput = 64 * 1024;
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(5);
 
     /// <summary>Has java restore a JVM.</summary>
@@ -38,7 +38,7 @@ internal static class JavaLaunch
             progress?.Report(new CracProgress(CracPhase.Resuming, 0, 0));
             if (!request.AsChild)
             {
-                ReapInTime(guard);
+                ReapInBackground(guard);
                 return new LaunchedJvm(id, Stopwatch.GetElapsedTime(start), null, guardId);
             }
 
@@ -46,13 +46,13 @@ internal static class JavaLaunch
         }
         catch
         {
-            EndAll(guard, guardId);
+            KillTree(guard, guardId);
             throw;
         }
     }
 
-    // With what criu had made by then: half-made tasks of a criu that is gone would wait for it for ever.
-    private static void EndAll(SafeFileHandle guard, int guardId)
+    // Tasks that criu has half restored would wait for it forever: they are killed too.
+    private static void KillTree(SafeFileHandle guard, int guardId)
     {
         using (guard)
         {
@@ -151,12 +151,12 @@ internal static class JavaLaunch
         {
             cancellation.ThrowIfCancellationRequested();
 
-            // criu becomes the guard once all tasks run and have been told so.
+            // criu becomes the guard after all tasks run and were notified.
             if (ProcessDirectory.TryOpen(guardId) is { } directory)
             {
                 using (directory)
                 {
-                    // criu has the guard's command line at the end of its own.
+                    // criu's own command line ends with the guard's.
                     if (ProcessCommandLine.TryRead(directory) is { Arguments: [.., GuardCommand] words } && !words.Contains("--exec-cmd"))
                     {
                         return root;
@@ -170,12 +170,12 @@ internal static class JavaLaunch
                     CracReason.TimedOut, $"java did not restore the image within {request.Jvm.Timeout.TotalSeconds:0.#} s.", "Restore it with -Engine Criu.")
                 {
                     LogPath = work.Keep(),
-                    CriuLines = CriuLog.SelectErrors(ReadEnd(work)),
+                    CriuLines = CriuLog.SelectErrors(ReadTail(work)),
                 };
             }
         }
 
-        IReadOnlyList<string> lines = CriuLog.SelectErrors(ReadEnd(work));
+        IReadOnlyList<string> lines = CriuLog.SelectErrors(ReadTail(work));
         string? kept = work.Keep();
         CracException why = KnownFailures.Explain(CracOperation.Restore, kept, lines);
         throw why.Reason != CracReason.Unknown ? JvmDumpFailure.WithJvmAction(why) : new CracException(
@@ -187,8 +187,8 @@ internal static class JavaLaunch
         };
     }
 
-    // Nobody waits for the guard: it would stay as a zombie for as long as this process lives.
-    private static void ReapInTime(SafeFileHandle guard) =>
+    // Without a wait for it the guard would remain a zombie until this process ends.
+    private static void ReapInBackground(SafeFileHandle guard) =>
         new Thread(() =>
         {
             using (guard)
@@ -201,10 +201,10 @@ internal static class JavaLaunch
             Name = "PSCrac waits for a JVM's guard",
         }.Start();
 
-    private static string ReadEnd(CriuWorkDirectory work)
+    private static string ReadTail(CriuWorkDirectory work)
     {
         using FileStream file = new(work.Folder.OpenToRead(CriuWorkDirectory.LogName, out _), FileAccess.Read);
-        file.Seek(-Math.Min(MostOutput, file.Length), SeekOrigin.End);
+        file.Seek(-Math.Min(MaximumOutput, file.Length), SeekOrigin.End);
         using var reader = new StreamReader(file);
         return reader.ReadToEnd();
     }
@@ -213,6 +213,6 @@ internal static class JavaLaunch
 /// <summary>A JVM that java has restored.</summary>
 /// <param name="Id">Its pid.</param>
 /// <param name="Time">How long it took.</param>
-/// <param name="Guard">The guard, our child, which ends as the JVM does: its exit code is the JVM's. Null where nobody asked for it.</param>
+/// <param name="Guard">The guard, a child of this process, whose exit code is the JVM's. Null if it was not requested.</param>
 /// <param name="GuardId">The guard's pid.</param>
 internal sealed record LaunchedJvm(int Id, TimeSpan Time, SafeFileHandle? Guard, int GuardId);

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace PSCrac.Jvm;
 
-/// <summary>The text form of java.util.Properties (its load method's documentation), as a JVM answers with it.</summary>
+/// <summary>The text form of java.util.Properties (its load method's documentation), as a JVM's answer has it.</summary>
 internal static class JavaProperties
 {
     /// <summary>Reads properties; a later one of the same name wins.</summary>
@@ -26,7 +26,7 @@ internal static class JavaProperties
         return properties;
     }
 
-    // The first = or : that no backslash stands before. A JVM writes neither blanks around it nor lines that go on.
+    // The first = or : without a backslash before it. A JVM writes no blanks around it and no continued lines.
     private static int FindSeparator(string line)
     {
         for (int i = 0; i < line.Length; i++)

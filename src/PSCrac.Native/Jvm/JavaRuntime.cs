@@ -3,10 +3,10 @@ using System.Text;
 
 namespace PSCrac.Jvm;
 
-/// <summary>An installed Java runtime: where it is, which version, and whether it knows CRaC. Nothing of it is started to find out.</summary>
+/// <summary>An installed Java runtime: its folder, its version, and its support for CRaC. Read from its files; nothing of it is run.</summary>
 internal sealed record JavaRuntime
 {
-    private const int LongestReleaseFile = 64 * 1024;
+    private const int MaximumReleaseFileSize = 64 * 1024;
 
     private JavaRuntime(string home)
     {
@@ -16,10 +16,10 @@ internal sealed record JavaRuntime
     /// <summary>The runtime's folder (java.home), as its own processes see it.</summary>
     internal string Home { get; }
 
-    /// <summary>The <c>java</c> program; it need not be there, as in a runtime that a program brings along.</summary>
+    /// <summary>The <c>java</c> program; it need not exist, as in a runtime that is part of a program.</summary>
     internal string Executable => Path.Combine(Home, "bin", "java");
 
-    /// <summary>The version, such as <c>17.0.15+6</c>, from the runtime's <c>release</c> file; null where that does not tell.</summary>
+    /// <summary>The version, such as <c>17.0.15+6</c>, from the runtime's <c>release</c> file; null if that has none.</summary>
     internal string? Version { get; private init; }
 
     /// <summary>The feature version, such as 17; 0 where it is not known. Before 9 the version began with 1.</summary>
@@ -28,13 +28,13 @@ internal sealed record JavaRuntime
             ? number == 1 && rest is [var second, ..] && int.TryParse(second, CultureInfo.InvariantCulture, out int old) ? old : number
             : 0;
 
-    /// <summary>Who built it, such as <c>Azul Systems, Inc.</c>; null where the <c>release</c> file does not tell.</summary>
+    /// <summary>Who built it, such as <c>Azul Systems, Inc.</c>; null if the <c>release</c> file has none.</summary>
     internal string? Implementor { get; private init; }
 
-    /// <summary>Whether it is built for musl rather than for glibc: their real-time signals are numbered differently.</summary>
+    /// <summary>Whether it is built for musl rather than for glibc: the numbers of their real-time signals differ.</summary>
     internal bool IsMusl { get; private init; }
 
-    /// <summary>What it can do of CRaC.</summary>
+    /// <summary>Its support for CRaC.</summary>
     internal CracSupport Support { get; private init; }
 
     /// <summary>
@@ -43,9 +43,9 @@ internal sealed record JavaRuntime
     /// </summary>
     internal bool WritesImagePath { get; private init; }
 
-    /// <summary>Looks at a runtime's folder.</summary>
+    /// <summary>Reads a runtime's folder.</summary>
     /// <param name="home">The folder that holds <c>bin/java</c> and <c>lib</c>.</param>
-    /// <returns>The runtime, or null where the folder holds none with a HotSpot library (lib/server/libjvm.so).</returns>
+    /// <returns>The runtime, or null if the folder has none with a HotSpot library (lib/server/libjvm.so).</returns>
     internal static JavaRuntime? TryOpen(string home)
     {
         ArgumentException.ThrowIfNullOrEmpty(home);
@@ -54,7 +54,7 @@ internal sealed record JavaRuntime
 
     /// <summary>Finds the runtime of a <c>java</c> program: links are followed, as Debian's alternatives need.</summary>
     /// <param name="program">A path of the program or of the runtime's folder, or a bare name that is looked for on the PATH.</param>
-    /// <returns>The runtime, or null where the program is not there or is no HotSpot's <c>java</c>.</returns>
+    /// <returns>The runtime, or null if the program does not exist or is not a HotSpot <c>java</c>.</returns>
     internal static JavaRuntime? TryFind(string program)
     {
         ArgumentException.ThrowIfNullOrEmpty(program);
@@ -77,7 +77,7 @@ internal sealed record JavaRuntime
         return home is null ? null : TryOpen(home);
     }
 
-    /// <summary>Looks at a runtime that another process sees under another path.</summary>
+    /// <summary>Reads a runtime that another process has under another path.</summary>
     /// <param name="home">Its folder as its processes see it.</param>
     /// <param name="here">The same folder as this process sees it.</param>
     internal static JavaRuntime? TryOpen(string home, string here)
@@ -115,7 +115,7 @@ internal sealed record JavaRuntime
         var values = new Dictionary<string, string>(StringComparer.Ordinal);
         try
         {
-            if (new FileInfo(path) is not { Exists: true, Length: <= LongestReleaseFile })
+            if (new FileInfo(path) is not { Exists: true, Length: <= MaximumReleaseFileSize })
             {
                 return values;
             }
@@ -131,7 +131,7 @@ internal sealed record JavaRuntime
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // A runtime works without the file; what it would have told is not known then.
+            // A runtime works without the file.
         }
 
         return values;

@@ -1,7 +1,7 @@
 namespace PSCrac.Jvm;
 
 /// <summary>
-/// The options of a java command line that matter here. Later ones win over earlier ones, as in HotSpot, and the
+/// The options of a java command line that matter here. Later ones override earlier ones, as in HotSpot, and the
 /// environment's JAVA_TOOL_OPTIONS and JDK_JAVA_OPTIONS come before the command line (JDK Tool Specifications, java).
 /// Option files (@file, -XX:VMOptionsFile, -XX:Flags) are not followed: the JVM itself is asked where it matters.
 /// </summary>
@@ -46,8 +46,8 @@ internal sealed record JvmArguments
             }
         }
 
-        // A program that loads the JVM as a library has a command line of its own; what looks like an option there is one
-        // no more likely than not, so the JVM is asked for what was found before it is acted upon.
+        // A program that loads the JVM as a library has a command line of its own, in which a word may only look like an option: the
+        // JVM is asked before what was found is used.
         for (int i = 1; i < arguments.Count; i++)
         {
             string argument = arguments[i];

@@ -6,9 +6,9 @@ namespace PSCrac.Jvm;
 
 internal sealed partial class JvmAttachment
 {
-    // A JVM binds its socket to a name of its own and then renames the file, so one that criu has restored listens under
-    // the first name, and the file under the second is a dead one.
-    private bool RemoveLeftover()
+    // A JVM binds its socket to a temporary name and then renames the file. After a restore it listens under the temporary name,
+    // and nothing listens at the file with the final one.
+    private bool RemoveStaleSocket()
     {
         if (!FileStatus.TryRead(_socketPath, LibC.AT_SYMLINK_NOFOLLOW, out FileStatus status, out _)
             || status.Type != FileType.Socket || ReadTask() is not { } task || status.UserId != task.User)
@@ -20,7 +20,7 @@ internal sealed partial class JvmAttachment
         return true;
     }
 
-    // Has the JVM open its socket.
+    // Makes the JVM open its socket.
     private void Wake(Deadline limit)
     {
         using SafeFileHandle pidFd = LibC.OpenPidFd(_jvm.ProcessId, out Errno errno);
@@ -29,7 +29,7 @@ internal sealed partial class JvmAttachment
             throw Gone();
         }
 
-        // The pidfd came first: what is read now belongs to the process that the signal will reach.
+        // Read after the pidfd was opened, so this is the process that the signal reaches.
         JvmTask task = ReadTask() ?? throw Gone();
         if (!task.CatchesQuit)
         {
@@ -39,17 +39,17 @@ internal sealed partial class JvmAttachment
                 "It may still be starting: try again in a moment.");
         }
 
-        string? trigger = MakeTrigger(task);
+        string? trigger = CreateTrigger(task);
         try
         {
             Errno failed = LibC.Signal(pidFd, LibC.SIGQUIT);
             if (failed != 0)
             {
-                throw failed == Errno.ESRCH ? Gone() : NotAllowed(null);
+                throw failed == Errno.ESRCH ? Gone() : PermissionDenied(null);
             }
 
-            TimeSpan pause = FirstPause;
-            while (!SocketIsThere())
+            TimeSpan pause = MinimumPause;
+            while (!HasSocket())
             {
                 limit.Pause(pause, TimedOut);
                 RequireAnswerable();
@@ -65,8 +65,8 @@ internal sealed partial class JvmAttachment
         }
     }
 
-    // Without this file the signal makes the JVM print its threads. The path; null where such a file is there already.
-    private string? MakeTrigger(JvmTask task)
+    // Without this file the signal makes the JVM print its threads. Null if such a file exists already.
+    private string? CreateTrigger(JvmTask task)
     {
         const uint Private = 0x180; // 0600
         Errno errno = Errno.None;
@@ -76,7 +76,7 @@ internal sealed partial class JvmAttachment
             using SafeFileHandle file = LibC.Open(path, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL | LibC.O_NOFOLLOW, out errno, Private);
             if (errno == 0)
             {
-                // The JVM wants the file to be its own user's, older ones root's not even.
+                // The JVM accepts a file of its own user only; newer ones accept root's, too.
                 LibC.ChangeOwner(file, task.User, task.Group);
                 return path;
             }
@@ -87,7 +87,7 @@ internal sealed partial class JvmAttachment
             }
         }
 
-        throw errno is Errno.EACCES or Errno.EPERM ? NotAllowed(null) : new CracException(
+        throw errno is Errno.EACCES or Errno.EPERM ? PermissionDenied(null) : new CracException(
             CracReason.JvmNotAttachable,
             $"The file that asks the JVM {_jvm.ProcessId} for its socket could be made neither in its working directory nor in its /tmp: {LibC.Message(errno)}.",
             "Give the JVM a /tmp that can be written to.");

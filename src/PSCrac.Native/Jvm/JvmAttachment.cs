@@ -8,7 +8,7 @@ using PSCrac.Interop;
 namespace PSCrac.Jvm;
 
 /// <summary>
-/// Speaks the HotSpot attach protocol with a running JVM, so that no JDK tools are needed. A JVM listens on a unix socket,
+/// A client of the HotSpot attach protocol: commands to a running JVM, without the JDK's tools. A JVM listens on a unix socket,
 /// /tmp/.java_pidN in its own mount namespace, N being its own pid; it opens the socket when it gets a SIGQUIT while a file
 /// .attach_pidN is in its working directory or in /tmp. A connection takes one command
 /// (OpenJDK's src/hotspot/share/services/attachListener.hpp and src/hotspot/os/posix/attachListener_posix.cpp).
@@ -16,16 +16,16 @@ namespace PSCrac.Jvm;
 internal sealed partial class JvmAttachment
 {
     // Limits of version 1 of the protocol, which every HotSpot since JDK 6 speaks.
-    private const int MostArguments = 3;
-    private const int LongestArgument = 1024;
+    private const int MaximumArguments = 3;
+    private const int MaximumArgumentLength = 1024;
 
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan MinimumPause = TimeSpan.FromMilliseconds(2);
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
 
     private readonly JvmProcess _jvm;
     private readonly string _socketPath;
-    private bool _asItsUser;
+    private bool _actsAsItsUser;
     private int? _version;
 
     private JvmAttachment(JvmProcess jvm)
@@ -37,7 +37,7 @@ internal sealed partial class JvmAttachment
     /// <summary>How long the JVM may take to open its socket and to answer, where nothing else is said.</summary>
     internal static TimeSpan DefaultTimeout { get; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Makes a JVM ready for commands.</summary>
+    /// <summary>Prepares a JVM for commands.</summary>
     /// <param name="jvm">The JVM.</param>
     /// <param name="timeout">How long it may take; null for <see cref="DefaultTimeout"/>.</param>
     /// <param name="cancellation">Ends the wait; the JVM may open its socket all the same.</param>
@@ -51,7 +51,7 @@ internal sealed partial class JvmAttachment
         var attachment = new JvmAttachment(jvm);
         var limit = new Deadline(timeout ?? DefaultTimeout, cancellation);
         attachment.RequireAnswerable();
-        if (!attachment.SocketIsThere())
+        if (!attachment.HasSocket())
         {
             attachment.Wake(limit);
         }
@@ -60,9 +60,9 @@ internal sealed partial class JvmAttachment
         {
             attachment.Connect(limit).Dispose();
         }
-        catch (CracException e) when (e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused } && attachment.RemoveLeftover())
+        catch (CracException e) when (e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused } && attachment.RemoveStaleSocket())
         {
-            // The JVM looks whether its file is still there when it is asked again, and makes a new one (JDK 11 and later).
+            // When it is asked again, the JVM checks that its file exists, and makes a new one (JDK 11 and later).
             attachment.Wake(limit);
             attachment.Connect(limit).Dispose();
         }
@@ -70,7 +70,7 @@ internal sealed partial class JvmAttachment
         return attachment;
     }
 
-    /// <summary>Gives the JVM a command and waits for its answer.</summary>
+    /// <summary>Sends the JVM a command and waits for its answer.</summary>
     /// <param name="command">The command's name, such as <c>properties</c>, <c>threaddump</c>, <c>printflag</c> or <c>jcmd</c>.</param>
     /// <param name="arguments">Its arguments; a jcmd command with its own arguments is one.</param>
     /// <param name="timeout">How long it may take; null for <see cref="DefaultTimeout"/>.</param>
@@ -84,10 +84,10 @@ internal sealed partial class JvmAttachment
         RequireAnswerable();
         byte[] request = Compose(command, arguments, limit);
         byte[] answer = Exchange(request, limit);
-        if (answer.Length == 0 && !_asItsUser && MayActForIts(out JvmTask task) && task.User != 0)
+        if (answer.Length == 0 && !_actsAsItsUser && CanActAsItsUser(out JvmTask task) && task.User != 0)
         {
-            // JVMs before JDK 11, and those in a user namespace of their own, hang up on root.
-            _asItsUser = true;
+            // JVMs before JDK 11, and those in a user namespace of their own, close root's connections.
+            _actsAsItsUser = true;
             answer = Exchange(request, limit);
         }
 
@@ -130,9 +130,9 @@ internal sealed partial class JvmAttachment
             throw new CracException(CracReason.OptionRefused, "A command to a JVM cannot hold a NUL character.");
         }
 
-        if (arguments.Count <= MostArguments && arguments.All(static argument => Utf8.GetByteCount(argument) <= LongestArgument))
+        if (arguments.Count <= MaximumArguments && arguments.All(static argument => Utf8.GetByteCount(argument) <= MaximumArgumentLength))
         {
-            return Utf8.GetBytes($"1\0{command}\0{string.Join('\0', arguments.Concat(Enumerable.Repeat(string.Empty, MostArguments - arguments.Count)))}\0");
+            return Utf8.GetBytes($"1\0{command}\0{string.Join('\0', arguments.Concat(Enumerable.Repeat(string.Empty, MaximumArguments - arguments.Count)))}\0");
         }
 
         _version ??= Parse(Exchange(Utf8.GetBytes("1\0getversion\0\0\0\0"), limit)) is { IsSuccess: true } reply
@@ -141,7 +141,7 @@ internal sealed partial class JvmAttachment
         {
             throw new CracException(
                 CracReason.OptionRefused,
-                $"A JVM before JDK 24 takes {MostArguments} arguments of {LongestArgument} bytes to a command; these are more.",
+                $"A JVM before JDK 24 takes {MaximumArguments} arguments of {MaximumArgumentLength} bytes to a command; these are more.",
                 "Give shorter arguments.");
         }
 
@@ -176,7 +176,7 @@ internal sealed partial class JvmAttachment
         }
         catch (SocketException e) when (e.SocketErrorCode is SocketError.ConnectionReset or SocketError.Shutdown or SocketError.ConnectionAborted)
         {
-            // The JVM hung up, or ended: what it had said until then is its answer.
+            // The JVM closed the connection, or ended: what it has sent is its answer.
         }
 
         return answer.ToArray();
@@ -184,15 +184,15 @@ internal sealed partial class JvmAttachment
 
     private Socket Connect(Deadline limit)
     {
-        // Opened first: its own user may be kept out of /proc/PID/root, as that of a program with capabilities is.
+        // Opened first: /proc/PID/root of a program with capabilities may be closed to the program's own user.
         using SafeFileHandle folder = LibC.Open(Path.GetDirectoryName(_socketPath)!, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
         if (errno != 0)
         {
-            throw errno is Errno.EACCES or Errno.EPERM ? NotAllowed(null) : Gone();
+            throw errno is Errno.EACCES or Errno.EPERM ? PermissionDenied(null) : Gone();
         }
 
         string path = $"/proc/self/fd/{folder.DangerousGetHandle()}/{Path.GetFileName(_socketPath)}";
-        if (!_asItsUser || !MayActForIts(out JvmTask task))
+        if (!_actsAsItsUser || !CanActAsItsUser(out JvmTask task))
         {
             return ConnectTo(path, limit);
         }
@@ -218,7 +218,7 @@ internal sealed partial class JvmAttachment
             {
                 try
                 {
-                    // Non-blocking: a JVM that stands still lets its queue of connections fill up.
+                    // Non-blocking: the queue of connections of a stopped JVM can be full.
                     socket.Connect(new UnixDomainSocketEndPoint(path));
                     break;
                 }
@@ -235,7 +235,7 @@ internal sealed partial class JvmAttachment
         {
             socket.Dispose();
             throw e.SocketErrorCode == SocketError.AccessDenied
-                ? NotAllowed(e)
+                ? PermissionDenied(e)
                 : new CracException(
                     CracReason.JvmNotAttachable,
                     $"The JVM {_jvm.ProcessId} does not listen on its socket /tmp/.java_pid{_jvm.InnerProcessId}: {e.Message}.",
@@ -248,7 +248,7 @@ internal sealed partial class JvmAttachment
         }
     }
 
-    // /tmp is everybody's: what listens there must belong to the JVM's user, or commands would go to a stranger.
+    // Anyone may write to /tmp: the listener must belong to the JVM's user, or commands would go to another program.
     private void RequireListener(Socket socket)
     {
         const int SOL_SOCKET = 1;
@@ -271,13 +271,13 @@ internal sealed partial class JvmAttachment
             limit.Check(TimedOut);
             if (JvmTask.TryRead(_jvm.Identity) is null)
             {
-                // What it said before it ended is still to be read.
+                // What it sent before it ended can still be read.
                 return;
             }
         }
     }
 
-    private bool SocketIsThere() => File.Exists(_socketPath);
+    private bool HasSocket() => File.Exists(_socketPath);
 
     private void RequireAnswerable()
     {
@@ -300,7 +300,7 @@ internal sealed partial class JvmAttachment
 
     private JvmTask? ReadTask() => JvmTask.TryRead(_jvm.Identity);
 
-    private bool MayActForIts(out JvmTask task)
+    private bool CanActAsItsUser(out JvmTask task)
     {
         JvmTask? read = ReadTask();
         task = read.GetValueOrDefault();
@@ -330,11 +330,11 @@ internal sealed partial class JvmAttachment
     private CracException Gone() => new(
         CracReason.ProcessGone, $"The JVM {_jvm.ProcessId} has ended.", "Get-Process shows what runs now.");
 
-    private CracException NotAllowed(Exception? inner) => new(
+    private CracException PermissionDenied(Exception? inner) => new(
         CracReason.PermissionDenied, $"Commands to the JVM {_jvm.ProcessId} are not allowed to this user.",
         "Run as root, or as the user the JVM runs as.", inner);
 
-    /// <summary>How long something may take, and what ends it early.</summary>
+    /// <summary>A time limit with a cancellation.</summary>
     private readonly struct Deadline(TimeSpan limit, CancellationToken cancellation)
     {
         private readonly long _start = Stopwatch.GetTimestamp();

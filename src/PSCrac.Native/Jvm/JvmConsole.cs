@@ -6,12 +6,12 @@ using PSCrac.Procfs;
 namespace PSCrac.Jvm;
 
 /// <summary>
-/// What a JVM writes to its standard output and error from now on, as far as these are regular files. Older CRaC builds
-/// answer every request for a checkpoint with success and tell what went wrong on their console only.
+/// What a JVM writes to its standard output and error from now on, if these are regular files. Older CRaC builds answer every
+/// request for a checkpoint with success, and write what failed to their console only.
 /// </summary>
 internal sealed class JvmConsole : IDisposable
 {
-    private const int MostRead = 1 << 20;
+    private const int MaximumRead = 1 << 20;
 
     private readonly List<(SafeFileHandle File, long Start)> _files = [];
 
@@ -19,7 +19,7 @@ internal sealed class JvmConsole : IDisposable
     {
     }
 
-    /// <summary>Whether there is anything to be seen: not where the console is a terminal, a pipe or /dev/null.</summary>
+    /// <summary>Whether the console can be read: it cannot if it is a terminal, a pipe or /dev/null.</summary>
     internal bool IsVisible => _files.Count > 0;
 
     /// <summary>Starts to watch.</summary>
@@ -49,7 +49,7 @@ internal sealed class JvmConsole : IDisposable
         return console;
     }
 
-    /// <summary>All that was written since.</summary>
+    /// <summary>What was written since; of more than 1 MiB, the end.</summary>
     internal string ReadNew()
     {
         var text = new StringBuilder();
@@ -58,8 +58,8 @@ internal sealed class JvmConsole : IDisposable
             long length = RandomAccess.GetLength(file) - start;
             if (length > 0)
             {
-                byte[] buffer = new byte[Math.Min(length, MostRead)];
-                int read = RandomAccess.Read(file, buffer, start);
+                byte[] buffer = new byte[Math.Min(length, MaximumRead)];
+                int read = RandomAccess.Read(file, buffer, start + length - buffer.Length);
                 text.Append(Encoding.UTF8.GetString(buffer, 0, read)).Append('\n');
             }
         }

@@ -2,20 +2,20 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Jvm;
 
-/// <summary>What a JVM can do about its heap before criu freezes it.</summary>
+/// <summary>Makes a JVM collect its garbage before criu freezes it.</summary>
 internal static class JvmHeap
 {
-    // A collection takes about a second for each GiB that is in use.
-    private static readonly TimeSpan MostTime = TimeSpan.FromMinutes(10);
+    // A collection takes about a second per GiB in use.
+    private static readonly TimeSpan MaximumTime = TimeSpan.FromMinutes(10);
 
-    // G1 answers first, and then gives memory back in steps of its own, 10 ms apart (g1UncommitRegionTask.cpp, from JDK 16 on).
+    // G1 answers first, and then returns memory in steps, 10 ms apart (g1UncommitRegionTask.cpp, from JDK 16 on).
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan LongestReturn = TimeSpan.FromSeconds(2);
-    private const int StepsWithoutReturn = 4;
+    private static readonly TimeSpan MaximumReturnTime = TimeSpan.FromSeconds(2);
+    private const int MaximumStepsWithoutReturn = 4;
 
     /// <summary>
-    /// Has a JVM collect its garbage (the diagnostic command GC.run). What it gives back to the kernel is neither written to
-    /// an image nor read back. A JVM that was never attached to opens its attach socket for this, and keeps it.
+    /// Makes a JVM collect its garbage (the diagnostic command GC.run). Memory that it returns to the kernel is neither written to
+    /// an image nor read back. A JVM without an attach socket opens one for this, and keeps it.
     /// </summary>
     /// <param name="processId">The JVM, by its pid here.</param>
     /// <param name="cancellation">Ends the wait; the JVM collects all the same.</param>
@@ -30,7 +30,7 @@ internal static class JvmHeap
             CracReason.JvmNotCapable,
             $"Process {processId} is no HotSpot JVM, or may not be looked into: it cannot be told to collect its garbage.",
             "Leave out -CollectGarbage.");
-        JvmReply reply = JvmAttachment.Open(jvm, timeout: null, cancellation).Jcmd("GC.run", MostTime, cancellation);
+        JvmReply reply = JvmAttachment.Open(jvm, timeout: null, cancellation).Jcmd("GC.run", MaximumTime, cancellation);
         if (reply.IsSuccess)
         {
             AwaitReturn(processId, cancellation);
@@ -44,9 +44,9 @@ internal static class JvmHeap
 
     private static void AwaitReturn(int processId, CancellationToken cancellation)
     {
-        long end = Environment.TickCount64 + (long)LongestReturn.TotalMilliseconds;
+        long end = Environment.TickCount64 + (long)MaximumReturnTime.TotalMilliseconds;
         long least = long.MaxValue;
-        for (int idle = 0; idle < StepsWithoutReturn && Environment.TickCount64 < end; idle++)
+        for (int idle = 0; idle < MaximumStepsWithoutReturn && Environment.TickCount64 < end; idle++)
         {
             if (ProcessStatus.TryRead(processId) is not { } status)
             {

@@ -8,14 +8,14 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Jvm;
 
-/// <summary>What an image that a JVM took of itself says about that JVM.</summary>
+/// <summary>The JVM of an image that a JVM took of itself, read from the image.</summary>
 internal sealed class JvmImage
 {
     private const string EngineName = "engine";
     private const string Inventory = "inventory.img";
     private const string Library = "/libjvm.so";
     private const string PerfData = "perfdata";
-    private const int LongestPath = 4096;
+    private const int MaximumPathLength = 4096;
 
     private readonly CracImage _image;
 
@@ -27,21 +27,21 @@ internal sealed class JvmImage
         IsMusl = isMusl;
     }
 
-    /// <summary>The runtime the image was made by; null where it is not here any more.</summary>
+    /// <summary>The runtime that made the image; null if it no longer exists.</summary>
     internal JavaRuntime? Runtime { get; }
 
-    /// <summary>The folder that the runtime was in; null where the image has no libjvm.so.</summary>
+    /// <summary>The folder that the runtime was in; null if the image has no libjvm.so.</summary>
     internal string? Home { get; }
 
     /// <summary>Whether the runtime's C library is musl.</summary>
     internal bool IsMusl { get; }
 
     /// <summary>
-    /// Whether a JVM took the image of itself and sleeps in it. The newer engines leave no cppath, but their log has a name
-    /// that nobody else gives it.
+    /// Whether a JVM took the image of itself and waits in it for a signal. The newer engines write no cppath; their log has a
+    /// name that nothing else uses, and their images a file that names the engine.
     /// </summary>
     internal static bool IsOf(CracImage image) =>
-        image.Engine == CracEngine.Jvm || (image.Manifest is null && image.Source.Contains(JvmImageDirectory.LogName));
+        image.Engine == CracEngine.Jvm || (image.Manifest is null && (image.Source.Contains(JvmImageDirectory.LogName) || image.Source.Contains(EngineName)));
 
     /// <summary>Whether a JVM took an image of itself; refuses an image that it did not where the JVM's way was asked for.</summary>
     /// <param name="image">The image.</param>
@@ -150,7 +150,7 @@ internal sealed class JvmImage
         }
 
         using ImageFile original = source.Open(JvmImageDirectory.OriginalPathName);
-        byte[] text = new byte[Math.Min(original.Length, LongestPath)];
+        byte[] text = new byte[Math.Min(original.Length, MaximumPathLength)];
         original.ReadExactlyAt(0, text);
         SafeFileHandle file = source.OpenFile(PerfData, LibC.O_RDWR, out Errno errno);
         if (errno != 0)

@@ -3,8 +3,8 @@ using PSCrac.Procfs;
 namespace PSCrac.Jvm;
 
 /// <summary>
-/// A process in which a HotSpot JVM runs: libjvm.so is mapped. Read from proc and from the runtime's files alone; the JVM
-/// itself is not asked, and notices nothing.
+/// A process with a HotSpot JVM: one that has mapped libjvm.so. Read only from proc and from the runtime's files; the JVM is not
+/// asked.
 /// </summary>
 internal sealed record JvmProcess
 {
@@ -13,10 +13,10 @@ internal sealed record JvmProcess
     /// <summary>The pid, as seen from here.</summary>
     internal required int ProcessId { get; init; }
 
-    /// <summary>The pid that the JVM sees itself under; another one in a pid namespace.</summary>
+    /// <summary>The JVM's pid in its own pid namespace.</summary>
     internal required int InnerProcessId { get; init; }
 
-    /// <summary>The runtime; its paths are the process's own. Null where its folder cannot be seen or has been removed.</summary>
+    /// <summary>The runtime, with the paths as the process has them. Null if its folder cannot be read or was removed.</summary>
     internal JavaRuntime? Runtime { get; init; }
 
     /// <summary>The command line, the program first.</summary>
@@ -25,7 +25,7 @@ internal sealed record JvmProcess
     /// <summary>The directory that the JVM was told to checkpoint to, as it was written (-XX:CRaCCheckpointTo); null where it was not told, or in a file of options.</summary>
     internal string? CheckpointTo { get; init; }
 
-    /// <summary>Whether it was told to go on after a checkpoint rather than to end.</summary>
+    /// <summary>Whether it was started to continue after a checkpoint instead of ending.</summary>
     internal bool KeepsRunning { get; init; }
 
     /// <summary>The engine that it was told to use (-XX:CRaCEngine); null for its default.</summary>
@@ -37,30 +37,30 @@ internal sealed record JvmProcess
     /// </summary>
     internal string? CriuPath { get; init; }
 
-    /// <summary>Whether it takes no commands from outside (-XX:+DisableAttachMechanism).</summary>
+    /// <summary>Whether it accepts no commands (the attach mechanism is off, -XX:+DisableAttachMechanism).</summary>
     internal bool IsAttachDisabled { get; init; }
 
-    /// <summary>Whether it keeps note of who opened what, to say so when it refuses a checkpoint (-Djdk.crac.collect-fd-stacktraces=true).</summary>
+    /// <summary>Whether it records where each descriptor was opened, for its refusals (-Djdk.crac.collect-fd-stacktraces=true).</summary>
     internal bool CollectsStackTraces { get; init; }
 
-    /// <summary>What its runtime can do of CRaC.</summary>
+    /// <summary>Its runtime's support for CRaC.</summary>
     internal CracSupport Support => Runtime?.Support ?? CracSupport.Unknown;
 
-    /// <summary>Whether it can be asked to checkpoint itself, as far as can be told without asking it.</summary>
+    /// <summary>Whether, by its command line and files, it can checkpoint itself.</summary>
     internal bool IsCoordinated => CheckpointTo is not null && Support is not CracSupport.None;
 
-    /// <summary>Which process is meant, whoever has the pid later.</summary>
+    /// <summary>The process, also when its pid is reused later.</summary>
     internal required ProcessIdentity Identity { get; init; }
 
-    /// <summary>Whether options may stand in files that were not read.</summary>
+    /// <summary>Whether options may be in files that were not read.</summary>
     internal bool HasOptionFiles { get; init; }
 
     /// <summary>The file of performance counters that it has mapped; null without one.</summary>
     internal string? PerfDataFile { get; init; }
 
-    /// <summary>Looks whether a process is a HotSpot JVM.</summary>
+    /// <summary>Detects a HotSpot JVM.</summary>
     /// <param name="processId">A pid, as seen from here.</param>
-    /// <returns>The JVM; null where the process is none, is gone, or may not be looked into.</returns>
+    /// <returns>The JVM; null if the process is not one, has ended, or may not be read.</returns>
     internal static JvmProcess? TryDetect(int processId)
     {
         using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
@@ -71,7 +71,7 @@ internal sealed record JvmProcess
             return null;
         }
 
-        // OpenJ9 has a libjvm.so too, which only passes on to its own library.
+        // OpenJ9 has a libjvm.so too, which only loads its own library.
         MemoryArea? library = areas.FirstOrDefault(static area => area.Path.EndsWith(Library, StringComparison.Ordinal));
         if (library is null || areas.Exists(static area => area.Path.Contains("/libj9vm", StringComparison.Ordinal))
             || ProcessCommandLine.TryRead(directory) is not { } command)

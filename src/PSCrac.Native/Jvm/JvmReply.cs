@@ -1,10 +1,10 @@
 namespace PSCrac.Jvm;
 
 /// <summary>A JVM's answer to a command.</summary>
-/// <param name="Status">0 for a command that was carried out; what else it may be is the command's own.</param>
-/// <param name="Text">What the command had to say.</param>
+/// <param name="Status">0 for a command that was executed; other values depend on the command.</param>
+/// <param name="Text">The command's output.</param>
 internal sealed record JvmReply(int Status, string Text)
 {
-    /// <summary>Whether the command was carried out.</summary>
+    /// <summary>Whether the command was executed.</summary>
     internal bool IsSuccess => Status == 0;
 }

@@ -3,12 +3,12 @@ using PSCrac.Options;
 namespace PSCrac.Jvm;
 
 /// <summary>
-/// What a caller wants of a restore that only one of the two ways can do, by the names of the cmdlets' parameters.
-/// What is asked for is done or refused, and never passed over.
+/// The options of a restore that only criu, or only java, supports, by the names of the cmdlets' parameters. An option that the
+/// chosen one does not support is refused, never ignored.
 /// </summary>
 internal static class JvmRestoreSupport
 {
-    /// <summary>What only criu can do. The engine of a JVM passes --shell-job to its criu, and nothing that a caller could choose.</summary>
+    /// <summary>The given options that only criu supports. A JVM's engine passes --shell-job to its criu, and nothing that a caller chooses.</summary>
     internal static List<string> OfCriu(RestoreRequest request) =>
     [.. Given(
     [

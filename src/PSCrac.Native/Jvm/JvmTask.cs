@@ -3,7 +3,7 @@ using PSCrac.Procfs;
 
 namespace PSCrac.Jvm;
 
-/// <summary>What has to be known of a process before it is signalled: who it is, and whether SIGQUIT would end it.</summary>
+/// <summary>What must be known of a process before SIGQUIT is sent to it: its user, and whether the signal would end it.</summary>
 internal readonly record struct JvmTask
 {
     /// <summary>The effective user id.</summary>
@@ -15,13 +15,13 @@ internal readonly record struct JvmTask
     /// <summary>The signals that it handles itself, one bit each, signal 1 the lowest (SigCgt of /proc/PID/status, proc(5)).</summary>
     internal required ulong Caught { get; init; }
 
-    /// <summary>Whether it stands still: stopped by a signal or by a tracer.</summary>
+    /// <summary>Whether it is stopped, by a signal or by a tracer.</summary>
     internal required bool IsStopped { get; init; }
 
-    /// <summary>Whether it takes SIGQUIT as a JVM does. Without a handler the signal would end it.</summary>
+    /// <summary>Whether it has a handler for SIGQUIT, as a JVM has. Without one the signal would end it.</summary>
     internal bool CatchesQuit => (Caught & (1UL << (LibC.SIGQUIT - 1))) != 0;
 
-    /// <summary>Reads it; null when the process is gone, or has become another one.</summary>
+    /// <summary>Reads the process; null if it has ended, or its pid belongs to another process.</summary>
     internal static JvmTask? TryRead(ProcessIdentity process)
     {
         using ProcessDirectory? directory = ProcessDirectory.TryOpen(process.ProcessId);
