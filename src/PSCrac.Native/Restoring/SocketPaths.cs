@@ -46,7 +46,10 @@ internal sealed class SocketPaths : IDisposable
 
         foreach ((string bound, string path) in renamed)
         {
-            if (!others.Contains(bound) && !IsTaken(path) && LibC.Rename(LibC.WorkingDirectory, bound, path, flags: 0) is var errno and not 0)
+            // Like criu: only the file of a socket is replaced.
+            bool isOther = FileStatus.TryRead(path, LibC.AT_SYMLINK_NOFOLLOW, out FileStatus present, out _) && present.Type != FileType.Socket;
+            if (!others.Contains(bound) && !IsTaken(path)
+                && (isOther ? Errno.EEXIST : LibC.Rename(LibC.WorkingDirectory, bound, path, flags: 0)) is var errno and not 0)
             {
                 yield return $"The unix socket {path} is at {bound}, the name that it was bound to: it could not be renamed ({LibC.Message(errno)}).";
             }

@@ -67,6 +67,21 @@ public class SocketPathTests
     }
 
     [CriuFact("python3")]
+    public void A_renamed_socket_replaces_no_other_file()
+    {
+        using Subject subject = Subject.Python(Prelude + "s = listen(folder + 'new'); os.rename('new', 'socket'); serve(s, b'first')" + End, "ready");
+        subject.Checkpoint();
+        File.Delete(In(subject, "socket"));
+        File.WriteAllText(In(subject, "socket"), "kept");
+
+        using CracRestoredProcess restored = subject.Restore();
+
+        Assert.Contains(In(subject, "new"), Assert.Single(restored.Warnings), StringComparison.Ordinal);
+        Assert.Equal("kept", File.ReadAllText(In(subject, "socket")));
+        Assert.Equal("first", Ask(In(subject, "new")));
+    }
+
+    [CriuFact("python3")]
     public void A_path_that_another_process_has_bound_is_refused_and_stays_its_own()
     {
         using Subject subject = Subject.Python(Listens, "ready");
@@ -143,7 +158,7 @@ public class SocketPathTests
             Prelude + $$"""
             d = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             name = {{name}}
-            print("go", name.replace("\0", "@"), flush=True)
+            print("go " + name.replace("\0", "@") + " .", flush=True)
             while True:
                 try:
                     d.connect(name)
@@ -152,7 +167,9 @@ public class SocketPathTests
                     time.sleep(0.01)
             """ + End,
             "go");
-        string address = subject.Program.WaitForLine("go")[3..];
+        string? line = null;
+        Wait.Until(() => (line = subject.LastLine()).EndsWith(" .", StringComparison.Ordinal), () => "no address");
+        string address = line!.Split(' ')[1];
         using (Bind(subject, address))
         {
             subject.Program.WaitForLine("ready");
