@@ -159,7 +159,7 @@ Describe "without privileges$(Get-SkipNote $noSetpriv)" -Skip:([bool] $noSetpriv
             return
         }
         $id = Start-TestProgram 'sleep 1000'
-        $said = (Invoke-ChildPwsh "try { Invoke-CracCheckpoint $id '$open/home/x' -ErrorAction Stop } catch [PSCrac.CracException] { `$_.Exception.Reason; `$_.Exception.Message; `$_.Exception.RecommendedAction }" @nobody).Output.Split("`n")
+        $said = (Invoke-ChildPwsh "try { Invoke-CracCheckpoint $id '$open/home/x' -LeaveRunning -ErrorAction Stop } catch [PSCrac.CracException] { `$_.Exception.Reason; `$_.Exception.Message; `$_.Exception.RecommendedAction }" @nobody).Output.Split("`n")
         $said[0] | Should -Be 'PermissionDenied'
         $said[2] | Should -Match 'root|CAP_|sudo'
         Test-Running $id | Should -BeTrue
