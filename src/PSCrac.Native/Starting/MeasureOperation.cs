@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
+using PSCrac.Options;
 using PSCrac.Processes;
 using PSCrac.Procfs;
 using PSCrac.Restoring;
@@ -121,7 +122,7 @@ internal sealed class MeasureOperation
             CracStartupSample cold = Measure(i, CracStartKind.Cold, _ => Launcher.Launch(_request, [], _cancellation));
             RequireFreePids(image);
             CracStartupSample restored = Measure(
-                i, CracStartKind.Restored, early => StartOperation.RestoreAsChild(image, _request, early, _cancellation));
+                i, CracStartKind.Restored, early => StartOperation.RestoreAsChild(image, _request, new RestoreFiles(), early, _cancellation));
             if (i > 0)
             {
                 samples.Add(cold);

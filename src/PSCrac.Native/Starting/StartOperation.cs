@@ -137,7 +137,7 @@ internal sealed class StartOperation
                 return null;
             }
 
-            process = RestoreAsChild(image, _request, early, _cancellation);
+            process = RestoreAsChild(image, _request, _request.FindOtherStreams(image.Manifest?.Start), early, _cancellation);
             _started?.Invoke(process);
             WaitUntilReady(process, conditions, start);
             _decisions.Add($"Restored from {path}.");
@@ -164,13 +164,13 @@ internal sealed class StartOperation
 
     /// <summary>Restores an image's tree as a child, whose end is observed. It ends with this process unless it is handed over.</summary>
     internal static CracStartedProcess RestoreAsChild(
-        CracImage image, StartRequest start, IProgress<CracProgress>? progress, CancellationToken cancellation)
+        CracImage image, StartRequest start, RestoreFiles files, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         SessionGuard? guard = SessionGuard.TryStart();
         try
         {
             using CracRestoredProcess restored = Restore.Run(
-                new RestoreRequest { Image = image, Engine = start.Engine, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath, Guard = guard },
+                new RestoreRequest { Image = image, Files = files, Engine = start.Engine, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath, Guard = guard },
                 progress,
                 cancellation);
             var child = ChildProcess.Adopt(restored, guard);

@@ -1,3 +1,5 @@
+using PSCrac.Images.Manifest;
+using PSCrac.Options;
 using PSCrac.Starting.Fingerprints;
 
 namespace PSCrac.Starting;
@@ -101,8 +103,26 @@ internal sealed record StartRequest
         Environment) with
     {
         DependsOn = [.. DependsOn.Select(Path.GetFullPath)],
-        OutputPaths = [.. ((string?[])[StandardOutputPath, StandardErrorPath]).OfType<string>().Select(Path.GetFullPath)],
+        StandardInputPath = GetFullPath(StandardInputPath),
+        StandardOutputPath = GetFullPath(StandardOutputPath),
+        StandardErrorPath = GetFullPath(StandardErrorPath),
     };
+
+    /// <summary>The standard streams of an image that differ from this request, as files to replace.</summary>
+    /// <param name="then">How the program of the image was started; null where that is not known, and its streams are kept.</param>
+    internal RestoreFiles FindOtherStreams(ImageManifestStart? then)
+    {
+        return then is null ? new RestoreFiles() : new RestoreFiles
+        {
+            StandardInputPath = Choose(StandardInputPath, then.StandardInputPath),
+            StandardOutputPath = Choose(StandardOutputPath, then.StandardOutputPath),
+            StandardErrorPath = Choose(StandardErrorPath, then.StandardErrorPath),
+        };
+
+        static string? Choose(string? now, string? then) => GetFullPath(now) == then ? null : GetFullPath(now) ?? "/dev/null";
+    }
+
+    private static string? GetFullPath(string? path) => path is null ? null : Path.GetFullPath(path);
 }
 
 /// <summary>A finished start.</summary>

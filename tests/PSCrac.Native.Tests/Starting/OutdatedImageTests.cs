@@ -240,6 +240,46 @@ public sealed class OutdatedImageTests : IDisposable
     }
 
     [CriuFact("python3")]
+    public void Other_output_files_are_those_of_the_restored_program()
+    {
+        WriteScript("one");
+        StartRequest request = Python("app.py");
+        RequireRestored(request, "one");
+        long before = new FileInfo(OutputPath).Length;
+
+        StartResult other = Start(request with { StandardOutputPath = _folder.At("other"), StandardErrorPath = _folder.At("other") });
+        Assert.True(other.Process.IsRestored, string.Join('\n', other.Warnings));
+        Wait.Until(() => File.Exists(_folder.At("other")) && File.ReadAllText(_folder.At("other")).Contains("one", StringComparison.Ordinal), () => "nothing is written");
+        other.Process.End();
+        Assert.Equal(before, new FileInfo(OutputPath).Length);
+
+        StartResult none = Start(request with { StandardOutputPath = null, StandardErrorPath = null });
+        Assert.True(none.Process.IsRestored, string.Join('\n', none.Warnings));
+        Assert.Equal("/dev/null", new FileInfo($"/proc/{none.Process.Id}/fd/1").LinkTarget);
+        none.Process.End();
+        Assert.Equal(before, new FileInfo(OutputPath).Length);
+    }
+
+    [CriuFact("python3")]
+    public void Another_input_file_is_that_of_the_restored_program()
+    {
+        const string Reader = "import sys, time; print('one', flush=True)\nwhile True:\n  line = sys.stdin.readline().strip()\n  print(line, flush=True) if line else time.sleep(0.02)";
+        foreach (string name in (string[])["in", "two"])
+        {
+            File.WriteAllText(_folder.At(name), name == "in" ? "" : "two\n");
+        }
+
+        StartRequest request = Python("-c", Reader) with { StandardInputPath = _folder.At("in") };
+        StartResult first = Start(request);
+        Assert.Empty(first.Warnings);
+        first.Process.End();
+
+        StartResult second = Start(request with { StandardInputPath = _folder.At("two") });
+        Assert.True(second.Process.IsRestored, string.Join('\n', second.Warnings));
+        Wait.Until(() => File.ReadAllLines(OutputPath).Contains("two"), () => "the other file is not read");
+    }
+
+    [CriuFact("python3")]
     public void A_time_alone_outdates_nothing()
     {
         WriteScript("one");

@@ -20,6 +20,18 @@ public sealed record ImageManifestStart
     /// <summary>The differences from the session's environment; a null value removed a variable.</summary>
     public IReadOnlyDictionary<string, string?> Environment { get; init; } = new Dictionary<string, string?>();
 
+    /// <summary>The full path of the file of its standard input; null for the null device.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? StandardInputPath { get; init; }
+
+    /// <summary>The full path of the file of its standard output; null for the null device.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? StandardOutputPath { get; init; }
+
+    /// <summary>The full path of the file of its standard error; null for the null device.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? StandardErrorPath { get; init; }
+
     /// <summary>Other files and folders that it depends on: full paths, some with wildcards.</summary>
     public IReadOnlyList<string> DependsOn { get; init; } = [];
 

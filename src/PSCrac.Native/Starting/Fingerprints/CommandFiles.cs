@@ -59,7 +59,8 @@ internal sealed class CommandFiles
     /// <summary>Adds a file by its full path. The first role of a file is kept.</summary>
     internal void Add(string path, ImageManifestStartRole role)
     {
-        if (!Command.OutputPaths.Contains(path))
+        // Its output is no file that it was started from.
+        if (path != Command.StandardOutputPath && path != Command.StandardErrorPath)
         {
             _roles.TryAdd(path, role);
         }

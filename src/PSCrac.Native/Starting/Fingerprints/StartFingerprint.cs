@@ -64,6 +64,9 @@ internal sealed class StartFingerprint
             Arguments = _command.Arguments,
             WorkingDirectory = _command.WorkingDirectory,
             Environment = new SortedDictionary<string, string?>(new Dictionary<string, string?>(_command.Environment), StringComparer.Ordinal),
+            StandardInputPath = _command.StandardInputPath,
+            StandardOutputPath = _command.StandardOutputPath,
+            StandardErrorPath = _command.StandardErrorPath,
             DependsOn = _command.DependsOn,
             Files = [.. files.Values],
         };

@@ -18,8 +18,14 @@ internal sealed record StartedCommand
     /// <summary>Full paths of other files and folders that it depends on, wildcards allowed.</summary>
     internal IReadOnlyList<string> DependsOn { get; init; } = [];
 
-    /// <summary>Full paths of the files of its standard output and error, which are never compared.</summary>
-    internal IReadOnlyList<string> OutputPaths { get; init; } = [];
+    /// <summary>The full path of the file of its standard input; null for the null device.</summary>
+    internal string? StandardInputPath { get; init; }
+
+    /// <summary>The full path of the file of its standard output; null for the null device.</summary>
+    internal string? StandardOutputPath { get; init; }
+
+    /// <summary>The full path of the file of its standard error; null for the null device.</summary>
+    internal string? StandardErrorPath { get; init; }
 
     /// <summary>Creates one. Symbolic links are resolved in the working directory and in the program's folder, but not the program itself.</summary>
     internal static StartedCommand Create(

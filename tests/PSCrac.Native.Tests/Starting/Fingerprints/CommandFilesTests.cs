@@ -204,7 +204,7 @@ public sealed class CommandFilesTests : IDisposable
     public void Neither_images_nor_its_own_output_are_among_what_it_depends_on()
     {
         Write("a.yml", "image/inventory.img", "image/pscrac.json", "out");
-        StartedCommand command = Command("/bin/true", []) with { OutputPaths = [_folder.At("out")] };
+        StartedCommand command = Command("/bin/true", []) with { StandardErrorPath = _folder.At("out") };
         foreach (string pattern in (string[])["", "*", "**/*.*", "image"])
         {
             Assert.Equal(pattern == "image" ? "" : "a.yml", Describe(CommandFiles.Find(command, [_folder.At(pattern)]), ImageManifestStartRole.DependsOn));
