@@ -89,7 +89,7 @@ internal sealed partial class JvmAttachment
 
         throw errno is Errno.EACCES or Errno.EPERM ? PermissionDenied(null) : new CracException(
             CracReason.JvmNotAttachable,
-            $"The file that asks the JVM {_jvm.ProcessId} for its socket could be made neither in its working directory nor in its /tmp: {LibC.Message(errno)}.",
+            $"The file that asks the JVM {_jvm.ProcessId} for its socket could be created neither in its working directory nor in its /tmp: {LibC.Message(errno)}.",
             "Give the JVM a /tmp that can be written to.");
     }
 }

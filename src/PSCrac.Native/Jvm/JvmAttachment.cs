@@ -127,7 +127,7 @@ internal sealed partial class JvmAttachment
     {
         if (command.Contains('\0', StringComparison.Ordinal) || arguments.Any(static argument => argument.Contains('\0', StringComparison.Ordinal)))
         {
-            throw new CracException(CracReason.OptionRefused, "A command to a JVM cannot hold a NUL character.");
+            throw new CracException(CracReason.OptionRefused, "A command to a JVM cannot contain a NUL character.");
         }
 
         if (arguments.Count <= MaximumArguments && arguments.All(static argument => Utf8.GetByteCount(argument) <= MaximumArgumentLength))
@@ -204,7 +204,7 @@ internal sealed partial class JvmAttachment
         catch (UnauthorizedAccessException e)
         {
             throw new CracException(
-                CracReason.PermissionDenied, $"The JVM {_jvm.ProcessId} takes commands from its own user only, and that user's ids may not be taken: {e.Message}.",
+                CracReason.PermissionDenied, $"The JVM {_jvm.ProcessId} accepts commands from its own user only, and this process may not take that user's ids: {e.Message}.",
                 "Run as the user the JVM runs as.", e);
         }
     }
@@ -285,7 +285,7 @@ internal sealed partial class JvmAttachment
         {
             throw new CracException(
                 CracReason.JvmNotAttachable,
-                $"The JVM {_jvm.ProcessId} was started with -XX:+DisableAttachMechanism and takes no commands.",
+                $"The JVM {_jvm.ProcessId} was started with -XX:+DisableAttachMechanism and accepts no commands.",
                 "Start it without that option, let its own code ask for the checkpoint, or use -Engine Criu.");
         }
 
@@ -294,7 +294,7 @@ internal sealed partial class JvmAttachment
             throw new CracException(
                 CracReason.JvmNotAttachable,
                 $"The JVM {_jvm.ProcessId} is stopped and cannot answer.",
-                $"Let it go on with: kill -CONT {_jvm.ProcessId}; or end the debugger that holds it.");
+                $"Continue it with: kill -CONT {_jvm.ProcessId}; or end the debugger that stopped it.");
         }
     }
 
@@ -319,7 +319,7 @@ internal sealed partial class JvmAttachment
         throw ReadTask() is null ? Gone() : new CracException(
             CracReason.JvmNotAttachable,
             $"The JVM {_jvm.ProcessId} closed the connection without an answer.",
-            "It takes commands from its own user, and from JDK 11 on from root: run as one of these.");
+            "It accepts commands from its own user, and from JDK 11 on from root: run as one of these.");
     }
 
     private CracException TimedOut(TimeSpan limit) => new(

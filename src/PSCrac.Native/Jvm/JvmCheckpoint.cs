@@ -50,7 +50,7 @@ internal sealed class JvmCheckpoint
         if (choice == CracEngineChoice.Jvm && jvm is null)
         {
             throw new CracException(
-                CracReason.JvmNotCapable, $"Process {processId} is no HotSpot JVM, or may not be looked into.", "Leave out -Engine, or use -Engine Criu.");
+                CracReason.JvmNotCapable, $"Process {processId} is not a HotSpot JVM, or may not be read.", "Leave out -Engine, or use -Engine Criu.");
         }
 
         if (choice == CracEngineChoice.Jvm || jvm is null or { IsAttachDisabled: true } or { IsCoordinated: true })
@@ -148,7 +148,7 @@ internal sealed class JvmCheckpoint
         if (_request.Options.LeaveRunning && !_jvm.KeepsRunning)
         {
             throw new CracException(
-                CracReason.OptionRefused, "A JVM that checkpoints itself ends then, unless it was started to go on.",
+                CracReason.OptionRefused, "A JVM that checkpoints itself ends after it, unless it was started to continue.",
                 "Start it with -XX:CRaCEngineOptions=keep_running=true (older builds: CRAC_CRIU_LEAVE_RUNNING=1 in its environment), or use -Engine Criu.");
         }
 
@@ -186,10 +186,10 @@ internal sealed class JvmCheckpoint
         return value switch
         {
             null => throw new CracException(
-                CracReason.JvmNotCapable, $"The JVM {_jvm.ProcessId} ({_jvm.Runtime?.Version ?? "version unknown"}) does not know CRaC.",
-                "Use -Engine Criu, which freezes it as it is; or start it with a CRaC build of OpenJDK."),
+                CracReason.JvmNotCapable, $"The JVM {_jvm.ProcessId} ({_jvm.Runtime?.Version ?? "version unknown"}) does not support CRaC.",
+                "Use -Engine Criu, or start it with a CRaC build of OpenJDK."),
             "" => throw new CracException(
-                CracReason.JvmNotCapable, $"The JVM {_jvm.ProcessId} knows CRaC but was not started for it.",
+                CracReason.JvmNotCapable, $"The JVM {_jvm.ProcessId} supports CRaC, but was not started for it.",
                 "Start it with -XX:CRaCCheckpointTo=DIRECTORY, or use -Engine Criu."),
             _ => value,
         };

@@ -59,6 +59,13 @@ internal sealed partial class JvmDumpFailure
 
         using CriuWorkDirectory work = CriuWorkDirectory.Create($"{CracOperation.Checkpoint.Name}-{_jvm.ProcessId}", null);
         IReadOnlyList<string> lines = image.Copy(log, work.Folder, CriuWorkDirectory.LogName, PrivateFile) == 0 ? work.ReadErrors() : [];
+
+        // A criu that fails before it stops the JVM cannot detach from it, which reads as if the JVM had ended.
+        if (_jvm.Identity.IsRunning() && lines.Any(static line => !IsDetach(line)))
+        {
+            lines = [.. lines.Where(static line => !IsDetach(line))];
+        }
+
         if (lines.Count == 0)
         {
             return null;
@@ -66,6 +73,8 @@ internal sealed partial class JvmDumpFailure
 
         return WithJvmAction(KnownFailures.Explain(CracOperation.Checkpoint, work.Keep(), lines));
     }
+
+    private static bool IsDetach(string line) => line.Contains("Unable to detach from", StringComparison.Ordinal);
 
     /// <summary>criu has ended, the JVM runs, and there is no image.</summary>
     internal CracException CriuEnded() => FromLog() ?? FromEngine(ReadConsole());
@@ -82,7 +91,7 @@ internal sealed partial class JvmDumpFailure
         string console = ReadConsole();
         if (FromLog() is { } known)
         {
-            return new CracException(known.Reason, $"{who}: {known.Message} {char.ToUpperInvariant(where[0])}{where[1..]}.", known.RecommendedAction)
+            return new CracException(known.Reason == CracReason.Unknown ? CracReason.ImageIncomplete : known.Reason, $"{who}: {known.Message} {char.ToUpperInvariant(where[0])}{where[1..]}.", known.RecommendedAction)
             {
                 LogPath = known.LogPath,
                 CriuLines = known.CriuLines,

@@ -28,7 +28,7 @@ internal static class JvmHeap
     {
         JvmProcess jvm = JvmProcess.Find(processId) ?? throw new CracException(
             CracReason.JvmNotCapable,
-            $"Process {processId} is no HotSpot JVM, or may not be looked into: it cannot be told to collect its garbage.",
+            $"Process {processId} is not a HotSpot JVM, or may not be read: it cannot collect its garbage.",
             "Leave out -CollectGarbage.");
         JvmReply reply = JvmAttachment.Open(jvm, timeout: null, cancellation).Jcmd("GC.run", MaximumTime, cancellation);
         if (reply.IsSuccess)
@@ -38,7 +38,7 @@ internal static class JvmHeap
         else
         {
             throw new CracException(
-                CracReason.JvmNotAttachable, $"JVM {processId} would not collect its garbage: {reply.Text.Trim()}", "Leave out -CollectGarbage.");
+                CracReason.JvmNotAttachable, $"JVM {processId} refused to collect its garbage: {reply.Text.Trim()}", "Leave out -CollectGarbage.");
         }
     }
 

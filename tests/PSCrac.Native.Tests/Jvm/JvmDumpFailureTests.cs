@@ -44,6 +44,7 @@ public class JvmDumpFailureTests
     [InlineData("sleep 0.6; exec {criu} \"$@\" --prev-images-dir /nonexistent", CracReason.JvmRefused, "")]
     [InlineData("sleep 0.6; exec prlimit --fsize=3000 {criu} \"$@\"", CracReason.JvmRefused, "")]
     [InlineData("sleep 0.6; exec {criu} \"$@\"", CracReason.TcpConnectionOpen, "open TCP connection")]
+    [InlineData("sleep 0.6; exec {criu} \"$@\" --cgroup-props-file /nonexistent", CracReason.Unknown, "Can't open file /nonexistent")]
     [InlineData("for last do [ \"$before\" = -D ] && to=$last; before=$last; done; echo '(00.01) Error (criu/kerndat.c:1): no such kernel' >\"$to/dump4.log\"; exit 1", CracReason.Unknown, "no such kernel")]
     public void A_criu_that_ends_is_noticed_where_the_JVM_says_nothing(string script, CracReason reason, string line)
     {
