@@ -72,7 +72,7 @@ internal sealed class JvmDump
         using var answering = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
 
         // The answer may come first or last, or not at all where criu ends the JVM before it is sent.
-        Task<JvmReply?> answer = Task.Factory.StartNew(() => Ask(attachment, patience, answering.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Task<JvmReply?> answer = Task.Factory.StartNew(() => RequestDump(attachment, patience, answering.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
         {
             dump.Await(answer, patience, written, cancellation);
@@ -85,7 +85,7 @@ internal sealed class JvmDump
         }
     }
 
-    private static JvmReply? Ask(JvmAttachment attachment, TimeSpan patience, CancellationToken cancellation)
+    private static JvmReply? RequestDump(JvmAttachment attachment, TimeSpan patience, CancellationToken cancellation)
     {
         try
         {

@@ -43,7 +43,7 @@ public sealed class RestoreCracProcessCommand : RestoringCommand
             return;
         }
 
-        ReadyCondition[] ready = [.. ReadyParameters.Conditions(ReadyUri, ReadyPort, ReadyScript is null ? null : AskScript)];
+        ReadyCondition[] ready = [.. ReadyParameters.Conditions(ReadyUri, ReadyPort, ReadyScript is null ? null : RunReadyScript)];
         RestoreRequest request = Request(image);
         CracRestoredProcess restored = RunOperation(
             $"Restoring {image.Name} ({image.RootProcessId})",
@@ -57,7 +57,7 @@ public sealed class RestoreCracProcessCommand : RestoringCommand
         WriteObject(restored);
     }
 
-    private bool AskScript() => OnPipeline(() => ReadyParameters.Ask(ReadyScript!, process: null));
+    private bool RunReadyScript() => OnPipeline(() => ReadyParameters.RunScript(ReadyScript!, process: null));
 
     private void WaitForExit(CracRestoredProcess restored)
     {

@@ -16,7 +16,7 @@ internal sealed class StartupPlot
     private const int Left = 110;
     private const int Right = 40;
     private const int AxisY = 180;
-    private const int LongestTitle = 70;
+    private const int MaximumTitleLength = 70;
     private const string Ink = "#24292f";
     private const string Pale = "#d0d7de";
     private const string Grey = "#57606a";
@@ -99,7 +99,7 @@ internal sealed class StartupPlot
     private string Title()
     {
         string command = _measurement.Command.ReplaceLineEndings(" ");
-        return command.Length <= LongestTitle ? command : command[..(LongestTitle - 1)] + "…";
+        return command.Length <= MaximumTitleLength ? command : command[..(MaximumTitleLength - 1)] + "…";
     }
 
     private double X(double milliseconds) => Left + (milliseconds / _longest * (Width - Left - Right));

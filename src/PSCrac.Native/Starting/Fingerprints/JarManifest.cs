@@ -84,9 +84,9 @@ internal static class JarManifest
         const int DescriptorSize = 16;
         Span<byte> signature = stackalloc byte[sizeof(uint)];
         long position = file.Position;
-        bool isThere = file.ReadAtLeast(signature, signature.Length, throwOnEndOfStream: false) == signature.Length
+        bool hasSignature = file.ReadAtLeast(signature, signature.Length, throwOnEndOfStream: false) == signature.Length
             && BinaryPrimitives.ReadUInt32LittleEndian(signature) == Descriptor;
-        file.Position = isThere ? position + DescriptorSize : position;
+        file.Position = hasSignature ? position + DescriptorSize : position;
     }
 
     private static string? ReadText(FileStream file, int method, uint size)

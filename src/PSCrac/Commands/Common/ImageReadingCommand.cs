@@ -61,7 +61,7 @@ public abstract class ImageReadingCommand : CracCommand
         {
             // A backtick escapes a wildcard, as for Get-Item; it may also be part of a name.
             string plain = WildcardPattern.Unescape(path);
-            return [plain != path && IsThere(path) && !IsThere(plain) ? FindImage(path) : FindImage(plain)];
+            return [plain != path && Exists(path) && !Exists(plain) ? FindImage(path) : FindImage(plain)];
         }
 
         bool isName = !path.Contains('/', StringComparison.Ordinal);
@@ -131,12 +131,12 @@ public abstract class ImageReadingCommand : CracCommand
     private CracException NoMatch(string path) => new(
         CracReason.NotAnImage,
         $"No image matches '{path}'.",
-        IsThere(path) ? "Something has just this name: give it with -LiteralPath, which knows no wildcards." : "Get-CracImage lists the images under the image root, and with a path those of another folder.")
+        Exists(path) ? "Something has just this name: give it with -LiteralPath, which knows no wildcards." : "Get-CracImage lists the images under the image root, and with a path those of another folder.")
     {
         ImagePath = path,
     };
 
-    private bool IsThere(string path)
+    private bool Exists(string path)
     {
         try
         {

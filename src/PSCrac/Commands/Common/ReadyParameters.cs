@@ -54,7 +54,7 @@ internal static class ReadyParameters
     }
 
     /// <summary>Runs -ReadyScript with the process, if it exists already, as $_. An exception means not ready.</summary>
-    internal static bool Ask(ScriptBlock script, object? process)
+    internal static bool RunScript(ScriptBlock script, object? process)
     {
         try
         {

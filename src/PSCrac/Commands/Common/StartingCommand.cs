@@ -97,7 +97,7 @@ public abstract class StartingCommand : CracCommand
         StandardOutputPath = ResolveOptional(StandardOutputPath),
         StandardErrorPath = ResolveOptional(StandardErrorPath),
         MinimumId = MyInvocation.BoundParameters.ContainsKey(nameof(MinimumId)) ? MinimumId : null,
-        Ready = [.. ReadyParameters.Conditions(ReadyUri, ReadyPort, ReadyScript is null ? null : AskScript)],
+        Ready = [.. ReadyParameters.Conditions(ReadyUri, ReadyPort, ReadyScript is null ? null : RunReadyScript)],
         ReadyTimeout = TimeSpan.FromSeconds(ReadyTimeout),
         WarmUp = WarmUp is null ? null : Warm,
         CollectGarbage = CollectGarbage,
@@ -107,7 +107,7 @@ public abstract class StartingCommand : CracCommand
     /// <summary>Called as soon as the process exists, before it is ready.</summary>
     private protected virtual void OnStarted(CracStartedProcess process) => _process = process;
 
-    private bool AskScript() => OnPipeline(() => ReadyParameters.Ask(ReadyScript!, _process));
+    private bool RunReadyScript() => OnPipeline(() => ReadyParameters.RunScript(ReadyScript!, _process));
 
     // The output of the warm-up is not the cmdlet's output; its errors are errors as in any script.
     private void Warm(CracStartedProcess process) => OnPipeline<object?>(() =>
