@@ -5,7 +5,6 @@ using PSCrac.Options;
 using PSCrac.Processes;
 using PSCrac.Procfs;
 using PSCrac.Restoring;
-using PSCrac.Starting.Fingerprints;
 
 namespace PSCrac.Starting;
 
@@ -101,7 +100,7 @@ internal sealed class MeasureOperation
 
     private void RequireMatch(CracImage image)
     {
-        if (!_request.IgnoreChange && FingerprintComparison.Compare(image, _request.FindCommand()) is { Count: > 0 } differences)
+        if (!_request.IgnoreChange && ImageMatch.FindDifferences(image, _request.FindCommand()) is { Count: > 0 } differences)
         {
             throw new CracException(
                 CracReason.ImageOutdated,

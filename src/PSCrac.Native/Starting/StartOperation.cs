@@ -2,6 +2,7 @@ using System.Diagnostics;
 using PSCrac.Checkpointing;
 using PSCrac.Common;
 using PSCrac.Criu;
+using PSCrac.Images.Manifest;
 using PSCrac.Jvm;
 using PSCrac.Options;
 using PSCrac.Processes;
@@ -129,7 +130,7 @@ internal sealed class StartOperation
             using var early = new EarlyReadinessCheck(_progress, conditions, _cancellation);
             long start = Stopwatch.GetTimestamp();
             var image = CracImage.Open(path);
-            if (command is not null && FingerprintComparison.Compare(image, command) is { Count: > 0 } differences)
+            if (command is not null && ImageMatch.FindDifferences(image, command) is { Count: > 0 } differences)
             {
                 _warnings.Add(
                     $"The image {path} does not match what is started, so the program is started and the image is replaced: {string.Join("; ", differences)}. -IgnoreChange restores it anyway.");
@@ -285,7 +286,10 @@ internal sealed class StartOperation
         };
         try
         {
-            process.Image = Checkpoint.Run(request with { Start = fingerprint.Complete(process.Id) }, _progress, _cancellation).Image;
+            ImageManifestStart started = fingerprint.Complete(process.Id);
+            _decisions.Add($"The image records the fingerprints of {started.Files.Count(static file => !file.IsWritten)} files.");
+            _decisions.AddRange(started.Files.Where(static file => file.IsWritten).Select(static file => $"The program writes {file.Path}, so changes of it do not count."));
+            process.Image = Checkpoint.Run(request with { Start = started }, _progress, _cancellation).Image;
             if (!request.Options.LeaveRunning)
             {
                 process.WaitForExit(ChildProcess.EndGrace, CancellationToken.None);

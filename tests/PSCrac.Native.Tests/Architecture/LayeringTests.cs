@@ -35,7 +35,7 @@ public class LayeringTests
         ("Checkpointing", "Common Interop Procfs Processes Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Preflight Jvm"),
         ("Restoring", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Options PidNamespaces Criu Preflight/Subjects Preflight/ImageRules Preflight Jvm"),
         ("Starting/Fingerprints", "Common Interop Procfs Images/Manifest Images/Model"),
-        ("Starting", "Common Interop Procfs Processes Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Staging Checkpointing Restoring Jvm Starting/Fingerprints"),
+        ("Starting", "Common Interop Procfs Processes Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Checkpointing Restoring Jvm Starting/Fingerprints"),
 
         // The cmdlets see what is internal to the engine, and use of it the operations and what these take and give.
         (EngineSources.Cmdlets, "Common Procfs Images/Format Images/Manifest Images/Model Images/Operations Options Criu Preflight Checkpointing Restoring Starting"),

@@ -107,7 +107,7 @@ public sealed class OutdatedImageTests : IDisposable
             File.Copy(Path.Combine(Path.GetDirectoryName(command[1])!, name), _folder.At(name));
         }
 
-        StartRequest request = Request(command[0], $"./{assembly}.dll", "count") with { Ready = [new ReadyPattern("^1$", [OutputPath])] };
+        StartRequest request = Request(command[0], $"./{assembly}.dll", "count") with { Ready = [new ReadyPattern(@"^\d+$", [OutputPath])] };
         StartResult first = Start(request);
         Assert.False(first.Process.IsRestored);
         first.Process.End();
@@ -360,11 +360,25 @@ public sealed class OutdatedImageTests : IDisposable
     }
 
     [CriuFact("python3")]
-    public void What_does_not_fit_is_not_measured()
+    public void The_manifest_of_an_image_that_is_not_trusted_is_not_compared()
+    {
+        WriteScript("one");
+        StartRequest request = Python("app.py");
+        RequireRestored(request, "one");
+        string manifest = Path.Combine(ImagePath, ImageManifest.FileName);
+        File.SetUnixFileMode(manifest, File.GetUnixFileMode(manifest) | UnixFileMode.OtherWrite);
+
+        StartResult result = Start(request with { Arguments = ["app.py", "app.py"] });
+        Assert.False(result.Process.IsRestored);
+        Assert.Contains("could not be restored", Assert.Single(result.Warnings), StringComparison.Ordinal);
+    }
+
+    [CriuFact("python3")]
+    public void What_does_not_match_is_not_measured()
     {
         WriteScript("one");
         StartRequest request = Python("app.py") with { OrRestore = false, Ready = [new ReadyTest(static () => true, "never")] };
-        Start(request);
+        Assert.Contains("The image records the fingerprints of ", string.Join('\n', Start(request).Decisions), StringComparison.Ordinal);
         WriteScript("two");
         CracException e = Assert.Throws<CracException>(() => MeasureOperation.Run(request, count: 1));
         Assert.Equal(CracReason.ImageOutdated, e.Reason);
@@ -456,8 +470,13 @@ public sealed class OutdatedImageTests : IDisposable
 
     private StartResult Start(StartRequest request)
     {
-        StartResult result = StartOperation.Run(request);
-        _started.Add(result.Process);
-        return result;
+        try
+        {
+            return StartOperation.Run(request, started: _started.Add);
+        }
+        catch (CracException e) when (e.OutputLines.Count > 0)
+        {
+            throw new InvalidOperationException($"{e.Message}\n{string.Join('\n', e.OutputLines)}", e);
+        }
     }
 }
