@@ -41,6 +41,8 @@ Describe "whom an image belongs to$(Get-SkipNote $obstacle)" -Skip:([bool] $obst
         @{ What = 'a manifest that is a symbolic link'; Reason = 'ImageNotTrusted'; Change = { Move-Item "$image/pscrac.json" "$parent/away.json"; Set-Owner $stranger "$parent/away.json"; $null = New-Item -ItemType SymbolicLink "$image/pscrac.json" -Target "$parent/away.json" } }
         @{ What = 'a log that is a symbolic link'; Reason = 'ImageNotTrusted'; Change = { Move-Item "$image/dump.log" "$parent/away.log"; $null = New-Item -ItemType SymbolicLink "$image/dump.log" -Target "$parent/away.log" } }
         @{ What = 'a parent with a file of someone else''s'; Reason = 'ImageNotTrusted'; Change = { $null = New-Item -ItemType Directory "$parent/below"; Set-Content "$parent/below/pages-1.img" ''; Set-Owner $stranger "$parent/below/pages-1.img"; $null = New-Item -ItemType SymbolicLink "$image/parent" -Target '../below' } }
+        @{ What = 'a manifest with another root'; Reason = 'ImageCorrupt'; Change = { Set-Content "$image/pscrac.json" ((Get-Content -Raw "$image/pscrac.json") -replace '"rootPid": \d+', '"rootPid": 1') } }
+        @{ What = 'a manifest with more processes'; Reason = 'ImageCorrupt'; Change = { Set-Content "$image/pscrac.json" ((Get-Content -Raw "$image/pscrac.json") -replace '"processCount": \d+', '"processCount": 7') } }
         @{ What = 'a swapped file'; Reason = 'ImageCorrupt'; Change = { $bytes = [IO.File]::ReadAllBytes("$image/files.img"); $bytes[-1] = $bytes[-1] -bxor 1; [IO.File]::WriteAllBytes("$image/files.img", $bytes) } }
         @{ What = 'a damaged file'; Reason = 'ImageIncomplete'; Change = { & truncate -s -1 "$image/files.img" } }
         @{ What = 'an added file'; Reason = 'ImageCorrupt'; Change = { [IO.File]::WriteAllText("$image/tty-data.img", 'more') } }
@@ -81,6 +83,17 @@ Describe "whom an image belongs to$(Get-SkipNote $obstacle)" -Skip:([bool] $obst
     It 'restores what it does not trust with -SkipTrustCheck' {
         Set-Owner $stranger $image
         (Restore-CracProcess $image -SkipTrustCheck).Id | Should -Be $id
+    }
+
+    It 'warns where the manifest is gone, and only then' {
+        (Restore-CracProcess $image -WarningVariable warned -WarningAction SilentlyContinue).Id | Should -Be $id
+        $warned | Should -BeNullOrEmpty
+        $null = Invoke-CracCheckpoint $id $image -Force
+        Remove-Item "$image/pscrac.json"
+        Test-CracImage $image | Where-Object Severity -EQ Warning | ForEach-Object What | Should -Contain 'no pscrac.json'
+        (Restore-CracProcess $image -WarningVariable warned -WarningAction SilentlyContinue).Id | Should -Be $id
+        $warned.Count | Should -Be 1
+        $warned[0].Message | Should -Match 'no pscrac\.json'
     }
 
     It 'leaves to criu what stands in the way, with -SkipPreflight' {

@@ -234,7 +234,6 @@ internal sealed class CriuCheckpoint
             Process = described.Process with { RenamedSockets = _plan.RenamedSockets },
             CriuVersion = _installation.GetVersion().ToString(),
             LeaveRunning = _plan.Options.LeaveRunning,
-            OneShot = _plan.Options.LinkRemap == true,
             Automatic = _plan.Choices,
             Options = _plan.Options.ToNames(),
             ConfigurationFiles = _configurationFiles,

@@ -157,7 +157,8 @@ internal static class JavaLaunch
                 using (directory)
                 {
                     // criu's own command line ends with the guard's.
-                    if (ProcessCommandLine.TryRead(directory) is { Arguments: [.., GuardCommand] words } && !words.Contains("--exec-cmd"))
+                    if (ProcessCommandLine.TryRead(directory) is { Arguments: [.., GuardCommand] words } && !words.Contains("--exec-cmd")
+                        && ProcessStatus.TryRead(root) is { HasEnded: false } status && status.ParentProcessId == guardId)
                     {
                         return root;
                     }

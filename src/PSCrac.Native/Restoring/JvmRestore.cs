@@ -35,14 +35,16 @@ internal static class JvmRestore
         // java opens the image by its path: it reads what was checked here only as long as the folders above stay trusted.
         using (var trust = ImageTrust.Examine(request.Image.Path))
         {
-            RestorePreflight.RequireTrusted(trust, request.SkipTrustCheck);
+            RestorableImage.RequireSameFolder(request.Image, RestorePreflight.RequireTrusted(trust, request.SkipTrustCheck));
+            RestorableImage.RequireAgreement(request.Image);
         }
 
         RequirePids(request, mayGoByCriu, progress, cancellation);
+        string[] warnings = [.. RestorableImage.DescribeUnchecked(request.Image)];
         LaunchedJvm launched = JavaLaunch.Run(request, java, progress, cancellation);
         return launched.Guard is null
-            ? new CracRestoredProcess(request.Image, launched.Id, launched.Time, isChild: false)
-            : new CracRestoredProcess(request.Image, launched.Id, launched.Time, launched.Guard, launched.GuardId);
+            ? new CracRestoredProcess(request.Image, launched.Id, launched.Time, isChild: false) { Warnings = warnings }
+            : new CracRestoredProcess(request.Image, launched.Id, launched.Time, launched.Guard, launched.GuardId) { Warnings = warnings };
     }
 
     private static CracRestoredProcess ByCriu(RestoreRequest request, JvmImage jvm, IProgress<CracProgress>? progress, CancellationToken cancellation)

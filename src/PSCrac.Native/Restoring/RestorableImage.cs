@@ -1,4 +1,5 @@
 using PSCrac.Images.Manifest;
+using PSCrac.Images.Model;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Procfs;
@@ -66,6 +67,22 @@ internal static class RestorableImage
         if (found.Keys.FirstOrDefault(static name => name.EndsWith(".img", StringComparison.Ordinal)) is { } added)
         {
             throw Damaged(image, CracReason.ImageCorrupt, added, "was added after the checkpoint", $"Remove it: Remove-Item -LiteralPath '{System.IO.Path.Combine(image.Path, added)}'");
+        }
+
+        RequireAgreement(image);
+    }
+
+    /// <summary>A sentence if nothing tells whether the image's files are those of its checkpoint.</summary>
+    internal static IEnumerable<string> DescribeUnchecked(CracImage image) => image.Manifest is not null
+        ? []
+        : [$"The image {image.Path} has no {ImageManifest.FileName}, so its files could not be compared with those of the checkpoint. criu and JVMs write none; if PSCrac took the checkpoint, the file was removed."];
+
+    // The caller is told of the root by its id, and may end it by that.
+    internal static void RequireAgreement(CracImage image)
+    {
+        if (ManifestAgreement.FindContradictions(image).FirstOrDefault() is { } contradiction)
+        {
+            throw Damaged(image, CracReason.ImageCorrupt, ImageManifest.FileName, contradiction);
         }
     }
 

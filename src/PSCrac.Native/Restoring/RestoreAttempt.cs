@@ -123,6 +123,7 @@ internal sealed class RestoreAttempt : IDisposable
         _work = DisposeLater(CriuWorkDirectory.Create($"{CracOperation.Restore.Name}-{_image.RootProcessId}", ComposeConfig()));
         KeptFiles.Supply(_image);
         FileEdits edits = EditFiles();
+        _warnings = [.. _warnings, .. RestorableImage.DescribeUnchecked(_image)];
         _preflight = DisposeLater(BackgroundPreflight.Start(() => RestorePreflight.RequirePossible(_request, _options, _installation, _isInNewNamespace, edits)));
         _ = readahead.ContinueAfter(_preflight.Completion);
         if (_isInNewNamespace || _options.LazyPages)
@@ -183,7 +184,7 @@ internal sealed class RestoreAttempt : IDisposable
         }
 
         NamespaceInitProcess init = _init;
-        int id = _rootId ?? RestorePlacement.FindByInnerId(init.ProcessId, _image.RootProcessId) ?? 0;
+        int id = _rootId!.Value;
         _request.Guard?.Watch(id);
         init.Keep();
         return new CracRestoredProcess(_image, id, time, init)
@@ -276,12 +277,8 @@ internal sealed class RestoreAttempt : IDisposable
         int? root = _image.ProcessIds.Contains(1) ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _image.RootProcessId)
             : _isInNewNamespace ? _rootId
             : _image.RootProcessId;
-        if (root is { } id)
-        {
-            SafeFileHandle handle = LibC.OpenPidFd(id, out Errno errno);
-            _rootHandle = errno == 0 ? DisposeLater(handle) : null;
-            _hasParentDeathSignal = !_isInNewNamespace && !_request.AsChild && ParentDeathRule.FindInRoot(_image).Count > 0;
-        }
+        _rootHandle = OpenRoot(root);
+        _hasParentDeathSignal = !_isInNewNamespace && !_request.AsChild && ParentDeathRule.FindInRoot(_image).Count > 0;
 
         _warnings = [.. _warnings, .. RestoredAttributes.Apply(_image, root), .. RestoredLocks.FindMissing(_image, root), .. _socketPaths!.Complete()];
         if (_pageDaemon is not null)
@@ -291,6 +288,26 @@ internal sealed class RestoreAttempt : IDisposable
         }
 
         Report(CracPhase.Resuming);
+    }
+
+    // criu waits for the answer, and ends what it has restored where there is no root. In a pid namespace that criu itself made, a root
+    // that is a child of this process is not found.
+    private SafeFileHandle? OpenRoot(int? root)
+    {
+        if (root is null && !_isInNewNamespace)
+        {
+            return null;
+        }
+
+        SafeFileHandle handle = LibC.OpenPidFd(root ?? 0, out Errno errno);
+        if (errno == 0)
+        {
+            return DisposeLater(handle);
+        }
+
+        handle.Dispose();
+        throw new CracException(
+            CracReason.ProcessGone, $"criu restored a tree that has no process {_image.RootProcessId}, the root of the image.", "Run Test-CracImage -Full on the image.");
     }
 
     private string? ComposeConfig()

@@ -54,6 +54,7 @@ internal static class ImageSeal
     private static Errno Write(FolderHandle folder, ImageManifest manifest, bool sync, bool mayBelongToOthers)
     {
         IReadOnlyList<ImageManifestFile> files = ImageManifest.Describe(folder);
+        manifest = WithTree(manifest, folder);
         using SafeFileHandle file = folder.Create(ImageManifest.FileName, out Errno errno, PrivateFile);
         if (errno != 0)
         {
@@ -82,6 +83,17 @@ internal static class ImageSeal
 
         (manifest with { Files = files }).Write(file);
         return sync ? Sync(folder, file, files) : Errno.None;
+    }
+
+    // The tree as criu has it: processes may have started and ended since the manifest was begun.
+    private static ImageManifest WithTree(ImageManifest manifest, FolderHandle folder)
+    {
+        CracImage image = CracImage.Open(new DirectoryImageSource(folder));
+        return manifest with
+        {
+            Process = manifest.Process with { RootPid = image.Processes[0].ProcessId, ProcessCount = image.Processes.Count, ThreadCount = image.ThreadIds.Count },
+            OneShot = image.HasHelperLinks,
+        };
     }
 
     private static Errno Sync(FolderHandle folder, SafeFileHandle manifest, IReadOnlyList<ImageManifestFile> files)

@@ -27,7 +27,7 @@ public class LayeringTests
         ("PidNamespaces", "Common Interop"),
         ("Criu", "Common Interop Procfs Processes Images/Storage Options PidNamespaces"),
         ("Staging", "Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Model Images/Operations"),
-        ("Preflight/Subjects", "Common Interop Procfs Images/Storage Images/Format Images/Model Options"),
+        ("Preflight/Subjects", "Common Interop Procfs Images/Storage Images/Model Options"),
         ("Preflight/ProcessRules", "Common Interop Procfs Options Criu Preflight/Subjects"),
         ("Preflight/ImageRules", "Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Images/Operations Options Criu Preflight/Subjects"),
         ("Preflight", "Common Procfs Images/Model Options Preflight/Subjects Preflight/ProcessRules Preflight/ImageRules"),

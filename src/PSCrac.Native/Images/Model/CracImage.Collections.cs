@@ -14,6 +14,13 @@ public sealed partial class CracImage
     private IReadOnlyList<CracImageMount>? _mounts;
     private IReadOnlyList<CracImageNamespace>? _namespaces;
     private IReadOnlyList<string>? _commandLine;
+    private IReadOnlyDictionary<uint, (string Type, uint Id)>? _remaps;
+
+    /// <summary>How criu reopens the files whose paths were unlinked at the checkpoint: remap-fpath.img, by the file's id.</summary>
+    internal IReadOnlyDictionary<uint, (string Type, uint Id)> Remaps => _remaps ??= ReadRemaps(_source);
+
+    /// <summary>Whether files are reopened by helper links, which a restore consumes (criu's files-reg.c).</summary>
+    internal bool HasHelperLinks => Remaps.Values.Any(static remap => remap.Type == "LINKED");
 
     /// <summary>The open files of all processes.</summary>
     internal IReadOnlyList<CracImageFile> Files => _files ??= Collect(static process => process.Files);
@@ -105,4 +112,15 @@ public sealed partial class CracImage
             ProcessId = processId,
             ImagePath = Path,
         };
+
+    private static Dictionary<uint, (string Type, uint Id)> ReadRemaps(ImageSource source)
+    {
+        var remaps = new Dictionary<uint, (string, uint)>();
+        foreach (CracImageRecord remap in source.ReadRecords("remap-fpath.img", ImageType.RemapFpath))
+        {
+            remaps[(uint)remap.GetNumber("orig_id")] = (remap.GetText("remap_type") ?? "LINKED", (uint)remap.GetNumber("remap_id"));
+        }
+
+        return remaps;
+    }
 }

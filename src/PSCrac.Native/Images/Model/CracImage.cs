@@ -88,8 +88,8 @@ public sealed partial class CracImage
     /// <summary>The options of the checkpoint, by criu's long option names; empty without a manifest.</summary>
     internal IReadOnlyDictionary<string, object> Options => Manifest?.Options ?? System.Collections.ObjectModel.ReadOnlyDictionary<string, object>.Empty;
 
-    /// <summary>Whether the image can be restored only once (link-remap), according to the manifest; false without one.</summary>
-    public bool IsOneShot => Manifest?.OneShot ?? false;
+    /// <summary>Whether the image can be restored only once, because a restore consumes its helper links (link-remap).</summary>
+    public bool IsOneShot => Manifest is { OneShot: true } || HasHelperLinks;
 
     /// <summary>criu's statistics of the checkpoint; null if there is no stats-dump.</summary>
     internal CracImageStatistics? Statistics => _statistics.Value;

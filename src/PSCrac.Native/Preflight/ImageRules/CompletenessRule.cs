@@ -1,5 +1,6 @@
 using PSCrac.Common;
 using PSCrac.Images.Manifest;
+using PSCrac.Images.Model;
 using PSCrac.Images.Operations;
 using PSCrac.Images.Storage;
 using PSCrac.Preflight.Subjects;
@@ -24,6 +25,7 @@ internal sealed class CompletenessRule : ImageRule
         }
 
         ExamineAdded(subject);
+        ExamineAgreement(subject);
         if (!subject.Options.Full)
         {
             ExamineSizes(subject);
@@ -52,6 +54,16 @@ internal sealed class CompletenessRule : ImageRule
         ImageFindingKind.Unreadable => new("image files that are damaged", name) { Why = $"They cannot be read. The first error: {finding.Message}" },
         _ => new($"entries of {name} that are missing or inconsistent", finding.Entry ?? "the file") { Why = $"The files of the image are inconsistent. The first error: {finding.Message}", NamesProcess = false },
     };
+
+    private static void ExamineAgreement(ImageSubject subject)
+    {
+        foreach (string contradiction in ManifestAgreement.FindContradictions(subject.Image))
+        {
+            subject.Block(
+                null, $"image file {ImageManifest.FileName}", CracReason.ImageCorrupt, $"It {contradiction}.", RecommendedAction,
+                new("what the manifest says", contradiction) { Why = "The manifest contradicts criu's files." });
+        }
+    }
 
     private static void ExamineAdded(ImageSubject subject)
     {

@@ -1,5 +1,4 @@
 using PSCrac.Common;
-using PSCrac.Images.Format;
 using PSCrac.Options;
 
 namespace PSCrac.Preflight.Subjects;
@@ -8,8 +7,6 @@ namespace PSCrac.Preflight.Subjects;
 internal sealed class ImageSubject(CracImage image, ImagePreflightOptions options, PreflightEnvironment environment)
     : RuleSubject(environment)
 {
-    private Dictionary<uint, (string Type, uint Id)>? _remaps;
-
     internal CracImage Image { get; } = image;
 
     internal ImagePreflightOptions Options { get; } = options;
@@ -18,7 +15,7 @@ internal sealed class ImageSubject(CracImage image, ImagePreflightOptions option
     internal HashSet<string> DamagedFiles { get; } = new(StringComparer.Ordinal);
 
     /// <summary>How criu reopens the files whose paths were unlinked at the checkpoint: remap-fpath.img, by the file's id.</summary>
-    internal IReadOnlyDictionary<uint, (string Type, uint Id)> Remaps => _remaps ??= ReadRemaps();
+    internal IReadOnlyDictionary<uint, (string Type, uint Id)> Remaps => Image.Remaps;
 
     /// <summary>Whether the image contains a namespace of this kind (proc's name), instead of using the restore's.</summary>
     internal bool HoldsNamespace(string kind)
@@ -36,15 +33,4 @@ internal sealed class ImageSubject(CracImage image, ImagePreflightOptions option
 
     /// <summary>Whether the restore has an option of criu: given, or otherwise repeated from the checkpoint.</summary>
     internal bool HasOption(string name) => Options.CriuOptions?.Contains(name) ?? Image.Options.ContainsKey(name);
-
-    private Dictionary<uint, (string Type, uint Id)> ReadRemaps()
-    {
-        var remaps = new Dictionary<uint, (string, uint)>();
-        foreach (CracImageRecord remap in Image.Source.ReadRecords("remap-fpath.img", ImageType.RemapFpath))
-        {
-            remaps[(uint)remap.GetNumber("orig_id")] = (remap.GetText("remap_type") ?? "LINKED", (uint)remap.GetNumber("remap_id"));
-        }
-
-        return remaps;
-    }
 }
