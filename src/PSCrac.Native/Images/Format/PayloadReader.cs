@@ -57,9 +57,7 @@ internal sealed class PayloadReader(RecordDecoder decoder, int limit)
             return null;
         }
 
-        byte[] bytes = new byte[length];
-        entries.File.ReadExactlyAt(offset, bytes);
-        return RecordDecoder.ToBase64(bytes);
+        return RecordDecoder.ToBase64(entries.File, offset, (int)length);
     }
 
     private CracImageRecord? ReadQueues(ImageEntryReader entries, long received, long sent)

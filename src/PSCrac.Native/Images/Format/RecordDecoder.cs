@@ -1,4 +1,3 @@
-using System.Text;
 using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Format;
@@ -6,6 +5,9 @@ namespace PSCrac.Images.Format;
 /// <summary>Decodes messages into records according to the schema. Not thread-safe.</summary>
 internal sealed class RecordDecoder
 {
+    // The bytes in a line of base64, as Python's base64.encodebytes has them.
+    private const int Base64Line = 57;
+
     // The limit of protobuf's own readers. criu's deepest message is a tree of control groups.
     private const int MaximumNesting = 100;
 
@@ -67,26 +69,39 @@ internal sealed class RecordDecoder
     }
 
     /// <summary>Bytes in base64 as crit prints them: lines of 76 characters, each with a line feed.</summary>
-    internal static string ToBase64(ReadOnlySpan<byte> bytes)
-    {
-        const int BytesInLine = 57;
-        if (bytes.IsEmpty)
-        {
-            return "";
-        }
+    internal static string ToBase64(ReadOnlySpan<byte> bytes) =>
+        bytes.IsEmpty ? "" : string.Create(GetBase64Length(bytes.Length), bytes, static (text, source) => WriteBase64(source, ref text));
 
-        int lines = (bytes.Length + BytesInLine - 1) / BytesInLine;
-        var text = new StringBuilder((((bytes.Length + 2) / 3) * 4) + lines);
-        Span<char> line = stackalloc char[76];
+    /// <summary>The same of bytes in a file, which are read a piece at a time: the text is all the memory that it takes.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="offset">The first byte's offset.</param>
+    /// <param name="length">The number of bytes.</param>
+    internal static string ToBase64(ImageFile file, long offset, int length) => length == 0 ? "" : string.Create(
+        GetBase64Length(length),
+        (file, offset, length),
+        static (text, from) =>
+        {
+            Span<byte> piece = stackalloc byte[Base64Line * 64];
+            for (int done = 0; done < from.length; done += piece.Length)
+            {
+                piece = piece[..Math.Min(piece.Length, from.length - done)];
+                from.file.ReadExactlyAt(from.offset + done, piece);
+                WriteBase64(piece, ref text);
+            }
+        });
+
+    private static int GetBase64Length(int bytes) => checked((((bytes + 2) / 3) * 4) + ((bytes + Base64Line - 1) / Base64Line));
+
+    private static void WriteBase64(scoped ReadOnlySpan<byte> bytes, ref Span<char> text)
+    {
         while (!bytes.IsEmpty)
         {
-            ReadOnlySpan<byte> part = bytes[..Math.Min(BytesInLine, bytes.Length)];
-            Convert.TryToBase64Chars(part, line, out int written);
-            text.Append(line[..written]).Append('\n');
+            ReadOnlySpan<byte> part = bytes[..Math.Min(Base64Line, bytes.Length)];
+            Convert.TryToBase64Chars(part, text, out int written);
+            text[written] = '\n';
+            text = text[(written + 1)..];
             bytes = bytes[part.Length..];
         }
-
-        return text.ToString();
     }
 
     internal static object Box(uint value) => value < 256 ? s_smallUInt32[value] : value;
