@@ -202,6 +202,13 @@ internal sealed class CriuCheckpoint
             _warnings.Add(warning);
         }
 
+        if (!_plan.Options.LeaveRunning && !_isIrrevocable && _request.ChooseOptions)
+        {
+            // The folders above may have changed since they were checked, and the image is all that will be left of the tree.
+            staging.RequireSameParent();
+            CheckpointPlan.RequireTrustedTarget(_request);
+        }
+
         GhostOrder.Sort(staging);
 
         // In another mount namespace the files are at paths that lead elsewhere here.

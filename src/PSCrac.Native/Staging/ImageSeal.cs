@@ -61,6 +61,13 @@ internal static class ImageSeal
             return errno;
         }
 
+        // Whatever the umask is.
+        errno = folder.ChangeMode(ImageManifest.FileName, PrivateFile);
+        if (errno != 0)
+        {
+            return errno;
+        }
+
         // criu creates its files readable by all, and relies on the directory's mode; a copy might lose that. The files of a criu
         // with the set-user-ID bit belong to root: their mode cannot be changed.
         foreach (ImageManifestFile each in files)

@@ -113,6 +113,20 @@ internal sealed class ImageStaging : IDisposable
         }
     }
 
+    /// <summary>Refuses a target whose folder is no longer the one that was opened: the image would get its name elsewhere.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.ImageNotTrusted"/>.</exception>
+    internal void RequireSameParent()
+    {
+        using PathWalk walk = PathWalk.Along(_parent.Path);
+        if (walk.Folder is null || !_parent.TryGetStatus(out FileStatus own) || !walk.Status.IsSameFile(own))
+        {
+            throw new CracException(
+                CracReason.ImageNotTrusted,
+                $"{_parent.Path}, where the image is to be put, was replaced during the checkpoint. The process goes on.",
+                "Give -ImagePath in a folder that nobody else may replace.");
+        }
+    }
+
     /// <summary>Opens the image after the commit: at its target, or where it was moved to since.</summary>
     /// <exception cref="CracException">It cannot be read.</exception>
     internal CracImage OpenImage()

@@ -1,4 +1,5 @@
 using PSCrac.Checkpointing;
+using PSCrac.Common;
 using PSCrac.Options;
 using PSCrac.Restoring;
 using PSCrac.Tests.Support;
@@ -37,6 +38,48 @@ public class TargetTrustTests
         File.SetUnixFileMode(subject.Folder.FullPath, (UnixFileMode)0x3ff);
         PSCrac.Checkpointing.Checkpoint.Run(request);
         Assert.True(RestorePreflight.Examine(new RestoreRequest { Image = CracImage.Open(request.ImagePath) }).CanRestore);
+    }
+
+    [CriuTheory]
+    [InlineData("opened to everyone")]
+    [InlineData("given away")]
+    [InlineData("replaced by a link")]
+    [InlineData("replaced by a folder")]
+    public void A_folder_above_that_is_changed_during_the_dump_is_noticed_before_the_process_is_killed(string change)
+    {
+        using Subject subject = Subject.Counting();
+        string above = Directory.CreateDirectory(subject.Folder.At("above")).FullName;
+        var request = new CheckpointRequest { ProcessId = subject.ProcessId, ImagePath = Path.Combine(above, "image"), NoSync = true };
+
+        Expect.Failure(CracReason.ImageNotTrusted, () => PSCrac.Checkpointing.Checkpoint.Run(request, Expect.At(CracPhase.Sealing, () =>
+        {
+            switch (change)
+            {
+                case "opened to everyone":
+                    File.SetUnixFileMode(above, (UnixFileMode)0x1ff);
+                    break;
+                case "given away":
+                    Ownership.Give(above, Ownership.Stranger);
+                    break;
+                default:
+                    Directory.Move(above, subject.Folder.At("moved"));
+                    if (change.EndsWith("link", StringComparison.Ordinal))
+                    {
+                        Directory.CreateDirectory(subject.Folder.At("elsewhere"));
+                        File.CreateSymbolicLink(above, "elsewhere");
+                    }
+                    else
+                    {
+                        Directory.CreateDirectory(above);
+                    }
+
+                    break;
+            }
+        })));
+
+        Assert.Empty(Directory.GetFileSystemEntries(above));
+        Assert.All(subject.Folder.Names(), name => Assert.Empty(Directory.GetFileSystemEntries(subject.Folder.At(name))));
+        subject.AssertCountsPast(subject.Count + 3);
     }
 
     [CriuFact("python3")]

@@ -91,8 +91,9 @@ public sealed class StagingSwapTests : IDisposable
 
         victim.AssertUnharmed();
         Assert.NotEqual(0, refused);
-        Assert.Equal(["image", Victim.Link, "victim"], _folder.Names());
-        Assert.NotNull(new DirectoryInfo(_folder.At(Victim.Link)).LinkTarget);
+
+        // Who exchanges names there decides which is left; but nothing of the image is.
+        Assert.All(_folder.Names().Except(["victim"]), name => Assert.True(new DirectoryInfo(_folder.At(name)).LinkTarget is not null || ManifestImage.NamesIn(_folder.At(name)).Length == 0));
     }
 
     [Fact]

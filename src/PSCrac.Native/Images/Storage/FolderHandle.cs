@@ -212,8 +212,20 @@ internal sealed class FolderHandle : IDisposable
     internal FolderHandle? TryOpenFolder(string path, out Errno errno) =>
         Adopt(Open(path, LibC.O_RDONLY | LibC.O_DIRECTORY, out errno), System.IO.Path.Combine(Path, path), errno, _isStepwise);
 
-    /// <summary>Creates a subfolder.</summary>
-    internal Errno MakeFolder(string name, uint mode) => Check(name) is var errno and not 0 ? errno : LibC.MakeDirectory(Handle, name, mode);
+    /// <summary>Creates a subfolder. The umask removes rights of others, but none of the owner.</summary>
+    internal Errno MakeFolder(string name, uint mode)
+    {
+        const uint OfOwner = 0x1C0; // 0700
+        Errno errno = Check(name);
+        errno = errno != 0 ? errno : LibC.MakeDirectory(Handle, name, mode);
+        if (errno == 0 && TryGetStatus(name, out FileStatus status, out errno) && ((uint)status.Mode & OfOwner) != (mode & OfOwner)
+            && status.Type == FileType.Directory && status.UserId == LibC.GetEffectiveUserId())
+        {
+            errno = ChangeMode(name, ((uint)status.Mode & ~OfOwner & 0xFFF) | (mode & OfOwner));
+        }
+
+        return errno;
+    }
 
     /// <summary>The target of a symbolic link; null for other entries.</summary>
     internal string? ReadLink(string name) => Check(name) != 0 ? null : PathWalk.ReadLink(Handle, name);
