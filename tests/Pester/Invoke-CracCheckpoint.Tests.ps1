@@ -144,7 +144,7 @@ Describe "Invoke-CracCheckpoint$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacl
 
         It 'never replaces <What>, not even with -Force' -ForEach @(
             @{ What = 'a file'; Make = { Set-Content $args[0] 'precious' } }
-            @{ What = 'a folder that is no image'; Make = { $null = New-Item -ItemType Directory $args[0]; Set-Content "$($args[0])/mine" 'precious' } }
+            @{ What = 'a folder that is not an image'; Make = { $null = New-Item -ItemType Directory $args[0]; Set-Content "$($args[0])/mine" 'precious' } }
             @{ What = 'a symbolic link'; Make = { $null = New-Item -ItemType SymbolicLink $args[0] -Target '/nowhere' } }
         ) {
             $id = Start-TestProgram 'sleep 1000'
