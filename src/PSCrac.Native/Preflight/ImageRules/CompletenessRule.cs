@@ -25,13 +25,24 @@ internal sealed class CompletenessRule : ImageRule
         }
 
         ExamineAdded(subject);
-        ExamineAgreement(subject);
-        if (!subject.Options.Full)
+        if (subject.Options.Full)
+        {
+            ExamineContent(subject);
+        }
+        else
         {
             ExamineSizes(subject);
-            return;
         }
 
+        // What a damaged file would say of the manifest is not worth telling.
+        if (subject.DamagedFiles.Count == 0)
+        {
+            ExamineAgreement(subject);
+        }
+    }
+
+    private static void ExamineContent(ImageSubject subject)
+    {
         foreach (CracImageFinding finding in ImageCheck.Run(subject.Image, subject.Options.Cancellation))
         {
             subject.DamagedFiles.Add(finding.FileName ?? string.Empty);
