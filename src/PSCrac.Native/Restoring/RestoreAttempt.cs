@@ -273,17 +273,17 @@ internal sealed class RestoreAttempt : IDisposable
     private void PrepareResume(CriuSession session)
     {
         // Read now, while the root exists but does not run yet: it may end as soon as it runs.
-        _rootId = _isInNewNamespace ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _image.RootProcessId) : null;
-        int? root = _image.ProcessIds.Contains(1) ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _image.RootProcessId)
-            : _isInNewNamespace ? _rootId
+        // An image with the first process of a pid namespace has that namespace's pids, which mean other processes here.
+        _rootId = _isInNewNamespace || _image.ProcessIds.Contains(1)
+            ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _image.RootProcessId)
             : _image.RootProcessId;
-        _rootHandle = OpenRoot(root);
+        _rootHandle = OpenRoot(_rootId);
         _hasParentDeathSignal = !_isInNewNamespace && !_request.AsChild && ParentDeathRule.FindInRoot(_image).Count > 0;
 
-        _warnings = [.. _warnings, .. RestoredAttributes.Apply(_image, root), .. RestoredLocks.FindMissing(_image, root), .. _socketPaths!.Complete()];
+        _warnings = [.. _warnings, .. RestoredAttributes.Apply(_image, _rootId), .. RestoredLocks.FindMissing(_image, _rootId), .. _socketPaths!.Complete()];
         if (_pageDaemon is not null)
         {
-            _restoredProcesses = RestoredTree.Read(_rootId ?? _image.RootProcessId);
+            _restoredProcesses = _rootId is { } root ? RestoredTree.Read(root) : [];
             _pageDaemon.RequireAlive();
         }
 

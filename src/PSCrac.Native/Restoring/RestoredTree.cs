@@ -6,9 +6,14 @@ namespace PSCrac.Restoring;
 /// <summary>The processes of a restored tree, to end it as a whole.</summary>
 internal static class RestoredTree
 {
-    /// <summary>The processes of the tree that have not ended.</summary>
+    /// <summary>The processes of the tree that have not ended. Never those of this pid namespace's first process, the ancestor of all.</summary>
     internal static IReadOnlyList<ProcessIdentity> Read(int root)
     {
+        if (root <= 1)
+        {
+            return [];
+        }
+
         try
         {
             var alive = new List<ProcessIdentity>();
