@@ -1,4 +1,5 @@
 using PSCrac.Images.Manifest;
+using PSCrac.Processes;
 using PSCrac.Procfs;
 
 namespace PSCrac.Restoring;
@@ -20,7 +21,7 @@ internal static class RestoredAttributes
         Dictionary<int, int> here = FindThreads(id);
         foreach (ImageManifestThread thread in recorded)
         {
-            if (here.TryGetValue(thread.Id, out int restored) && ToAttributes(thread).Apply(restored) is { Count: > 0 } failed)
+            if (here.TryGetValue(thread.Id, out int restored) && ThreadAttributes.Apply(thread, restored) is { Count: > 0 } failed)
             {
                 yield return $"Thread {thread.Id} did not get back its {string.Join(", ", failed)}.";
             }
@@ -48,16 +49,4 @@ internal static class RestoredAttributes
 
         return threads;
     }
-
-    private static ThreadAttributes ToAttributes(ImageManifestThread thread) => new()
-    {
-        CpuAffinity = thread.CpuAffinity,
-        IoPriority = thread.IoPriority,
-        Policy = thread.SchedulingPolicy,
-        Priority = thread.SchedulingPriority,
-        Nice = thread.Nice,
-        TimerSlack = thread.TimerSlack,
-        CoredumpFilter = thread.CoredumpFilter,
-        OomScoreAdjustment = thread.OomScoreAdjustment,
-    };
 }

@@ -1,4 +1,5 @@
 using PSCrac.Images.Manifest;
+using PSCrac.Processes;
 using PSCrac.Procfs;
 
 namespace PSCrac.Staging;
@@ -40,24 +41,11 @@ internal static class ImageManifestFactory
         {
             foreach (int id in member.Status.HasEnded ? [] : member.ThreadIds)
             {
-                ThreadAttributes attributes = ThreadAttributes.Read(id, isMain: id == member.ProcessId);
-                if (attributes.AreUsual)
+                ImageManifestThread thread = ThreadAttributes.Read(id, ProcessStatus.TryRead(id)?.InnermostProcessId ?? id, isMain: id == member.ProcessId);
+                if (!ThreadAttributes.AreUsual(thread))
                 {
-                    continue;
+                    threads.Add(thread);
                 }
-
-                threads.Add(new ImageManifestThread
-                {
-                    Id = ProcessStatus.TryRead(id)?.InnermostProcessId ?? id,
-                    CpuAffinity = attributes.CpuAffinity,
-                    IoPriority = attributes.IoPriority,
-                    SchedulingPolicy = attributes.Policy,
-                    SchedulingPriority = attributes.Priority,
-                    Nice = attributes.Nice,
-                    TimerSlack = attributes.TimerSlack,
-                    CoredumpFilter = attributes.CoredumpFilter,
-                    OomScoreAdjustment = attributes.OomScoreAdjustment,
-                });
             }
         }
 

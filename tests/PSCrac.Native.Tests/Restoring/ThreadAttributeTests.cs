@@ -1,3 +1,5 @@
+using PSCrac.Images.Manifest;
+using PSCrac.Processes;
 using PSCrac.Procfs;
 using PSCrac.Restoring;
 using PSCrac.Tests.Support;
@@ -33,9 +35,9 @@ public class ThreadAttributeTests
     public void A_tree_runs_with_the_attributes_of_each_of_its_threads()
     {
         using Subject subject = Subject.Python(Set, "ready");
-        Wait.Until(() => subject.CountLinesThatStart("ready") == 2, () => "a thread is not ready");
+        WaitForBoth(subject);
         ProcessTree tree = ProcessTree.Read(subject.ProcessId);
-        Dictionary<int, ThreadAttributes> before = Read(tree);
+        Dictionary<int, ImageManifestThread> before = Read(tree);
         Assert.Equal(3, before.Count);
         Assert.Equal("0", before[subject.ProcessId].CpuAffinity);
         Assert.Equal(0x7fu, before[subject.ProcessId].CoredumpFilter);
@@ -52,15 +54,15 @@ public class ThreadAttributeTests
     public void In_a_pid_namespace_of_its_own_too()
     {
         using Subject subject = Subject.Python(Set, "ready");
-        Wait.Until(() => subject.CountLinesThatStart("ready") == 2, () => "a thread is not ready");
-        ThreadAttributes before = ThreadAttributes.Read(subject.ProcessId, isMain: true);
+        WaitForBoth(subject);
+        ImageManifestThread before = ThreadAttributes.Read(subject.ProcessId, id: 0, isMain: true);
         subject.Checkpoint();
 
         using CracRestoredProcess restored = PSCrac.Restoring.Restore.Run(
             new() { Image = CracImage.Open(subject.ImagePath), PidNamespace = CracPidNamespace.New });
 
         Assert.Empty(restored.Warnings);
-        Assert.Equal(before, ThreadAttributes.Read(restored.Id, isMain: true));
+        Assert.Equal(before, ThreadAttributes.Read(restored.Id, id: 0, isMain: true));
     }
 
     [CriuFact("python3")]
@@ -103,7 +105,14 @@ public class ThreadAttributeTests
     [InlineData("0-99999999999")]
     public void What_is_no_list_of_cpus_is_none(string list) => Assert.False(CpuList.TryParse(list, new byte[128]));
 
-    private static Dictionary<int, ThreadAttributes> Read(ProcessTree tree) => tree.Members
-        .SelectMany(static member => member.ThreadIds.Select(id => (id, ThreadAttributes.Read(id, id == member.ProcessId))))
+    private static void WaitForBoth(Subject subject) => Wait.Until(
+        () => subject.CountLinesThatStart("ready") == 2,
+        () => $"a thread is not ready: {File.ReadAllText(subject.Program.OutputPath)}{subject.Program.ReadErrors()}{Stacks(subject.ProcessId)}");
+
+    private static string Stacks(int root) => string.Concat(ProcessTree.Read(root).ThreadIds.Select(
+        static id => $"\n{id} {File.ReadAllText($"/proc/{id}/stat")} {File.ReadAllText($"/proc/{id}/syscall")} {File.ReadAllText($"/proc/{id}/wchan")}"));
+
+    private static Dictionary<int, ImageManifestThread> Read(ProcessTree tree) => tree.Members
+        .SelectMany(static member => member.ThreadIds.Select(id => (id, ThreadAttributes.Read(id, id, id == member.ProcessId))))
         .ToDictionary(static each => each.id, static each => each.Item2);
 }
