@@ -19,7 +19,7 @@ public class ThreadAttributeTests
             libc.prctl(29, slack, 0, 0, 0)
         def thread():
             attributes({1 % os.cpu_count()}, 6, 200000)
-            print("ready", threading.get_native_id(), flush=True)
+            os.write(1, b"ready %d\n" % threading.get_native_id())
             time.sleep(600)
         attributes({0}, 5, 100000)
         open("/proc/self/coredump_filter", "w").write("0x7f")

@@ -77,7 +77,9 @@ internal sealed class TestProgram : IDisposable
                 return false;
             }
 
-            line = File.ReadAllLines(OutputPath).FirstOrDefault(text => text.StartsWith(prefix, StringComparison.Ordinal));
+            // Whole lines only: with PYTHONUNBUFFERED a line comes in pieces.
+            string text = File.ReadAllText(OutputPath);
+            line = text[..(text.LastIndexOf('\n') + 1)].Split('\n').FirstOrDefault(each => each.StartsWith(prefix, StringComparison.Ordinal));
             return line is not null;
         }, () => $"no line '{prefix}' in the output; errors: {ReadErrors()}");
         Remember();
