@@ -98,20 +98,6 @@ internal static class CriuFeatureCache
         }
     }
 
-    /// <summary>Removes the link and its target. A cache that criu itself has written is kept.</summary>
-    /// <returns>Whether there was one.</returns>
-    internal static bool Remove()
-    {
-        bool isOurs = ReadLinkTarget() is not null;
-        if (isOurs)
-        {
-            TryDelete(CachePath);
-        }
-
-        RemoveCaches();
-        return isOurs;
-    }
-
     // On a thread with its own mount namespace, in which /run is a tmpfs, criu writes its cache. Namespace and tmpfs end with the
     // thread.
     private static byte[] CreateInOwnNamespace(CriuInstallation criu, CancellationToken cancellation)

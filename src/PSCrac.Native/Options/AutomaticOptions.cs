@@ -13,9 +13,6 @@ internal sealed class AutomaticOptions
     {
     }
 
-    /// <summary>Whether the image can be restored only once: its first restore uses up the helper links.</summary>
-    internal bool IsOneShot => _values.ContainsKey(OptionTable.LinkRemap);
-
     /// <summary>The findings the options were chosen for, each of which gives the reason.</summary>
     internal IReadOnlyList<CracFinding> Reasons => _reasons;
 

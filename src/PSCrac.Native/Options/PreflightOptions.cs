@@ -11,7 +11,4 @@ public sealed record PreflightOptions
 
     /// <summary>Whether options that lose nothing are chosen. Otherwise each is a blocker that names its parameter.</summary>
     public bool ChooseOptions { get; init; } = true;
-
-    /// <summary>Whether the worker will enter the tree's pid namespace, when that is not ours.</summary>
-    internal bool EntersPidNamespace { get; init; } = true;
 }

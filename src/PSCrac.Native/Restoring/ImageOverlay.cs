@@ -147,10 +147,7 @@ internal sealed class ImageOverlay : IDisposable
             else if (ReadNumber(entries.Reader, Wire.FileEntry.Type) == RegularType)
             {
                 ProtobufReader reader = entries.Reader;
-                while (reader.MoveNext() && reader.Field != Wire.FileEntry.Reg)
-                {
-                    reader.Skip();
-                }
+                reader.MoveTo(Wire.FileEntry.Reg);
 
                 // criu checks the size and the mode only where the entry has them.
                 ProtobufWriter properties = new ProtobufWriter().CopyExcept(
@@ -194,11 +191,7 @@ internal sealed class ImageOverlay : IDisposable
     {
         entries.MoveToFirst();
         ProtobufReader reader = entries.Reader;
-        while (reader.MoveNext() && reader.Field != Wire.CoreEntry.ThreadCore)
-        {
-            reader.Skip();
-        }
-
+        reader.MoveTo(Wire.CoreEntry.ThreadCore);
         ProtobufWriter thread = new ProtobufWriter().CopyExcept(reader.ReadMessage(), Wire.ThreadCoreEntry.PdeathSig);
         new ProtobufWriter().CopyExcept(entries.Reader, Wire.CoreEntry.ThreadCore).WriteBytes(Wire.CoreEntry.ThreadCore, thread.Message).WriteEntry(written);
     }

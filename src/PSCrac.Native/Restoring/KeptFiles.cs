@@ -13,9 +13,6 @@ namespace PSCrac.Restoring;
 /// </summary>
 internal static class KeptFiles
 {
-    private const string Parent = "/tmp";
-    private const string FolderPrefix = "hsperfdata_";
-    private const long MaximumSize = 1 << 20;
     private const uint FolderMode = 0x1ed; // 0755
 
     /// <summary>Creates the missing files. A file that cannot be created is left to the preflight, which reports that it is missing.</summary>
@@ -27,14 +24,14 @@ internal static class KeptFiles
             return;
         }
 
-        using FolderHandle? parent = FolderHandle.TryOpen(Parent, out _);
+        using FolderHandle? parent = FolderHandle.TryOpen(ImageManifestKeptFile.PerformanceCountersParent, out _);
         foreach (ImageManifestKeptFile file in files)
         {
             string folder = Path.GetFileName(Path.GetDirectoryName(file.Path) ?? "");
             string name = Path.GetFileName(file.Path);
 
             // A manifest may list any path; only files of this kind are created.
-            if (parent is not null && file.Path == $"{Parent}/{folder}/{name}" && folder.StartsWith(FolderPrefix, StringComparison.Ordinal)
+            if (parent is not null && file.Path == $"{ImageManifestKeptFile.PerformanceCountersParent}/{folder}/{name}" && folder.StartsWith(ImageManifestKeptFile.PerformanceCountersFolderPrefix, StringComparison.Ordinal)
                 && int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _)
                 && file.Name.StartsWith(ImageManifestKeptFile.PerformanceCountersPrefix, StringComparison.Ordinal))
             {
@@ -47,7 +44,7 @@ internal static class KeptFiles
     {
         using FolderHandle? folder = OpenOrMake(parent, folderName, file);
         using ImageFile? content = image.Source.TryOpen(file.Name);
-        if (folder is null || content is null or { Length: > MaximumSize } || folder.Contains(name) || !folder.BelongsTo([(int)file.UserId]))
+        if (folder is null || content is null or { Length: > ImageManifestKeptFile.MaximumSize } || folder.Contains(name) || !folder.BelongsTo([(int)file.UserId]))
         {
             return;
         }

@@ -1,5 +1,5 @@
 using System.Globalization;
-using PSCrac.Images.Format;
+using PSCrac.Images.Model;
 
 namespace PSCrac.Restoring;
 
@@ -11,38 +11,23 @@ namespace PSCrac.Restoring;
 /// </summary>
 internal static class RemovedFolders
 {
-    private const uint FileTypeMask = 0xf000;
-    private const uint Folder = 0x4000;
-    private const string RemapTable = "remap-fpath.img";
-
     /// <summary>The removed folders of an image whose paths exist now: the open file, its path, and a free path beside it.</summary>
     internal static IEnumerable<(uint Id, string FreePath)> FindPresent(CracImage image)
     {
         // With mounts in the image, its paths are not paths of this mount namespace.
-        if (!image.Source.Contains(RemapTable) || image.Namespaces.Any(static each => each.Kind == "mnt" && !each.IsHost))
+        if (!image.Source.Contains(RemapTable.FileName) || image.Namespaces.Any(static each => each.Kind == "mnt" && !each.IsHost))
         {
             yield break;
         }
 
-        foreach (CracImageRecord remap in image.Source.ReadRecords(RemapTable, ImageType.RemapFpath))
+        foreach (Remap remap in RemapTable.Read(image.Source))
         {
-            uint id = (uint)remap.GetNumber("orig_id");
-            string path = "/" + image.OpenFiles.PathOf(id).TrimStart('/');
-            if (remap.GetText("remap_type") == "GHOST" && Path.Exists(path) && IsFolder(image, (uint)remap.GetNumber("remap_id")))
+            string path = "/" + image.OpenFiles.PathOf(remap.FileId).TrimStart('/');
+            if (Path.Exists(path) && RemapTable.IsFolder(image.Source, remap))
             {
-                yield return (id, FindFree(path, (uint)remap.GetNumber("remap_id")));
+                yield return (remap.FileId, FindFree(path, remap.Id));
             }
         }
-    }
-
-    private static bool IsFolder(CracImage image, uint ghost)
-    {
-        foreach (CracImageRecord file in image.Source.ReadRecords(string.Create(CultureInfo.InvariantCulture, $"ghost-file-{ghost:x}.img"), ImageType.GhostFile))
-        {
-            return ((uint)file.GetNumber("mode") & FileTypeMask) == Folder;
-        }
-
-        return false;
     }
 
     private static string FindFree(string path, uint ghost)

@@ -50,7 +50,7 @@ internal sealed class RestoreAttempt : IDisposable
     private IReadOnlyList<ProcessIdentity> _restoredProcesses = [];
     private SafeFileHandle? _rootHandle;
     private SocketPaths? _socketPaths;
-    private bool _hasParentDeathSignal;
+    private readonly Lazy<List<(string FileName, int Signal)>> _parentDeathSignals;
 
     internal RestoreAttempt(RestoreRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
@@ -60,7 +60,11 @@ internal sealed class RestoreAttempt : IDisposable
         _cancellation = cancellation;
         _installation = CriuInstallation.Locate(request.CriuPath);
         _options = request.Options.WithDefaults(request.Image.Options);
+        _parentDeathSignals = new(() => ParentDeathRule.FindInRoot(request.Image), LazyThreadSafetyMode.PublicationOnly);
     }
+
+    // A parent that stays, this process or the namespace's init, keeps the root from the signal.
+    private bool HasParentDeathSignal => !_isInNewNamespace && !_request.AsChild && _parentDeathSignals.Value.Count > 0;
 
     private SessionGuard? Guard => _request.Guard ?? _ownGuard;
 
@@ -198,17 +202,17 @@ internal sealed class RestoreAttempt : IDisposable
     // What gives the caller the exit code is not a failure: a short program may be at its end.
     private void RequireRunning()
     {
-        if (_rootHandle is null || _request.AsChild || !LibC.WaitReadable(_rootHandle, _hasParentDeathSignal ? SignalMilliseconds : 0))
+        if (_rootHandle is null || _request.AsChild || !LibC.WaitReadable(_rootHandle, HasParentDeathSignal ? SignalMilliseconds : 0))
         {
             return;
         }
 
         throw new CracException(
             CracReason.ProcessGone,
-            _hasParentDeathSignal
+            HasParentDeathSignal
                 ? "The restored process ended at once, by the signal that it gets when its parent ends (PR_SET_PDEATHSIG)."
                 : "The restored process ended as soon as it ran.",
-            _hasParentDeathSignal ? "Give -Wait or -PidNamespace New." : "Give -Wait, which returns its exit code.");
+            HasParentDeathSignal ? "Give -Wait or -PidNamespace New." : "Give -Wait, which returns its exit code.");
     }
 
     private Exception Explain(CriuSession session)
@@ -235,7 +239,7 @@ internal sealed class RestoreAttempt : IDisposable
         CracImageProcess root = _image.Processes[0];
         bool joinsSession = root.SessionId != root.ProcessId && _options.ShellJob == true;
         WorkerStart start = joinsSession && ExternalTerminals.Find(_image).Count == 0 ? WorkerStart.OwnSession : WorkerStart.Usual;
-        return _request.AsChild && ParentDeathRule.FindInRoot(_image).Count > 0 ? start | WorkerStart.OfFirstThread : start;
+        return _request.AsChild && _parentDeathSignals.Value.Count > 0 ? start | WorkerStart.OfFirstThread : start;
     }
 
     // criu rolls back when its socket is closed, but not while a script runs; and the page daemon waits for criu without limit.
@@ -264,7 +268,7 @@ internal sealed class RestoreAttempt : IDisposable
         if (_isInNewNamespace)
         {
             // The root's parent is criu, then the namespace's init, whose end ends the root in any case.
-            edits.WithoutParentDeathSignal.UnionWith(ParentDeathRule.FindInRoot(_image).Select(static found => found.FileName));
+            edits.WithoutParentDeathSignal.UnionWith(_parentDeathSignals.Value.Select(static found => found.FileName));
         }
 
         return edits;
@@ -278,8 +282,6 @@ internal sealed class RestoreAttempt : IDisposable
             ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _image.RootProcessId)
             : _image.RootProcessId;
         _rootHandle = OpenRoot(_rootId);
-        _hasParentDeathSignal = !_isInNewNamespace && !_request.AsChild && ParentDeathRule.FindInRoot(_image).Count > 0;
-
         _warnings = [.. _warnings, .. RestoredAttributes.Apply(_image, _rootId), .. RestoredLocks.FindMissing(_image, _rootId), .. _socketPaths!.Complete()];
         if (_pageDaemon is not null)
         {

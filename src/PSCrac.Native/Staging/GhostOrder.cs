@@ -1,4 +1,5 @@
 using PSCrac.Images.Format;
+using PSCrac.Images.Model;
 using PSCrac.Images.Storage;
 
 namespace PSCrac.Staging;
@@ -12,16 +13,13 @@ namespace PSCrac.Staging;
 /// </summary>
 internal static class GhostOrder
 {
-    private const uint FileTypeMask = 0xf000;
-    private const uint Folder = 0x4000;
-
     /// <summary>Sorts the table of a staged image where it has removed folders.</summary>
     /// <exception cref="CracException">The table could not be written (<see cref="CracReason.NoSpace"/>, <see cref="CracReason.SealFailed"/>).</exception>
     internal static void Sort(ImageStaging staging)
     {
         var source = new DirectoryImageSource(staging.Folder);
-        List<(uint Original, string Type, uint Id, byte[] Message)> remaps = StagedTable.ReadRemaps(source);
-        HashSet<uint> folders = [.. remaps.Where(remap => remap.Type == "GHOST" && IsFolder(source, remap.Id)).Select(static remap => remap.Original)];
+        List<Remap> remaps = RemapTable.Read(source);
+        HashSet<uint> folders = [.. remaps.Where(remap => RemapTable.IsFolder(source, remap)).Select(static remap => remap.FileId)];
         if (folders.Count == 0 || remaps.Count == 1)
         {
             return;
@@ -31,32 +29,22 @@ internal static class GhostOrder
         try
         {
             using var sorted = new MemoryStream();
-            using (ImageEntryReader entries = source.OpenEntries(StagedTable.Remaps, ImageType.RemapFpath))
+            using (ImageEntryReader entries = source.OpenEntries(RemapTable.FileName, ImageType.RemapFpath))
             {
                 ProtobufWriter.WriteMagic(sorted, entries);
             }
 
-            foreach ((_, _, _, byte[] message) in remaps.OrderByDescending(remap => depths.GetValueOrDefault(remap.Original, int.MaxValue)))
+            foreach (Remap remap in remaps.OrderByDescending(remap => depths.GetValueOrDefault(remap.FileId, int.MaxValue)))
             {
-                ProtobufWriter.WriteEntry(sorted, message);
+                ProtobufWriter.WriteEntry(sorted, remap.Message);
             }
 
-            StagedTable.Replace(staging.Folder, StagedTable.Remaps, sorted);
+            StagedTable.Replace(staging.Folder, RemapTable.FileName, sorted);
         }
         catch (IOException e)
         {
             throw staging.SealFailed(e.Message, e);
         }
-    }
-
-    private static bool IsFolder(DirectoryImageSource source, uint ghost)
-    {
-        foreach (CracImageRecord file in source.ReadRecords($"ghost-file-{ghost:x}.img", ImageType.GhostFile))
-        {
-            return ((uint)file.GetNumber("mode") & FileTypeMask) == Folder;
-        }
-
-        return false;
     }
 
     private static Dictionary<uint, int> ReadDepths(DirectoryImageSource source, HashSet<uint> folders)

@@ -1,7 +1,10 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Format;
 using PSCrac.Images.Manifest;
+using PSCrac.Images.Model;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Procfs;
@@ -34,7 +37,7 @@ internal sealed class HelperLinks
     {
         var links = new HelperLinks();
         var source = new DirectoryImageSource(staging.Folder);
-        HashSet<uint> ids = [.. StagedTable.ReadRemaps(source).Where(static remap => remap.Type == "LINKED").Select(static remap => remap.Id)];
+        HashSet<uint> ids = [.. RemapTable.Read(source).Where(static remap => remap.Type == Remap.Linked).Select(static remap => remap.Id)];
         if (ids.Count == 0)
         {
             return links;
@@ -73,11 +76,7 @@ internal sealed class HelperLinks
             if (ids.Contains((uint)file.GetNumber("id")) && file.GetRecord("reg")?.GetText("name") is { } path && Rename(path) is { } renamed)
             {
                 ProtobufReader reader = entries.Reader;
-                while (reader.MoveNext() && reader.Field != Wire.FileEntry.Reg)
-                {
-                    reader.Skip();
-                }
-
+                reader.MoveTo(Wire.FileEntry.Reg);
                 ProtobufWriter properties = new ProtobufWriter().CopyExcept(reader.ReadMessage(), Wire.RegFileEntry.Name)
                     .WriteBytes(Wire.RegFileEntry.Name, Encoding.UTF8.GetBytes(renamed));
                 new ProtobufWriter().CopyExcept(entries.Reader, Wire.FileEntry.Reg).WriteBytes(Wire.FileEntry.Reg, properties.Message).WriteEntry(edited);
@@ -103,7 +102,7 @@ internal sealed class HelperLinks
             return null;
         }
 
-        string renamed = string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{ImageManifestOutsideFile.HelperLinkPrefix}{MinimumNumber + RandomNumberGenerator.GetInt32(int.MaxValue - MinimumNumber)}{RandomNumberGenerator.GetInt32(MinimumNumber):d9}");
+        string renamed = string.Create(CultureInfo.InvariantCulture, $"{ImageManifestOutsideFile.HelperLinkPrefix}{MinimumNumber + RandomNumberGenerator.GetInt32(int.MaxValue - MinimumNumber)}{RandomNumberGenerator.GetInt32(MinimumNumber):d9}");
         bool isRenamed = LibC.Rename(walk.Folder, name, walk.Folder, renamed, LibC.RENAME_NOREPLACE) == Errno.None;
         if (isRenamed)
         {
@@ -114,7 +113,7 @@ internal sealed class HelperLinks
         return isRenamed ? path[..^name.Length] + renamed : null;
     }
 
-    private void ForEach(Func<Microsoft.Win32.SafeHandles.SafeFileHandle, string, string, Errno> action)
+    private void ForEach(Func<SafeFileHandle, string, string, Errno> action)
     {
         foreach ((string folder, string old, string renamed) in _renamed)
         {

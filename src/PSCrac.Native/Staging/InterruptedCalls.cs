@@ -1,4 +1,3 @@
-using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Format;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
@@ -65,7 +64,7 @@ internal static class InterruptedCalls
         var interrupted = new List<int>();
         foreach (ImageFileInfo file in source.Files)
         {
-            if (file.Name.StartsWith("core-", StringComparison.Ordinal) && int.TryParse(file.Name.AsSpan(5, file.Name.Length - 9), out int thread))
+            if (ImageFileName.ParseNumber(file.Name, "core-") is { } thread)
             {
                 using ImageEntryReader entries = source.OpenEntries(file.Name, ImageType.Core);
                 entries.MoveToFirst();
@@ -75,7 +74,7 @@ internal static class InterruptedCalls
                 }
                 else if (isInterrupted)
                 {
-                    interrupted.Add(thread);
+                    interrupted.Add((int)thread);
                 }
             }
         }
@@ -83,37 +82,22 @@ internal static class InterruptedCalls
         return interrupted;
     }
 
-    // The edited message; null where there is nothing to edit.
-    private static ProtobufWriter? Restart(ImageEntryReader entries, out bool isInterrupted)
+    /// <summary>Edits one thread.</summary>
+    /// <param name="entries">The core file, at its entry.</param>
+    /// <param name="isInterrupted">Whether its call fails with EINTR and cannot be repeated.</param>
+    /// <returns>The edited message; null where there is nothing to edit.</returns>
+    internal static ProtobufWriter? Restart(ImageEntryReader entries, out bool isInterrupted)
     {
         isInterrupted = false;
         ProtobufReader core = entries.Reader;
-        ProtobufReader info = default;
-        bool hasInfo = false;
-        while (core.MoveNext())
+        if (HasPendingSignal(Find(core, Wire.CoreEntry.Tc), Wire.TaskCoreEntry.SignalsS)
+            || HasPendingSignal(Find(core, Wire.CoreEntry.ThreadCore), Wire.ThreadCoreEntry.SignalsP))
         {
-            if (core.Field == Wire.CoreEntry.ThreadInfo)
-            {
-                info = core.ReadMessage();
-                hasInfo = true;
-            }
-            else if (core.Field is Wire.CoreEntry.Tc or Wire.CoreEntry.ThreadCore
-                && HasPendingSignal(core.ReadMessage(), core.Field == Wire.CoreEntry.Tc ? Wire.TaskCoreEntry.SignalsS : Wire.ThreadCoreEntry.SignalsP))
-            {
-                // The signal's handler will run, and the program may rely on the call failing with EINTR.
-                return null;
-            }
-            else if (core.Field is not (Wire.CoreEntry.Tc or Wire.CoreEntry.ThreadCore))
-            {
-                core.Skip();
-            }
-        }
-
-        if (!hasInfo)
-        {
+            // The signal's handler will run, and the program may rely on the call failing with EINTR.
             return null;
         }
 
+        ProtobufReader info = Find(core, Wire.CoreEntry.ThreadInfo);
         ProtobufReader registers = Find(info, Wire.ThreadInfoX86.Gpregs);
         var values = new Dictionary<int, ulong>();
         for (ProtobufReader each = registers; each.MoveNext();)
@@ -121,18 +105,30 @@ internal static class InterruptedCalls
             values[each.Field] = each.ReadUInt64();
         }
 
-        if (values.GetValueOrDefault(Wire.UserX86RegsEntry.Ax) != Interrupted || values.GetValueOrDefault(Wire.UserX86RegsEntry.Mode, 1uL) != 1)
+        if (values.Count == 0)
         {
+            // The first register of an arm64 thread has lost the call's argument to its result.
+            ProtobufReader arm = Find(Find(core, Wire.CoreEntry.TiAarch64), Wire.ThreadInfoAarch64.Gpregs);
+            isInterrupted = arm.MoveTo(Wire.UserAarch64RegsEntry.Regs) && arm.ReadUInt64() == Interrupted;
+            return null;
+        }
+
+        bool is32Bit = values.GetValueOrDefault(Wire.UserX86RegsEntry.Mode, 1uL) != 1;
+        if (is32Bit || values.GetValueOrDefault(Wire.UserX86RegsEntry.Ax) != Interrupted)
+        {
+            isInterrupted = is32Bit && (int)values.GetValueOrDefault(Wire.UserX86RegsEntry.Ax) == -(int)Errno.EINTR;
             return null;
         }
 
         ulong call = values.GetValueOrDefault(Wire.UserX86RegsEntry.OrigAx);
         isInterrupted = call == RestartCall;
-        if (!s_waits.Contains(call) || (call == FutexCall && (values[Wire.UserX86RegsEntry.Si] & FutexCommand) is not (0 or 9)))
-        {
-            return null;
-        }
+        return s_waits.Contains(call) && (call != FutexCall || (values[Wire.UserX86RegsEntry.Si] & FutexCommand) is 0 or 9)
+            ? Repeat(entries.Reader, info, registers, call, values)
+            : null;
+    }
 
+    private static ProtobufWriter Repeat(ProtobufReader core, ProtobufReader info, ProtobufReader registers, ulong call, Dictionary<int, ulong> values)
+    {
         Dictionary<int, ulong> changed = new() { [Wire.UserX86RegsEntry.Ax] = call, [Wire.UserX86RegsEntry.Ip] = values[Wire.UserX86RegsEntry.Ip] - SyscallLength };
         ShortenSleep(call, values, changed);
         ProtobufWriter edited = new ProtobufWriter().CopyExcept(registers, [.. changed.Keys]);
@@ -142,7 +138,7 @@ internal static class InterruptedCalls
         }
 
         ProtobufWriter editedInfo = new ProtobufWriter().CopyExcept(info, Wire.ThreadInfoX86.Gpregs).WriteBytes(Wire.ThreadInfoX86.Gpregs, edited.Message);
-        return new ProtobufWriter().CopyExcept(entries.Reader, Wire.CoreEntry.ThreadInfo).WriteBytes(Wire.CoreEntry.ThreadInfo, editedInfo.Message);
+        return new ProtobufWriter().CopyExcept(core, Wire.CoreEntry.ThreadInfo).WriteBytes(Wire.CoreEntry.ThreadInfo, editedInfo.Message);
     }
 
     // The kernel has stored the remaining time of the sleep where the caller asked for it; the repeated call sleeps for that time.
@@ -158,47 +154,15 @@ internal static class InterruptedCalls
         }
     }
 
-    private static bool HasPendingSignal(ProtobufReader message, int field)
-    {
-        while (message.MoveNext())
-        {
-            if (message.Field == field)
-            {
-                return message.ReadMessage().MoveNext();
-            }
+    private static bool HasPendingSignal(ProtobufReader message, int field) => message.MoveTo(field) && message.ReadMessage().MoveNext();
 
-            message.Skip();
-        }
-
-        return false;
-    }
-
-    private static ProtobufReader Find(ProtobufReader message, int field)
-    {
-        while (message.MoveNext())
-        {
-            if (message.Field == field)
-            {
-                return message.ReadMessage();
-            }
-
-            message.Skip();
-        }
-
-        return default;
-    }
+    private static ProtobufReader Find(ProtobufReader message, int field) => message.MoveTo(field) ? message.ReadMessage() : default;
 
     private static void Write(FolderHandle folder, string name, ImageEntryReader like, ProtobufWriter message)
     {
-        using SafeFileHandle file = folder.Open(name, LibC.O_WRONLY, out Errno errno);
-        if (errno != 0)
-        {
-            throw new IOException($"{name}: {LibC.Message(errno)}");
-        }
-
-        using var stream = new FileStream(file, FileAccess.Write, bufferSize: 4096);
-        ProtobufWriter.WriteMagic(stream, like);
-        message.WriteEntry(stream);
-        stream.SetLength(stream.Position);
+        using var content = new MemoryStream();
+        ProtobufWriter.WriteMagic(content, like);
+        message.WriteEntry(content);
+        StagedTable.Replace(folder, name, content);
     }
 }

@@ -13,9 +13,6 @@ namespace PSCrac.Staging;
 /// </summary>
 internal static class PerformanceCounters
 {
-    private const string Parent = "/tmp";
-    private const string FolderPrefix = "hsperfdata_";
-    private const long MaximumSize = 1 << 20; // PerfDataMemorySize is 32 KiB
     private const uint PrivateFile = 0x180; // 0600
 
     /// <summary>Copies the files that a stopped tree has mapped to a staged image.</summary>
@@ -24,10 +21,10 @@ internal static class PerformanceCounters
     internal static List<ImageManifestKeptFile> Save(ImageStaging staging, ProcessTree tree)
     {
         var kept = new List<ImageManifestKeptFile>();
-        using FolderHandle? parent = FolderHandle.TryOpen(Parent, out _);
+        using FolderHandle? parent = FolderHandle.TryOpen(ImageManifestKeptFile.PerformanceCountersParent, out _);
         foreach (string name in parent?.ReadNames() ?? [])
         {
-            if (!name.StartsWith(FolderPrefix, StringComparison.Ordinal))
+            if (!name.StartsWith(ImageManifestKeptFile.PerformanceCountersFolderPrefix, StringComparison.Ordinal))
             {
                 continue;
             }
@@ -36,7 +33,7 @@ internal static class PerformanceCounters
             foreach (ProcessTreeMember member in folder is null ? [] : tree.Members)
             {
                 string file = $"{member.Status.InnermostProcessId}";
-                if (folder!.TryGetStatus(file, out FileStatus status, out _) && HasMapped(member.ProcessId, Path.Combine(Parent, name, file), status))
+                if (folder!.TryGetStatus(file, out FileStatus status, out _) && HasMapped(member.ProcessId, Path.Combine(ImageManifestKeptFile.PerformanceCountersParent, name, file), status))
                 {
                     Save(staging, folder, file, kept);
                 }
@@ -63,7 +60,7 @@ internal static class PerformanceCounters
     private static void Save(ImageStaging staging, FolderHandle folder, string fileName, List<ImageManifestKeptFile> kept)
     {
         using SafeFileHandle file = folder.OpenToRead(fileName, out Errno errno);
-        if (errno != 0 || !FileStatus.TryReadAt(file, "", LibC.AT_EMPTY_PATH, out FileStatus status, out _) || status.SizeBytes > MaximumSize)
+        if (errno != 0 || !FileStatus.TryReadAt(file, "", LibC.AT_EMPTY_PATH, out FileStatus status, out _) || status.SizeBytes > ImageManifestKeptFile.MaximumSize)
         {
             return;
         }

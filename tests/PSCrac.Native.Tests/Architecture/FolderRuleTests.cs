@@ -53,6 +53,7 @@ public class FolderRuleTests
         ("Restoring/RestoreAttempt.cs", "LibC.Open", "/dev/tty"),
         ("Staging/HostDescription.cs", "File.ReadAllText", "/proc and /etc/machine-id"),
         ("Starting/Launcher.cs", "File.WriteAllText", "ns_last_pid"),
+        ("Processes/ThreadAttributes.cs", "File.WriteAllText", "attributes of a thread in /proc"),
         ("Jvm/JvmImageDirectory.cs", "LibC.Open", "the JVM's root, from which a walk goes on"),
         ("Jvm/JavaLaunch.cs", "LibC.Open", "/dev/tty and /dev/null"),
         ("Jvm/JvmImage.cs", "File.Exists", "whether there is a java"),

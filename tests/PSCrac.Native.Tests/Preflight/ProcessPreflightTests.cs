@@ -58,7 +58,6 @@ public class ProcessPreflightTests
 
         ProcessPreflight killed = ProcessPreflight.Examine(program.ProcessId);
         Assert.True(killed.Options.Contains("link-remap"));
-        Assert.True(killed.Options.IsOneShot);
 
         ProcessPreflight left = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { Checkpoint = new() { LeaveRunning = true } });
         Assert.False(left.CanCheckpoint);

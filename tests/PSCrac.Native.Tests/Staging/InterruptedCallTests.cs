@@ -1,5 +1,8 @@
 using PSCrac.Checkpointing;
+using PSCrac.Images.Format;
+using PSCrac.Images.Storage;
 using PSCrac.Restoring;
+using PSCrac.Staging;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -114,5 +117,43 @@ public class InterruptedCallTests
         Subject subject = Subject.Of(["python3", "-c", Call, call.Trim()]);
         Thread.Sleep(200);
         return subject;
+    }
+
+    // Their registers do not tell how to repeat the call.
+    [Theory]
+    [InlineData(8, 3, 1, ulong.MaxValue - 3, true)] // arm64, x0
+    [InlineData(8, 3, 1, 0uL, false)]
+    public void A_thread_of_another_architecture_is_told_of(int info, int registers, int register, ulong value, bool isInterrupted)
+    {
+        byte[] inner = new ProtobufWriter().WriteVarint(register, value).Message.ToArray();
+        byte[] middle = new ProtobufWriter().WriteBytes(registers, inner).Message.ToArray();
+        using ImageEntryReader entries = Core(new ProtobufWriter().WriteVarint(1, 3).WriteBytes(info, middle));
+
+        Assert.Null(InterruptedCalls.Restart(entries, out bool told));
+        Assert.Equal(isInterrupted, told);
+    }
+
+    [Theory]
+    [InlineData(0xfffffffcuL, true)]
+    [InlineData(0uL, false)]
+    public void A_32_bit_thread_is_told_of(ulong result, bool isInterrupted)
+    {
+        byte[] registers = new ProtobufWriter().WriteVarint(11, result).WriteVarint(16, 168).WriteVarint(17, 0x1000).WriteVarint(28, 2).Message.ToArray();
+        byte[] info = new ProtobufWriter().WriteBytes(2, registers).Message.ToArray();
+        using ImageEntryReader entries = Core(new ProtobufWriter().WriteVarint(1, 1).WriteBytes(2, info));
+
+        Assert.Null(InterruptedCalls.Restart(entries, out bool told));
+        Assert.Equal(isInterrupted, told);
+    }
+
+    private static ImageEntryReader Core(ProtobufWriter message)
+    {
+        var file = new MemoryStream();
+        file.Write(BitConverter.GetBytes(0x54564319u)); // IMG_COMMON_MAGIC of criu's magic.h
+        file.Write(BitConverter.GetBytes(ImageType.Core.Magic));
+        message.WriteEntry(file);
+        var entries = new ImageEntryReader(new MemoryImageFile("/memory", "core-1.img", file.ToArray()), ImageType.Core);
+        entries.MoveToFirst();
+        return entries;
     }
 }

@@ -98,6 +98,23 @@ internal ref struct ProtobufReader
         }
     }
 
+    /// <summary>Moves to the next field with a number, over all others.</summary>
+    /// <returns>Whether there is one.</returns>
+    internal bool MoveTo(int field)
+    {
+        while (MoveNext())
+        {
+            if (Field == field)
+            {
+                return true;
+            }
+
+            Skip();
+        }
+
+        return false;
+    }
+
     internal ulong ReadUInt64()
     {
         RequireWireType(WireType.Varint);

@@ -22,6 +22,7 @@ internal static class Wire
         internal const int Tc = 3;
         internal const int Ids = 4;
         internal const int ThreadCore = 5;
+        internal const int TiAarch64 = 8;
     }
 
     internal static class ThreadCoreEntry
@@ -33,6 +34,16 @@ internal static class Wire
     internal static class ThreadInfoX86
     {
         internal const int Gpregs = 2;
+    }
+
+    internal static class ThreadInfoAarch64
+    {
+        internal const int Gpregs = 3;
+    }
+
+    internal static class UserAarch64RegsEntry
+    {
+        internal const int Regs = 1;
     }
 
     internal static class UserX86RegsEntry

@@ -163,4 +163,13 @@ public sealed record ImageManifestOutsideFile(string Path, ulong Inode, uint Use
 public sealed record ImageManifestKeptFile(string Path, string Name, uint UserId, uint GroupId, int Mode)
 {
     internal const string PerformanceCountersPrefix = "hsperfdata-";
+
+    /// <summary>Where HotSpot JVMs have their performance counters: in a folder for each user, a file for each process.</summary>
+    internal const string PerformanceCountersParent = "/tmp";
+
+    /// <summary>What the names of these folders start with; the user's name follows.</summary>
+    internal const string PerformanceCountersFolderPrefix = "hsperfdata_";
+
+    /// <summary>The largest file that is kept, in bytes. HotSpot's default PerfDataMemorySize is 32 KiB.</summary>
+    internal const long MaximumSize = 1 << 20;
 }

@@ -28,7 +28,7 @@ internal sealed class OpenFileTable
             _memfds[memfd.GetNumber("inode_id")] = memfd;
         }
 
-        foreach (CracImageRecord remap in source.ReadRecords("remap-fpath.img", ImageType.RemapFpath))
+        foreach (CracImageRecord remap in source.ReadRecords(RemapTable.FileName, ImageType.RemapFpath))
         {
             _unlinked.Add((uint)remap.GetNumber("orig_id"));
         }

@@ -31,27 +31,12 @@ internal static class ParentDeathSignal
 
     private static int Read(ProtobufReader core)
     {
-        while (core.MoveNext())
+        if (!core.MoveTo(Wire.CoreEntry.ThreadCore))
         {
-            if (core.Field == Wire.CoreEntry.ThreadCore)
-            {
-                ProtobufReader thread = core.ReadMessage();
-                while (thread.MoveNext())
-                {
-                    if (thread.Field == Wire.ThreadCoreEntry.PdeathSig)
-                    {
-                        return (int)thread.ReadUInt32();
-                    }
-
-                    thread.Skip();
-                }
-            }
-            else
-            {
-                core.Skip();
-            }
+            return 0;
         }
 
-        return 0;
+        ProtobufReader thread = core.ReadMessage();
+        return thread.MoveTo(Wire.ThreadCoreEntry.PdeathSig) ? (int)thread.ReadUInt32() : 0;
     }
 }

@@ -57,14 +57,6 @@ internal sealed class NamespaceRule : PreflightRule
                     "Its user ids map to other ids outside. CRIU can checkpoint it, but cannot restore it from here.",
                     "Checkpoint it from inside that namespace, or start the program without one (no rootless container, no unshare -U).");
                 break;
-            case NamespaceKind.Pid when root.InnermostProcessId != 1 && !subject.EntersPidNamespace:
-                subject.Block(
-                    root.ProcessId,
-                    $"another pid namespace, in which it is process {root.InnermostProcessId}",
-                    CracReason.NamespaceUnsupported,
-                    "From outside, a pid namespace can be checkpointed only together with its init process.",
-                    $"Checkpoint the namespace's init process, or work inside the namespace: nsenter -t {root.ProcessId} -p -m pwsh");
-                break;
             case NamespaceKind.Pid or NamespaceKind.Mount when subject.IsEntered:
                 subject.Note(
                     root.ProcessId,

@@ -18,9 +18,6 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
     /// <summary>Whether options without loss are chosen automatically.</summary>
     internal bool ChooseOptions { get; } = options.ChooseOptions;
 
-    /// <summary>Whether the worker will enter the tree's pid namespace, if that is not the caller's.</summary>
-    internal bool EntersPidNamespace { get; } = options.EntersPidNamespace;
-
     /// <summary>Whether the tree has a network namespace of its own, which becomes part of the image.</summary>
     internal bool HasOwnNetwork => HasOwn(NamespaceKind.Network);
 
@@ -28,7 +25,7 @@ internal sealed class PreflightSubject(ProcessTreeSnapshot tree, PreflightOption
     internal bool HasOwnMounts => HasOwn(NamespaceKind.Mount) && !IsEntered;
 
     /// <summary>Whether criu enters the pid and mount namespaces of the tree, always both together (see Checkpointing).</summary>
-    internal bool IsEntered => EntersPidNamespace && Tree.Root.Status is { NamespaceProcessIds.Count: > 1, InnermostProcessId: not 1 };
+    internal bool IsEntered => Tree.Root.Status is { NamespaceProcessIds.Count: > 1, InnermostProcessId: not 1 };
 
     /// <summary>The prefix of the path of a program that criu runs: empty, unless criu enters the tree's mount namespace.</summary>
     internal string ProgramRoot => IsEntered ? Tree.RootOf(Tree.Root) : "";
