@@ -79,7 +79,7 @@ internal sealed class TestProgram : IDisposable
 
             // Whole lines only: with PYTHONUNBUFFERED a line comes in pieces.
             string text = File.ReadAllText(OutputPath);
-            line = text[..(text.LastIndexOf('\n') + 1)].Split('\n').FirstOrDefault(each => each.StartsWith(prefix, StringComparison.Ordinal));
+            line = text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries).FirstOrDefault(each => each.StartsWith(prefix, StringComparison.Ordinal));
             return line is not null;
         }, () => $"no line '{prefix}' in the output; errors: {ReadErrors()}");
         Remember();
