@@ -7,6 +7,7 @@ using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Options;
 using PSCrac.PidNamespaces;
+using PSCrac.Processes;
 using PSCrac.Procfs;
 using PSCrac.Staging;
 
@@ -124,6 +125,16 @@ internal sealed class CriuCheckpoint
         {
             // Checked first: what follows takes time, in which processes of the tree may end by themselves.
             _isIrrevocable = session.WorkerDied && HasKilledSome();
+            if (session.WorkerDied && !_isIrrevocable)
+            {
+                foreach (ProcessTreeMember member in _tree.Members)
+                {
+                    TcpRepair.End(member.Status.Identity);
+                }
+
+                NetworkLockRules.Remove(_request.ProcessId, _innerId, work.Folder, CriuWorkDirectory.LogName);
+            }
+
             if (_isIrrevocable && _isInPidNamespace && SpinWait.SpinUntil(HasKilledAll, KillTimeoutMilliseconds))
             {
                 // The first process of the namespace ended with the tree, and the kernel then killed all processes in it, criu too.
@@ -134,11 +145,6 @@ internal sealed class CriuCheckpoint
             if (_isIrrevocable)
             {
                 throw WorkerDiedWhileKilling(staging, failure);
-            }
-
-            if (session.WorkerDied)
-            {
-                NetworkLockRules.Remove(_innerId, _plan.Options);
             }
 
             throw failure;

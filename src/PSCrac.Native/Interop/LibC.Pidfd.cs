@@ -8,12 +8,16 @@ internal static partial class LibC
     // The same on every architecture since 2019 (asm-generic/unistd.h).
     private const nint SYS_pidfd_send_signal = 424;
     private const nint SYS_pidfd_open = 434;
+    private const nint SYS_pidfd_getfd = 438;
 
     [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
     private static partial nint pidfd_open(nint number, nint pid, nint flags);
 
     [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
     private static unsafe partial nint pidfd_send_signal(nint number, SafeHandle pidFd, nint signal, int* info, nint flags);
+
+    [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
+    private static partial nint pidfd_getfd(nint number, SafeHandle pidFd, nint descriptor, nint flags);
 
     [LibraryImport(Library, EntryPoint = "ioctl", SetLastError = true)]
     private static unsafe partial int ioctl(SafeHandle descriptor, nuint request, PidFdInfo* info);
@@ -22,6 +26,16 @@ internal static partial class LibC
     internal static SafeFileHandle OpenPidFd(int pid, out Errno errno)
     {
         nint result = pidfd_open(SYS_pidfd_open, pid, 0);
+        errno = result < 0 ? LastError : Errno.None;
+        return new SafeFileHandle(result, ownsHandle: true);
+    }
+
+    /// <summary>
+    /// Duplicates a descriptor of another process, close-on-exec (pidfd_getfd(2), Linux 5.6). The handle is invalid on failure.
+    /// </summary>
+    internal static SafeFileHandle GetDescriptor(SafeHandle pidFd, int descriptor, out Errno errno)
+    {
+        nint result = pidfd_getfd(SYS_pidfd_getfd, pidFd, descriptor, 0);
         errno = result < 0 ? LastError : Errno.None;
         return new SafeFileHandle(result, ownsHandle: true);
     }

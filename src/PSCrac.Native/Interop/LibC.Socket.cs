@@ -26,6 +26,12 @@ internal static unsafe partial class LibC
     [LibraryImport(Library, EntryPoint = "recv", SetLastError = true)]
     private static partial nint recv(SafeHandle socket, byte* buffer, nuint length, int flags);
 
+    [LibraryImport(Library, EntryPoint = "getsockopt", SetLastError = true)]
+    private static partial int getsockopt(SafeHandle socket, int level, int option, ref int value, ref uint length);
+
+    [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
+    private static partial int setsockopt(SafeHandle socket, int level, int option, in int value, uint length);
+
     /// <summary>Creates a connected pair of SOCK_SEQPACKET unix sockets, close-on-exec (socketpair(2)).</summary>
     internal static Errno CreateSocketPair(out SafeFileHandle first, out SafeFileHandle second) => CreatePair(SOCK_SEQPACKET, out first, out second);
 
@@ -41,6 +47,15 @@ internal static unsafe partial class LibC
         return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     }
 
+    /// <summary>Opens a netlink socket for nfnetlink in the calling thread's network namespace.</summary>
+    internal static SafeFileHandle OpenNetfilter(out Errno errno)
+    {
+        const int NETLINK_NETFILTER = 12;
+        SafeFileHandle opened = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+        errno = Result(opened);
+        return opened;
+    }
+
     /// <summary>Sends one message without waiting and without SIGPIPE (send(2)).</summary>
     internal static Errno Send(SafeHandle socket, ReadOnlySpan<byte> message) => Send(socket, message, MSG_DONTWAIT | MSG_NOSIGNAL);
 
@@ -54,6 +69,22 @@ internal static unsafe partial class LibC
     /// <summary>Waits for and receives one message (recv(2)).</summary>
     /// <returns>The length; 0 if the peer has closed the socket, -1 on failure.</returns>
     internal static int ReceiveBlocking(SafeHandle socket, Span<byte> message) => Receive(socket, message, flags: 0);
+
+    /// <summary>
+    /// Ends the repair mode of a TCP connection (TCP_REPAIR, linux/tcp.h), and has the kernel ask the peer for its window.
+    /// </summary>
+    /// <returns>False if it was not in this mode, is no TCP connection, or CAP_NET_ADMIN is missing.</returns>
+    internal static bool EndTcpRepair(SafeHandle socket)
+    {
+        const int IPPROTO_TCP = 6;
+        const int TCP_REPAIR = 19;
+        const int TCP_REPAIR_OFF = 0;
+        int value = 0;
+        uint length = sizeof(int);
+        return getsockopt(socket, IPPROTO_TCP, TCP_REPAIR, ref value, ref length) == 0
+            && value != 0
+            && setsockopt(socket, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF, length) == 0;
+    }
 
     private static Errno CreatePair(int type, out SafeFileHandle first, out SafeFileHandle second)
     {

@@ -110,6 +110,32 @@ public class NetworkLockTests
         AssertEchoes(client, "after");
     }
 
+    [CriuTheory("ip", "unshare")]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void What_a_killed_criu_locked_is_unlocked(bool ownNetwork)
+    {
+        using var without = new WithoutPrograms(Iptables, Ip6tables);
+
+        // Until its connection leaves repair mode, the program cannot receive.
+        string big = CountsOverConnection
+            .Replace("server =", "big = bytearray(b'Z') * (300 << 20)\nserver =", StringComparison.Ordinal)
+            .Replace("    print(int(far.recv(100)), flush=True)", """
+                    while True:
+                        try: came = far.recv(100); break
+                        except PermissionError: time.sleep(0.001)
+                    print(int(came), flush=True)
+                """, StringComparison.Ordinal);
+        using Subject subject = ownNetwork ? Subject.Of([.. s_ownNetwork[..^1], big], "1") : Subject.Python(big, "1");
+
+        Expect.Failure(
+            CracReason.WorkerDied,
+            () => subject.Checkpoint(progress: Expect.AtFirstPages(static () => Array.ForEach(Workers.OfThisProcess(), static worker => CriuProgram.Kill("-KILL", $"{worker}")))));
+
+        subject.AssertUnharmed();
+        subject.AssertCountsPast(subject.Count + 3);
+    }
+
     [CriuFact("python3")]
     public void What_locks_nothing_has_no_lock_chosen()
     {
