@@ -284,7 +284,7 @@ function Invoke-Build {
             Join-Path $root 'PSCrac.psd1'
             Join-Path $root 'LICENSE'
             foreach ($name in $assemblies) { Join-Path $built "$name.dll" }
-            foreach ($name in 'PSCrac.pdb', 'PSCrac.Native.pdb', 'PSCrac.Init.runtimeconfig.json') { Join-Path $built $name }
+            foreach ($name in 'PSCrac.pdb', 'PSCrac.Native.pdb', 'PSCrac.Init.runtimeconfig.json', 'service.schema.json') { Join-Path $built $name }
         )
         foreach ($name in $manifest.FormatsToProcess) { Export-Format (Join-Path $source $name) (Join-Path $stage $name) }
         $leftOut = Export-NativeCode $built $stage

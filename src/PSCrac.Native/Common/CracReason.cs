@@ -140,4 +140,19 @@ public enum CracReason
 
     /// <summary>The process has a namespace of its own, which criu saves and restores, or enters.</summary>
     OwnNamespace,
+
+    /// <summary>There is no description of the service.</summary>
+    ServiceNotFound,
+
+    /// <summary>There is a description of the service already.</summary>
+    ServiceExists,
+
+    /// <summary>The description of the service is not valid.</summary>
+    ServiceInvalid,
+
+    /// <summary>Someone other than root and the caller could have written the description of the service.</summary>
+    ServiceNotTrusted,
+
+    /// <summary>The service is started already.</summary>
+    ServiceRunning,
 }

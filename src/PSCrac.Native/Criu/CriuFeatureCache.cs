@@ -81,7 +81,7 @@ internal static class CriuFeatureCache
         RequireFolders();
         byte[] cache = CreateInOwnNamespace(criu, cancellation);
         RemoveCaches();
-        string kept = Path.Combine(KeepFolder, KeepPrefix + BootId());
+        string kept = Path.Combine(KeepFolder, KeepPrefix + BootId.Current);
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite };
         try
         {
@@ -215,7 +215,7 @@ internal static class CriuFeatureCache
     private static bool IsStale(string target)
     {
         var file = new FileInfo(target);
-        return target != Path.Combine(KeepFolder, KeepPrefix + BootId())
+        return target != Path.Combine(KeepFolder, KeepPrefix + BootId.Current)
             || !file.Exists || file.LinkTarget is not null || !IsWritableByRootOnly(target) || !IsTmpfs(KeepFolder);
     }
 
@@ -242,9 +242,6 @@ internal static class CriuFeatureCache
             // A user who may not remove it may not run criu either, and criu reports that.
         }
     }
-
-    /// <summary>The kernel's id of the current boot (random(4)).</summary>
-    internal static string BootId() => File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
 
     // devtmpfs is a kind of tmpfs, and also lost at a reboot; a container's /dev is a plain tmpfs.
     private static bool IsTmpfs(string path)

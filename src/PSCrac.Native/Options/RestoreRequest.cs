@@ -68,6 +68,9 @@ public sealed record RestoreRequest
     /// </summary>
     internal SessionGuard? Guard { get; init; }
 
+    /// <summary>The service that is restored, for the record of running processes; null for none.</summary>
+    internal string? Service { get; init; }
+
     /// <summary>Refuses options that contradict each other, for any image.</summary>
     /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>, with what to leave out.</exception>
     internal void RequireConsistent()

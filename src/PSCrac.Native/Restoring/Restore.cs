@@ -1,6 +1,7 @@
 using PSCrac.Common;
 using PSCrac.Jvm;
 using PSCrac.Options;
+using PSCrac.Running;
 
 namespace PSCrac.Restoring;
 
@@ -20,7 +21,15 @@ public static class Restore
         cancellation.ThrowIfCancellationRequested();
         try
         {
-            return RunSelected(request, progress, cancellation);
+            CracRestoredProcess restored = RunSelected(request, progress, cancellation);
+            RunningProcesses.Add(restored.Id, restored.Command, record => record with
+            {
+                ImagePath = restored.ImagePath,
+                Service = request.Service,
+                NamespaceInitId = restored.NamespaceInitId,
+                PageDaemonId = restored.LazyPages?.DaemonId,
+            });
+            return restored;
         }
         catch (CracException e)
         {

@@ -13,7 +13,7 @@ internal static class HostDescription
     {
         Name = Environment.MachineName,
         MachineId = ReadLine("/etc/machine-id"),
-        BootId = ReadLine("/proc/sys/kernel/random/boot_id"),
+        BootId = ReadLine(Procfs.BootId.Path),
         Kernel = ReadLine("/proc/sys/kernel/osrelease"),
         Architecture = RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant(),
         CpuFeatures = ProcessorFeatures.Read(),

@@ -7,6 +7,7 @@ using PSCrac.Jvm;
 using PSCrac.Options;
 using PSCrac.Processes;
 using PSCrac.Restoring;
+using PSCrac.Running;
 using PSCrac.Staging;
 using PSCrac.Starting.Fingerprints;
 
@@ -171,7 +172,7 @@ internal sealed class StartOperation
         try
         {
             using CracRestoredProcess restored = Restore.Run(
-                new RestoreRequest { Image = image, Files = files, Engine = start.Engine, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath, Guard = guard },
+                new RestoreRequest { Image = image, Files = files, Engine = start.Engine, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath, Guard = guard, Service = start.Service },
                 progress,
                 cancellation);
             var child = ChildProcess.Adopt(restored, guard);
@@ -192,6 +193,7 @@ internal sealed class StartOperation
         long start = Stopwatch.GetTimestamp();
         CracStartedProcess process = Launcher.Launch(_request, _decisions, _cancellation);
         _processId = process.Id;
+        RunningProcesses.Add(process.Id, process.Command, record => record with { Service = _request.Service, NamespaceInitId = process.NamespaceInitId });
         try
         {
             _started?.Invoke(process);

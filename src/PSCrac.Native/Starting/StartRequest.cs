@@ -94,6 +94,9 @@ internal sealed record StartRequest
     /// <summary>The criu to use; null to look for it.</summary>
     internal string? CriuPath { get; init; }
 
+    /// <summary>The service that is started, for the record of running processes; null for none.</summary>
+    internal string? Service { get; init; }
+
     /// <summary>Finds the program and returns the command line.</summary>
     /// <exception cref="CracException"><see cref="CracReason.ProgramNotStarted"/>: there is no such program.</exception>
     internal StartedCommand FindCommand() => StartedCommand.Create(

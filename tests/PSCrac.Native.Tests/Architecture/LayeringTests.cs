@@ -17,6 +17,7 @@ public class LayeringTests
         ("Interop", ""),
         ("Procfs", "Common Interop"),
         ("Images/Storage", "Common Interop Procfs"),
+        ("Running", "Common Interop Procfs Images/Storage"),
         ("Images/Format", "Images/Storage"),
         ("Images/Manifest", "Common Images/Storage"),
         ("Processes", "Interop Procfs Images/Manifest"),
@@ -33,9 +34,10 @@ public class LayeringTests
         ("Preflight", "Common Procfs Images/Model Options Preflight/Subjects Preflight/ProcessRules Preflight/ImageRules"),
         ("Jvm", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Model Images/Operations Options Criu Staging"),
         ("Checkpointing", "Common Interop Procfs Processes Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Preflight Jvm"),
-        ("Restoring", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Options PidNamespaces Criu Preflight/Subjects Preflight/ImageRules Preflight Jvm"),
+        ("Restoring", "Common Interop Procfs Running Processes Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Options PidNamespaces Criu Preflight/Subjects Preflight/ImageRules Preflight Jvm"),
         ("Starting/Fingerprints", "Common Interop Procfs Images/Manifest Images/Model"),
-        ("Starting", "Common Interop Procfs Processes Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Checkpointing Restoring Jvm Starting/Fingerprints"),
+        ("Starting", "Common Interop Procfs Running Processes Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Checkpointing Restoring Jvm Starting/Fingerprints"),
+        ("Starting/Services", "Common Interop Procfs Images/Storage Images/Manifest Images/Model Images/Operations Options"),
 
         // The cmdlets see what is internal to the engine, and use of it the operations and what these take and give.
         (EngineSources.Cmdlets, "Common Procfs Images/Format Images/Manifest Images/Model Images/Operations Options Criu Preflight Checkpointing Restoring Starting"),

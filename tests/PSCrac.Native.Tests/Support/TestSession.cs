@@ -2,10 +2,11 @@ using System.Runtime.CompilerServices;
 
 namespace PSCrac.Tests.Support;
 
-/// <summary>What holds for all tests of a run: criu's logs go to a folder that goes with the run.</summary>
+/// <summary>What holds for all tests of a run: criu's logs, and the records of running processes, go to a folder that goes with the run.</summary>
 internal static class TestSession
 {
     private const string LogRootVariable = "PSCRAC_LOG_ROOT";
+    private const string StateRootVariable = "PSCRAC_STATE_ROOT";
 
 #pragma warning disable CA2255 // This assembly is a program: it is the test host, and the helper that tests start.
     [ModuleInitializer]
@@ -19,6 +20,7 @@ internal static class TestSession
 
         string logs = Directory.CreateTempSubdirectory("pscrac-logs-").FullName;
         Environment.SetEnvironmentVariable(LogRootVariable, logs);
+        Environment.SetEnvironmentVariable(StateRootVariable, Path.Combine(logs, "state"));
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(logs, recursive: true);
     }
 }

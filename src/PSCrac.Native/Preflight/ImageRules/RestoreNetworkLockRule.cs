@@ -49,7 +49,7 @@ internal sealed class RestoreNetworkLockRule : ImageRule
     private static bool HasLockedHere(ImageSubject subject) =>
         subject.HasOption("tcp-established")
         && !subject.HasOption("tcp-close")
-        && (subject.Image.Host?.BootId is not { } boot || boot == CriuFeatureCache.BootId())
+        && (subject.Image.Host?.BootId is not { } boot || boot == Procfs.BootId.Current)
         && subject.Image.Source.Files.Any(static file => file.Name.StartsWith("tcp-stream-", StringComparison.Ordinal));
 
     private static int ReadMethod(ImageSubject subject)

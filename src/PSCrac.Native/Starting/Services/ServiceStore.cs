@@ -1,0 +1,207 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Common;
+using PSCrac.Images.Storage;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Starting.Services;
+
+/// <summary>
+/// The descriptions of services: a file NAME.json for each in a folder of the state folder. What they name is run, often as root, so
+/// a description is read only where nobody but root and the caller could have written it.
+/// </summary>
+internal static class ServiceStore
+{
+    private const string Extension = ".json";
+    private const uint FolderMode = 0x1ED; // 0755
+    private const uint FileMode = 0x1A4; // 0644
+    private const int MaximumSize = 1 << 20;
+    private const int GroupOrOthersWrite = 0x12; // 022
+    private const int Sticky = 0x200; // 01000
+    private static readonly ServiceDescriptionJson s_format = new(new JsonSerializerOptions(ServiceDescriptionJson.Default.Options)
+    {
+        WriteIndented = true,
+        NewLine = "\n",
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
+
+    /// <summary>The folder of the descriptions. It need not exist.</summary>
+    internal static string Folder => Path.Combine(StateDirectory.Path, "services");
+
+    /// <summary>The path of a service's description, which need not exist.</summary>
+    /// <param name="name">The service.</param>
+    /// <exception cref="CracException"><see cref="CracReason.OptionRefused"/>: the name is not valid.</exception>
+    internal static string PathOf(string name)
+    {
+        ServiceDescriptionCheck.RequireName(name);
+        return Path.Combine(Folder, name + Extension);
+    }
+
+    /// <summary>The names of the services that have a description, ordered; empty if the folder does not exist.</summary>
+    internal static IReadOnlyList<string> ReadNames()
+    {
+        using FolderHandle? folder = FolderHandle.TryOpen(Folder, out _);
+        List<string> names = [.. (folder?.ReadNames() ?? [])
+            .Where(static file => file.EndsWith(Extension, StringComparison.Ordinal))
+            .Select(static file => file[..^Extension.Length])
+            .Where(static name => ServiceDescriptionCheck.FindNameFault(name) is null)];
+        names.Sort(StringComparer.Ordinal);
+        return names;
+    }
+
+    /// <summary>Whether there is a description of a service.</summary>
+    internal static bool Contains(string name) => ReadNames().Contains(name);
+
+    /// <summary>Reads the description of a service.</summary>
+    /// <param name="name">The service.</param>
+    /// <exception cref="CracException">
+    /// <see cref="CracReason.ServiceNotFound"/>; <see cref="CracReason.ServiceNotTrusted"/>: someone else may have written it;
+    /// <see cref="CracReason.ServiceInvalid"/>: it is not a description; <see cref="CracReason.OptionRefused"/>: the name is not valid.
+    /// </exception>
+    internal static ServiceDescription Read(string name)
+    {
+        ServiceDescription description = ReadFile(PathOf(name));
+        return description.Name == name ? description
+            : throw Invalid(PathOf(name), $"it describes the service {description.Name}", $"Rename it to {description.Name}{Extension}, or correct its name.");
+    }
+
+    /// <summary>Reads a description from any file.</summary>
+    /// <param name="path">A full path.</param>
+    /// <exception cref="CracException">As <see cref="Read"/>.</exception>
+    internal static ServiceDescription ReadFile(string path)
+    {
+        using SafeFileHandle file = OpenTrusted(path);
+        ServiceDescription description = Parse(path, file);
+        return ServiceDescriptionCheck.FindFault(description) is { } fault ? throw Invalid(path, fault) : description;
+    }
+
+    /// <summary>Writes the description of a service.</summary>
+    /// <param name="description">The description.</param>
+    /// <param name="replaces">Whether one that is there is replaced; otherwise it is an error.</param>
+    /// <returns>The path of the file.</returns>
+    /// <exception cref="CracException">
+    /// <see cref="CracReason.ServiceInvalid"/>; <see cref="CracReason.ServiceExists"/>; <see cref="CracReason.PermissionDenied"/> or
+    /// <see cref="CracReason.NoSpace"/>: it could not be written.
+    /// </exception>
+    internal static string Write(ServiceDescription description, bool replaces)
+    {
+        string path = PathOf(description.Name);
+        if (ServiceDescriptionCheck.FindFault(description) is { } fault)
+        {
+            throw Invalid(path, fault, "Correct the parameter.");
+        }
+
+        using FolderHandle? folder = FolderHandle.Make(Folder, FolderMode, out Errno errno);
+        errno = folder is null ? errno : SmallFile.Write(folder, description.Name + Extension, Serialize(description), FileMode, replaces);
+        return errno switch
+        {
+            Errno.None => path,
+            Errno.EEXIST => throw new CracException(CracReason.ServiceExists, $"There is a service {description.Name}, described by {path}.", "Give another name, or -Force to replace it."),
+            _ => throw NotWritten(path, errno),
+        };
+    }
+
+    /// <summary>Removes the description of a service. Its images stay.</summary>
+    /// <param name="name">The service.</param>
+    /// <exception cref="CracException"><see cref="CracReason.ServiceNotFound"/>; <see cref="CracReason.PermissionDenied"/>: it could not be removed.</exception>
+    internal static void Remove(string name)
+    {
+        string path = PathOf(name);
+        using FolderHandle? folder = FolderHandle.TryOpen(Folder, out Errno errno);
+        errno = folder is null ? errno : folder.Delete(name + Extension);
+        if (errno != 0)
+        {
+            throw errno == Errno.ENOENT ? NotFound(path) : NotWritten(path, errno);
+        }
+    }
+
+    /// <summary>The text of a description.</summary>
+    internal static byte[] Serialize(ServiceDescription description) => JsonSerializer.SerializeToUtf8Bytes(description, s_format.ServiceDescription);
+
+    private static ServiceDescription Parse(string path, SafeFileHandle file)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(SmallFile.Read(file, MaximumSize) ?? [], ServiceDescriptionJson.Default.ServiceDescription) ?? throw Invalid(path, "it is empty");
+        }
+        catch (JsonException e)
+        {
+            throw Invalid(path, e.Message.TrimEnd('.'));
+        }
+        catch (IOException e)
+        {
+            throw new CracException(CracReason.PermissionDenied, $"{path} cannot be read: {e.Message}", "Check the file.", e);
+        }
+    }
+
+    // Each folder and link on the way is examined by its descriptor, and the file is opened from that of its folder.
+    private static SafeFileHandle OpenTrusted(string path)
+    {
+        using PathWalk walk = PathWalk.Along(Path.GetDirectoryName(path) ?? "/");
+        using FolderHandle? folder = FolderHandle.TryOpen(walk, out Errno errno);
+        SafeFileHandle file = folder is null ? new SafeFileHandle(-1, ownsHandle: true) : folder.OpenToRead(Path.GetFileName(path), out errno);
+        if (errno != 0)
+        {
+            file.Dispose();
+            throw errno switch
+            {
+                Errno.ENOENT or Errno.ENOTDIR => NotFound(path),
+                Errno.ELOOP => NotTrusted(path, path, "It is a symbolic link", $"Put the file itself there: cp --remove-destination $(readlink -f {path}) {path}."),
+                _ => new CracException(CracReason.PermissionDenied, $"{path} cannot be read: {LibC.Message(errno)}.", "Check the file; run as its owner, or as root."),
+            };
+        }
+
+        try
+        {
+            RequireTrusted(path, walk, file);
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private static void RequireTrusted(string path, PathWalk walk, SafeFileHandle file)
+    {
+        int[] trusted = TrustedUsers.Read();
+        List<(string Path, FileStatus Status)> steps = [.. walk.Steps, (walk.Reached, walk.Status)];
+        if (FileStatus.TryReadAt(file, "", LibC.AT_EMPTY_PATH, out FileStatus own, out _))
+        {
+            steps.Add((path, own));
+        }
+
+        foreach ((string step, FileStatus status) in steps)
+        {
+            if (!trusted.Contains((int)status.UserId))
+            {
+                throw NotTrusted(path, step, $"It belongs to user {status.UserId}", $"If you trust what it says, take it over: sudo chown root {step}.");
+            }
+
+            bool isSticky = status.Type == FileType.Directory && (status.Mode & Sticky) != 0 && step != walk.Reached;
+            if (status.Type != FileType.SymbolicLink && (status.Mode & GroupOrOthersWrite) != 0 && !isSticky)
+            {
+                throw NotTrusted(path, step, (status.Mode & 2) != 0 ? "Everyone may write to it" : $"Group {status.GroupId} may write to it", $"chmod go-w {step}, if nobody has changed it.");
+            }
+        }
+    }
+
+    private static CracException NotTrusted(string path, string step, string why, string recommendedAction) => new(
+        CracReason.ServiceNotTrusted,
+        $"The description {path} is not used. {(step == path ? why : $"{step} is on the way to it. {why}")}, so someone else could decide what is run.",
+        recommendedAction);
+
+    private static CracException NotFound(string path) => new(
+        CracReason.ServiceNotFound, $"There is no description {path}.", "Register-CracService makes one; Get-CracService lists those that there are.");
+
+    private static CracException Invalid(string path, string why, string? recommendedAction = null) => new(
+        CracReason.ServiceInvalid, $"{path} is not a description of a service: {why}.", recommendedAction ?? "Correct the file, or make it anew with Register-CracService -Force.");
+
+    private static CracException NotWritten(string path, Errno errno) => new(
+        errno is Errno.ENOSPC or Errno.EDQUOT ? CracReason.NoSpace : CracReason.PermissionDenied,
+        $"{path} could not be written: {LibC.Message(errno)}.",
+        $"Run as root, or name another state folder with {StateDirectory.Variable}.");
+}
