@@ -23,6 +23,13 @@ Describe 'completion' {
         (Complete $_).CompletionText | Should -Not -Contain 'alone' -Because 'it is no image'
     }
 
+    It 'offers a service where its images are taken, and not for the name of a new image' {
+        $null = New-Item -Force -ItemType File "$env:PSCRAC_IMAGE_ROOT/shop/20261127-140533/inventory.img"
+        (Complete 'Get-CracImage sho').CompletionText | Should -Contain 'shop'
+        (Complete 'Remove-CracImage -LiteralPath sho').CompletionText | Should -Contain 'shop'
+        (Complete 'Invoke-CracCheckpoint 1 -ImageName sho').CompletionText | Should -Be 'sho'
+    }
+
     It 'quotes a name that needs it' {
         (Complete 'Get-CracImage has').CompletionText | Should -Contain "'has blank'"
     }

@@ -47,6 +47,18 @@ Describe "Get-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         (Get-CracImage an*).Name | Should -Be 'another'
     }
 
+    It 'gives the images of a service by its name, by a wildcard, by its path, and among all, oldest first' {
+        $null = New-Item -ItemType Directory "$env:PSCRAC_IMAGE_ROOT/web"
+        foreach ($time in '20261127-140533', '20261126-140533') { Copy-Item -Recurse $path "$env:PSCRAC_IMAGE_ROOT/web/$time" }
+        foreach ($found in (Get-CracImage web), (Get-CracImage we*), (Get-CracImage "$env:PSCRAC_IMAGE_ROOT/web"), (Get-CracImage "$env:PSCRAC_IMAGE_ROOT/w*"), (Get-CracImage | Where-Object ServiceName)) {
+            $found.Name | Should -Be '20261126-140533', '20261127-140533'
+            $found.ServiceName | Should -Be 'web', 'web'
+        }
+        (Get-CracImage one).ServiceName | Should -BeNullOrEmpty
+        Get-CracImage web | Out-String -Width 80 | Should -Match 'web/20261126-'
+        Remove-Item -Recurse "$env:PSCRAC_IMAGE_ROOT/web"
+    }
+
     It 'gives nothing where there is no image root' {
         (Invoke-ChildPwsh '@(Get-CracImage).Count' @{ PSCRAC_IMAGE_ROOT = "$work/none" }).Output | Should -Be '0'
     }

@@ -116,4 +116,78 @@ Describe "Remove-CracImage$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         $errors.Count | Should -Be 1
         Test-Path "$work/cr" | Should -BeFalse
     }
+
+    Context 'retention' {
+        BeforeAll {
+            # Images of any age, of one program or of services, in a folder of their own.
+            function New-Aged([string] $Path, [int] $Day) {
+                $null = New-Item -ItemType Directory -Force (Split-Path $Path)
+                Copy-Item -Recurse $original.Path $Path
+                $manifest = Get-Content -Raw "$Path/pscrac.json" | ConvertFrom-Json -Depth 20
+                $manifest.created = [datetimeoffset]::Now.AddDays(-$Day).ToString('o')
+                $manifest | ConvertTo-Json -Depth 20 | Set-Content "$Path/pscrac.json"
+            }
+
+            function Get-Left([string] $Under = $work) { (Get-ChildItem $Under).Name | Sort-Object }
+        }
+
+        BeforeEach {
+            Remove-Item -Recurse "$work/cr"
+            1..4 | ForEach-Object { New-Aged "$work/old$_" (20 - $_) }
+        }
+
+        It 'keeps the newest, with -KeepLast, whatever the order of the input' {
+            Get-CracImage "$work/*" | Sort-Object { Get-Random } | Remove-CracImage -KeepLast 2 | Should -BeNullOrEmpty
+            Get-Left | Should -Be 'old3', 'old4'
+        }
+
+        It 'removes only what is older, with -OlderThan' {
+            Remove-CracImage "$work/*" -OlderThan 17.12:00:00
+            Get-Left | Should -Be 'old3', 'old4'
+            Remove-CracImage "$work/*" -OlderThan ([timespan]::FromDays(18))
+            Get-Left | Should -Be 'old3', 'old4'
+        }
+
+        It 'removes the oldest until the rest is small enough, with -MaximumSize' {
+            $size = (Get-CracImage "$work/old1").Size
+            Remove-CracImage "$work/*" -MaximumSize (3.5 * $size)
+            Get-Left | Should -Be 'old2', 'old3', 'old4'
+        }
+
+        It 'tells with -WhatIf what would go, and removes nothing' {
+            $said = (Invoke-ChildPwsh "Get-CracImage '$work/*' | Remove-CracImage -KeepLast 3 -OlderThan 7.00:00:00 -WhatIf").Output
+            $said | Should -Be "What if: Performing the operation `"Remove image`" on target `"$work/old1`"."
+            (Get-Left).Count | Should -Be 4
+        }
+
+        It 'keeps a parent whose child stays, and tells so with -Verbose' {
+            $null = New-Item -ItemType SymbolicLink "$work/old4/parent" -Value ../old1
+            $said = Remove-CracImage "$work/*" -KeepLast 1 -Verbose 4>&1
+            Get-Left | Should -Be 'old1', 'old4'
+            "$said" | Should -Match "$([regex]::Escape("$work/old1")) stays: $([regex]::Escape("$work/old4")) needs it\."
+        }
+
+        It 'keeps the only good image of a service, and only that' {
+            $root = "$env:PSCRAC_IMAGE_ROOT/web"
+            New-Aged "$root/20261101-060000" 3
+            New-Aged "$root/20261102-060000" 2
+            New-Aged "$root/20261103-060000" 1
+            Remove-Item "$root/20261103-060000/pages-1.img"
+            Get-CracImage web | Remove-CracImage -OlderThan 00:00:01
+            Get-Left $root | Should -Be '20261102-060000'
+            (Get-CracImage web).ServiceName | Should -Be 'web'
+            Remove-CracImage web
+            Get-CracImage web -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
+        }
+
+        It 'refuses <What>, and removes nothing' -ForEach @(
+            @{ What = 'an age without a unit'; Id = 'ParameterArgumentTransformationError,*'; Message = '*7.00:00:00*'; Call = { Remove-CracImage "$work/*" -OlderThan 7 } }
+            @{ What = 'an age as text without a unit'; Id = 'ParameterArgumentTransformationError,*'; Message = '*7.00:00:00*'; Call = { Remove-CracImage "$work/*" -OlderThan '7' } }
+            @{ What = 'a negative age'; Id = 'OptionRefused,*'; Message = '*negative*'; Call = { Remove-CracImage "$work/*" -OlderThan -01:00:00 } }
+            @{ What = '-Force beside'; Id = 'OptionRefused,*'; Message = '*-Force*'; Call = { Remove-CracImage "$work/*" -KeepLast 1 -Force } }
+        ) {
+            $Call | Should -Throw -ErrorId $Id -ExpectedMessage $Message
+            (Get-Left).Count | Should -Be 4
+        }
+    }
 }

@@ -10,6 +10,9 @@ namespace PSCrac.Commands;
 [OutputType(typeof(CracImageDifference))]
 public sealed class CompareCracImageCommand : ImageReadingCommand
 {
+    /// <inheritdoc/>
+    private protected override bool TakesAllOfService => false;
+
     /// <summary>The earlier image, or its path or name.</summary>
     [Parameter(Mandatory = true, Position = 0)]
     [ValidateNotNull]

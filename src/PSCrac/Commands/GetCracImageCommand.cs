@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using PSCrac.Commands.Common;
 using PSCrac.Completion;
+using PSCrac.Images.Model;
 using PSCrac.Images.Operations;
 
 namespace PSCrac.Commands;
@@ -42,7 +43,7 @@ public sealed class GetCracImageCommand : ImageReadingCommand
     private IEnumerable<CracImage> OpenRoot()
     {
         IReadOnlyList<string> found = [];
-        ForItem(ImageRoot.Path, () => found = ImageRoot.EnumerateImages());
+        ForItem(ImageRoot.Path, () => found = [.. ImageRoot.EnumerateImages(), .. ImageRoot.EnumerateSeries().SelectMany(ImageSeries.Find)]);
         foreach (string each in found)
         {
             if (Open(each) is { } image)

@@ -9,12 +9,87 @@ namespace PSCrac.Commands;
 [OutputType(typeof(void))]
 public sealed class RemoveCracImageCommand : ImageInputCommand
 {
+    private readonly List<CracImage> _given = [];
+
     /// <summary>Remove an image although it is the parent of other images.</summary>
     [Parameter]
     public SwitchParameter Force { get; set; }
 
+    /// <summary>How many of the newest images of a service or a command line stay.</summary>
+    [Parameter]
+    [ValidateRange(0, int.MaxValue)]
+    public int KeepLast { get; set; }
+
+    /// <summary>Remove only what is at least this old.</summary>
+    [Parameter]
+    [TimeSpanText]
+    public TimeSpan OlderThan { get; set; }
+
+    /// <summary>Remove the oldest until the images of a service or a command line take no more than this, in bytes.</summary>
+    [Parameter]
+    [ValidateRange(0, long.MaxValue)]
+    public long MaximumSize { get; set; }
+
+    private bool Selects => MyInvocation.BoundParameters.Keys.Any(static name => name is nameof(KeepLast) or nameof(OlderThan) or nameof(MaximumSize));
+
+    /// <inheritdoc/>
+    protected override void BeginProcessing() => OrEnd(null, () =>
+    {
+        if (Force && Selects)
+        {
+            throw new CracException(
+                CracReason.OptionRefused,
+                "-Force removes what other images need, and -KeepLast, -OlderThan and -MaximumSize never do.",
+                "Leave out -Force, or name the images to remove.");
+        }
+
+        if (OlderThan < TimeSpan.Zero)
+        {
+            throw new CracException(CracReason.OptionRefused, $"-OlderThan {OlderThan} is negative.", "Give the age that an image must have, such as 7.00:00:00.");
+        }
+    });
+
     /// <inheritdoc/>
     private protected override void ProcessImage(CracImage image)
+    {
+        if (Selects)
+        {
+            // What is removed depends on what else is given.
+            _given.Add(image);
+        }
+        else
+        {
+            Remove(image);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void EndProcessing()
+    {
+        if (!Selects)
+        {
+            return;
+        }
+
+        var rule = new RetentionRule
+        {
+            KeepLast = GetGiven(KeepLast, nameof(KeepLast)),
+            OlderThan = GetGiven(OlderThan, nameof(OlderThan)),
+            MaximumSize = GetGiven(MaximumSize, nameof(MaximumSize)),
+        };
+        RetentionSelection selection = ImageRetention.Select(_given, rule, DateTimeOffset.Now);
+        foreach ((CracImage image, string reason) in selection.Kept)
+        {
+            WriteVerbose($"{image.Path} stays: {reason}.");
+        }
+
+        foreach (CracImage image in selection.Removed)
+        {
+            ForItem(image, () => Remove(image));
+        }
+    }
+
+    private void Remove(CracImage image)
     {
         if (!ShouldProcess(image.Path, "Remove image"))
         {

@@ -17,7 +17,7 @@ internal sealed class ImageCompleter : IArgumentCompleter
         bool takesWildcards = parameterName == "Path";
         string? here = isName ? null : PathCompletion.TryResolve(".");
         var results = new List<CompletionResult>();
-        foreach (string path in FindImages(takesWildcards ? WildcardPattern.Unescape(word) : word))
+        foreach (string path in FindImages(takesWildcards ? WildcardPattern.Unescape(word) : word, takesServices: parameterName is "Path" or "LiteralPath"))
         {
             string name = Path.GetFileName(path);
             if (isName && ImageName.FindFault(name) is not null)
@@ -44,12 +44,17 @@ internal sealed class ImageCompleter : IArgumentCompleter
         return results;
     }
 
-    private static List<string> FindImages(string word)
+    private static List<string> FindImages(string word, bool takesServices)
     {
         var found = new List<string>();
+        if (word.Contains('/', StringComparison.Ordinal))
+        {
+            return found;
+        }
+
         try
         {
-            foreach (string each in word.Contains('/', StringComparison.Ordinal) ? [] : ImageRoot.EnumerateImages())
+            foreach (string each in ImageRoot.EnumerateImages().Concat(takesServices ? ImageRoot.EnumerateSeries() : []))
             {
                 string name = Path.GetFileName(each);
                 if (name.StartsWith(word, StringComparison.Ordinal) && PathCompletion.IsReachable(name))

@@ -45,6 +45,12 @@ public sealed partial class CracImage
     /// <summary>The name of the directory or archive.</summary>
     public string Name { get; }
 
+    /// <summary>
+    /// The service whose image it is: the name of its folder, if the image is named by the time of its checkpoint (yyyyMMdd-HHmmss in UTC);
+    /// null for another image.
+    /// </summary>
+    public string? ServiceName => ImageSeries.FolderOf(this) is { } folder ? System.IO.Path.GetFileName(folder) : null;
+
     /// <summary>The full path of the directory or archive.</summary>
     public string Path => _source.Path;
 

@@ -1,5 +1,6 @@
 using PSCrac.Common;
 using PSCrac.Images.Manifest;
+using PSCrac.Images.Model;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Procfs;
@@ -18,8 +19,8 @@ internal static class ImageRemoval
     ];
 
     /// <summary>
-    /// Finds the images that have an image as their parent and cannot be restored without it. Searches the folder of the image
-    /// and the image root, where incremental images usually are.
+    /// Finds the images that have an image as their parent and cannot be restored without it. Searches the image's neighbours, where
+    /// incremental images usually are.
     /// </summary>
     /// <param name="image">The image.</param>
     /// <returns>The paths of the images.</returns>
@@ -33,21 +34,33 @@ internal static class ImageRemoval
             return children;
         }
 
-        var folders = new HashSet<string>(StringComparer.Ordinal) { Path.GetDirectoryName(image.Path)!, ImageRoot.Path };
-        foreach (string folder in folders)
+        foreach (string path in FindNeighbours(image))
+        {
+            if (IsChild(path, parent))
+            {
+                children.Add(path);
+            }
+        }
+
+        return children;
+    }
+
+    /// <summary>The paths of what is in the folder of an image and under the image root, and of the images of services there.</summary>
+    internal static IReadOnlyList<string> FindNeighbours(CracImage image)
+    {
+        var found = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (string folder in new HashSet<string>(StringComparer.Ordinal) { Path.GetDirectoryName(image.Path)!, ImageRoot.Path })
         {
             using FolderHandle? above = FolderHandle.TryOpen(folder, out _);
             foreach (string name in above?.ReadNames() ?? [])
             {
                 string path = Path.Combine(folder, name);
-                if (IsChild(path, parent))
-                {
-                    children.Add(path);
-                }
+                found.Add(path);
+                found.UnionWith(ImageSeries.Find(path));
             }
         }
 
-        return children;
+        return [.. found];
     }
 
     /// <summary>Removes an image's files, the helper files outside it that its manifest lists, and its directory if it is then empty.</summary>

@@ -1,4 +1,5 @@
 using PSCrac.Common;
+using PSCrac.Images.Model;
 
 namespace PSCrac.Images.Operations;
 
@@ -44,19 +45,25 @@ internal static class ImageRoot
         return Directory.Exists(path) ? path : null;
     }
 
-    /// <summary>The paths of the images, ordered by name; empty if the folder does not exist.</summary>
+    /// <summary>The paths of the images, ordered by name, without those of services; empty if the folder does not exist.</summary>
     /// <exception cref="CracException"><see cref="CracReason.PermissionDenied"/>, <see cref="CracReason.FileMissing"/>: the folder cannot be read.</exception>
-    internal static IReadOnlyList<string> EnumerateImages()
+    internal static IReadOnlyList<string> EnumerateImages() => Enumerate(CracImage.IsImageDirectory);
+
+    /// <summary>The paths of the folders that have the images of a service each, ordered by name; empty if the image root does not exist.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.PermissionDenied"/>, <see cref="CracReason.FileMissing"/>: the image root cannot be read.</exception>
+    internal static IReadOnlyList<string> EnumerateSeries() => Enumerate(static path => ImageSeries.Find(path).Count > 0);
+
+    private static List<string> Enumerate(Predicate<string> isWanted)
     {
         string root = Path;
-        var images = new List<string>();
+        var found = new List<string>();
         try
         {
             foreach (string each in System.IO.Path.Exists(root) ? Directory.EnumerateDirectories(root) : [])
             {
-                if (CracImage.IsImageDirectory(each))
+                if (isWanted(each))
                 {
-                    images.Add(each);
+                    found.Add(each);
                 }
             }
         }
@@ -69,7 +76,7 @@ internal static class ImageRoot
                 e);
         }
 
-        images.Sort(StringComparer.Ordinal);
-        return images;
+        found.Sort(StringComparer.Ordinal);
+        return found;
     }
 }

@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using PSCrac.Images.Model;
 using PSCrac.Images.Operations;
 
 namespace PSCrac.Commands.Common;
@@ -16,6 +17,9 @@ public abstract class ImageReadingCommand : CracCommand
     /// </summary>
     private protected virtual bool MayFindNothing => false;
 
+    /// <summary>Whether a service's name stands for all of its images. Otherwise it stands for the newest that can be restored.</summary>
+    private protected virtual bool TakesAllOfService => true;
+
     /// <summary>The images of -Path. A path that is no image is an error of its own, unless a wildcard matched it.</summary>
     private protected IEnumerable<CracImage> OpenPaths(IEnumerable<string> paths)
     {
@@ -23,7 +27,7 @@ public abstract class ImageReadingCommand : CracCommand
         {
             IReadOnlyList<string>? found = null;
             ForItem(path, () => found = Find(path));
-            foreach (string each in found ?? [])
+            foreach (string each in (found ?? []).SelectMany(OfService))
             {
                 if (Open(each) is { } image)
                 {
@@ -40,9 +44,12 @@ public abstract class ImageReadingCommand : CracCommand
         {
             string? found = null;
             ForItem(path, () => found = FindImage(path));
-            if (found is not null && Open(found) is { } image)
+            foreach (string each in found is null ? [] : OfService(found))
             {
-                yield return image;
+                if (Open(each) is { } image)
+                {
+                    yield return image;
+                }
             }
         }
     }
@@ -53,6 +60,13 @@ public abstract class ImageReadingCommand : CracCommand
         CracImage? image = null;
         ForItem(path, () => image = CracImage.Open(path, StopToken));
         return image;
+    }
+
+    // The folder of a service's images is no image itself.
+    private IReadOnlyList<string> OfService(string path)
+    {
+        IReadOnlyList<string> series = ImageSeries.Find(path);
+        return series.Count == 0 ? [path] : TakesAllOfService ? series : [ImageSeries.FindNewest(series) ?? series[^1]];
     }
 
     private List<string> Find(string path)
@@ -89,7 +103,7 @@ public abstract class ImageReadingCommand : CracCommand
         {
             foreach (string each in SessionState.Path.GetResolvedProviderPathFromPSPath(pattern, out ProviderInfo provider))
             {
-                if (provider.Name == "FileSystem" && CracImage.IsImageDirectory(each))
+                if (provider.Name == "FileSystem" && (CracImage.IsImageDirectory(each) || ImageSeries.Find(each).Count > 0))
                 {
                     found.Add(each);
                 }
@@ -117,7 +131,7 @@ public abstract class ImageReadingCommand : CracCommand
     {
         var wanted = WildcardPattern.Get(pattern, WildcardOptions.None);
         var found = new List<string>();
-        foreach (string each in ImageRoot.EnumerateImages())
+        foreach (string each in ImageRoot.EnumerateImages().Concat(ImageRoot.EnumerateSeries()))
         {
             if (wanted.IsMatch(System.IO.Path.GetFileName(each)))
             {

@@ -8,6 +8,9 @@ namespace PSCrac.Commands.Common;
 /// <summary>The parameters of a restore, and the request that they make.</summary>
 public abstract class RestoringCommand : RestoreTestingCommand
 {
+    /// <inheritdoc/>
+    private protected override bool TakesAllOfService => false;
+
     /// <summary>Give the process this terminal.</summary>
     [Parameter]
     public SwitchParameter ShellJob { get; set; }
