@@ -104,7 +104,7 @@ function Invoke-CodeBlock {
     $start = [Diagnostics.ProcessStartInfo]::new('timeout', [string[]] $words)
     $start.RedirectStandardOutput = $start.RedirectStandardError = $start.RedirectStandardInput = $true
     # Names are found where a user who has set nothing has them.
-    'PSCRAC_IMAGE_ROOT', 'PSCRAC_LOG_ROOT' | ForEach-Object { $null = $start.Environment.Remove($_) }
+    'PSCRAC_IMAGE_ROOT', 'PSCRAC_LOG_ROOT', 'PSCRAC_STATE_ROOT' | ForEach-Object { $null = $start.Environment.Remove($_) }
     $process = [Diagnostics.Process]::Start($start)
     $process.StandardInput.Close()
     $errors = $process.StandardError.ReadToEndAsync()

@@ -60,7 +60,7 @@ function Find-Crit {
 
 <#
 .SYNOPSIS
-Gives a test file the staged module, a folder, and an image root and a log root inside it. Returns the folder.
+Gives a test file the staged module, a folder, and an image root, a log root and a state root inside it. Returns the folder.
 #>
 function Enter-CracTest {
     [CmdletBinding()]
@@ -74,6 +74,7 @@ function Enter-CracTest {
     Set-TestVariable $script:marker ([guid]::NewGuid().ToString('N'))
     Set-TestVariable 'PSCRAC_IMAGE_ROOT' (Join-Path $script:folder 'images')
     Set-TestVariable 'PSCRAC_LOG_ROOT' (Join-Path $script:folder 'logs')
+    Set-TestVariable 'PSCRAC_STATE_ROOT' (Join-Path $script:folder 'state')
     $script:folder
 }
 

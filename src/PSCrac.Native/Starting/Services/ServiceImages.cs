@@ -1,4 +1,4 @@
-using System.Globalization;
+using PSCrac.Images.Model;
 using PSCrac.Images.Operations;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
@@ -11,16 +11,10 @@ namespace PSCrac.Starting.Services;
 /// <param name="IsSetAside">Whether it is not restored any more, since the program crashed after restores from it.</param>
 internal sealed record ServiceImage(string Path, DateTime Created, bool IsSetAside);
 
-/// <summary>
-/// The images of a service: folders yyyyMMdd-HHmmss, in UTC, in a folder with the service's name below the image root. One that is
-/// set aside has the same name with an extension.
-/// </summary>
+/// <summary>The images of a service, in a folder with its name below the image root.</summary>
 /// <param name="service">The service's name.</param>
 internal sealed class ServiceImages(string service)
 {
-    private const string NameFormat = "yyyyMMdd-HHmmss";
-    private const string SetAsideExtension = ".set-aside";
-
     /// <summary>The folder of the images. It need not exist.</summary>
     internal string Folder { get; } = ImageRoot.PathOf(service);
 
@@ -28,14 +22,9 @@ internal sealed class ServiceImages(string service)
     internal IReadOnlyList<ServiceImage> ReadAll()
     {
         var images = new List<ServiceImage>();
-        using FolderHandle? folder = FolderHandle.TryOpen(Folder, out _);
-        foreach (string name in folder?.ReadNames() ?? [])
+        foreach (string path in ImageSeries.Find(Folder))
         {
-            bool isSetAside = name.EndsWith(SetAsideExtension, StringComparison.Ordinal);
-            string time = isSetAside ? name[..^SetAsideExtension.Length] : name;
-            string path = Path.Combine(Folder, name);
-            if (DateTime.TryParseExact(time, NameFormat, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out DateTime created)
-                && CracImage.IsImageDirectory(path))
+            if (ImageSeries.TryParseName(Path.GetFileName(path), out DateTime created, out bool isSetAside))
             {
                 images.Add(new ServiceImage(path, created, isSetAside));
             }
@@ -58,7 +47,7 @@ internal sealed class ServiceImages(string service)
             time = newest.AddSeconds(1);
         }
 
-        return Path.Combine(Folder, time.ToString(NameFormat, CultureInfo.InvariantCulture));
+        return Path.Combine(Folder, ImageSeries.NameOf(time));
     }
 
     /// <summary>Sets an image aside, so that it is not restored any more.</summary>
@@ -69,8 +58,8 @@ internal sealed class ServiceImages(string service)
     {
         using var folder = FolderHandle.OpenOwned(Folder, TrustedUsers.Read());
         string name = Path.GetFileName(image.Path);
-        Errno errno = folder.Rename(name, folder, name + SetAsideExtension, LibC.RENAME_NOREPLACE);
-        return errno == 0 ? image with { Path = image.Path + SetAsideExtension, IsSetAside = true } : throw new CracException(
+        Errno errno = folder.Rename(name, folder, name + ImageSeries.SetAsideExtension, LibC.RENAME_NOREPLACE);
+        return errno == 0 ? image with { Path = image.Path + ImageSeries.SetAsideExtension, IsSetAside = true } : throw new CracException(
             CracReason.PermissionDenied, $"The image {image.Path} could not be set aside: {LibC.Message(errno)}.", $"Remove it: Remove-CracImage {image.Path}")
         {
             ImagePath = image.Path,
