@@ -155,4 +155,7 @@ public enum CracReason
 
     /// <summary>The service is started already.</summary>
     ServiceRunning,
+
+    /// <summary>Someone else may change a program, library, script or configuration file that would be used as root.</summary>
+    FileNotTrusted,
 }

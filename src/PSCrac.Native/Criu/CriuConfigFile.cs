@@ -2,7 +2,10 @@ using System.Buffers;
 using System.Collections;
 using System.Globalization;
 using System.Text;
+using PSCrac.Images.Storage;
+using PSCrac.Interop;
 using PSCrac.Options;
+using PSCrac.Procfs;
 
 namespace PSCrac.Criu;
 
@@ -18,10 +21,12 @@ internal static class CriuConfigFile
     /// <summary>The file's text for the options; null if no option needs the file.</summary>
     /// <param name="options">The options of an operation.</param>
     /// <exception cref="CracException">
-    /// <see cref="CracReason.OptionRefused"/>: -CriuOption names an option that PSCrac sets, or the file cannot hold a value.
+    /// <see cref="CracReason.OptionRefused"/>: -CriuOption names an option that PSCrac sets, or the file cannot hold a value;
+    /// <see cref="CracReason.FileNotTrusted"/>: as root, someone else may change what an option has criu run.
     /// </exception>
     internal static string? Compose(CriuOptions options)
     {
+        CriuTrust.Require(options);
         var text = new StringBuilder();
         foreach ((string name, object? value) in options.InConfigurationFile())
         {
@@ -33,39 +38,56 @@ internal static class CriuConfigFile
     }
 
     /// <summary>criu's own configuration files, which take effect in every operation (criu(8), CONFIGURATION FILES).</summary>
-    internal static IReadOnlyList<string> FilesInEffect()
-    {
-        var files = new List<string>();
-        string? home = Environment.GetEnvironmentVariable("HOME");
-        foreach (string? path in (string?[])["/etc/criu/default.conf", home is null ? null : Path.Combine(home, ".criu", "default.conf")])
-        {
-            if (path is not null && File.Exists(path))
-            {
-                files.Add(path);
-            }
-        }
+    internal static IReadOnlyList<string> FilesInEffect() => [.. DefaultFiles().Where(File.Exists)];
 
-        return files;
+    /// <summary>Where criu looks for them, whether they exist or not.</summary>
+    internal static IEnumerable<string> DefaultFiles()
+    {
+        yield return "/etc/criu/default.conf";
+        if (FindHome(out _) is { } home)
+        {
+            yield return Path.Combine(home, ".criu", "default.conf");
+        }
     }
 
-    /// <summary>The value that those files give an option; null if they do not name it. The last one counts.</summary>
-    internal static string? FindInEffect(string name)
+    /// <summary>
+    /// The home folder in which criu looks for its configuration: HOME, if it is the caller's. A session that became root may have
+    /// kept another user's (sudo -E, su -m), which must not configure what root does.
+    /// </summary>
+    /// <param name="whyNot">Why HOME is not used, as a sentence; null if it is, or is not set.</param>
+    internal static string? FindHome(out string? whyNot)
     {
-        string? found = null;
+        whyNot = null;
+        if (Environment.GetEnvironmentVariable("HOME") is not { } home)
+        {
+            return null;
+        }
+
+        whyNot = !Path.IsPathRooted(home) ? $"HOME is '{home}', which is not a full path"
+            : FileStatus.TryRead(home, 0, out FileStatus status, out _) && status.UserId != LibC.GetEffectiveUserId() ? $"HOME is {home}, which belongs to user {status.UserId}"
+            : FileTrust.Find(home) is { } access ? $"HOME is {home}, and {access.Why}"
+            : null;
+        return whyNot is null ? home : null;
+    }
+
+    /// <summary>The options in those files that have a value, in their order.</summary>
+    internal static IEnumerable<(string Name, string Value)> ReadInEffect()
+    {
         foreach (string file in FilesInEffect())
         {
             foreach (string line in File.ReadLines(file))
             {
                 string[] words = line.Split('#')[0].Split((char[])[' ', '\t', '='], StringSplitOptions.RemoveEmptyEntries);
-                if (words.Length == 2 && words[0] == name)
+                if (words.Length == 2)
                 {
-                    found = words[1].Trim('"', '\'');
+                    yield return (words[0], words[1].Trim('"', '\''));
                 }
             }
         }
-
-        return found;
     }
+
+    /// <summary>The value that those files give an option; null if they do not name it. The last one counts.</summary>
+    internal static string? FindInEffect(string name) => ReadInEffect().LastOrDefault(each => each.Name == name).Value;
 
     private static void RequireName(string name, OptionScope scope)
     {
@@ -79,10 +101,7 @@ internal static class CriuConfigFile
 
         if (OptionTable.Find(name) is { IsReserved: true } row)
         {
-            throw new CracException(
-                CracReason.OptionRefused,
-                $"criu's option --{name} is set by PSCrac itself.",
-                row.Refusal(scope));
+            throw row.Refuse(scope);
         }
     }
 

@@ -128,14 +128,15 @@ internal static class CriuEnvironment
     private static void AddNetworkLock(List<CracCapability> rows)
     {
         bool canUseNftables = rows.Exists(static row => row is { Name: NetworkLock.Feature, IsAvailable: true });
-        string? missing = CriuPrograms.FindMissing([.. NetworkLock.IptablesPrograms(ofNamespace: true), .. NetworkLock.IptablesPrograms(ofNamespace: false)]);
+        string[] programs = [.. NetworkLock.IptablesPrograms(ofNamespace: true), .. NetworkLock.IptablesPrograms(ofNamespace: false)];
+        string? missing = Array.Find(programs, static program => Find(program, out _) is null);
         bool canLock = canUseNftables || missing is null;
         rows.Add(new CracCapability(
             "network lock",
             canLock,
             false,
             canUseNftables ? "nftables is chosen; it needs no program"
-                : missing is null ? $"iptables at {CriuPrograms.Find("iptables")} is chosen; criu cannot use nftables here"
+                : missing is null ? $"iptables at {Find("iptables", out _)} is chosen; criu cannot use nftables here"
                 : $"criu cannot use nftables here, and there is no {missing}",
             "-TcpEstablished, network namespaces",
             canLock ? null : CriuPrograms.DescribeInstallation(missing!)));
@@ -145,9 +146,24 @@ internal static class CriuEnvironment
     {
         foreach ((string program, string neededFor) in Programs)
         {
-            string? found = CriuPrograms.Find(program);
+            string? found = Find(program, out CracException? refusal);
             rows.Add(new CracCapability(
-                program, found is not null, false, found ?? $"{program} was not found", neededFor, found is null ? CriuPrograms.DescribeInstallation(program) : null));
+                program, found is not null, false, found ?? refusal?.Message ?? $"{program} was not found", neededFor,
+                found is null ? refusal?.RecommendedAction ?? CriuPrograms.DescribeInstallation(program) : null));
+        }
+    }
+
+    private static string? Find(string program, out CracException? refusal)
+    {
+        refusal = null;
+        try
+        {
+            return CriuPrograms.Find(program);
+        }
+        catch (CracException e) when (e.Reason == CracReason.FileNotTrusted)
+        {
+            refusal = e;
+            return null;
         }
     }
 
@@ -160,6 +176,19 @@ internal static class CriuEnvironment
 
     private static void AddConfigurationFiles(List<CracCapability> rows)
     {
+        foreach ((string folder, string why, string command) in CriuPrograms.FindLeftOut())
+        {
+            rows.Add(new CracCapability(
+                $"PATH: {folder}", false, false, $"left out of criu's PATH, since criu runs as root: {why}", "programs in that folder, if criu or a script of it runs them",
+                $"Check that nobody has put a program there, then: {command}; or take the folder out of the PATH."));
+        }
+
+        if (CriuConfigFile.FindHome(out string? whyNot) is null && whyNot is not null)
+        {
+            rows.Add(new CracCapability(
+                "HOME", false, false, $"{whyNot}: ~/.criu/default.conf has no effect", "options in ~/.criu/default.conf", "Start the session with the user's own HOME: sudo -H pwsh, or su -."));
+        }
+
         foreach (string file in CriuConfigFile.FilesInEffect())
         {
             rows.Add(new CracCapability("criu configuration", true, false, $"{file} takes effect in every operation", "nothing", null));
@@ -170,7 +199,7 @@ internal static class CriuEnvironment
     internal static (int Code, string Output) RunCheck(CriuInstallation criu, IReadOnlyList<string> arguments)
     {
         var start = new ProcessStartInfo(criu.CriuPath, ["check", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment.Remove("CRIU_CONFIG_FILE");
+        CriuWorker.SetEnvironment(start);
         try
         {
             using Process process = Process.Start(start)!;

@@ -1,4 +1,3 @@
-using System.Collections;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
 using PSCrac.Procfs;
@@ -16,7 +15,8 @@ internal static class CriuFeatureCache
 {
     private const string RunFolder = "/run";
     private const string CacheName = "criu.kdat";
-    private const string CachePath = RunFolder + "/" + CacheName;
+    /// <summary>Where criu looks for it.</summary>
+    internal const string CachePath = RunFolder + "/" + CacheName;
     private const string KeepFolder = "/dev";
     private const string KeepPrefix = "criu.kdat.";
     private const UnixFileMode WritableByOthers = UnixFileMode.GroupWrite | UnixFileMode.OtherWrite;
@@ -140,16 +140,7 @@ internal static class CriuFeatureCache
     {
         using SafeFileHandle nothing = LibC.Open("/dev/null", LibC.O_RDWR, out _);
         using SafeFileHandle standard = LibC.Duplicate(nothing, 10, out _);
-        var environment = new List<string>();
-        foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
-        {
-            if ((string)variable.Key != "CRIU_CONFIG_FILE")
-            {
-                environment.Add($"{variable.Key}={variable.Value}");
-            }
-        }
-
-        Errno errno = LibC.Spawn(criu.CriuPath, ["criu", "check"], environment, [(standard, 0), (standard, 1), (standard, 2)], [], [LibC.SIGPIPE], out int pid);
+        Errno errno = LibC.Spawn(criu.CriuPath, ["criu", "check"], CriuWorker.WorkerEnvironment(), [(standard, 0), (standard, 1), (standard, 2)], [], [LibC.SIGPIPE], out int pid);
         if (errno != 0)
         {
             return $"{criu.CriuPath} could not be started: {LibC.Message(errno)}";

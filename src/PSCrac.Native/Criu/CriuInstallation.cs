@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 
 namespace PSCrac.Criu;
@@ -51,11 +52,13 @@ internal sealed class CriuInstallation
     /// <param name="criuPath">The criu program to use; null to search for it.</param>
     /// <param name="libCriuPath">The libcriu to use; null to search for it.</param>
     /// <exception cref="CracException">
-    /// <see cref="CracReason.CriuNotFound"/>, <see cref="CracReason.LibCriuNotFound"/>, <see cref="CracReason.CriuTooOld"/>.
+    /// <see cref="CracReason.CriuNotFound"/>, <see cref="CracReason.LibCriuNotFound"/>, <see cref="CracReason.CriuTooOld"/>;
+    /// <see cref="CracReason.FileNotTrusted"/>: as root, someone else may change one of them, or what criu uses.
     /// </exception>
     internal static CriuInstallation Locate(string? criuPath = null, string? libCriuPath = null)
     {
         CriuInstallation found = Find(criuPath, libCriuPath);
+        found.RequireTrusted();
         if (!LibCriu.TryLoad(found.LibCriuPath, out string? error))
         {
             throw LibCriuNotFound(found, error);
@@ -95,6 +98,23 @@ internal sealed class CriuInstallation
         return new Version(version.Major, version.Minor, Math.Max(0, version.Build));
     }
 
+    /// <summary>Refuses a criu that someone else may change, as root.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.FileNotTrusted"/>.</exception>
+    internal static void RequireTrustedProgram(string path) => FileTrust.Require(path, "criu at", $"give another criu with -CriuPath or {CriuPathVariable}");
+
+    private void RequireTrusted()
+    {
+        RequireTrustedProgram(CriuPath);
+        if (LibCriu.LoadedPath is null && LibCriuPath.Contains('/', StringComparison.Ordinal))
+        {
+            string alternative = $"name another libcriu with {LibCriuPathVariable}";
+            FileTrust.Require(LibCriuPath, "libcriu at", alternative);
+            FileTrust.Require(LibCriu.DependencyOf(LibCriuPath), "libcriu's library at", alternative);
+        }
+
+        CriuTrust.Require();
+    }
+
     private static CriuInstallation Find(string? criuPath, string? libCriuPath)
     {
         string? privateCopy = FindPrivateCopy();
@@ -127,7 +147,7 @@ internal sealed class CriuInstallation
             string candidate = Path.Combine(folder, "criu");
             if (IsProgram(candidate))
             {
-                return (candidate, "PATH");
+                return (Path.GetFullPath(candidate), "PATH");
             }
         }
 
@@ -200,7 +220,7 @@ internal sealed class CriuInstallation
         try
         {
             var start = new ProcessStartInfo(path, ["--version"]) { RedirectStandardOutput = true, RedirectStandardError = true };
-            start.Environment.Remove("CRIU_CONFIG_FILE");
+            CriuWorker.SetEnvironment(start);
             using Process criu = Process.Start(start)!;
             Task<string> errors = criu.StandardError.ReadToEndAsync();
             string output = criu.StandardOutput.ReadToEnd();

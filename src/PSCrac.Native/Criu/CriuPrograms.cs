@@ -1,3 +1,5 @@
+using PSCrac.Images.Storage;
+
 namespace PSCrac.Criu;
 
 /// <summary>
@@ -22,24 +24,32 @@ internal static class CriuPrograms
     /// <summary>The system's program folders, searched in addition to the PATH. Tests of missing programs replace them.</summary>
     internal static IReadOnlyList<string> SystemFolders { get; set; } = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
 
-    /// <summary>The PATH of criu.</summary>
-    internal static string SearchPath()
+    /// <summary>The PATH of criu: as root, without the folders that someone else may change.</summary>
+    internal static string SearchPath() => string.Join(':', FileTrust.Select(AllFolders()));
+
+    /// <summary>The folders that are not on that PATH, and why; none if this process is not root.</summary>
+    internal static IEnumerable<(string Folder, string Why, string Command)> FindLeftOut()
     {
-        List<string> folders = [.. (Environment.GetEnvironmentVariable(PathVariable) ?? string.Empty).Split(':', StringSplitOptions.RemoveEmptyEntries)];
-        foreach (string folder in SystemFolders)
+        foreach (string folder in FileTrust.Applies ? AllFolders() : [])
         {
-            if (!folders.Contains(folder))
+            if (!Path.IsPathRooted(folder))
             {
-                folders.Add(folder);
+                yield return (folder, "it is relative", $"take '{folder}' out of the PATH");
+            }
+            else if (FileTrust.Find(folder) is { } access)
+            {
+                yield return (folder, access.Why, access.Command);
             }
         }
-
-        return string.Join(':', folders);
     }
+
+    private static IEnumerable<string> AllFolders() =>
+        (Environment.GetEnvironmentVariable(PathVariable) ?? string.Empty).Split(':', StringSplitOptions.RemoveEmptyEntries).Union(SystemFolders);
 
     /// <summary>The path of a program that criu would run; null if there is none.</summary>
     /// <param name="program">Its name.</param>
     /// <param name="root">The prefix of paths in criu's root file system: empty for the caller's, otherwise such as /proc/PID/root.</param>
+    /// <exception cref="CracException"><see cref="CracReason.FileNotTrusted"/>: as root, someone else may change the program.</exception>
     internal static string? Find(string program, string root = "")
     {
         // criu runs the program that this variable names instead of ip (run_ip_tool in its net.c).
@@ -53,6 +63,11 @@ internal static class CriuPrograms
             string candidate = Path.Combine(folder, program);
             if (IsProgram(root + candidate))
             {
+                if (root.Length == 0)
+                {
+                    FileTrust.Require(candidate, $"The program {program} at", "take its folder out of the PATH");
+                }
+
                 return candidate;
             }
         }

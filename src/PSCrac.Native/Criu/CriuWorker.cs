@@ -1,4 +1,5 @@
 using System.Collections;
+using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -118,13 +119,30 @@ internal sealed class CriuWorker : IDisposable
             [LibC.SIGPIPE],
             out pid,
             newSession: start.HasFlag(WorkerStart.OwnSession));
-        Errno errno = place is not null ? place.Run(SpawnHere) : start.HasFlag(WorkerStart.OfFirstThread) ? SpawnOnEndingThread(SpawnHere) : SpawnHere();
+        Errno errno = place is not null ? SpawnInside(installation.CriuPath, place, SpawnHere) : start.HasFlag(WorkerStart.OfFirstThread) ? SpawnOnEndingThread(SpawnHere) : SpawnHere();
         if (errno != Errno.None)
         {
             throw place is null ? CannotStart(installation, errno) : CannotStartInside(installation, errno);
         }
 
         return pid;
+    }
+
+    // The mounts of a container are its own: the criu at the path would be its program, and would run with this session's rights. It
+    // is started only where the root folder and criu are those of this session.
+    private static Errno SpawnInside(string program, PidNamespace place, Func<Errno> spawn)
+    {
+        if (!FileStatus.TryRead("/", 0, out FileStatus root, out Errno errno) || !FileStatus.TryRead(program, 0, out FileStatus file, out errno))
+        {
+            return errno;
+        }
+
+        return place.Run(() =>
+        {
+            bool isSame = FileStatus.TryRead("/", 0, out FileStatus rootThere, out Errno failed) && rootThere.IsSameFile(root)
+                && FileStatus.TryRead(program, 0, out FileStatus fileThere, out failed) && fileThere.IsSameFile(file);
+            return isSame ? spawn() : failed != 0 ? failed : Errno.EXDEV;
+        });
     }
 
     // When a thread ends, the kernel gives its children to the first thread of the process that has not (find_alive_thread() in
@@ -252,21 +270,34 @@ internal sealed class CriuWorker : IDisposable
     }
 
     /// <summary>
-    /// The environment of every criu that PSCrac starts: the caller's, without the variable that names another configuration, and
-    /// with the folders on the PATH in which <see cref="CriuPrograms"/> finds the programs that criu runs.
+    /// The environment of every criu that PSCrac starts: the caller's, without the variable that names another configuration, without
+    /// a home folder that is not the caller's, and with the folders on the PATH in which <see cref="CriuPrograms"/> finds the programs
+    /// that criu runs.
     /// </summary>
     internal static List<string> WorkerEnvironment()
     {
         var environment = new List<string> { $"PATH={CriuPrograms.SearchPath()}" };
+        bool keepsHome = CriuConfigFile.FindHome(out _) is not null;
         foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
         {
-            if ((string)variable.Key is not ("CRIU_CONFIG_FILE" or "PATH"))
+            if ((string)variable.Key is not ("CRIU_CONFIG_FILE" or "PATH") && (keepsHome || (string)variable.Key != "HOME"))
             {
                 environment.Add($"{variable.Key}={variable.Value}");
             }
         }
 
         return environment;
+    }
+
+    /// <summary>Gives a criu the same environment.</summary>
+    internal static void SetEnvironment(ProcessStartInfo start)
+    {
+        start.Environment.Clear();
+        foreach (string variable in WorkerEnvironment())
+        {
+            int equals = variable.IndexOf('=', 1);
+            start.Environment[variable[..equals]] = variable[(equals + 1)..];
+        }
     }
 
     /// <summary>The exception for a criu that could not be started.</summary>
@@ -277,8 +308,8 @@ internal sealed class CriuWorker : IDisposable
 
     private static CracException CannotStartInside(CriuInstallation installation, Errno errno) => new(
         CracReason.NamespaceUnsupported,
-        errno == Errno.ENOENT
-            ? $"The process has another root file system than this session, and {installation.CriuPath} does not exist there."
+        errno is Errno.ENOENT or Errno.EXDEV
+            ? $"The process has another root file system than this session, in which {installation.CriuPath} {(errno == Errno.ENOENT ? "does not exist" : "would be another program")}."
             : $"The criu worker {installation.CriuPath} could not be started in the process's pid namespace: {LibC.Message(errno)}.",
         "Checkpoint a container with its own engine (podman container checkpoint), or from a session inside it where criu is installed.");
 }

@@ -30,7 +30,7 @@ internal static class NetworkLock
         {
             return CanUseNftables(CriuInstallation.Locate(criuPath));
         }
-        catch (CracException e) when (e.Reason is CracReason.CriuNotFound or CracReason.LibCriuNotFound or CracReason.CriuTooOld)
+        catch (CracException e) when (e.Reason is CracReason.CriuNotFound or CracReason.LibCriuNotFound or CracReason.CriuTooOld or CracReason.FileNotTrusted)
         {
             return null;
         }

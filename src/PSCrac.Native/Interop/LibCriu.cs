@@ -20,6 +20,9 @@ internal static unsafe partial class LibCriu
     /// <summary>The path of the loaded library; null if none is loaded.</summary>
     internal static string? LoadedPath => s_path;
 
+    /// <summary>Where the library's own dependency is loaded from, if it is there.</summary>
+    internal static string DependencyOf(string path) => Path.Combine(Path.GetDirectoryName(path) ?? string.Empty, "libprotobuf-c.so.1");
+
     /// <summary>
     /// Loads the library once per process: the first one that loads is kept. Its dependency libprotobuf-c is loaded from
     /// the same folder if it exists there, because the loader does not search a private folder.
@@ -38,9 +41,8 @@ internal static unsafe partial class LibCriu
 
             try
             {
-                string? folder = Path.GetDirectoryName(path);
-                string dependency = Path.Combine(folder ?? string.Empty, "libprotobuf-c.so.1");
-                if (!string.IsNullOrEmpty(folder) && File.Exists(dependency))
+                string dependency = DependencyOf(path);
+                if (dependency.Contains('/', StringComparison.Ordinal) && File.Exists(dependency))
                 {
                     NativeLibrary.Load(dependency);
                 }

@@ -1,8 +1,8 @@
-using System.Collections;
 using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Common;
 using PSCrac.Criu;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Options;
 using PSCrac.Procfs;
@@ -73,6 +73,7 @@ internal static class JavaLaunch
     private static SafeFileHandle Start(RestoreRequest request, string java, CriuWorkDirectory work, out int pid)
     {
         const uint PrivateFile = 0x180; // 0600
+        RequireTrusted(request, java);
         const int LowestSource = 200; // The sources of dup2 must not be among its targets.
         using SafeFileHandle terminal = LibC.Open("/dev/tty", LibC.O_RDWR | LibC.O_NOCTTY, out Errno noTerminal);
         using SafeFileHandle nothing = LibC.Open("/dev/null", LibC.O_RDWR, out _);
@@ -94,6 +95,23 @@ internal static class JavaLaunch
         SafeFileHandle child = errno == 0 ? LibC.OpenPidFd(pid, out errno) : new SafeFileHandle(-1, ownsHandle: true);
         return errno == 0 ? child : throw new CracException(
             CracReason.JvmNotCapable, $"{java} could not be started: {LibC.Message(errno)}.", "Give -JavaPath the java of the runtime that made the image.");
+    }
+
+    private static void RequireTrusted(RestoreRequest request, string java)
+    {
+        const string Alternative = "give -JavaPath the java of another runtime";
+        FileTrust.Require(java, "java at", Alternative);
+        if (JavaRuntime.TryFind(java) is { Home: var home })
+        {
+            FileTrust.Require(Path.Combine(home, "lib"), "java's library folder", Alternative);
+        }
+
+        if ((request.CriuPath ?? Environment.GetEnvironmentVariable(CriuInstallation.CriuPathVariable)) is { Length: > 0 } criu)
+        {
+            CriuInstallation.RequireTrustedProgram(criu);
+        }
+
+        CriuTrust.Require();
     }
 
     private static IEnumerable<string> Arguments(RestoreRequest request, string java)
@@ -124,20 +142,13 @@ internal static class JavaLaunch
         }
     }
 
+    // As for every criu that PSCrac starts itself: java's engine starts one with the same environment.
     private static List<string> EnvironmentOf(RestoreRequest request)
     {
-        var environment = new List<string>();
-        foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
-        {
-            string name = (string)variable.Key;
-            if (name != "CRIU_CONFIG_FILE" && !(name == CriuInstallation.CriuPathVariable && request.CriuPath is not null))
-            {
-                environment.Add($"{name}={variable.Value}");
-            }
-        }
-
+        List<string> environment = CriuWorker.WorkerEnvironment();
         if (request.CriuPath is { } criu)
         {
+            environment.RemoveAll(static variable => variable.StartsWith(CriuInstallation.CriuPathVariable + "=", StringComparison.Ordinal));
             environment.Add($"{CriuInstallation.CriuPathVariable}={criu}");
         }
 

@@ -63,10 +63,17 @@ internal sealed class OptionRow(string name, OptionValue value)
         return $"-CriuOption @{{ {key} = {(value is null ? "$true" : $"'{value}'")} }}";
     }
 
-    /// <summary>What to do instead of naming it in -CriuOption.</summary>
+    /// <summary>The exception for an option that -CriuOption may not name.</summary>
     /// <param name="scope">The operation that is asked for.</param>
-    internal string Refusal(OptionScope scope) =>
-        ParameterScope.HasFlag(scope) ? $"Use the parameter -{Parameter} instead." : $"Leave '{Name}' out of -CriuOption.";
+    internal CracException Refuse(OptionScope scope)
+    {
+        bool hasParameter = ParameterScope.HasFlag(scope);
+        string message = hasParameter ? $"criu's option --{Name} is given with the parameter -{Parameter}, not with -CriuOption."
+            : Parameter is not null ? $"criu's option --{Name} is given with the parameter -{Parameter}, which this operation does not have."
+            : $"criu's option --{Name} is set by PSCrac itself.";
+        return new CracException(
+            CracReason.OptionRefused, message, hasParameter ? $"Use the parameter -{Parameter} instead." : $"Leave '{Name}' out of -CriuOption.");
+    }
 
     /// <inheritdoc/>
     public override string ToString() => Name;

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using PSCrac.Images.Storage;
 
 namespace PSCrac.PidNamespaces;
 
@@ -40,15 +41,17 @@ internal sealed record NamespaceInitHost(string Program, IReadOnlyList<string> A
 
         foreach (string folder in dotnetFolders)
         {
-            if (HasRuntime(folder))
+            // This process's own runtime is as good as this process.
+            string program = Path.Combine(folder, "dotnet");
+            if (HasRuntime(folder) && (folder == RuntimeRoot() || (FileTrust.Find(program) ?? FileTrust.Find(Path.Combine(folder, "shared", Framework))) is null))
             {
-                return new NamespaceInitHost(Path.Combine(folder, "dotnet"), ["dotnet", assembly], [$"DOTNET_ROOT={folder}"]);
+                return new NamespaceInitHost(program, ["dotnet", assembly], [$"DOTNET_ROOT={folder}"]);
             }
         }
 
-        string program = running ?? throw new CracException(
+        string host = running ?? throw new CracException(
             CracReason.NamespaceUnsupported, "No .NET runtime was found to start the first process of a new pid namespace.", "Set DOTNET_ROOT to the folder of dotnet.");
-        return new NamespaceInitHost(program, [program], [$"DOTNET_STARTUP_HOOKS={assembly}", .. RuntimeRoot() is { } root ? [$"DOTNET_ROOT={root}"] : (string[])[]]);
+        return new NamespaceInitHost(host, [host], [$"DOTNET_STARTUP_HOOKS={assembly}", .. RuntimeRoot() is { } root ? [$"DOTNET_ROOT={root}"] : (string[])[]]);
     }
 
     private static IEnumerable<string> DotnetFolders()

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 
 namespace PSCrac.PidNamespaces;
@@ -200,7 +201,7 @@ internal sealed class NamespaceInitProcess : IDisposable
         // The session's environment is not inherited: it could contain a profiler or a startup hook.
         List<string> environment =
         [
-            .. host.Environment, $"PATH={Environment.GetEnvironmentVariable("PATH")}",
+            .. host.Environment, $"PATH={FileTrust.SearchPath()}",
             "DOTNET_EnableDiagnostics=0", "DOTNET_gcConcurrent=0", "DOTNET_TieredPGO=0",
         ];
         void Add(string name, int value) => environment.Add(string.Create(CultureInfo.InvariantCulture, $"PSCRAC_INIT_{name}={value}"));

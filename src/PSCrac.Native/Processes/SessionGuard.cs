@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Procfs;
 
@@ -54,7 +55,7 @@ internal sealed class SessionGuard : IDisposable
 
         // A new session, so that Ctrl+C and hang-up of the terminal do not end the guard.
         Errno errno = LibC.Spawn(
-            Shell, ["pscrac-guard", "-c", Script], [$"PATH={Environment.GetEnvironmentVariable("PATH")}"], [(input, 0), (output, 1), (output, 2)],
+            Shell, ["pscrac-guard", "-c", Script], [$"PATH={FileTrust.SearchPath()}"], [(input, 0), (output, 1), (output, 2)],
             blockedSignals: [], defaultSignals: LibC.StandardSignals, out int pid, newSession: true, workingDirectory: "/", closed: LibC.ListDescriptors());
         SafeFileHandle? pidFd = errno == 0 ? LibC.OpenPidFd(pid, out errno) : null;
         if (errno == 0)

@@ -25,7 +25,7 @@ public static class RestorePreflight
         {
             version = CriuInstallation.Locate(request.CriuPath).GetVersion();
         }
-        catch (CracException e) when (e.Reason is CracReason.CriuNotFound or CracReason.LibCriuNotFound or CracReason.CriuTooOld)
+        catch (CracException e) when (e.Reason is CracReason.CriuNotFound or CracReason.LibCriuNotFound or CracReason.CriuTooOld or CracReason.FileNotTrusted)
         {
             noCriu = e;
         }

@@ -26,12 +26,17 @@ public class CriuConfigFileTests
     public void An_invalid_name_is_refused(string name) => AssertRefused(name, true);
 
     [Theory]
-    [InlineData("tree", "-Id")]
-    [InlineData("images-dir", "-ImagePath")]
-    [InlineData("log-file", "-CriuOption")]
-    [InlineData("work-dir", "-CriuOption")]
-    public void An_option_that_PSCrac_sets_is_refused_with_its_parameter(string name, string parameter) =>
-        Assert.Contains(parameter, AssertRefused(name, true).RecommendedAction);
+    [InlineData("tree", "-Id", "is given with the parameter -Id,")]
+    [InlineData("images-dir", "-ImagePath", "is given with the parameter -ImagePath,")]
+    [InlineData("restore-sibling", "-CriuOption", "-Wait, which this operation does not have")]
+    [InlineData("log-file", "-CriuOption", "is set by PSCrac itself")]
+    [InlineData("work-dir", "-CriuOption", "is set by PSCrac itself")]
+    public void An_option_that_PSCrac_sets_is_refused_with_its_parameter(string name, string parameter, string message)
+    {
+        CracException failure = AssertRefused(name, true);
+        Assert.Contains(parameter, failure.RecommendedAction);
+        Assert.Contains(message, failure.Message);
+    }
 
     [Fact]
     public void A_list_has_a_line_for_each_item_and_false_has_none() => Assert.Equal(

@@ -109,6 +109,16 @@ internal static class Helper
                     Console.WriteLine($"handed over {start.Process.Id}");
                     start.Process.WaitForExit(Timeout.InfiniteTimeSpan);
                     return 0;
+                case ["trust", var file]:
+                    FileTrust.Require(file, "The file", "give another");
+                    return 0;
+                case ["configuration"]:
+                    CriuConfigFile.FindHome(out string? whyNot);
+                    Console.WriteLine(string.Join('\n', CriuConfigFile.DefaultFiles().Append(whyNot)));
+                    return 0;
+                case ["program", var name]:
+                    Console.WriteLine($"{CriuPrograms.Find(name)}\n{CriuPrograms.SearchPath()}");
+                    return 0;
                 case ["open-beneath", var path, .. var files]:
                     OpenBeneath(path, files);
                     return 0;
@@ -124,7 +134,7 @@ internal static class Helper
                     }
 
                 default:
-                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE [Child | Lazy | New | SCRIPT]... | (start | or-restore | or-restore-anyway) NAMESPACE IMAGE CONDITION COMMAND... | open-beneath FOLDER FILE... | mutate FOLDER SEED CASES | take MEGABYTES | count");
+                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE [Child | Lazy | New | SCRIPT]... | trust FILE | configuration | program NAME | (start | or-restore | or-restore-anyway) NAMESPACE IMAGE CONDITION COMMAND... | open-beneath FOLDER FILE... | mutate FOLDER SEED CASES | take MEGABYTES | count");
                     return 2;
             }
         }

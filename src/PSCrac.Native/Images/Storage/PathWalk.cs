@@ -11,6 +11,9 @@ internal enum PathEnd
     /// <summary>A folder was reached.</summary>
     Folder,
 
+    /// <summary>Another file was reached, where a walk may end at one.</summary>
+    File,
+
     /// <summary>A component does not exist.</summary>
     Missing,
 
@@ -34,9 +37,14 @@ internal sealed class PathWalk : IDisposable
     private const int MaximumLinks = 40; // The kernel's limit, path_resolution(7).
     private readonly List<(string Path, FileStatus Status)> _steps = [];
     private readonly SafeFileHandle? _root;
+    private readonly bool _mayEndAtFile;
     private FileStatus _rootStatus;
 
-    private PathWalk(SafeFileHandle? root) => _root = root;
+    private PathWalk(SafeFileHandle? root, bool mayEndAtFile = false)
+    {
+        _root = root;
+        _mayEndAtFile = mayEndAtFile;
+    }
 
     /// <summary>The result.</summary>
     internal PathEnd End { get; private set; }
@@ -44,7 +52,7 @@ internal sealed class PathWalk : IDisposable
     /// <summary>The folder (O_PATH); null if none was reached.</summary>
     internal SafeFileHandle? Folder { get; private set; }
 
-    /// <summary>The folder's status; valid only if a folder was reached.</summary>
+    /// <summary>The status of what was reached; valid only for <see cref="PathEnd.Folder"/> and <see cref="PathEnd.File"/>.</summary>
     internal FileStatus Status { get; private set; }
 
     /// <summary>The parent folder (O_PATH); null for the root, and if it is unknown.</summary>
@@ -62,6 +70,16 @@ internal sealed class PathWalk : IDisposable
     internal static PathWalk Along(string path, SafeFileHandle? root = null)
     {
         var walk = new PathWalk(root);
+        walk.Restart();
+        walk.Go(path);
+        return walk;
+    }
+
+    /// <summary>Walks along a path that may lead to a folder or to another file, of which the walk opens nothing.</summary>
+    /// <param name="path">A full path.</param>
+    internal static PathWalk ToFile(string path)
+    {
+        var walk = new PathWalk(root: null, mayEndAtFile: true);
         walk.Restart();
         walk.Go(path);
         return walk;
@@ -149,7 +167,8 @@ internal sealed class PathWalk : IDisposable
 
             if (status.Type != FileType.Directory)
             {
-                Stop(next, here, PathEnd.NotAFolder);
+                Stop(next, here, _mayEndAtFile && waiting.Count == 0 ? PathEnd.File : PathEnd.NotAFolder);
+                Status = status;
                 return;
             }
 

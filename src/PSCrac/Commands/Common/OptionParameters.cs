@@ -36,7 +36,7 @@ internal static class OptionParameters
         {
             if (OptionTable.Find(name) is { Parameter: not null } row)
             {
-                throw new CracException(CracReason.OptionRefused, $"criu's option --{name} is set by PSCrac itself.", row.Refusal(options.Scope));
+                throw row.Refuse(options.Scope);
             }
         }
 
