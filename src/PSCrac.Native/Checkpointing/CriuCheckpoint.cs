@@ -28,6 +28,7 @@ internal sealed class CriuCheckpoint
     private readonly CriuInstallation _installation;
     private readonly ProcessTree _tree;
     private readonly CheckpointPlan _plan;
+    private readonly DumpedTree _before;
 
     // Started before the preflight, which takes about as long as criu needs to start; null where criu runs in another namespace.
     private readonly CriuWorker? _worker;
@@ -58,6 +59,7 @@ internal sealed class CriuCheckpoint
         try
         {
             _plan = CheckpointPlan.Create(request);
+            _before = new DumpedTree(_tree);
         }
         catch
         {
@@ -120,6 +122,9 @@ internal sealed class CriuCheckpoint
             session.Polled = () => ReportGrowth(_sealed ? 0 : staging.WrittenBytes());
         }
 
+        FrozenCgroup cgroup = FrozenCgroup.Read(_plan.Options.TextOf("freeze-cgroup"));
+        using SessionGuard? guard = RunsScripts() ? SessionGuard.TryStart() : null;
+        guard?.WatchPrograms(session.Worker.Identity);
         int result = session.Run(CriuRequest.Dump, _cancellation);
         if (result < 0)
         {
@@ -141,13 +146,18 @@ internal sealed class CriuCheckpoint
                 return;
             }
 
-            Exception failure = session.Failure(CracOperation.Checkpoint, _cancellation);
+            if (session.WorkerDied)
+            {
+                cgroup.Thaw();
+            }
+
+            Exception failure = session.Failure(CracOperation.Checkpoint, _cancellation, () => _before.Examine(work.ReadStopped()));
             if (_isIrrevocable)
             {
                 throw WorkerDiedWhileKilling(staging, failure);
             }
 
-            throw failure;
+            throw _before.ExplainByEnd(failure, work.ReadStopped) ?? failure;
         }
 
         // The tree has been killed: the image is all that is left of it, and no failure may remove it.
@@ -157,6 +167,9 @@ internal sealed class CriuCheckpoint
             Seal(staging, manifest);
         }
     }
+
+    // criu rolls back when its socket is closed, but not while a script runs.
+    private bool RunsScripts() => _plan.Options.Has("action-script") || _configurationFiles.Count > 0;
 
     // A criu that is killed after the image was sealed may already have killed a part of the tree.
     private bool HasKilledSome() =>

@@ -223,25 +223,25 @@ internal sealed class CriuSession : IDisposable
         Supervise(request, answered, cancellation);
         caller.Join();
 
-        // A refused notification ends libcriu's call at once, while criu still rolls back. A criu that has responded with success
-        // but does not end is killed as well.
-        if (!_worker.WaitForExit(RollbackTimeout))
-        {
-            WasKilled = result < 0;
-            _worker.KillTree();
-        }
-
+        End(result >= 0);
         return result;
     }
 
     /// <summary>Makes the exception for a failed <see cref="Run"/>, with criu's error lines and the path of its log.</summary>
     /// <param name="operation">What criu was asked to do.</param>
     /// <param name="cancellation">The token that the operation ran under.</param>
-    internal Exception Failure(CracOperation operation, CancellationToken cancellation)
+    /// <param name="examineHarm">Finds out what a criu that was killed has done to the processes; null if it had none.</param>
+    internal Exception Failure(CracOperation operation, CancellationToken cancellation, Func<WorkerHarm>? examineHarm = null)
     {
         string? log = _work.Keep();
+        if (WorkerDied)
+        {
+            string how = WasKilled ? $"criu did not roll back within {RollbackTimeout.TotalSeconds:0} s and was killed" : $"The criu worker ended before it answered ({_worker.ExitDescription})";
+            return WorkerHarm.Explain(how, (_callerFailure ?? _handlerFailure)?.SourceException, examineHarm?.Invoke(), log, ReadErrors(log));
+        }
+
         _callerFailure?.Throw();
-        if (cancellation.IsCancellationRequested && !WorkerDied)
+        if (cancellation.IsCancellationRequested)
         {
             return new OperationCanceledException($"The {operation.Name} was cancelled; criu rolled it back.", cancellation);
         }
@@ -254,24 +254,40 @@ internal sealed class CriuSession : IDisposable
             };
         }
 
-        IReadOnlyList<string> lines = log is null ? [] : _work.ReadErrors();
-        if (lines.Count == 0)
-        {
-            lines = CriuLog.SelectErrors(_worker.ReadOutput());
-        }
-
-        if (WorkerDied)
-        {
-            return DescribeDeath(operation, log, lines);
-        }
-
-        return KnownFailures.Explain(operation, log, lines);
+        return KnownFailures.Explain(operation, log, ReadErrors(log));
     }
 
     public void Dispose()
     {
         _worker.Dispose();
         _options.Dispose();
+    }
+
+    private void End(bool hasSucceeded)
+    {
+        // A refused notification ends libcriu's call at once, while criu still rolls back. A criu that has responded with success
+        // but does not end is killed as well, without what it has restored.
+        bool hasEnded = _worker.WaitForEnd(RollbackTimeout);
+        if (!hasEnded && hasSucceeded)
+        {
+            _worker.Kill();
+            _worker.WaitForEnd(RollbackTimeout);
+        }
+        else if (!hasEnded)
+        {
+            WasKilled = true;
+            _worker.KillTree();
+        }
+
+        if (!hasSucceeded)
+        {
+            _worker.KillRemains();
+        }
+
+        _worker.Reap();
+
+        // Also a criu that had been refused and was killed while it rolled back.
+        _diedUnexpectedly |= !hasSucceeded && !WasKilled && _worker.WasSignalled;
     }
 
     private int Send(CriuRequest request) => request switch
@@ -312,7 +328,7 @@ internal sealed class CriuSession : IDisposable
                 killAt = long.MaxValue;
             }
 
-            if (!answered.IsSet && _worker.WaitForExit(TimeSpan.Zero))
+            if (!answered.IsSet && _worker.WaitForEnd(TimeSpan.Zero))
             {
                 // A response sent before the end may still have to be read; criu has died only if none comes.
                 if (!answered.Wait(PollInterval, CancellationToken.None))
@@ -347,21 +363,8 @@ internal sealed class CriuSession : IDisposable
         Notified?.Invoke(action, pid);
     }
 
-    private CracException DescribeDeath(CracOperation operation, string? log, IReadOnlyList<string> lines)
-    {
-        string what = WasKilled
-            ? $"criu did not roll back within {RollbackTimeout.TotalSeconds:0} s and was killed."
-            : $"The criu worker ended before it answered ({_worker.ExitDescription}).";
-        string damage = operation == CracOperation.Checkpoint
-            ? " The process continues, but criu could not clean up: two of criu's memory mappings may be left in it."
-            : " The processes that it had already created were killed.";
-        return new CracException(
-            CracReason.WorkerDied, what + damage, "Try again; criu's log shows how far it came.")
-        {
-            LogPath = log,
-            CriuLines = lines,
-        };
-    }
+    private IReadOnlyList<string> ReadErrors(string? log) =>
+        log is not null && _work.ReadErrors() is { Count: > 0 } lines ? lines : CriuLog.SelectErrors(_worker.ReadOutput());
 
     private static int DescriptorOf(SafeHandle handle) => (int)handle.DangerousGetHandle();
 

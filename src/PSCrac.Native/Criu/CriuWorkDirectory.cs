@@ -86,6 +86,9 @@ internal sealed class CriuWorkDirectory : IDisposable
     /// <summary>The error lines of criu's log; none if criu wrote none.</summary>
     internal IReadOnlyList<string> ReadErrors() => CriuLog.ReadErrors(Folder, LogName);
 
+    /// <summary>The pids that criu stopped for a dump, by its log.</summary>
+    internal IReadOnlyList<int> ReadStopped() => CriuLog.ReadStopped(Folder, LogName);
+
     private void WriteConfiguration(string? config)
     {
         if (config is null)

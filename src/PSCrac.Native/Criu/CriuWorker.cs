@@ -27,10 +27,12 @@ internal sealed class CriuWorker : IDisposable
     private readonly SafeFileHandle _pidFd;
     private readonly SafeFileHandle _theirEnd;
     private readonly SafeFileHandle _output;
+    private readonly string _mark;
     private bool _reaped;
 
-    private CriuWorker(int pid, SafeFileHandle pidFd, SafeFileHandle socket, SafeFileHandle theirEnd, SafeFileHandle output)
+    private CriuWorker(int pid, SafeFileHandle pidFd, SafeFileHandle socket, SafeFileHandle theirEnd, SafeFileHandle output, string mark)
     {
+        _mark = mark;
         Identity = ProcessIdentity.TryRead(pid) ?? new ProcessIdentity(pid, 0);
         _pidFd = pidFd;
         Socket = socket;
@@ -88,9 +90,10 @@ internal sealed class CriuWorker : IDisposable
                 descriptors.Add((DuplicateHigh(source), target));
             }
 
-            int pid = Spawn(installation, descriptors, place, start);
+            string mark = WorkerRemains.CreateMark();
+            int pid = Spawn(installation, descriptors, mark, place, start);
             SafeFileHandle pidFd = LibC.OpenPidFd(pid, out errno);
-            return errno == 0 ? new CriuWorker(pid, pidFd, ours, theirs, output) : throw CannotStart(installation, errno);
+            return errno == 0 ? new CriuWorker(pid, pidFd, ours, theirs, output, mark) : throw CannotStart(installation, errno);
         }
         catch
         {
@@ -107,13 +110,14 @@ internal sealed class CriuWorker : IDisposable
 
     // A blocked SIGXFSZ lets a write past RLIMIT_FSIZE fail with EFBIG instead of ending criu: see FailWrites. A blocked
     // SIGTTOU lets criu set up a restored job's terminal from outside its foreground group.
-    private static int Spawn(CriuInstallation installation, List<(SafeHandle Source, int Target)> descriptors, PidNamespace? place, WorkerStart start)
+    private static int Spawn(
+        CriuInstallation installation, List<(SafeHandle Source, int Target)> descriptors, string mark, PidNamespace? place, WorkerStart start)
     {
         int pid = 0;
         Errno SpawnHere() => LibC.Spawn(
             installation.CriuPath,
             ["criu", "swrk", ServiceDescriptor.ToString(CultureInfo.InvariantCulture)],
-            WorkerEnvironment(),
+            [.. WorkerEnvironment(), mark],
             descriptors,
             [LibC.SIGXFSZ, LibC.SIGTTOU],
             [LibC.SIGPIPE],
@@ -194,6 +198,11 @@ internal sealed class CriuWorker : IDisposable
     internal void KillTree()
     {
         const int SecondsToDie = 5;
+        if (_reaped)
+        {
+            return;
+        }
+
         IReadOnlyList<ProcessTreeMember> tree = [];
         try
         {
@@ -206,36 +215,51 @@ internal sealed class CriuWorker : IDisposable
             // It has ended and was reaped, so it has no children any more.
         }
 
-        LibC.Signal(_pidFd, LibC.SIGKILL);
+        Kill();
         foreach (ProcessTreeMember member in tree.Skip(1))
         {
             ProcessKill.Kill(member.Status.Identity);
         }
 
-        WaitForExit(TimeSpan.FromSeconds(SecondsToDie));
+        WaitForEnd(TimeSpan.FromSeconds(SecondsToDie));
+        KillRemains();
     }
 
-    /// <summary>Waits until criu has ended, and reaps it.</summary>
-    /// <returns>Whether it did within <paramref name="timeout"/>.</returns>
-    internal bool WaitForExit(TimeSpan timeout)
-    {
-        if (_reaped)
-        {
-            return true;
-        }
+    /// <summary>Kills criu alone.</summary>
+    internal void Kill() => LibC.Signal(_pidFd, LibC.SIGKILL);
 
-        if (!LibC.WaitReadable(_pidFd, (int)timeout.TotalMilliseconds))
+    /// <summary>
+    /// Kills what a criu that has ended without success has left: its process group and all that it started, wherever it is now.
+    /// Afterwards it is reaped; until then its pid, which is its group's id, is not given to others.
+    /// </summary>
+    internal void KillRemains()
+    {
+        if (!_reaped)
         {
-            return false;
+            WorkerRemains.Kill(ProcessId, _mark);
+            Reap();
+        }
+    }
+
+    /// <summary>Waits until criu has ended.</summary>
+    /// <returns>Whether it did within <paramref name="timeout"/>.</returns>
+    internal bool WaitForEnd(TimeSpan timeout) => _reaped || LibC.WaitReadable(_pidFd, (int)timeout.TotalMilliseconds);
+
+    /// <summary>Reaps a criu that has ended.</summary>
+    internal void Reap()
+    {
+        if (_reaped || !WaitForEnd(TimeSpan.Zero))
+        {
+            return;
         }
 
         CommandName = ProcessStatus.TryRead(ProcessId)?.CommandName ?? CommandName;
 
         // A host that reaps all its children may have been faster; how criu ended is then not known.
         Errno errno = LibC.Reap(_pidFd, out int code, out bool exited);
+        WasSignalled = errno == 0 && !exited;
         ExitDescription = errno != 0 ? "reaped by another part of this program" : exited ? $"exit code {code}" : $"signal {code}";
         _reaped = true;
-        return true;
     }
 
     /// <summary>
@@ -245,6 +269,9 @@ internal sealed class CriuWorker : IDisposable
 
     /// <summary>How criu ended; null while it runs.</summary>
     internal string? ExitDescription { get; private set; }
+
+    /// <summary>Whether a signal ended it.</summary>
+    internal bool WasSignalled { get; private set; }
 
     /// <summary>The beginning of criu's standard output and error.</summary>
     internal string ReadOutput()
@@ -280,9 +307,10 @@ internal sealed class CriuWorker : IDisposable
         bool keepsHome = CriuConfigFile.FindHome(out _) is not null;
         foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
         {
-            if ((string)variable.Key is not ("CRIU_CONFIG_FILE" or "PATH") && (keepsHome || (string)variable.Key != "HOME"))
+            var name = (string)variable.Key;
+            if (name is not ("CRIU_CONFIG_FILE" or "PATH") && !WorkerRemains.IsMark(name) && (keepsHome || name != "HOME"))
             {
-                environment.Add($"{variable.Key}={variable.Value}");
+                environment.Add($"{name}={variable.Value}");
             }
         }
 

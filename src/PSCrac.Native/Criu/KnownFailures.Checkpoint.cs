@@ -77,7 +77,7 @@ internal static partial class KnownFailures
             NotReproducedBecause = "criu/mount.c: needs a container's mount namespace with bind mounts from the host",
         },
 
-        // Processes. A task that has ended, or criu's own, cannot be traced either, so the rows for these come first.
+        // Processes.
         new("criu in the tree", @"The criu itself is within dumped tree", CracReason.ProcessNotEligible,
             "The tree contains this session.",
             "Checkpoint it from a session outside the tree: another terminal, or another login."),
@@ -86,7 +86,10 @@ internal static partial class KnownFailures
             "Let the program keep its main thread; there is no option for this."),
         new("traced", @"Unable to interrupt task: (?<pid>\d+) \(Operation not permitted\)", CracReason.ProcessTraced,
             "criu may not stop process {pid}: it is being traced, or this session may not trace it.",
-            "Detach the debugger or strace from it (TracerPid in /proc/{pid}/status); else run as root with CAP_SYS_PTRACE."),
+            "Detach the debugger or strace from it (TracerPid in /proc/{pid}/status); else run as root with CAP_SYS_PTRACE.")
+        {
+            IsFromWarning = true,
+        },
         new("freeze timeout", @"Timeout reached\. Try to interrupt", CracReason.FreezeTimeout,
             "The tree could not be stopped in time: a task of it waits in the kernel and cannot be interrupted.",
             "Raise -FreezeTimeout; ps -eo pid,stat,wchan shows the tasks in state D and what they wait for."),
@@ -96,9 +99,12 @@ internal static partial class KnownFailures
         {
             NotReproducedBecause = "criu/seize.c: needs a cgroup hierarchy that a test may write to",
         },
-        new("gone", @"Unable to (interrupt task: \d+ \(|detach from \d+: )No such process", CracReason.ProcessGone,
-            "The process ended before it was stopped.",
-            "Get-Process shows what runs now."),
+        new("gone", @"Unable to interrupt task: (?<pid>\d+) \(No such process", CracReason.ProcessGone,
+            "Process {pid} ended before criu could stop it.",
+            "Get-Process shows what runs now; try again if the process that you want is among them.")
+        {
+            IsFromWarning = true,
+        },
         new("stopped thread", @"Individually stopped threads not supported", CracReason.ResourceUnsupported,
             "A thread in the tree is stopped while others of its process run.",
             "Let it continue (SIGCONT) before the checkpoint.")

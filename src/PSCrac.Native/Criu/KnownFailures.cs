@@ -5,7 +5,7 @@ namespace PSCrac.Criu;
 
 /// <summary>
 /// The meaning of criu's error lines and the recommended actions, from the source of criu 4.2. Each row in order is matched against
-/// all lines, so the more specific rows come first. Texts refer to a group of the pattern as {name}.
+/// all lines, so the more specific rows come first, and those of warnings last. Texts refer to a group of the pattern as {name}.
 /// </summary>
 internal static partial class KnownFailures
 {
@@ -22,6 +22,12 @@ internal static partial class KnownFailures
 
         /// <summary>For a failure that no test can produce: its place in criu's source and the reason. Null for all others.</summary>
         internal string? NotReproducedBecause { get; init; }
+
+        /// <summary>
+        /// Whether the line is a warning, which criu also logs where it then continues, as for a child that has just ended. Such a row
+        /// counts only if no other matches.
+        /// </summary>
+        internal bool IsFromWarning { get; init; }
 
         internal Match Match(string line) => _regex.Value.Match(line);
     }
@@ -60,7 +66,7 @@ internal static partial class KnownFailures
     internal static (Row? Row, Match? Match) Find(CracOperation operation, IReadOnlyList<string> lines)
     {
         IEnumerable<Row> own = operation switch { CracOperation.Checkpoint => CheckpointRows, CracOperation.Restore => RestoreRows, _ => [] };
-        foreach (Row row in own.Concat(CommonRows))
+        foreach (Row row in own.Concat(CommonRows).OrderBy(static row => row.IsFromWarning))
         {
             foreach (string line in lines)
             {

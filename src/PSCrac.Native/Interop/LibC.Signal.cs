@@ -12,6 +12,7 @@ internal static partial class LibC
     internal const int SIGPIPE = 13;
     internal const int SIGTERM = 15;
     internal const int SIGCHLD = 17;
+    internal const int SIGCONT = 18;
     internal const int SIGSTOP = 19;
     internal const int SIGTTOU = 22;
     internal const int SIGXFSZ = 25;

@@ -9,7 +9,7 @@ namespace PSCrac.Processes;
 
 /// <summary>
 /// Ends processes with all their descendants if this process ends, for any reason, before the guard is disposed: a
-/// started program, or a criu during a restore with its children.
+/// started program, a criu during a restore with its children, or the scripts that a criu waits for during a checkpoint.
 /// The kernel's PR_SET_PDEATHSIG depends on the parent's thread and cannot be revoked by the parent. Instead a shell waits for
 /// the end of a socket: it starts in a millisecond, a .NET process would take fifty.
 /// </summary>
@@ -19,13 +19,28 @@ internal sealed class SessionGuard : IDisposable
     private const int LowestSource = 10;
 
     // Each process is stopped before its children are listed, so that it cannot create more. The last line that was received
-    // applies: pids, each with a minimum start time (field 22 of stat, proc(5); the name before it may contain spaces).
+    // applies: actions with pids, each with a minimum start time (field 22 of stat, proc(5); the name before it may contain spaces).
+    // A group keeps its id, which then no new process gets, after its first process has ended (field 5).
     private const string Script = """
-        end() { kill -STOP "$1"; for child in $(cat "/proc/$1/task/"*/children); do end "$child"; done; kill -KILL "$1"; }
-        end_since() { stat=$(cat "/proc/$1/stat") && set -- "$1" "$2" ${stat##*) } && [ "${22}" -ge "$2" ] && end "$1"; }
+        children() { cat "/proc/$1/task/"*/children; }
+        end() { kill -STOP "$1"; for child in $(children "$1"); do end "$child"; done; kill -KILL "$1"; }
+        end_group() { kill -s KILL -- "-$1"; }
+        is_since() { stat=$(cat "/proc/$1/stat") && set -- "$1" "$2" ${stat##*) } && [ "${22}" -ge "$2" ] && state=$3 group=$5; }
+        is_gone() { [ ! -e "/proc/$1" ]; }
+        all() { if is_since "$1" "$2"; then end "$1"; [ "$group" != "$1" ] || end_group "$1"; elif is_gone "$1"; then end_group "$1"; fi; }
+        programs() {
+            while is_since "$1" "$2" && [ "$state" != Z ]; do
+                sleep 1
+                for child in $(children "$1"); do [ "/proc/$child/exe" -ef "/proc/$1/exe" ] || end "$child"; done
+            done
+            ! is_gone "$1" || end_group "$1"
+        }
         watched=
         while read -r line; do [ "$line" = released ] && exit; watched=$line; done
-        for each in $watched; do end_since "${each%:*}" "${each#*:}"; done
+        IFS=': '
+        set -- $watched
+        unset IFS
+        while [ $# -ge 3 ]; do "$1" "$2" "$3"; shift 3; done
         """;
 
     private readonly SafeFileHandle _control;
@@ -70,19 +85,27 @@ internal sealed class SessionGuard : IDisposable
 
     /// <summary>Sets the processes to end, in place of the previous ones.</summary>
     /// <param name="processes">The processes. For a process that does not exist yet, give its earliest start time: an older process with this pid is not killed.</param>
-    internal void Watch(params ReadOnlySpan<ProcessIdentity> processes)
+    internal void Watch(params ReadOnlySpan<ProcessIdentity> processes) => Send("all", processes);
+
+    /// <summary>Sets one process by its current pid.</summary>
+    internal void Watch(int processId) => Watch(ProcessIdentity.TryRead(processId) ?? new ProcessIdentity(processId, 0));
+
+    /// <summary>
+    /// Sets a process, in place of the previous ones, that ends by itself when this process ends, but only when the programs that it
+    /// has started have ended: these are ended, if they take longer than a second.
+    /// </summary>
+    internal void WatchPrograms(ProcessIdentity process) => Send("programs", process);
+
+    private void Send(string action, params ReadOnlySpan<ProcessIdentity> processes)
     {
         var line = new StringBuilder();
         foreach (ProcessIdentity process in processes)
         {
-            line.Append(CultureInfo.InvariantCulture, $"{process.ProcessId}:{process.StartTimeTicks} ");
+            line.Append(CultureInfo.InvariantCulture, $"{action}:{process.ProcessId}:{process.StartTimeTicks} ");
         }
 
         LibC.Send(_control, Encoding.ASCII.GetBytes(line.Append('\n').ToString()));
     }
-
-    /// <summary>Sets one process by its current pid.</summary>
-    internal void Watch(int processId) => Watch(ProcessIdentity.TryRead(processId) ?? new ProcessIdentity(processId, 0));
 
     /// <summary>Releases the processes, which then outlive this process, and ends the guard.</summary>
     public void Dispose()

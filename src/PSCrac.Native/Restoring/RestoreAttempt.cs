@@ -217,13 +217,13 @@ internal sealed class RestoreAttempt : IDisposable
 
     private Exception Explain(CriuSession session)
     {
+        // criu kills what it restored when it fails, but cannot reap a root that is a child of this process. In a new pid namespace
+        // everything ends with its first process.
+        IReadOnlyList<int> alive = !_isInNewNamespace && (session.WorkerDied || _request.AsChild) ? OrphanedTasks.Kill(_image, session.Worker) : [];
+
         // A blocker that the preflight found explains more than criu's failure.
-        Exception failure = (_cancellation.IsCancellationRequested ? null : _preflight!.Blocker) ?? session.Failure(CracOperation.Restore, _cancellation);
-        if (!_isInNewNamespace && (session.WorkerDied || _request.AsChild))
-        {
-            // criu kills what it restored when it fails, but cannot reap a root that is a child of this process.
-            OrphanedTasks.Kill(_image, session.Worker);
-        }
+        Exception failure = (_cancellation.IsCancellationRequested ? null : _preflight!.Blocker)
+            ?? session.Failure(CracOperation.Restore, _cancellation, () => OrphanedTasks.Describe(alive));
 
         if (session.WorkerDied)
         {

@@ -54,6 +54,7 @@ public class FolderRuleTests
         ("Staging/HostDescription.cs", "File.ReadAllText", "/proc and /etc/machine-id"),
         ("Starting/Launcher.cs", "File.WriteAllText", "ns_last_pid"),
         ("Processes/ThreadAttributes.cs", "File.WriteAllText", "attributes of a thread in /proc"),
+        ("Processes/FrozenCgroup.cs", "File.WriteAllText", "the state of a cgroup"),
         ("Jvm/JvmImageDirectory.cs", "LibC.Open", "the JVM's root, from which a walk goes on"),
         ("Jvm/JavaLaunch.cs", "LibC.Open", "/dev/tty and /dev/null"),
         ("Jvm/JvmImage.cs", "File.Exists", "whether there is a java"),

@@ -107,6 +107,32 @@ public class KnownFailureTests
     }
 
     [CriuFact("python3")]
+    public void A_child_that_has_ended_does_not_explain_another_failure()
+    {
+        using var run = new CriuRun("""
+            if os.fork() == 0: os._exit(0)
+            if os.fork() == 0: os._exit(0)
+            if os.fork() == 0: os._exit(0)
+            kept = open("locked", "w")
+            fcntl.flock(kept, fcntl.LOCK_EX)
+            """);
+
+        // criu cannot stop what has ended, says so for each, and continues.
+        AssertReached("locks", run.Dump());
+    }
+
+    [Theory]
+    [InlineData("Unable to detach from 7: No such process")]
+    [InlineData("Error (compel/src/lib/infect.c:417): Unable to detach from 7: No such process")]
+    public void A_process_that_criu_could_not_let_go_is_not_why_it_failed(string line)
+    {
+        Assert.Equal(CracReason.Unknown, KnownFailures.Explain(CracOperation.Checkpoint, null, [line]).Reason);
+        Assert.Equal(
+            CracReason.FileLocksHeld,
+            KnownFailures.Explain(CracOperation.Checkpoint, null, ["Warn  (compel/src/lib/infect.c:131): Unable to interrupt task: 7 (No such process)", "Error (criu/file-lock.c:1): Some file locks are hold by dumping tasks! You can try --file-locks", line]).Reason);
+    }
+
+    [CriuFact("python3")]
     [Reaches("traced")]
     public void A_traced_process()
     {

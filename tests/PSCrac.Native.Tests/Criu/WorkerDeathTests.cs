@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using PSCrac.Checkpointing;
 using PSCrac.Common;
+using PSCrac.Procfs;
 using PSCrac.Starting;
 using PSCrac.Tests.Support;
 using Xunit;
@@ -30,7 +31,136 @@ public class WorkerDeathTests
         Assert.Contains("signal 9", failure.Message);
         Assert.Equal(subject.ProcessId, failure.ProcessId);
         Assert.True(File.Exists(failure.LogPath));
+        int left = subject.Maps().Split('\n').Count(static line => line.Contains("memfd:CRIUMFD", StringComparison.Ordinal));
+        Assert.Contains(left == 0 ? "continues, unharmed" : $"left in {subject.ProcessId} (python3) ({left})", failure.Message);
         subject.AssertUnharmed();
+        subject.AssertCountsPast(subject.Count + 3);
+
+        // What an earlier criu has left is not told again, and does not stop the next one.
+        failure = Expect.Failure(
+            CracReason.WorkerDied,
+            () => subject.Checkpoint(progress: Expect.At(CracPhase.Preparing, () => Array.ForEach(Workers.Await(), Kill))));
+        Assert.Contains("The process continues, unharmed.", failure.Message);
+        subject.Checkpoint();
+        using CracRestoredProcess restored = subject.Restore();
+        subject.AssertCountsPast(subject.Count + 3);
+    }
+
+    [CriuTheory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_process_that_ends_with_a_killed_worker_is_told(bool isChild)
+    {
+        using Subject subject = Subject.Python($"import os\nif os.fork() == 0:\n    import signal\n    signal.pause()\n{Big}");
+        int child = 0;
+        Wait.Until(() => (child = ProcessTree.Read(subject.ProcessId).ProcessIds[^1]) != subject.ProcessId, () => "it has no child");
+        int killed = isChild ? child : subject.ProcessId;
+
+        CracException failure = Expect.Failure(CracReason.WorkerDied, () => subject.Checkpoint(progress: Expect.AtFirstPages(() =>
+        {
+            Kill(killed);
+            Array.ForEach(Workers.OfThisProcess(), Kill);
+        })));
+
+        Assert.Contains($"Of the processes, {killed} (python3) has ended", failure.Message);
+        Assert.Contains("the others continue", failure.Message);
+        Assert.Contains("Start the program again", failure.RecommendedAction);
+        Kill(child);
+        Kill(subject.ProcessId);
+    }
+
+    [CriuFact("python3")]
+    public void A_tree_that_has_ended_with_a_killed_worker_is_told()
+    {
+        using Subject subject = Subject.Python(Big);
+
+        CracException failure = Expect.Failure(CracReason.WorkerDied, () => subject.Checkpoint(progress: Expect.AtFirstPages(() =>
+        {
+            // It does not notice the end of the process before its own.
+            int worker = Assert.Single(Workers.OfThisProcess());
+            CriuProgram.Kill("-STOP", $"{worker}");
+            Kill(subject.ProcessId);
+            Kill(worker);
+        })));
+
+        Assert.Contains("The process has ended", failure.Message);
+        Assert.DoesNotContain("continue", failure.Message);
+    }
+
+    [CriuFact("python3")]
+    public void A_process_that_is_killed_in_mid_dump_is_told_as_that()
+    {
+        using Subject subject = Subject.Python(Big);
+
+        CracException failure = Expect.Failure(
+            CracReason.ProcessGone, () => subject.Checkpoint(progress: Expect.AtFirstPages(() => Kill(subject.ProcessId))));
+
+        Assert.Contains($"Process {subject.ProcessId} (python3) ended while criu had it stopped", failure.Message);
+        Assert.NotEmpty(failure.CriuLines);
+    }
+
+    [CriuFact("python3")]
+    public void A_process_that_was_stopped_stays_stopped_after_a_killed_worker()
+    {
+        using Subject subject = Subject.Python(Big);
+        subject.Signal("STOP");
+        Wait.Until(() => StateOf(subject) == ProcessState.Stopped, () => $"{StateOf(subject)}");
+
+        Expect.Failure(CracReason.WorkerDied, () => subject.Checkpoint(progress: Expect.AtFirstPages(() => Array.ForEach(Workers.OfThisProcess(), Kill))));
+
+        Wait.Until(() => StateOf(subject) == ProcessState.Stopped, () => $"{StateOf(subject)}");
+        subject.Signal("CONT");
+        subject.AssertCountsPast(subject.Count + 3);
+    }
+
+    [CriuFact("python3", "/sys/fs/cgroup/freezer/cgroup.procs")]
+    public void A_cgroup_that_a_killed_worker_froze_is_thawed()
+    {
+        const string Controller = "/sys/fs/cgroup/freezer";
+        string cgroup = Path.Combine(Controller, $"pscrac-test-{Environment.ProcessId}");
+        using Subject subject = Subject.Python(Big);
+        Directory.CreateDirectory(cgroup);
+        try
+        {
+            File.WriteAllText(Path.Combine(cgroup, "cgroup.procs"), $"{subject.ProcessId}");
+            Expect.Failure(CracReason.WorkerDied, () => subject.Checkpoint(
+                new() { CriuOption = new Dictionary<string, object?> { ["freeze-cgroup"] = cgroup } },
+                progress: Expect.AtFirstPages(() => Array.ForEach(Workers.OfThisProcess(), Kill))));
+
+            Assert.Equal("THAWED", File.ReadAllText(Path.Combine(cgroup, "freezer.state")).Trim());
+            subject.AssertCountsPast(subject.Count + 3);
+        }
+        finally
+        {
+            File.WriteAllText(Path.Combine(cgroup, "freezer.state"), "THAWED");
+            File.WriteAllText(Path.Combine(Controller, "cgroup.procs"), $"{subject.ProcessId}");
+            Directory.Delete(cgroup);
+        }
+    }
+
+    [CriuTheory]
+    [InlineData("exec sleep 600")]
+    [InlineData("setsid sleep 600 & setsid sh -c 'sleep 600' ; sleep 600")]
+    public void What_a_killed_worker_of_a_dump_has_started_ends_with_it(string hang)
+    {
+        using Subject subject = Subject.Counting();
+        string script = subject.HangingScript("post-dump", out string marker, hang);
+        List<ProcessIdentity> below = [];
+        using (new Timer(_ =>
+        {
+            if (File.Exists(marker) && below.Count == 0 && Workers.OfThisProcess() is [var worker]
+                && ProcessTree.Read(worker).Members is { Count: > 1 } members && members.Count >= (hang.StartsWith("exec", StringComparison.Ordinal) ? 2 : 4))
+            {
+                below.AddRange(members.Skip(1).Select(static member => member.Status.Identity));
+                Kill(worker);
+            }
+        }, null, 5, 5))
+        {
+            Expect.Failure(CracReason.WorkerDied, () => subject.Checkpoint(new() { CriuOption = new Dictionary<string, object?> { ["action-script"] = script } }));
+        }
+
+        Assert.NotEmpty(below);
+        Wait.Until(() => below.TrueForAll(static each => !each.IsRunning()), () => "it lives on");
         subject.AssertCountsPast(subject.Count + 3);
     }
 
@@ -182,8 +312,9 @@ public class WorkerDeathTests
 
         Assert.Contains("signal 9", failure.Message);
 
-        // A script of the user's is nobody's child any more once its criu was killed; that is not for PSCrac to find.
-        Kill(int.Parse(File.ReadAllText(marker)));
+        int hanging = int.Parse(File.ReadAllText(marker));
+        Wait.Until(() => Subject.HasEnded(hanging), () => "the script lives on");
+        Assert.Contains("were killed", failure.Message);
         Assert.All(checkpoint.Image.ProcessIds, id => Assert.True(Subject.HasEnded(id), $"{id} runs"));
         using CracRestoredProcess restored = subject.Restore();
         subject.AssertCountsPast(subject.Count + 3);
@@ -206,6 +337,8 @@ public class WorkerDeathTests
             () => $"no page was written: {(helper.HasExited ? helper.StandardOutput.ReadToEnd() : "")}");
         return Assert.Single(Workers.Of(helper.Id));
     }
+
+    private static ProcessState StateOf(Subject subject) => ProcessStatus.TryRead(subject.ProcessId)!.State;
 
     private static int[] Mappings(Subject subject) => [subject.Maps().Count(static c => c == '\n')];
 

@@ -132,6 +132,27 @@ public sealed class SessionDeathTests : IDisposable
         subject.AssertCountsPast(subject.Count + 3);
     }
 
+    // At these stages all tasks are frozen, or none is.
+    [CriuTheory]
+    [InlineData("pre-dump")]
+    [InlineData("post-dump")]
+    public void A_session_killed_while_a_script_of_a_dump_hangs_has_the_program_go_on(string stage)
+    {
+        using Subject subject = Subject.Counting();
+        string script = subject.HangingScript(stage, out string marker);
+        StartHelper(["checkpoint", $"{subject.ProcessId}", subject.ImagePath], Configure(script));
+        Wait.Until(() => File.Exists(marker), () => $"criu did not get to its script: {(_helper!.HasExited ? _helper.StandardOutput.ReadToEnd() : "")}");
+        List<ProcessIdentity> all = [];
+        Wait.Until(() => (all = BelowSession()).Exists(static each => CommandOf(each) == "sleep 600"), () => "the script does not hang");
+
+        KillSession();
+
+        Wait.Until(
+            () => all.TrueForAll(static member => !member.IsRunning()),
+            () => string.Join('\n', all.Where(static member => member.IsRunning()).Select(static member => $"{member.ProcessId} {CommandOf(member)}")));
+        subject.AssertCountsPast(subject.Count + 3);
+    }
+
     // A home with a configuration of criu's, for a restore that takes no options.
     private string Configure(string script)
     {

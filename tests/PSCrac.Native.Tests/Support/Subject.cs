@@ -180,7 +180,7 @@ internal sealed class Subject : IDisposable
     internal string Maps() => File.ReadAllText($"/proc/{ProcessId}/maps");
 
     /// <summary>A script for criu that writes its pid to <paramref name="marker"/> at one of its stages, and then hangs.</summary>
-    internal string HangingScript(string stage, out string marker)
+    internal string HangingScript(string stage, out string marker, string hang = "exec sleep 600")
     {
         marker = Path.Combine(_program.Folder, "marker");
         string script = Path.Combine(_program.Folder, "script");
@@ -188,7 +188,7 @@ internal sealed class Subject : IDisposable
             #!/bin/sh
             [ "$CRTOOLS_SCRIPT_ACTION" = {stage} ] || exit 0
             echo $$ >{marker}.new && mv {marker}.new {marker}
-            exec sleep 600
+            {hang}
             """);
         File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         return script;
