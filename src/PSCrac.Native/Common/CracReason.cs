@@ -158,4 +158,7 @@ public enum CracReason
 
     /// <summary>Someone else may change a program, library, script or configuration file that would be used as root.</summary>
     FileNotTrusted,
+
+    /// <summary>The image has a format that is newer than the program that is to read it.</summary>
+    ImageTooNew,
 }

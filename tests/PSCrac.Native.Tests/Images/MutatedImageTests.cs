@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using PSCrac.Images.Manifest;
 using PSCrac.Tests.Images.Manifest;
+using PSCrac.Tests.Images.Memory;
 using PSCrac.Tests.Support;
 using Xunit;
 using Xunit.Abstractions;
@@ -9,7 +10,7 @@ using Xunit.Abstractions;
 namespace PSCrac.Tests.Images;
 
 /// <summary>
-/// Reads 20,000 mutated images of seven kinds of program in a process whose memory is limited. CRAC_FUZZ_SEED repeats another run,
+/// Reads 20,000 mutated images of seven kinds of program, and of one whose memory is compressed, in a process whose memory is limited. CRAC_FUZZ_SEED repeats another run,
 /// CRAC_FUZZ_CASES makes it longer.
 /// </summary>
 [Collection(Zoo.Collection)]
@@ -42,6 +43,11 @@ public partial class MutatedImageTests(Zoo zoo, ITestOutputHelper output)
             {
                 using DumpedProcess dumped = DumpedProcess.OfScript(script, "--link-remap", "--ghost-limit", "1M");
                 Copy(dumped.Path, folder, name);
+                if (name == "coreutils")
+                {
+                    Copy(dumped.Path, folder, "compressed");
+                    CompressedImage.Create(Path.Combine(folder, "compressed"), 16);
+                }
             }
 
             string limited = $"ulimit -d {DataLimitMegabytes << 10}; exec \"$@\"";

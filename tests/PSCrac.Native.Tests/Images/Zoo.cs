@@ -1,3 +1,4 @@
+using PSCrac.Tests.Images.Memory;
 using Xunit;
 
 namespace PSCrac.Tests.Images;
@@ -13,13 +14,26 @@ public sealed class Zoo : IDisposable
     private readonly Lazy<DumpedProcess> _namespaces = new(() => Dump(
         "locks", "exec unshare -uinm bash -c 'mount -t tmpfs zoo \"$ZOO_MOUNT\"; echo kept >\"$ZOO_MOUNT/file\"; ip link set lo up; exec python3 \"$ZOO_SCRIPT\"'"));
 
+    private readonly Lazy<string> _compressed;
+
+    /// <summary>Takes none yet.</summary>
+    public Zoo() => _compressed = new(() =>
+    {
+        string copy = ImageCopy.Create(_host.Value.Path);
+        CompressedImage.Create(copy, 16);
+        return copy;
+    });
+
     /// <summary>Processes with one of every kind of descriptor, memory, timer and lock.</summary>
     internal CracImage Host => CracImage.Open(_host.Value.Path);
 
     /// <summary>The same with UTS, IPC, network and mount namespaces of their own, a tun device and System V objects.</summary>
     internal CracImage Namespaces => CracImage.Open(_namespaces.Value.Path);
 
-    /// <summary>Both.</summary>
+    /// <summary>The first with its memory compressed.</summary>
+    internal CracImage Compressed => CracImage.Open(_compressed.Value);
+
+    /// <summary>Both that criu wrote.</summary>
     internal IEnumerable<CracImage> All => [Host, Namespaces];
 
     /// <inheritdoc/>
@@ -31,6 +45,11 @@ public sealed class Zoo : IDisposable
             {
                 image.Value.Dispose();
             }
+        }
+
+        if (_compressed.IsValueCreated)
+        {
+            Directory.Delete(Path.GetDirectoryName(_compressed.Value)!, recursive: true);
         }
     }
 

@@ -114,7 +114,24 @@ internal static class Wire
         internal const int InParent = 3;
         internal const int Flags = 4;
         internal const int NrPages = 5;
+        internal const int Blocks = 6;
         internal const ulong Required = (1UL << Vaddr) | (1UL << CompatNrPages);
+    }
+
+    internal static class PagemapBlocks
+    {
+        internal const int BlockSizes = 1;
+        internal const int TotalPayloadSize = 2;
+        internal const int PagesPerBlock = 3;
+        internal const ulong Required = (1UL << TotalPayloadSize) | (1UL << PagesPerBlock);
+    }
+
+    internal static class InventoryEntry
+    {
+        internal const int ImgVersion = 1;
+        internal const int Compress = 15;
+        internal const int CompressBlockSize = 16;
+        internal const ulong Required = 1UL << ImgVersion;
     }
 
     internal static class FdinfoEntry

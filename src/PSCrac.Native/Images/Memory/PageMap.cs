@@ -7,12 +7,14 @@ namespace PSCrac.Images.Memory;
 /// <param name="Address">The first page's address in the process.</param>
 /// <param name="Pages">The number of pages.</param>
 /// <param name="Flags">Where the content is.</param>
-/// <param name="FilePage">The first page's index in the pages file; meaningless unless the pages are present.</param>
+/// <param name="FilePage">The first page's index among the present pages; meaningless unless the pages are present.</param>
 internal readonly record struct PageRun(ulong Address, ulong Pages, PageFlags Flags, ulong FilePage)
 {
     internal bool IsPresent => (Flags & PageFlags.Present) != 0;
 
     internal bool IsInParent => (Flags & PageFlags.Parent) != 0;
+
+    internal bool IsAligned => (Flags & PageFlags.Aligned) != 0;
 }
 
 /// <summary>Where the content of a run is. The values are criu's PE_ flags.</summary>
@@ -23,6 +25,9 @@ internal enum PageFlags : uint
     Parent = 1,
     Lazy = 2,
     Present = 4,
+
+    /// <summary>The content starts at the next multiple of a page in the pages file.</summary>
+    Aligned = 8,
 }
 
 /// <summary>The content of one pagemap file: which pages of an address space or of a shared memory segment were dumped.</summary>
@@ -31,17 +36,21 @@ internal sealed class PageMap
     /// <summary>The memory that a run takes, in bytes.</summary>
     internal const int RunSize = 36;
 
-    private const int MinimumPageSize = 4096;
+    /// <summary>The smallest size of a page, in bytes.</summary>
+    internal const int MinimumPageSize = 4096;
+
     private readonly ImageSource _source;
     private readonly PageRun[] _runs;
+    private readonly PageBlocks? _blocks;
     private readonly int[] _present;
     private int _pageSize;
 
-    private PageMap(ImageSource source, uint pagesId, PageRun[] runs, ulong presentPages)
+    private PageMap(ImageSource source, uint pagesId, PageRun[] runs, PageBlocks? blocks, ulong presentPages)
     {
         _source = source;
         PagesId = pagesId;
         _runs = runs;
+        _blocks = blocks;
         _present = FindPresentRuns(runs);
         PresentPages = presentPages;
     }
@@ -49,19 +58,28 @@ internal sealed class PageMap
     /// <summary>The number N of the file pages-N.img that contains the present pages.</summary>
     internal uint PagesId { get; }
 
-    /// <summary>The number of pages in the pages file.</summary>
+    /// <summary>The number of present pages.</summary>
     internal ulong PresentPages { get; }
 
-    /// <summary>The size of the present pages, in bytes.</summary>
+    /// <summary>The size of the present pages, in bytes, when they are not compressed.</summary>
     internal long PresentBytes => (long)Math.Min(PresentPages, (ulong)(long.MaxValue / PageSize)) * PageSize;
+
+    /// <summary>The length that the pages file must have, in bytes.</summary>
+    internal long StoredBytes => _blocks?.StoredLength(PageSize) ?? PresentBytes;
+
+    /// <summary>Whether it lists blocks of pages, which may be compressed.</summary>
+    internal bool HasBlocks => _blocks is { Count: > 0 };
+
+    /// <summary>The memory that it takes, in bytes.</summary>
+    internal long KeptBytes => ((long)_runs.Length * RunSize) + ((long)(_blocks?.Count ?? 0) * PageBlocks.BlockSize);
 
     internal ReadOnlySpan<PageRun> Runs => _runs;
 
     internal string PagesFile => $"pages-{PagesId}.img";
 
     /// <summary>
-    /// The size of a page, in bytes. Images do not record it: it is the length of the pages file divided by the number of pages,
-    /// or 4096 if the result is not a page size.
+    /// The size of a page, in bytes. Images do not record it: it is the length of the pages file divided by the number of pages or,
+    /// where pages are compressed, a block's size divided by its number of pages; 4096 if the result is not a page size.
     /// </summary>
     internal int PageSize => _pageSize != 0 ? _pageSize : _pageSize = FindPageSize();
 
@@ -70,6 +88,9 @@ internal sealed class PageMap
 
     /// <summary>The name of a shared memory segment's pagemap file.</summary>
     internal static string NameForShared(ulong shmid) => $"pagemap-shmem-{shmid}.img";
+
+    /// <summary>Whether a file is a pagemap, by its name.</summary>
+    internal static bool IsName(string file) => file.StartsWith("pagemap-", StringComparison.Ordinal) && file.EndsWith(".img", StringComparison.Ordinal);
 
     /// <summary>Reads a pagemap file; null if there is no such file.</summary>
     internal static PageMap? Read(ImageSource source, string name, CancellationToken cancellation = default)
@@ -82,17 +103,24 @@ internal sealed class PageMap
 
         uint pagesId = ReadHead(entries.Reader);
         var runs = new List<PageRun>((int)Math.Min(entries.File.Length / 16, 4096));
+        PageBlocks? blocks = null;
         ulong filePage = 0;
         ulong end = 0;
         while (entries.MoveNext())
         {
-            PageRun run = ReadRun(entries.Reader, filePage);
+            PageRun run = ReadRun(entries.Reader, filePage, out ProtobufReader field, out bool hasBlocks);
             if (run.Pages > (ulong.MaxValue >> 16) || run.Address > ulong.MaxValue - (run.Pages * MinimumPageSize) || run.Address < end)
             {
                 ImageFault.Corrupt(entries.File, entries.MessageOffset, $"{run.Pages} pages at 0x{run.Address:x} overlap the previous ones, or exceed the address space");
             }
 
             end = run.Address + (run.Pages * MinimumPageSize);
+            if (blocks is not null || hasBlocks || run.IsAligned)
+            {
+                blocks ??= BlocksOf(runs);
+                AddTo(blocks, run, hasBlocks, field, entries);
+            }
+
             if (run.IsPresent)
             {
                 filePage += run.Pages;
@@ -101,7 +129,31 @@ internal sealed class PageMap
             runs.Add(run);
         }
 
-        return new PageMap(source, pagesId, [.. runs], filePage);
+        return new PageMap(source, pagesId, [.. runs], blocks, filePage);
+    }
+
+    /// <summary>Opens the present pages: one after the other, not compressed, and decoded as they are read.</summary>
+    /// <param name="isWhole">Whether all are wanted: ImageIncomplete is thrown at once if the file is too short.</param>
+    internal ImageFile OpenPages(bool isWhole = false)
+    {
+        ImageFile stored = _source.Open(PagesFile);
+        if (isWhole && StoredBytes > stored.Length)
+        {
+            stored.Dispose();
+            ImageFault.Truncated(stored, stored.Length, $"the pagemap requires {StoredBytes} bytes of pages");
+        }
+
+        return _blocks is null ? stored : new CompressedPages(stored, _blocks, PageSize, PresentBytes);
+    }
+
+    /// <summary>Decodes all compressed pages; throws ImageCorrupt or ImageIncomplete for the first that are damaged.</summary>
+    internal void RequireSoundPages(CancellationToken cancellation)
+    {
+        if (HasBlocks)
+        {
+            using ImageFile pages = OpenPages(isWhole: true);
+            ((CompressedPages)pages).RequireSound(cancellation);
+        }
     }
 
     /// <summary>The index of the first run that ends after an address; the number of runs if there is none.</summary>
@@ -168,8 +220,43 @@ internal sealed class PageMap
         return id;
     }
 
-    private static PageRun ReadRun(ProtobufReader entry, ulong filePage)
+    private static PageBlocks BlocksOf(List<PageRun> runs)
     {
+        var blocks = new PageBlocks();
+        foreach (PageRun run in runs)
+        {
+            if (run is { IsPresent: true, Pages: > 0 })
+            {
+                blocks.Add(run.Pages, isAligned: false);
+            }
+        }
+
+        return blocks;
+    }
+
+    private static void AddTo(PageBlocks blocks, PageRun run, bool hasBlocks, ProtobufReader field, ImageEntryReader entries)
+    {
+        if (run is { IsPresent: true, Pages: > 0 })
+        {
+            if (hasBlocks)
+            {
+                blocks.Add(run.Pages, run.IsAligned, field);
+            }
+            else
+            {
+                blocks.Add(run.Pages, run.IsAligned);
+            }
+        }
+        else if (hasBlocks || run.IsAligned)
+        {
+            ImageFault.Corrupt(entries.File, entries.MessageOffset, $"it says where the pages at 0x{run.Address:x} are in the pages file, which are not in it");
+        }
+    }
+
+    private static PageRun ReadRun(ProtobufReader entry, ulong filePage, out ProtobufReader blocks, out bool hasBlocks)
+    {
+        blocks = default;
+        hasBlocks = false;
         ulong address = 0;
         ulong pages = 0;
         uint compatiblePages = 0;
@@ -193,6 +280,10 @@ internal sealed class PageMap
                     break;
                 case Wire.PagemapEntry.NrPages:
                     pages = entry.ReadUInt64();
+                    break;
+                case Wire.PagemapEntry.Blocks:
+                    blocks = entry.ReadMessage();
+                    hasBlocks = true;
                     break;
                 default:
                     entry.Skip();
@@ -223,13 +314,20 @@ internal sealed class PageMap
 
     private int FindPageSize()
     {
-        using ImageFile? pages = PresentPages == 0 ? null : _source.TryOpen(PagesFile);
-        if (pages is null || (ulong)pages.Length % PresentPages != 0)
+        ulong length;
+        ulong pages;
+        if (_blocks is { PagesPerBlock: > 0 })
         {
-            return MinimumPageSize;
+            pages = _blocks.PagesPerBlock;
+            length = ImageInventory.Read(_source)?.BlockSize ?? 0;
+        }
+        else
+        {
+            using ImageFile? file = PresentPages == 0 ? null : _source.TryOpen(PagesFile);
+            pages = Math.Max(1, PresentPages);
+            length = (ulong)(file?.Length ?? 0);
         }
 
-        ulong size = (ulong)pages.Length / PresentPages;
-        return size is 4096 or 8192 or 16384 or 65536 ? (int)size : MinimumPageSize;
+        return length % pages == 0 && length / pages is 4096 or 8192 or 16384 or 65536 ? (int)(length / pages) : MinimumPageSize;
     }
 }

@@ -29,7 +29,7 @@ internal enum PageOrigin
 /// <param name="Length">The length, in bytes.</param>
 /// <param name="Origin">Where the content is.</param>
 /// <param name="Level">The index into the stack's levels that gives the pages file; meaningless for other origins.</param>
-/// <param name="FileOffset">The offset in the pages file, in bytes.</param>
+/// <param name="FileOffset">The offset among the present pages, in bytes.</param>
 internal readonly record struct MemoryStretch(ulong Address, ulong Length, PageOrigin Origin, int Level, long FileOffset)
 {
     internal ulong End => Address + Length;
@@ -63,7 +63,8 @@ internal sealed class PageStack
         return stack._levels.Count == 0 ? null : stack;
     }
 
-    internal ImageFile OpenPages(int level) => _levels[level].Source.Open(_levels[level].Map.PagesFile);
+    /// <summary>Opens the pages of a level, to which <see cref="MemoryStretch.FileOffset"/> refers.</summary>
+    internal ImageFile OpenPages(int level) => _levels[level].Map.OpenPages();
 
     /// <summary>Divides an address range into ranges without gaps; <paramref name="otherwise"/> is the origin of pages that no pagemap lists.</summary>
     internal void Map(ulong start, ulong end, PageOrigin otherwise, List<MemoryStretch> stretches) => Map(0, start, end, otherwise, stretches);

@@ -1,5 +1,6 @@
 using PSCrac.Images.Format;
 using PSCrac.Images.Manifest;
+using PSCrac.Images.Memory;
 using PSCrac.Images.Model;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
@@ -12,7 +13,7 @@ namespace PSCrac;
 /// </summary>
 public sealed partial class CracImage
 {
-    private const string Inventory = "inventory.img";
+    private const string Inventory = ImageInventory.FileName;
     private const string Pstree = "pstree.img";
 
     // What is kept of an image's entries. The files of many processes may be links to one large file.
@@ -27,6 +28,7 @@ public sealed partial class CracImage
     private readonly Lazy<string?> _criuVersion;
     private readonly Lazy<CracContainer?> _container;
     private readonly Lazy<CracImageRecord?> _cpu;
+    private readonly ImageInventory? _inventory;
     private long _size = -1;
     private long _memory = -1;
     private long _kept;
@@ -35,6 +37,8 @@ public sealed partial class CracImage
     {
         _source = source;
         Manifest = manifest;
+        _inventory = TryReadInventory(source);
+        _inventory?.RequireKnown(source.Path);
         _statistics = new(() => CracImageStatistics.Read(source), LazyThreadSafetyMode.PublicationOnly);
         _criuVersion = new(() => manifest?.CriuVersion ?? DumpLog.FindVersion(source), LazyThreadSafetyMode.PublicationOnly);
         _container = new(() => source is ArchiveImageSource archive ? CracContainer.Read(archive) : null, LazyThreadSafetyMode.PublicationOnly);
@@ -73,11 +77,17 @@ public sealed partial class CracImage
     /// <summary>The number of threads of all processes.</summary>
     public int ThreadCount => Manifest is { Process.ThreadCount: > 0 and int count } ? count : ThreadIds.Count;
 
-    /// <summary>The size of the dumped memory, in bytes: the pages files of this image, without those of a parent image.</summary>
+    /// <summary>The size of the dumped memory, in bytes, when it is not compressed; without what is in a parent image.</summary>
     public long Memory => _memory >= 0 ? _memory : _memory = SumMemory();
 
     /// <summary>The total size of the files in the directory, in bytes.</summary>
     public long Size => _size >= 0 ? _size : _size = SumFiles();
+
+    /// <summary>Whether the memory is compressed (criu 4.3, -Compress). <see cref="Size"/> is then less than <see cref="Memory"/>.</summary>
+    public bool IsCompressed => _inventory is { IsCompressed: true };
+
+    /// <summary>The version of the format of criu's files; null if inventory.img is damaged.</summary>
+    internal uint? FormatVersion => _inventory?.Version;
 
     /// <summary>What took the checkpoint.</summary>
     public CracEngine Engine =>
@@ -261,6 +271,19 @@ public sealed partial class CracImage
         }
     }
 
+    // Damage of inventory.img is reported by what needs it, and by Test-CracImage.
+    private static ImageInventory? TryReadInventory(ImageSource source)
+    {
+        try
+        {
+            return ImageInventory.Read(source);
+        }
+        catch (CracException)
+        {
+            return null;
+        }
+    }
+
     private long SumFiles()
     {
         long sum = 0;
@@ -275,6 +298,16 @@ public sealed partial class CracImage
     private long SumMemory()
     {
         long sum = 0;
+        if (IsCompressed)
+        {
+            foreach (ImageFileInfo file in _source.Files)
+            {
+                sum += PageMap.IsName(file.Name) ? PageMap.Read(_source, file.Name)?.PresentBytes ?? 0 : 0;
+            }
+
+            return sum;
+        }
+
         if (Manifest is { Files.Count: > 0 })
         {
             foreach (ImageManifestFile file in Manifest.Files)

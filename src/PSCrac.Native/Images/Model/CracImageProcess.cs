@@ -123,7 +123,7 @@ public sealed partial class CracImageProcess
         }
 
         // If pages are missing at the end, criu does not fail, but reads in an endless loop.
-        return Pages is { PresentPages: > 0 } pages && lengths.GetValueOrDefault(pages.PagesFile) < pages.PresentBytes ? pages.PagesFile : null;
+        return Pages is { PresentPages: > 0 } pages && lengths.GetValueOrDefault(pages.PagesFile) < pages.StoredBytes ? pages.PagesFile : null;
     }
 
     /// <summary>Reads the process tree from pstree.img, which lists parents before their children.</summary>
@@ -199,7 +199,7 @@ public sealed partial class CracImageProcess
     {
         string name = PageMap.NameFor(ProcessId);
         PageMap? pages = PageMap.Read(_source, name);
-        _image.Keep((long)(pages?.Runs.Length ?? 0) * PageMap.RunSize, name);
+        _image.Keep(pages?.KeptBytes ?? 0, name);
         return pages;
     }
 

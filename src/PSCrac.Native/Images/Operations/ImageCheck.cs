@@ -27,7 +27,7 @@ internal sealed class ImageCheck
         }
     }
 
-    /// <summary>Checks an image. Reads all files except the pages files.</summary>
+    /// <summary>Checks an image. Reads all files except the pages files, of which it decodes what is compressed.</summary>
     /// <param name="image">The image.</param>
     /// <param name="cancellation">Cancels the check.</param>
     /// <returns>The findings, as they are found; empty for an intact image.</returns>
@@ -89,7 +89,7 @@ internal sealed class ImageCheck
                 {
                     if (entry.FileType == ImageContentReader.UnknownType)
                     {
-                        finding = new(CracReason.ImageCorrupt, name, 0, null, $"{name} has a magic that criu 4.2 does not know: {entry.GetText("magic")}.") { Kind = ImageFindingKind.Unreadable };
+                        finding = new(CracReason.ImageCorrupt, name, 0, null, $"{name} has a magic that criu 4.3 does not know: {entry.GetText("magic")}.") { Kind = ImageFindingKind.Unreadable };
                     }
                 }
             }
@@ -252,7 +252,7 @@ internal sealed class ImageCheck
         var used = new HashSet<string>(StringComparer.Ordinal);
         foreach ((string name, _) in _files)
         {
-            if (!name.StartsWith("pagemap-", StringComparison.Ordinal) || !name.EndsWith(".img", StringComparison.Ordinal) || PageMap.Read(_image.Source, name, _cancellation) is not { } map)
+            if (!PageMap.IsName(name) || PageMap.Read(_image.Source, name, _cancellation) is not { } map)
             {
                 continue;
             }
@@ -268,12 +268,16 @@ internal sealed class ImageCheck
             {
                 yield return Missing(map.PagesFile, null, $"it has the pages of {name}");
             }
-            else if (length >= 0 && length != map.PresentBytes)
+            else if (length >= 0 && length != map.StoredBytes)
             {
                 yield return new(
-                    length < map.PresentBytes ? CracReason.ImageIncomplete : CracReason.ImageCorrupt, map.PagesFile, Math.Min(length, map.PresentBytes), null,
-                    $"{map.PagesFile} has {length} bytes, but {name} requires {map.PresentBytes}.")
+                    length < map.StoredBytes ? CracReason.ImageIncomplete : CracReason.ImageCorrupt, map.PagesFile, Math.Min(length, map.StoredBytes), null,
+                    $"{map.PagesFile} has {length} bytes, but {name} requires {map.StoredBytes}.")
                 { Kind = ImageFindingKind.OtherSize };
+            }
+            else if (CheckBlocks(name, map) is { } damaged)
+            {
+                yield return damaged;
             }
 
             if (_image.Source.Parent is null && NeedsParent(map))
@@ -288,6 +292,24 @@ internal sealed class ImageCheck
             {
                 yield return new(CracReason.ImageIncomplete, name, null, null, $"No pagemap refers to {name}.");
             }
+        }
+    }
+
+    private CracImageFinding? CheckBlocks(string name, PageMap map)
+    {
+        if (map.HasBlocks && !_image.IsCompressed)
+        {
+            return new(CracReason.ImageCorrupt, name, null, null, $"{name} lists compressed pages, but {ImageInventory.FileName} says that none are compressed.");
+        }
+
+        try
+        {
+            map.RequireSoundPages(_cancellation);
+            return null;
+        }
+        catch (CracException e)
+        {
+            return From(e);
         }
     }
 

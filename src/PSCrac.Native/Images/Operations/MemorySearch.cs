@@ -126,12 +126,8 @@ internal sealed partial class MemorySearch
     private IEnumerable<(ulong Address, int Length)> SearchLevel(PageStack stack, int level, CancellationToken cancellation)
     {
         PageMap map = stack.Levels[level].Map;
-        using ImageFile pages = stack.OpenPages(level);
+        using ImageFile pages = map.OpenPages(isWhole: true);
         long length = map.PresentBytes;
-        if (length > pages.Length)
-        {
-            ImageFault.Truncated(pages, pages.Length, $"the pagemap requires {length} bytes of pages");
-        }
 
         byte[] window = ArrayPool<byte>.Shared.Rent(WindowSize);
         char[] characters = _pattern.NeedsCharacters ? ArrayPool<char>.Shared.Rent(WindowSize) : [];

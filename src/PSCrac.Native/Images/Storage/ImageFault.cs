@@ -24,6 +24,15 @@ internal static class ImageFault
             FileOffset = 0,
         };
 
+    /// <summary>Throws ImageTooNew: the image is of a later criu than is known.</summary>
+    [DoesNotReturn]
+    internal static void TooNew(string imagePath, string name, string message) =>
+        throw new CracException(CracReason.ImageTooNew, message, "Install a newer PSCrac; Get-Module PSCrac shows the version of this one.")
+        {
+            ImagePath = imagePath,
+            FileName = name,
+        };
+
     /// <summary>Throws ImageIncomplete: the file is shorter than its content requires.</summary>
     [DoesNotReturn]
     internal static void Truncated(ImageFile file, long offset, string what) =>

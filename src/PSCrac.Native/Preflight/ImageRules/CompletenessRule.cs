@@ -137,7 +137,7 @@ internal sealed class CompletenessRule : ImageRule
         {
             if (process.Pages is { } pages && pages.PagesFile == file)
             {
-                return pages.PresentBytes;
+                return pages.StoredBytes;
             }
         }
 

@@ -28,7 +28,7 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
         int cases = Setting("CRAC_FUZZ_CASES", 20_000);
         Console.WriteLine($"fuzz: seed {seed}, {cases} cases");
         output.WriteLine($"seed {seed}");
-        Dictionary<string, byte[]>[] images = [.. zoo.All.Select(Load)];
+        Dictionary<string, byte[]>[] images = [.. zoo.All.Append(zoo.Compressed).Select(Load)];
         var random = new Random(seed);
         int thrown = 0;
         for (int i = 0; i < cases; i++)
@@ -50,7 +50,7 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
         int seed = Setting("CRAC_FUZZ_SEED", Environment.TickCount);
         int cases = Setting("CRAC_FUZZ_CASES", 20_000) / 10;
         Console.WriteLine($"fuzz of pagemaps: seed {seed}, {cases} cases");
-        Dictionary<string, byte[]>[] images = [.. zoo.All.Select(Load)];
+        Dictionary<string, byte[]>[] images = [.. zoo.All.Append(zoo.Compressed).Select(Load)];
         CracImage[] sound = [.. images.Select(i => CracImage.Open(new MemoryImageSource(i, "", [])))];
         string folder = Directory.CreateTempSubdirectory("pscrac-fuzz-").FullName;
         try
@@ -64,7 +64,7 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
                 string file = maps[random.Next(maps.Length)];
                 CracImage own = sound[i % images.Length];
                 PageRun[] runs = PageMap.Read(own.Source, file)?.Runs.ToArray() ?? [];
-                PagemapFile.Write(Path.Combine(folder, "map"), (uint)random.Next(5), Wild(runs, random));
+                PagemapFile.Write(Path.Combine(folder, "map"), (uint)random.Next(5), Wild(runs, random).Select(run => Blocks(run, random)));
                 var source = new MemoryImageSource(image, file, File.ReadAllBytes(Path.Combine(folder, "map")));
                 thrown += Expect($"seed {seed}, pagemap case {i}, {file}", source.Files.Sum(f => f.Length), () => Everywhere(CracImage.Open(source), own, random)) ? 1 : 0;
             }
@@ -98,6 +98,24 @@ public class FuzzTests(Zoo zoo, ITestOutputHelper output)
 
         // Addresses that go down are refused at once: half of the cases are to get further.
         return random.Next(2) == 0 ? [.. wild.OrderBy(r => r.Address)] : [.. wild];
+    }
+
+    /// <summary>Some runs in blocks of random sizes, whose number fits more often than not.</summary>
+    private static PagemapFile.Entry Blocks(PageRun run, Random random)
+    {
+        if (random.Next(3) > 0 || run.Pages > 1 << 20 || (!run.IsPresent && random.Next(20) > 0))
+        {
+            return new(run, null, 0);
+        }
+
+        uint pagesPerBlock = (uint)(1 << random.Next(11));
+        uint[] sizes = new uint[(run.Pages / pagesPerBlock) + (random.Next(20) == 0 ? 0u : run.Pages % pagesPerBlock > 0 ? 1u : 0)];
+        for (int i = 0; i < sizes.Length; i++)
+        {
+            sizes[i] = random.Next(3) == 0 ? 0 : (uint)random.Next((int)Math.Min(pagesPerBlock * 4096, 9000));
+        }
+
+        return new(run, sizes, pagesPerBlock);
     }
 
     /// <summary>Reads, searches and compares memory, and ignores the results.</summary>

@@ -22,8 +22,12 @@ public class ProcessMemoryTests(Zoo zoo)
         Assert.Equal(CracReason.MemoryNotInImage, Assert.Throws<CracException>(() => root.ReadMemory(1, 1)).Reason);
     }
 
-    [CriuFact]
-    public void Pages_of_a_parent_image_are_read_and_searched_as_one_memory()
+    [CriuTheory]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(true, true)]
+    public void Pages_of_a_parent_image_are_read_and_searched_as_one_memory(bool compressed, bool compressedParent)
     {
         using DumpedProcess dumped = DumpedProcess.OfScript("x=1; : > $READY; sleep 1000; :");
         CracImageProcess root = CracImage.Open(dumped.Path).Processes[0];
@@ -47,14 +51,19 @@ public class ProcessMemoryTests(Zoo zoo)
                 : [r with { Flags = PageFlags.Parent }]));
             all.AsSpan(((int)run.FilePage + 1) * 4096, 4096).Fill((byte)'!');
             File.WriteAllBytes(Path.Combine(dumped.Path, pages), all);
+            foreach (string image in (IEnumerable<string>)[.. compressed ? [child] : Array.Empty<string>(), .. compressedParent ? [dumped.Path] : Array.Empty<string>()])
+            {
+                CompressedImage.Create(image, 16);
+            }
+
             Directory.CreateSymbolicLink(Path.Combine(child, "parent"), dumped.Path);
 
-            CracImage image = CracImage.Open(child);
-            Assert.Equal(expected, image.Processes[0].ReadMemory(run.Address, expected.Length));
-            CracMemoryMatch match = Assert.Single(new MemorySearch(image, MemoryPattern.FromString(needle)).Run());
+            CracImage opened = CracImage.Open(child);
+            Assert.Equal(expected, opened.Processes[0].ReadMemory(run.Address, expected.Length));
+            CracMemoryMatch match = Assert.Single(new MemorySearch(opened, MemoryPattern.FromString(needle)).Run());
             Assert.Equal(run.Address + 4096 - 7, match.Address);
-            Assert.Empty(new MemorySearch(image, MemoryPattern.FromString("!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!")).Run());
-            Assert.Empty(ImageCheck.Run(image));
+            Assert.Empty(new MemorySearch(opened, MemoryPattern.FromString("!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!")).Run());
+            Assert.Empty(ImageCheck.Run(opened));
 
             File.Delete(Path.Combine(child, "parent"));
             Assert.Contains(ImageCheck.Run(CracImage.Open(child)), f => f.Message.Contains("parent", StringComparison.Ordinal));
