@@ -1,4 +1,5 @@
 using System.Text;
+using PSCrac.Images.Format;
 using PSCrac.Images.Memory;
 using PSCrac.Images.Operations;
 using PSCrac.Images.Storage;
@@ -153,6 +154,8 @@ public class CompressedMemoryTests(Zoo zoo)
         ]);
         byte[] padding = new byte[4096 - encoded.Length];
         image.Write("pages-1.img", [.. raw, .. encoded, .. padding, .. raw, .. raw.Reverse()]);
+        image.Write("inventory.img", ImageBytes.Repeat(ImageType.Inventory, 1, static _ => [(1, 2)]));
+        CompressedImage.SetInventory(image.Path, 3, 1, 8192);
         PageMap map = PageMap.Read(new DirectoryImageSource(image.Path), "pagemap-7.img")!;
         Assert.Equal((4096 * 4L, 7 * 4096L), (map.StoredBytes, map.PresentBytes));
 
@@ -183,7 +186,7 @@ public class CompressedMemoryTests(Zoo zoo)
         byte[] encoded = Lz4Writer.Encode(text);
         PagemapFile.Write(Path.Combine(image.Path, "pagemap-7.img"), 1, [new PagemapFile.Entry(new PageRun(0x10000, 4, PageFlags.Present, 0), [(uint)encoded.Length], 4)]);
         image.Write("pages-1.img", encoded);
-        image.Write("inventory.img", ImageBytes.Repeat(PSCrac.Images.Format.ImageType.Inventory, 1, static _ => [(1, 2)]));
+        image.Write("inventory.img", ImageBytes.Repeat(ImageType.Inventory, 1, static _ => [(1, 2)]));
         CompressedImage.SetInventory(image.Path, 3, 1, 256 << 10);
         PageMap map = PageMap.Read(new DirectoryImageSource(image.Path), "pagemap-7.img")!;
         Assert.Equal((65_536, 262_144L), (map.PageSize, map.PresentBytes));
