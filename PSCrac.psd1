@@ -20,6 +20,7 @@
         'Initialize-CracEnvironment'
         'Invoke-CracCheckpoint'
         'Measure-CracStartup'
+        'Protect-CracImage'
         'Remove-CracImage'
         'Restore-CracProcess'
         'Search-CracImage'

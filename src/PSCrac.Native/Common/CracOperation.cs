@@ -29,4 +29,7 @@ public enum CracOperation
 
     /// <summary>An image was removed.</summary>
     Remove,
+
+    /// <summary>An image was signed.</summary>
+    Protect,
 }

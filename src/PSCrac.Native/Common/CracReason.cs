@@ -161,4 +161,13 @@ public enum CracReason
 
     /// <summary>The image has a format that is newer than the program that is to read it.</summary>
     ImageTooNew,
+
+    /// <summary>The image has no signature, and one is required.</summary>
+    SignatureMissing,
+
+    /// <summary>The signature is not of this image, or is none.</summary>
+    SignatureInvalid,
+
+    /// <summary>No signature that counts: the allowed-signers file does not allow the key.</summary>
+    SignerNotAllowed,
 }

@@ -27,6 +27,12 @@ internal sealed record ImagePreflightOptions
     /// <summary>Skips the ownership check.</summary>
     internal bool SkipTrustCheck { get; init; }
 
+    /// <summary>Whether only an image that an allowed signer has signed is restored.</summary>
+    internal bool RequireSignature { get; init; }
+
+    /// <summary>The allowed-signers file; null for the usual one.</summary>
+    internal string? AllowedSigners { get; init; }
+
     /// <summary>Whether files that have grown since the checkpoint are accepted.</summary>
     internal bool ReopenGrownFile { get; init; }
 

@@ -48,6 +48,18 @@ public sealed record RestoreRequest
     public bool SkipTrustCheck { get; init; }
 
     /// <summary>
+    /// Restores only an image that an allowed signer has signed. Pages and other large files are not hashed again: who signed and who
+    /// imported the image did that, and since then its owner is trusted.
+    /// </summary>
+    public bool RequireSignature { get; init; }
+
+    /// <summary>
+    /// The full path of the allowed-signers file (ssh-keygen(1)); null for the one that PSCRAC_ALLOWED_SIGNERS names, or
+    /// /etc/pscrac/allowed_signers.
+    /// </summary>
+    public string? AllowedSigners { get; init; }
+
+    /// <summary>
     /// Skips the preflight of files, ports, addresses, processor and privileges; criu then finds out. The ownership, the image's
     /// own files and its pids are checked in any case.
     /// </summary>

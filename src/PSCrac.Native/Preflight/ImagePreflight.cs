@@ -11,7 +11,7 @@ namespace PSCrac.Preflight;
 /// </summary>
 public sealed class ImagePreflight
 {
-    private static readonly ImageRule[] s_imageRules = [new TrustRule(), new CompletenessRule(), new ManifestRule()];
+    private static readonly ImageRule[] s_imageRules = [new TrustRule(), new SignatureRule(), new CompletenessRule(), new ManifestRule()];
 
     private static readonly ImageRule[] s_machineRules =
     [

@@ -35,7 +35,7 @@ internal static class JvmRestore
         // java opens the image by its path: it reads what was checked here only as long as the folders above stay trusted.
         using (var trust = ImageTrust.Examine(request.Image.Path))
         {
-            RestorableImage.RequireSameFolder(request.Image, RestorePreflight.RequireTrusted(trust, request.SkipTrustCheck));
+            RestorableImage.RequireSameFolder(request.Image, RestorePreflight.RequireTrusted(trust, request, cancellation));
             RestorableImage.RequireAgreement(request.Image);
         }
 

@@ -44,6 +44,7 @@ internal static class RestorableImage
             return;
         }
 
+        // Pages and other large files are not hashed here, though a signed image has their hashes: the owner of the folder is trusted.
         var found = new Dictionary<string, ImageManifestFile>(StringComparer.Ordinal);
         foreach (ImageManifestFile file in ImageManifest.Describe(directory))
         {
@@ -55,7 +56,7 @@ internal static class RestorableImage
             found.Remove(expected.Name, out ImageManifestFile? file);
             (CracReason reason, string what)? damage = file is null ? (CracReason.ImageIncomplete, "is missing")
                 : file.Size != expected.Size ? (CracReason.ImageIncomplete, $"has {file.Size} bytes where {expected.Size} were written")
-                : expected.Sha256 is not null && file.Sha256 != expected.Sha256 ? (CracReason.ImageCorrupt, "was changed after the checkpoint")
+                : expected.Sha256 is not null && file.Sha256 is not null && file.Sha256 != expected.Sha256 ? (CracReason.ImageCorrupt, "was changed after the checkpoint")
                 : null;
             if (damage is var (reason, what))
             {

@@ -111,7 +111,7 @@ internal sealed class RestoreAttempt : IDisposable
 
         // The owner is checked on the descriptor that criu then reads from.
         ImageTrust trust = DisposeLater(ImageTrust.Examine(_image.Path));
-        _images = RestorePreflight.RequireTrusted(trust, _request.SkipTrustCheck);
+        _images = RestorePreflight.RequireTrusted(trust, _request, _cancellation);
         RestorableImage.RequireSameFolder(_image, _images);
         RestorableImage.RequireExclusive(_image, _images);
         RestoreReadahead readahead = DisposeLater(RestoreReadahead.Begin(_images, _image, withPages: !_options.LazyPages));

@@ -1,3 +1,4 @@
+using PSCrac.Archives.Signatures;
 using PSCrac.Criu;
 using PSCrac.Images.Storage;
 using PSCrac.Options;
@@ -58,6 +59,22 @@ public static class RestorePreflight
         });
     }
 
+    /// <summary>Refuses an image that another user could have written, and one without the signature that the request requires.</summary>
+    /// <param name="trust">Who could have written it.</param>
+    /// <param name="request">What the caller requires.</param>
+    /// <param name="cancellation">Ends the verification of the signature.</param>
+    /// <returns>The image's folder, open; <paramref name="trust"/> closes it.</returns>
+    internal static FolderHandle RequireTrusted(ImageTrust trust, RestoreRequest request, CancellationToken cancellation)
+    {
+        FolderHandle folder = RequireTrusted(trust, request.SkipTrustCheck);
+        if (request.RequireSignature)
+        {
+            SignatureCheck.Verify(new DirectoryImageSource(folder), request.AllowedSigners, cancellation);
+        }
+
+        return folder;
+    }
+
     /// <summary>Refuses an image that another user could have written.</summary>
     /// <returns>The image's folder, open; <paramref name="trust"/> closes it.</returns>
     internal static FolderHandle RequireTrusted(ImageTrust trust, bool skip)
@@ -111,6 +128,8 @@ public static class RestorePreflight
         return new ImagePreflightOptions
         {
             SkipTrustCheck = request.SkipTrustCheck,
+            RequireSignature = request.RequireSignature,
+            AllowedSigners = request.AllowedSigners,
             AsChild = request.AsChild,
             WaitsForPids = request.PidTimeout > TimeSpan.Zero,
             ReopenGrownFile = request.Files.ReopenGrown,

@@ -101,6 +101,11 @@ internal sealed class StartOperation
             throw new CracException(CracReason.OptionRefused, "-IgnoreChange needs -OrRestore.", "Leave out -IgnoreChange, or give -OrRestore too.");
         }
 
+        if (_request is { RequireSignature: true, OrRestore: false })
+        {
+            throw new CracException(CracReason.OptionRefused, "-RequireSignature needs -OrRestore: it is about the image that is restored.", "Leave out -RequireSignature, or give -OrRestore too.");
+        }
+
         if (_request is { OrRestore: true, Engine: CracEngineChoice.Jvm, PidNamespace: CracPidNamespace.New })
         {
             // Refused here: later it would count as an image that cannot be restored, which would be replaced.
@@ -150,7 +155,7 @@ internal sealed class StartOperation
 
             return process;
         }
-        catch (CracException e)
+        catch (CracException e) when (e.Reason is not (CracReason.SignatureMissing or CracReason.SignatureInvalid or CracReason.SignerNotAllowed))
         {
             process?.End();
             _warnings.Add($"The image {path} could not be restored, so the program is started and the image is replaced: {e.Message}");
@@ -172,7 +177,19 @@ internal sealed class StartOperation
         try
         {
             using CracRestoredProcess restored = Restore.Run(
-                new RestoreRequest { Image = image, Files = files, Engine = start.Engine, AsChild = true, PidNamespace = start.PidNamespace, CriuPath = start.CriuPath, Guard = guard, Service = start.Service },
+                new RestoreRequest
+                {
+                    Image = image,
+                    Files = files,
+                    Engine = start.Engine,
+                    AsChild = true,
+                    PidNamespace = start.PidNamespace,
+                    CriuPath = start.CriuPath,
+                    Guard = guard,
+                    Service = start.Service,
+                    RequireSignature = start.RequireSignature,
+                    AllowedSigners = start.AllowedSigners,
+                },
                 progress,
                 cancellation);
             var child = ChildProcess.Adopt(restored, guard);

@@ -79,6 +79,12 @@ internal sealed record StartRequest
     /// <summary>Whether an image is restored without a comparison with this request.</summary>
     internal bool IgnoreChange { get; init; }
 
+    /// <summary>Whether only an image that an allowed signer has signed is restored; another one is an error, and stays as it is.</summary>
+    internal bool RequireSignature { get; init; }
+
+    /// <summary>The full path of the allowed-signers file; null for the usual one.</summary>
+    internal string? AllowedSigners { get; init; }
+
     /// <summary>
     /// Files and folders that the program depends on in addition to those that its command line refers to, wildcards allowed. A relative
     /// path is relative to this process's working directory.

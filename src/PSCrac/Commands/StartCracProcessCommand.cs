@@ -54,6 +54,18 @@ public sealed class StartCracProcessCommand : StartingCommand
     [Parameter(ParameterSetName = ImageNameSet)]
     public SwitchParameter IgnoreChange { get; set; }
 
+    /// <summary>Restore only an image that an allowed signer has signed.</summary>
+    [Parameter(ParameterSetName = ImagePathSet)]
+    [Parameter(ParameterSetName = ImageNameSet)]
+    public SwitchParameter RequireSignature { get; set; }
+
+    /// <summary>The file that says whose signatures count.</summary>
+    [Parameter(ParameterSetName = ImagePathSet)]
+    [Parameter(ParameterSetName = ImageNameSet)]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? AllowedSigners { get; set; }
+
     /// <summary>Other files and folders that the program depends on.</summary>
     [Parameter(ParameterSetName = ImagePathSet)]
     [Parameter(ParameterSetName = ImageNameSet)]
@@ -101,6 +113,8 @@ public sealed class StartCracProcessCommand : StartingCommand
             LeaveRunning = LeaveRunning,
             OrRestore = OrRestore,
             IgnoreChange = IgnoreChange,
+            RequireSignature = RequireSignature,
+            AllowedSigners = ResolveOptional(AllowedSigners),
             DependsOn = [.. DependsOn.Select(ResolveLiteral)],
             Force = Force,
             PidNamespace = GetGiven(PidNamespace, nameof(PidNamespace)),

@@ -28,19 +28,21 @@ public class LayeringTests
         ("PidNamespaces", "Common Interop Images/Storage"),
         ("Criu", "Common Interop Procfs Processes Images/Storage Options PidNamespaces"),
         ("Staging", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Model Images/Operations"),
+        ("Archives/Signatures", "Common Interop Images/Storage Images/Manifest"),
         ("Preflight/Subjects", "Common Interop Procfs Images/Storage Images/Model Options"),
         ("Preflight/ProcessRules", "Common Interop Procfs Options Criu Preflight/Subjects"),
-        ("Preflight/ImageRules", "Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Images/Operations Options Criu Preflight/Subjects"),
+        ("Preflight/ImageRules", "Archives/Signatures Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Images/Operations Options Criu Preflight/Subjects"),
         ("Preflight", "Common Procfs Images/Model Options Preflight/Subjects Preflight/ProcessRules Preflight/ImageRules"),
+        ("Archives", "Common Interop Images/Storage Images/Manifest Images/Model Images/Operations Archives/Signatures Preflight/Subjects"),
         ("Jvm", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Model Images/Operations Options Criu Staging"),
         ("Checkpointing", "Common Interop Procfs Processes Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Preflight Jvm"),
-        ("Restoring", "Common Interop Procfs Running Processes Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Options PidNamespaces Criu Preflight/Subjects Preflight/ImageRules Preflight Jvm"),
+        ("Restoring", "Archives/Signatures Common Interop Procfs Running Processes Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Options PidNamespaces Criu Preflight/Subjects Preflight/ImageRules Preflight Jvm"),
         ("Starting/Fingerprints", "Common Interop Procfs Images/Manifest Images/Model"),
         ("Starting", "Common Interop Procfs Running Processes Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Checkpointing Restoring Jvm Starting/Fingerprints"),
         ("Starting/Services", "Common Interop Procfs Images/Storage Images/Manifest Images/Model Images/Operations Options"),
 
         // The cmdlets see what is internal to the engine, and use of it the operations and what these take and give.
-        (EngineSources.Cmdlets, "Common Procfs Images/Format Images/Manifest Images/Model Images/Operations Options Criu Preflight Checkpointing Restoring Starting"),
+        (EngineSources.Cmdlets, "Archives Common Procfs Images/Format Images/Manifest Images/Model Images/Operations Options Criu Preflight Checkpointing Restoring Starting"),
     ];
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Formats.Tar;
+using PSCrac.Archives;
 using PSCrac.Checkpointing;
 using PSCrac.Criu;
 using PSCrac.Images.Operations;
@@ -70,6 +71,8 @@ public class ErrorContextTests
         ("a comparison of damaged memory", CracOperation.Compare, static subject => ImageComparison.Compare(Open(subject), Damaged(subject, "pages-1.img")).Count(), Nobody, Path),
 
         ("a removal of what others build on", CracOperation.Remove, static subject => ImageRemoval.Remove(WithChild(subject), force: false), Nobody, Path),
+        ("a signature of an archive", CracOperation.Protect, static subject => ImageSigning.Sign(Archive(subject), "/nonexistent"), Nobody, static subject => subject.Folder.At("image.tar")),
+        ("a signature of a damaged image", CracOperation.Protect, static subject => ImageSigning.Sign(Damaged(subject, "pstree.img"), "/nonexistent"), Nobody, Path),
         ("a removal from an archive", CracOperation.Remove, static subject => ImageRemoval.Remove(Archive(subject), force: false), Nobody, static subject => subject.Folder.At("image.tar")),
     ];
 

@@ -94,7 +94,7 @@ public sealed partial record ImageManifest
 
     /// <summary>Whether a file belongs to the sealed image, rather than being written anew by each operation.</summary>
     internal static bool IsSealed(string name) =>
-        name is not (FileName or "stats-dump" or "stats-restore")
+        name is not (FileName or SignatureFileName or "stats-dump" or "stats-restore")
         && !name.EndsWith(".log", StringComparison.Ordinal)
         && !name.EndsWith(".pid", StringComparison.Ordinal);
 
@@ -146,7 +146,10 @@ public sealed partial record ImageManifest
         }
     }
 
-    private static ImageManifest Parse(ImageFile file, ReadOnlySpan<byte> text)
+    /// <summary>Reads a manifest from its text.</summary>
+    /// <param name="file">The file that has it, for messages.</param>
+    /// <param name="text">Its content.</param>
+    internal static ImageManifest Parse(ImageFile file, ReadOnlySpan<byte> text)
     {
         ImageManifest? manifest = null;
         try

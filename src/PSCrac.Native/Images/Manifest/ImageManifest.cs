@@ -8,6 +8,9 @@ public sealed partial record ImageManifest
     /// <summary>The manifest's file name in an image.</summary>
     public const string FileName = "pscrac.json";
 
+    /// <summary>The file name of a signature over the manifest, in the same image.</summary>
+    public const string SignatureFileName = FileName + ".sig";
+
     /// <summary>The format version that this PSCrac writes, and the newest that it reads.</summary>
     public const int CurrentFormat = 1;
 
@@ -136,7 +139,7 @@ public sealed record ImageManifestChoice(string Option, string? Value, string Re
 /// <summary>One file of an image when it was sealed.</summary>
 /// <param name="Name">The file's name.</param>
 /// <param name="Size">The file's size, in bytes.</param>
-/// <param name="Sha256">The SHA-256 of its content in lower-case hexadecimal; null for pages files and other large files.</param>
+/// <param name="Sha256">The SHA-256 of its content in lower-case hexadecimal; null for pages files and other large files, unless the image was signed.</param>
 public sealed record ImageManifestFile(string Name, long Size, string? Sha256);
 
 /// <summary>A helper link of link-remap: a name that criu gave to an unlinked file in the file's folder, until the restore.</summary>

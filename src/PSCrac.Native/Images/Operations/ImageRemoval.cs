@@ -15,7 +15,7 @@ internal static class ImageRemoval
     // The files that criu and a CRaC JVM write in addition to the *.img files.
     private static readonly string[] OtherFiles =
     [
-        ImageManifest.FileName, "stats-dump", "stats-restore", "cppath", "perfdata", "tags", "score", "engine", "dump.log", "dump4.log", "restore.log", "restore4.log", "criu.log", ParentLink,
+        ImageManifest.FileName, ImageManifest.SignatureFileName, "stats-dump", "stats-restore", "cppath", "perfdata", "tags", "score", "engine", "dump.log", "dump4.log", "restore.log", "restore4.log", "criu.log", ParentLink,
     ];
 
     /// <summary>

@@ -28,13 +28,11 @@ internal static class FileTrust
     /// <summary>Finds who else may change a file or folder. One that does not exist may be created by whoever may write to the folder.</summary>
     /// <param name="path">Its path.</param>
     /// <returns>The first reason; null if there is none, or this process is not root.</returns>
-    internal static ForeignAccess? Find(string path)
-    {
-        if (!Applies)
-        {
-            return null;
-        }
+    internal static ForeignAccess? Find(string path) => Applies ? FindForAnyUser(path) : null;
 
+    /// <summary>The same, also if this process is not root: for a file that decides what to trust.</summary>
+    internal static ForeignAccess? FindForAnyUser(string path)
+    {
         int[] users = TrustedUsers.Read();
         using PathWalk walk = PathWalk.ToFile(Path.GetFullPath(path));
         foreach ((string here, FileStatus status) in walk.Steps)

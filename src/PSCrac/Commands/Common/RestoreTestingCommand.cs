@@ -22,6 +22,16 @@ public abstract class RestoreTestingCommand : ImageInputCommand
     [Parameter]
     public SwitchParameter SkipTrustCheck { get; set; }
 
+    /// <summary>Accept only an image that an allowed signer has signed.</summary>
+    [Parameter]
+    public SwitchParameter RequireSignature { get; set; }
+
+    /// <summary>The file that says whose signatures count.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? AllowedSigners { get; set; }
+
     /// <summary>How long a restore waits for process ids of processes that are ending, in seconds.</summary>
     [Parameter]
     [ValidateRange(0, int.MaxValue)]
@@ -40,6 +50,8 @@ public abstract class RestoreTestingCommand : ImageInputCommand
         Options = GivenOptions().RequireNoParameterByName(),
         PidNamespace = GetGiven(PidNamespace, nameof(PidNamespace)),
         SkipTrustCheck = SkipTrustCheck,
+        RequireSignature = RequireSignature,
+        AllowedSigners = ResolveOptional(AllowedSigners),
         PidTimeout = TimeSpan.FromSeconds(PidTimeout),
         CriuPath = CriuPath is null ? null : ResolveLiteral(CriuPath),
     };

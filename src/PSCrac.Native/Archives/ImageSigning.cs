@@ -1,0 +1,179 @@
+using System.Buffers;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Archives.Signatures;
+using PSCrac.Images.Manifest;
+using PSCrac.Images.Operations;
+using PSCrac.Images.Storage;
+using PSCrac.Interop;
+using PSCrac.Preflight.Subjects;
+
+namespace PSCrac.Archives;
+
+/// <summary>Signs an image with an SSH key, so that another machine can tell who made it and that it is as it was made.</summary>
+internal static class ImageSigning
+{
+    private const string Temporary = ".new";
+    private const uint PrivateFile = 0x180; // 0600
+
+    /// <summary>
+    /// Completes the manifest with the SHA-256 of every file that criu or a JVM reads, and writes a signature of the manifest beside it.
+    /// Statistics and logs are not part of it.
+    /// </summary>
+    /// <param name="image">The image, in a folder.</param>
+    /// <param name="keyPath">The full path of a private key, or of a public key whose private one an agent has.</param>
+    /// <param name="cancellation">Ends it; the image is then as it was.</param>
+    /// <returns>The image, opened again.</returns>
+    /// <exception cref="CracException">
+    /// It is an archive or has a parent (<see cref="CracReason.NotAnImage"/>), someone else could have written it
+    /// (<see cref="CracReason.ImageNotTrusted"/>), it is damaged, or ssh-keygen could not sign (<see cref="CracReason.SignatureInvalid"/>).
+    /// </exception>
+    internal static CracImage Sign(CracImage image, string keyPath, CancellationToken cancellation = default)
+    {
+        try
+        {
+            RequireFolder(image);
+            using ImageTrust trust = ImageTrust.Examine(image.Path);
+            if (!trust.IsTrusted)
+            {
+                CracFinding first = trust.Findings[0];
+                throw new CracException(first.Reason, $"Who signs an image vouches for it, but {first.What}: {first.Why}", first.RecommendedAction);
+            }
+
+            FolderHandle folder = trust.Folder!;
+            var source = new DirectoryImageSource(folder);
+            foreach (CracImageFinding finding in ImageCheck.Run(CracImage.Open(source), cancellation))
+            {
+                throw new CracException(finding.Reason, finding.Message, "Make a new image with Invoke-CracCheckpoint, or copy it again.") { FileName = finding.FileName };
+            }
+
+            ImageManifest manifest = Complete(source, ImageManifest.Read(source) ?? throw NoManifest(image), cancellation);
+            Write(image, folder, manifest, keyPath, cancellation);
+            return CracImage.Open(image.Path, cancellation);
+        }
+        catch (CracException e)
+        {
+            e.AddContext(CracOperation.Protect, processId: null, image.Path);
+            throw;
+        }
+    }
+
+    private static void RequireFolder(CracImage image)
+    {
+        if (image.IsArchive)
+        {
+            throw new CracException(CracReason.NotAnImage, $"{image.Path} is an archive, and what is signed is an image.", "Import it with Import-CracImage, sign the image, and export that.");
+        }
+
+        if (image.Source.Parent is not null)
+        {
+            throw new CracException(
+                CracReason.NotAnImage,
+                $"The image {image.Path} has a parent, whose memory no signature over this image would cover.",
+                "Export it with Export-CracImage and import that: the result has no parent. Sign it then.");
+        }
+    }
+
+    private static ImageManifest Complete(DirectoryImageSource source, ImageManifest manifest, CancellationToken cancellation)
+    {
+        var files = new List<ImageManifestFile>();
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(1 << 20);
+        try
+        {
+            foreach (ImageFileInfo info in source.Files)
+            {
+                if (ImageManifest.IsSealed(info.Name))
+                {
+                    using ImageFile file = source.Open(info.Name, cancellation);
+                    files.Add(new ImageManifestFile(info.Name, file.Length, ImageManifest.Hash(file, ref buffer)));
+                }
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+
+        return manifest with { Files = files };
+    }
+
+    private static void Write(CracImage image, FolderHandle folder, ImageManifest manifest, string keyPath, CancellationToken cancellation)
+    {
+        using var text = new MemoryStream();
+        manifest.Write(text);
+        byte[] signature = Sign(text.ToArray(), keyPath, cancellation);
+        try
+        {
+            // Between the two renames the signature is not of the manifest, which is refused: signing it again mends that.
+            Require(image, Create(folder, ImageManifest.FileName, text.ToArray()));
+            Require(image, Create(folder, ImageManifest.SignatureFileName, signature));
+            Require(image, folder.Rename(ImageManifest.FileName + Temporary, folder, ImageManifest.FileName));
+            Require(image, folder.Rename(ImageManifest.SignatureFileName + Temporary, folder, ImageManifest.SignatureFileName));
+            Require(image, LibC.Sync(folder.Handle));
+        }
+        finally
+        {
+            folder.Delete(ImageManifest.FileName + Temporary);
+            folder.Delete(ImageManifest.SignatureFileName + Temporary);
+        }
+    }
+
+    // What it writes goes through its output: given a file, it keeps the signature that lies beside it, and reports success.
+    private static byte[] Sign(byte[] manifest, string keyPath, CancellationToken cancellation)
+    {
+        SshKeygenResult result = SshKeygen.Run(["-Y", "sign", "-n", SshKeygen.Namespace, "-f", keyPath], manifest, cancellation);
+        byte[] text = Encoding.ASCII.GetBytes(result.Output);
+        if (result.ExitCode == 0 && SshSignature.TryParse(text, out _, out _))
+        {
+            return text;
+        }
+
+        bool isEncrypted = result.Errors.Contains("passphrase", StringComparison.Ordinal);
+        throw new CracException(
+            CracReason.SignatureInvalid,
+            isEncrypted
+                ? $"The key {keyPath} has a passphrase, which is never asked for."
+                : $"ssh-keygen could not sign with the key {keyPath}: {result.Errors.ReplaceLineEndings("; ")}",
+            isEncrypted
+                ? $"Add the key to an agent (ssh-add {keyPath}) and try again."
+                : "Name a private key of yours, or a public key whose private one is in the agent that SSH_AUTH_SOCK names (ssh-add -l lists them).");
+    }
+
+    private static Errno Create(FolderHandle folder, string name, ReadOnlySpan<byte> content)
+    {
+        folder.Delete(name + Temporary);
+        using SafeFileHandle file = folder.Create(name + Temporary, out Errno errno, PrivateFile);
+        if (errno != 0)
+        {
+            return errno;
+        }
+
+        try
+        {
+            RandomAccess.Write(file, content, 0);
+        }
+        catch (IOException e)
+        {
+            return (Errno)e.HResult;
+        }
+
+        errno = LibC.Sync(file);
+        return errno != 0 ? errno : folder.ChangeMode(name + Temporary, PrivateFile);
+    }
+
+    private static void Require(CracImage image, Errno errno)
+    {
+        if (errno != 0)
+        {
+            throw new CracException(
+                errno == Errno.ENOSPC ? CracReason.NoSpace : errno is Errno.EACCES or Errno.EPERM ? CracReason.PermissionDenied : CracReason.SealFailed,
+                $"The signature of {image.Path} could not be written: {LibC.Message(errno)}.",
+                "Look at the image's folder: its owner must be able to write there, and the disk must have space.");
+        }
+    }
+
+    private static CracException NoManifest(CracImage image) => new(
+        CracReason.ImageIncomplete,
+        $"The image {image.Path} has no {ImageManifest.FileName}, which a signature would be over. criu and JVMs write none.",
+        "Restore it, and make an image of the process with Invoke-CracCheckpoint.");
+}
