@@ -7,8 +7,11 @@ internal static partial class LibC
     private const int P_ALL = 0;
     private const int P_PIDFD = 3;
     private const int WNOHANG = 1;
+    private const int WSTOPPED = 2;
     private const int WEXITED = 4;
+    private const int WNOWAIT = 0x0100_0000;
     private const int CLD_EXITED = 1;
+    private const int CLD_TRAPPED = 4;
 
     [LibraryImport(Library, EntryPoint = "waitid", SetLastError = true)]
     private static unsafe partial int waitid(int idType, SafeHandle id, int* info, int options);
@@ -50,5 +53,26 @@ internal static partial class LibC
         exited = info[2] == CLD_EXITED;
         code = info[6];
         return reaped;
+    }
+
+    /// <summary>
+    /// Waits until a traced process stops (waitid(2), ptrace(2)). Nothing is consumed: whoever reaps the process still sees its end, and a
+    /// stop is gone when the tracer resumes it.
+    /// </summary>
+    /// <param name="process">The pidfd of the process, which this thread traces.</param>
+    /// <param name="status">The signal of the stop; with PTRACE_O_TRACESYSGOOD a system call's has bit 7 set, an event's number is above.</param>
+    /// <returns>Whether it stopped; false if it ended.</returns>
+    internal static unsafe bool WaitForStop(SafeHandle process, out int status)
+    {
+        // As above.
+        int* info = stackalloc int[32];
+        Errno errno;
+        do
+        {
+            errno = Result(waitid(P_PIDFD, process, info, WSTOPPED | WEXITED | WNOWAIT));
+        }
+        while (errno == Errno.EINTR);
+        status = info[6];
+        return errno == 0 && info[2] == CLD_TRAPPED;
     }
 }

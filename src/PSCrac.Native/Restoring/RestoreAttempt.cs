@@ -242,9 +242,10 @@ internal sealed class RestoreAttempt : IDisposable
         return _request.AsChild && _parentDeathSignals.Value.Count > 0 ? start | WorkerStart.OfFirstThread : start;
     }
 
-    // criu rolls back when its socket is closed, but not while a script runs; and the page daemon waits for criu without limit.
+    // criu rolls back when its socket is closed, but not while a script runs, nor where locks are taken again; and the page daemon waits
+    // for criu without limit.
     private bool CanOutliveSession() =>
-        _options.LazyPages || _options.Has("action-script") || CriuConfigFile.FilesInEffect().Count > 0;
+        _options.LazyPages || _options.Has("action-script") || RestoredLocks.AreIn(_image) || CriuConfigFile.FilesInEffect().Count > 0;
 
     private CriuWorker StartWorker()
     {
@@ -282,7 +283,7 @@ internal sealed class RestoreAttempt : IDisposable
             ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _image.RootProcessId)
             : _image.RootProcessId;
         _rootHandle = OpenRoot(_rootId);
-        _warnings = [.. _warnings, .. RestoredAttributes.Apply(_image, _rootId), .. RestoredLocks.FindMissing(_image, _rootId), .. _socketPaths!.Complete()];
+        _warnings = [.. _warnings, .. RestoredAttributes.Apply(_image, _rootId), .. RestoredLocks.TakeMissing(_image, _rootId, session.Worker.ProcessId), .. _socketPaths!.Complete()];
         if (_pageDaemon is not null)
         {
             _restoredProcesses = _rootId is { } root ? RestoredTree.Read(root) : [];

@@ -1,5 +1,6 @@
 using PSCrac.Options;
 using PSCrac.Preflight;
+using PSCrac.Preflight.Subjects;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -41,6 +42,34 @@ public class ProcessPreflightTests
         Assert.Equal(CracReason.FileLocksHeld, blocker.Reason);
         Assert.Equal(program.ProcessId, blocker.ProcessId);
         Assert.Contains("-FileLocks", blocker.RecommendedAction!, StringComparison.Ordinal);
+    }
+
+    [ProgramTheory("python3")]
+    [InlineData("mmap.MAP_SHARED")]
+    [InlineData("mmap.MAP_PRIVATE")]
+    public void A_lock_on_a_mapped_file_that_cannot_be_taken_again_needs_consent(string flags)
+    {
+        using var program = TestProgram.Start("python3", ["-c", $"""
+            import fcntl, mmap, os, time
+            f = os.open("data", os.O_RDWR | os.O_CREAT)
+            os.write(f, bytes(4096))
+            a = mmap.mmap(f, 4096, {flags})
+            fcntl.lockf(f, fcntl.LOCK_EX)
+            print("ready", flush=True)
+            time.sleep(60)
+            """]);
+        program.WaitForLine("ready");
+        PreflightEnvironment nobody = PreflightEnvironment.Read() with { Capabilities = 0 };
+
+        ProcessPreflight able = ProcessPreflight.Examine(program.ProcessId);
+        ProcessPreflight unable = ProcessPreflight.Examine(program.ProcessId, PreflightOptions.Default, nobody);
+        ProcessPreflight agreed = ProcessPreflight.Examine(program.ProcessId, new PreflightOptions { Checkpoint = new() { FileLocks = true } }, nobody);
+
+        Assert.Equal(CracFindingSeverity.Option, Assert.Single(able.Findings, IsMapped).Severity);
+        Assert.Contains("-FileLocks", Assert.Single(unable.Findings, static finding => IsMapped(finding) && finding.Severity == CracFindingSeverity.Blocker).RecommendedAction, StringComparison.Ordinal);
+        Assert.Contains(agreed.Findings, static finding => IsMapped(finding) && finding.Severity == CracFindingSeverity.Warning);
+
+        static bool IsMapped(CracFinding finding) => finding.Reason == CracReason.FileLocksHeld && finding.What.Contains("also maps", StringComparison.Ordinal);
     }
 
     [ProgramFact("python3")]

@@ -95,6 +95,11 @@ internal sealed record ProcessShape(string Name, ShapeNeed Need, string Program)
                 return False
             except OSError:
                 return True
+        def refused(kind, length, start):
+            def tries():
+                g = os.open("data", os.O_RDWR)
+                os._exit(3 if fails(lambda: fcntl.lockf(g, kind | fcntl.LOCK_NB, length, start)) else 0)
+            return os.waitstatus_to_exitcode(os.waitpid(child(tries), 0)[1]) == 3
         def child(body):
             pid = os.fork()
             if pid == 0:

@@ -39,15 +39,15 @@ internal static partial class ProcessShapes
             g = os.open("lock", os.O_RDWR)
             answer(fails(lambda: fcntl.fcntl(g, 37, struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))))
             """) { ExpectedText = "open-file lock" },
-        new("record lock on a file that is mapped", ShapeNeed.Consent, """
+        new("record lock on a file that is mapped", ShapeNeed.ChosenOptions, """
             f = os.open("data", os.O_RDWR | os.O_CREAT)
             os.write(f, bytes(4096))
             fcntl.lockf(f, fcntl.LOCK_SH, 1, 120)
             a = mmap.mmap(f, 4096)
             ready(); wait()
-            answer(a[0] == 0)
-            """) { ExpectedText = "CRIU loses record locks", Consent = new CheckpointOptions { FileLocks = true } },
-        new("record lock on a file that is mapped by its other name", ShapeNeed.Consent, """
+            answer(a[0] == 0 and refused(fcntl.LOCK_EX, 1, 120) and not refused(fcntl.LOCK_SH, 1, 120) and not refused(fcntl.LOCK_EX, 1, 121))
+            """) { ExpectedText = "which criu alone does not" },
+        new("record lock on a file that is mapped by its other name", ShapeNeed.ChosenOptions, """
             f = os.open("data", os.O_RDWR | os.O_CREAT)
             os.write(f, bytes(4096))
             os.link("data", "other")
@@ -56,8 +56,45 @@ internal static partial class ProcessShapes
             a = mmap.mmap(g, 4096, mmap.MAP_PRIVATE, mmap.PROT_READ)
             os.close(os.dup(2))
             ready(); wait()
-            answer(a[0] == 0)
-            """) { ExpectedText = "which the process also maps", Consent = new CheckpointOptions { FileLocks = true } },
+            answer(a[0] == 0 and refused(fcntl.LOCK_SH, 1, 1 << 40))
+            """) { ExpectedText = "which the process also maps" },
+        new("record locks of a child and its parent on one mapped file", ShapeNeed.ChosenOptions, """
+            f = os.open("data", os.O_RDWR | os.O_CREAT)
+            os.write(f, bytes(4096))
+            a = mmap.mmap(f, 4096)
+            fcntl.lockf(f, fcntl.LOCK_SH, 10, 0)
+            def body():
+                g = os.open("data", os.O_RDWR)
+                fcntl.lockf(g, fcntl.LOCK_SH, 10, 0)
+                fcntl.lockf(g, fcntl.LOCK_EX, 5, 20)
+                a[1] = 1
+                while True:
+                    time.sleep(60)
+            child(body)
+            while not a[1]: time.sleep(0.01)
+            ready(); wait()
+            held = [line for line in open("/proc/locks") if ":%d " % os.fstat(f).st_ino in line]
+            answer(len(held) == 3 and refused(fcntl.LOCK_EX, 1, 3) and refused(fcntl.LOCK_SH, 1, 22), held)
+            """) { ExpectedText = "which the process also maps" },
+        new("record lock on the database of a program that maps all of it", ShapeNeed.ChosenOptions, """
+            import sqlite3
+            base = sqlite3.connect("base", isolation_level=None)
+            base.execute("pragma mmap_size=1048576")
+            base.execute("create table t(n)")
+            base.execute("begin exclusive")
+            base.execute("insert into t values(1)")
+            ready(); wait()
+            def tries():
+                other = sqlite3.connect("base", isolation_level=None, timeout=0)
+                try:
+                    other.execute("insert into t values(2)")
+                    os._exit(1)
+                except sqlite3.OperationalError:
+                    os._exit(0)
+            refused = os.waitstatus_to_exitcode(os.waitpid(child(tries), 0)[1]) == 0
+            base.execute("commit")
+            answer(refused and base.execute("select count(*) from t").fetchone() == (1,))
+            """) { ExpectedText = "record lock" },
         new("record lock on a file that another process maps", ShapeNeed.ChosenOptions, """
             f = os.open("data", os.O_RDWR | os.O_CREAT)
             os.write(f, bytes(4096))

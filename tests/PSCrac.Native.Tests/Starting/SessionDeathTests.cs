@@ -153,6 +153,44 @@ public sealed class SessionDeathTests : IDisposable
         subject.AssertCountsPast(subject.Count + 3);
     }
 
+    // criu is traced meanwhile, and makes the calls with which the child takes its locks.
+    [CriuTheory]
+    [InlineData("Host")]
+    [InlineData("Child")]
+    [InlineData("New")]
+    public void A_session_killed_while_locks_are_taken_again_leaves_no_process(string how)
+    {
+        using Subject subject = Subject.Python(
+            """
+            import fcntl, mmap, os, time
+            if os.fork():
+                while True: time.sleep(600)
+            f = os.open("data", os.O_RDWR | os.O_CREAT)
+            os.write(f, bytes(4096))
+            a = mmap.mmap(f, 4096)
+            for i in range(4000): fcntl.lockf(f, fcntl.LOCK_EX, 1, i * 2)
+            print("ready", flush=True)
+            while True: time.sleep(600)
+            """,
+            "ready");
+        CracImage image = subject.Checkpoint().Image;
+        StartHelper(["restore", image.Path, how]);
+        List<ProcessIdentity> all = [];
+        Wait.Until(
+            () => (all = BelowSession()).Exists(each => ProcessStatus.TryRead(each.ProcessId)?.TracerProcessId is { } tracer && Directory.Exists($"/proc/{_helper!.Id}/task/{tracer}")),
+            () => $"criu is not traced: {(_helper!.HasExited ? _helper.StandardOutput.ReadToEnd() : "")}");
+        string[] commands = [.. all.Select(CommandOf)];
+        Assert.True(commands.Count(static each => each.Contains("mmap", StringComparison.Ordinal)) == 2, string.Join('\n', commands));
+
+        KillSession();
+
+        Wait.Until(
+            () => all.TrueForAll(static member => !member.IsRunning()),
+            () => string.Join('\n', all.Where(static member => member.IsRunning()).Select(static member => $"{member.ProcessId} {CommandOf(member)} {ProcessStatus.TryRead(member.ProcessId)?.State}")));
+        using CracRestoredProcess restored = subject.Restore();
+        Assert.Empty(restored.Warnings);
+    }
+
     // A home with a configuration of criu's, for a restore that takes no options.
     private string Configure(string script)
     {

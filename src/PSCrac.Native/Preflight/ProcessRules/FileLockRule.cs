@@ -1,6 +1,7 @@
 using PSCrac.Common;
 using PSCrac.Options;
 using PSCrac.Preflight.Subjects;
+using PSCrac.Processes.Tracing;
 using PSCrac.Procfs;
 
 namespace PSCrac.Preflight.ProcessRules;
@@ -8,7 +9,8 @@ namespace PSCrac.Preflight.ProcessRules;
 /// <summary>
 /// File locks and leases: criu restores them only if it is told to (criu's file-lock.c). Record locks on a file that the process also
 /// maps are lost even so: criu takes them before it maps the file, and then closes the descriptor of the mapping (open_filemap() in its
-/// filemap.c). The kernel drops all record locks of a process on a file when the process closes any descriptor of it (fcntl(2)).
+/// filemap.c). The kernel drops all record locks of a process on a file when the process closes any descriptor of it (fcntl(2)). A
+/// restore takes them again where it can (RestoredLocks); elsewhere they need consent.
 /// </summary>
 internal sealed class FileLockRule : PreflightRule
 {
@@ -51,16 +53,22 @@ internal sealed class FileLockRule : PreflightRule
             return;
         }
 
+        string taken = "the restore has to take it again";
         if (held.Kind == FileLockKind.Posix && IsMapped(member, descriptor))
         {
-            ReportMapped(subject, member, $"{what}, which the process also maps", item, place);
+            what += ", which the process also maps";
+            taken = "the restore has to take it again, which criu alone does not";
+            if (!CanTakeAgain(subject, member))
+            {
+                ReportMapped(subject, member, what, item, place);
+            }
         }
 
         subject.Offer(
             member.ProcessId,
             what,
             CracReason.FileLocksHeld,
-            "The process holds a lock, and the restore has to take it again. It fails if another process has taken it meanwhile.",
+            $"The process holds a lock, and {taken}. It fails if another process has taken it meanwhile.",
             "Give -FileLocks, or let the program release the lock first.",
             new OptionOffer(OptionTable.FileLocks),
             new("locks", item, place)
@@ -69,6 +77,10 @@ internal sealed class FileLockRule : PreflightRule
                 Action = static _ => "Give -FileLocks, or let the program release the locks first.",
             });
     }
+
+    // The process that will restore is taken for one with the privileges of this one.
+    private static bool CanTakeAgain(PreflightSubject subject, ProcessSnapshot member) =>
+        subject.Environment.IsPrivileged && !member.Is32Bit && SystemCallConvention.Here is not null;
 
     private static bool IsMapped(ProcessSnapshot member, ProcessDescriptor descriptor)
     {
