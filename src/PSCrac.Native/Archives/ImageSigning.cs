@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Text;
-using Microsoft.Win32.SafeHandles;
 using PSCrac.Archives.Signatures;
 using PSCrac.Images.Manifest;
 using PSCrac.Images.Operations;
@@ -13,7 +12,6 @@ namespace PSCrac.Archives;
 /// <summary>Signs an image with an SSH key, so that another machine can tell who made it and that it is as it was made.</summary>
 internal static class ImageSigning
 {
-    private const string Temporary = ".new";
     private const uint PrivateFile = 0x180; // 0600
 
     /// <summary>
@@ -102,19 +100,17 @@ internal static class ImageSigning
         using var text = new MemoryStream();
         manifest.Write(text);
         byte[] signature = Sign(text.ToArray(), keyPath, cancellation);
-        try
+
+        // Between the two the signature is not of the manifest, which is refused: signing the image again mends that.
+        Errno errno = SmallFile.Write(folder, ImageManifest.FileName, text.ToArray(), PrivateFile, replaces: true, sync: true);
+        errno = errno != 0 ? errno : SmallFile.Write(folder, ImageManifest.SignatureFileName, signature, PrivateFile, replaces: true, sync: true);
+        errno = errno != 0 ? errno : LibC.Sync(folder.Handle);
+        if (errno != 0)
         {
-            // Between the two renames the signature is not of the manifest, which is refused: signing it again mends that.
-            Require(image, Create(folder, ImageManifest.FileName, text.ToArray()));
-            Require(image, Create(folder, ImageManifest.SignatureFileName, signature));
-            Require(image, folder.Rename(ImageManifest.FileName + Temporary, folder, ImageManifest.FileName));
-            Require(image, folder.Rename(ImageManifest.SignatureFileName + Temporary, folder, ImageManifest.SignatureFileName));
-            Require(image, LibC.Sync(folder.Handle));
-        }
-        finally
-        {
-            folder.Delete(ImageManifest.FileName + Temporary);
-            folder.Delete(ImageManifest.SignatureFileName + Temporary);
+            throw new CracException(
+                errno == Errno.ENOSPC ? CracReason.NoSpace : errno is Errno.EACCES or Errno.EPERM ? CracReason.PermissionDenied : CracReason.SealFailed,
+                $"The signature of {image.Path} could not be written: {LibC.Message(errno)}.",
+                "Look at the image's folder: its owner must be able to write there, and the disk must have space.");
         }
     }
 
@@ -137,39 +133,6 @@ internal static class ImageSigning
             isEncrypted
                 ? $"Add the key to an agent (ssh-add {keyPath}) and try again."
                 : "Name a private key of yours, or a public key whose private one is in the agent that SSH_AUTH_SOCK names (ssh-add -l lists them).");
-    }
-
-    private static Errno Create(FolderHandle folder, string name, ReadOnlySpan<byte> content)
-    {
-        folder.Delete(name + Temporary);
-        using SafeFileHandle file = folder.Create(name + Temporary, out Errno errno, PrivateFile);
-        if (errno != 0)
-        {
-            return errno;
-        }
-
-        try
-        {
-            RandomAccess.Write(file, content, 0);
-        }
-        catch (IOException e)
-        {
-            return (Errno)e.HResult;
-        }
-
-        errno = LibC.Sync(file);
-        return errno != 0 ? errno : folder.ChangeMode(name + Temporary, PrivateFile);
-    }
-
-    private static void Require(CracImage image, Errno errno)
-    {
-        if (errno != 0)
-        {
-            throw new CracException(
-                errno == Errno.ENOSPC ? CracReason.NoSpace : errno is Errno.EACCES or Errno.EPERM ? CracReason.PermissionDenied : CracReason.SealFailed,
-                $"The signature of {image.Path} could not be written: {LibC.Message(errno)}.",
-                "Look at the image's folder: its owner must be able to write there, and the disk must have space.");
-        }
     }
 
     private static CracException NoManifest(CracImage image) => new(

@@ -52,16 +52,10 @@ internal sealed class AllowedSigners
 
     private static List<AllowedSigner> ReadLines(string path, SafeFileHandle file)
     {
-        long length = RandomAccess.GetLength(file);
-        if (length > MaximumSize)
-        {
-            throw new CracException(CracReason.SignerNotAllowed, $"The allowed-signers file {path} has {length} bytes, more than {MaximumSize >> 20} MiB.", "Name the right file with -AllowedSigners.");
-        }
-
-        byte[] content = new byte[length];
-        int read = RandomAccess.Read(file, content, 0);
+        byte[] content = SmallFile.Read(file, MaximumSize) ?? throw new CracException(
+            CracReason.SignerNotAllowed, $"The allowed-signers file {path} has more than {MaximumSize >> 20} MiB.", "Name the right file with -AllowedSigners.");
         var signers = new List<AllowedSigner>();
-        foreach (string line in Encoding.UTF8.GetString(content, 0, read).Split('\n'))
+        foreach (string line in Encoding.UTF8.GetString(content).Split('\n'))
         {
             if (AllowedSigner.TryParse(line, out AllowedSigner? signer))
             {

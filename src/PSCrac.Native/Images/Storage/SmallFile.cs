@@ -29,8 +29,9 @@ internal static class SmallFile
     /// <param name="content">The content.</param>
     /// <param name="mode">The mode, less the umask.</param>
     /// <param name="replaces">Whether a file with the name is replaced; otherwise it is <see cref="Errno.EEXIST"/>.</param>
+    /// <param name="sync">Whether its content is on the disk before it gets its name (fsync(2)).</param>
     /// <returns>The errno of the failure, after which nothing of the new file is left; 0 on success.</returns>
-    internal static Errno Write(FolderHandle folder, string name, ReadOnlySpan<byte> content, uint mode, bool replaces)
+    internal static Errno Write(FolderHandle folder, string name, ReadOnlySpan<byte> content, uint mode, bool replaces, bool sync = false)
     {
         string temporary = string.Create(null, $".{name}.{Environment.ProcessId}-{Environment.CurrentManagedThreadId}");
         folder.Delete(temporary);
@@ -46,6 +47,13 @@ internal static class SmallFile
                 // The only cause of a short write to a regular file.
                 folder.Delete(temporary);
                 return Errno.ENOSPC;
+            }
+
+            errno = sync ? LibC.Sync(file) : Errno.None;
+            if (errno != 0)
+            {
+                folder.Delete(temporary);
+                return errno;
             }
         }
 

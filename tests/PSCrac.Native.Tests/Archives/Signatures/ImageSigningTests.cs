@@ -29,7 +29,7 @@ public class ImageSigningTests
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(scene.InImage(name)));
         }
 
-        Assert.DoesNotContain(Directory.GetFiles(scene.Image.Path), static path => path.EndsWith(".new", StringComparison.Ordinal));
+        Assert.DoesNotContain(Directory.GetFiles(scene.Image.Path), static path => Path.GetFileName(path)[0] == '.');
         using CracRestoredProcess restored = Restore.Run(Request(scene));
         scene.Subject.AssertCountsPast(scene.Subject.Count + 3);
     }
