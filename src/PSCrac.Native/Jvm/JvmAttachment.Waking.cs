@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Procfs;
 
@@ -10,14 +11,10 @@ internal sealed partial class JvmAttachment
     // and nothing listens at the file with the final one.
     private bool RemoveStaleSocket()
     {
-        if (!FileStatus.TryRead(_socketPath, LibC.AT_SYMLINK_NOFOLLOW, out FileStatus status, out _)
-            || status.Type != FileType.Socket || ReadTask() is not { } task || status.UserId != task.User)
-        {
-            return false;
-        }
-
-        File.Delete(_socketPath);
-        return true;
+        using FolderHandle folder = OpenTemporaryFolder();
+        return folder.TryGetStatus(_socketName, out FileStatus status, out _)
+            && status.Type == FileType.Socket && ReadTask() is { } task && status.UserId == task.User
+            && folder.Delete(_socketName) == 0;
     }
 
     // Makes the JVM open its socket.
@@ -39,48 +36,46 @@ internal sealed partial class JvmAttachment
                 "It may still be starting: try again in a moment.");
         }
 
-        string? trigger = CreateTrigger(task);
-        try
+        using Trigger? trigger = CreateTrigger(task);
+        Errno failed = LibC.Signal(pidFd, LibC.SIGQUIT);
+        if (failed != 0)
         {
-            Errno failed = LibC.Signal(pidFd, LibC.SIGQUIT);
-            if (failed != 0)
-            {
-                throw failed == Errno.ESRCH ? Gone() : PermissionDenied(null);
-            }
-
-            TimeSpan pause = MinimumPause;
-            while (!HasSocket())
-            {
-                limit.Pause(pause, TimedOut);
-                RequireAnswerable();
-                pause = pause * 2 > Slice ? Slice : pause * 2;
-            }
+            throw failed == Errno.ESRCH ? Gone() : PermissionDenied(null);
         }
-        finally
+
+        TimeSpan pause = MinimumPause;
+        while (!HasSocket())
         {
-            if (trigger is not null)
-            {
-                File.Delete(trigger);
-            }
+            limit.Pause(pause, TimedOut);
+            RequireAnswerable();
+            pause = pause * 2 > Slice ? Slice : pause * 2;
         }
     }
 
     // Without this file the signal makes the JVM print its threads. Null if such a file exists already.
-    private string? CreateTrigger(JvmTask task)
+    private Trigger? CreateTrigger(JvmTask task)
     {
         const uint Private = 0x180; // 0600
+        string name = $".attach_pid{_jvm.InnerProcessId}";
         Errno errno = Errno.None;
-        foreach (string folder in (ReadOnlySpan<string>)["cwd", "root/tmp"])
+        for (int place = 0; place < 2; place++)
         {
-            string path = $"/proc/{_jvm.ProcessId}/{folder}/.attach_pid{_jvm.InnerProcessId}";
-            using SafeFileHandle file = LibC.Open(path, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL | LibC.O_NOFOLLOW, out errno, Private);
+            FolderHandle? folder = place == 0 ? FolderHandle.TryOpen($"/proc/{_jvm.ProcessId}/cwd", out errno) : OpenTemporaryFolder();
+            if (folder is null)
+            {
+                continue;
+            }
+
+            using SafeFileHandle file = folder.Create(name, out errno, Private);
             if (errno == 0)
             {
                 // The JVM accepts a file of its own user only; newer ones accept root's, too.
                 LibC.ChangeOwner(file, task.User, task.Group);
-                return path;
+                FileStatus.TryReadAt(file, "", LibC.AT_EMPTY_PATH, out FileStatus status, out _);
+                return new Trigger(folder, name, status);
             }
 
+            folder.Dispose();
             if (errno == Errno.EEXIST)
             {
                 return null;
@@ -91,5 +86,19 @@ internal sealed partial class JvmAttachment
             CracReason.JvmNotAttachable,
             $"The file that asks the JVM {_jvm.ProcessId} for its socket could be created neither in its working directory nor in its /tmp: {LibC.Message(errno)}.",
             "Give the JVM a /tmp that can be written to.");
+    }
+
+    /// <summary>The file, removed in the folder that it was created in, unless another has its name by then.</summary>
+    private sealed class Trigger(FolderHandle folder, string name, FileStatus created) : IDisposable
+    {
+        public void Dispose()
+        {
+            if (folder.TryGetStatus(name, out FileStatus present, out _) && present.IsSameFile(created))
+            {
+                folder.Delete(name);
+            }
+
+            folder.Dispose();
+        }
     }
 }

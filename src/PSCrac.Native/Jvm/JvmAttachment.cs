@@ -3,7 +3,9 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
+using PSCrac.Procfs;
 
 namespace PSCrac.Jvm;
 
@@ -24,14 +26,14 @@ internal sealed partial class JvmAttachment
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
 
     private readonly JvmProcess _jvm;
-    private readonly string _socketPath;
+    private readonly string _socketName;
     private bool _actsAsItsUser;
     private int? _version;
 
     private JvmAttachment(JvmProcess jvm)
     {
         _jvm = jvm;
-        _socketPath = $"/proc/{jvm.ProcessId}/root/tmp/.java_pid{jvm.InnerProcessId}";
+        _socketName = $".java_pid{jvm.InnerProcessId}";
     }
 
     /// <summary>How long the JVM may take to open its socket and to answer, where nothing else is said.</summary>
@@ -185,13 +187,8 @@ internal sealed partial class JvmAttachment
     private Socket Connect(Deadline limit)
     {
         // Opened first: /proc/PID/root of a program with capabilities may be closed to the program's own user.
-        using SafeFileHandle folder = LibC.Open(Path.GetDirectoryName(_socketPath)!, LibC.O_RDONLY | LibC.O_DIRECTORY, out Errno errno);
-        if (errno != 0)
-        {
-            throw errno is Errno.EACCES or Errno.EPERM ? PermissionDenied(null) : Gone();
-        }
-
-        string path = $"/proc/self/fd/{folder.DangerousGetHandle()}/{Path.GetFileName(_socketPath)}";
+        using SafeFileHandle file = OpenSocketFile();
+        string path = $"/proc/self/fd/{file.DangerousGetHandle()}";
         if (!_actsAsItsUser || !CanActAsItsUser(out JvmTask task))
         {
             return ConnectTo(path, limit);
@@ -207,6 +204,45 @@ internal sealed partial class JvmAttachment
                 CracReason.PermissionDenied, $"The JVM {_jvm.ProcessId} accepts commands from its own user only, and this process may not take that user's ids: {e.Message}.",
                 "Run as the user the JVM runs as.", e);
         }
+    }
+
+    // Anyone may write to /tmp, and put a link or a socket of his own there at any moment: the file whose owner is checked is the one
+    // that is connected to.
+    private SafeFileHandle OpenSocketFile()
+    {
+        using FolderHandle folder = OpenTemporaryFolder();
+        SafeFileHandle file = folder.Open(_socketName, LibC.O_PATH | LibC.O_NOFOLLOW, out Errno errno);
+        if (errno == 0 && FileStatus.TryReadAt(file, "", LibC.AT_EMPTY_PATH, out FileStatus status, out errno) && ReadTask() is { } task
+            && (status.Type != FileType.Socket || status.UserId != task.User))
+        {
+            file.Dispose();
+            throw new CracException(
+                CracReason.JvmNotAttachable,
+                $"/tmp/{_socketName} is not the socket of the JVM {_jvm.ProcessId}: it {(status.Type != FileType.Socket ? "is no socket" : "is another user's")} (user {status.UserId}).",
+                "Remove that file; the JVM makes its own when it is asked again.");
+        }
+
+        if (errno == 0)
+        {
+            return file;
+        }
+
+        file.Dispose();
+        throw ReadTask() is null ? Gone() : errno is Errno.EACCES or Errno.EPERM ? PermissionDenied(null) : NotListening($"{LibC.Message(errno)}", null);
+    }
+
+    private CracException NotListening(string why, Exception? inner) => new(
+        CracReason.JvmNotAttachable,
+        $"The JVM {_jvm.ProcessId} does not listen on its socket /tmp/{_socketName}: {why}.",
+        "The file may be left over from another process; remove it and try again.", inner);
+
+    // /tmp as the JVM sees it: a link in its root does not lead out of it.
+    private FolderHandle OpenTemporaryFolder()
+    {
+        using SafeFileHandle root = LibC.Open($"/proc/{_jvm.ProcessId}/root", LibC.O_PATH | LibC.O_DIRECTORY, out Errno errno);
+        using PathWalk? walk = errno == 0 ? PathWalk.Along("/tmp", root) : null;
+        FolderHandle? folder = walk is null ? null : FolderHandle.TryOpen(walk, out errno);
+        return folder ?? throw (errno is Errno.EACCES or Errno.EPERM ? PermissionDenied(null) : Gone());
     }
 
     private Socket ConnectTo(string path, Deadline limit)
@@ -236,10 +272,7 @@ internal sealed partial class JvmAttachment
             socket.Dispose();
             throw e.SocketErrorCode == SocketError.AccessDenied
                 ? PermissionDenied(e)
-                : new CracException(
-                    CracReason.JvmNotAttachable,
-                    $"The JVM {_jvm.ProcessId} does not listen on its socket /tmp/.java_pid{_jvm.InnerProcessId}: {e.Message}.",
-                    "The file may be left over from another process; remove it and try again.", e);
+                : NotListening(e.Message, e);
         }
         catch
         {
@@ -277,7 +310,11 @@ internal sealed partial class JvmAttachment
         }
     }
 
-    private bool HasSocket() => File.Exists(_socketPath);
+    private bool HasSocket()
+    {
+        using FolderHandle folder = OpenTemporaryFolder();
+        return folder.Contains(_socketName);
+    }
 
     private void RequireAnswerable()
     {

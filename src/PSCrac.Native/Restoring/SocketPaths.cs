@@ -1,3 +1,4 @@
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Preflight.ImageRules;
 using PSCrac.Procfs;
@@ -11,7 +12,7 @@ namespace PSCrac.Restoring;
 internal sealed class SocketPaths : IDisposable
 {
     private readonly CracImage _image;
-    private readonly List<(string Path, string Kept)> _kept = [];
+    private readonly List<(string Path, FolderHandle Folder, string Kept)> _kept = [];
 
     private SocketPaths(CracImage image) => _image = image;
 
@@ -23,10 +24,18 @@ internal sealed class SocketPaths : IDisposable
         var paths = new SocketPaths(image);
         foreach ((CracImageSocket socket, _) in keepOthers ? UnixNameRule.FindTaken(image) : [])
         {
-            string kept = $"{socket.Local}.pscrac-{Environment.ProcessId}";
-            if (socket.Local[0] == '/' && LibC.Link(socket.Local, LibC.WorkingDirectory, kept) == 0)
+            string name = Path.GetFileName(socket.Local);
+            string kept = $"{name}.pscrac-{Environment.ProcessId}";
+            if (socket.Local[0] == '/' && OpenFolder(socket.Local) is { } folder)
             {
-                paths._kept.Add((socket.Local, kept));
+                if (IsSocket(folder, name) == true && folder.Link(name, folder, kept) == 0)
+                {
+                    paths._kept.Add((socket.Local, folder, kept));
+                }
+                else
+                {
+                    folder.Dispose();
+                }
             }
         }
 
@@ -46,10 +55,7 @@ internal sealed class SocketPaths : IDisposable
 
         foreach ((string bound, string path) in renamed)
         {
-            // Like criu: only the file of a socket is replaced.
-            bool isOther = FileStatus.TryRead(path, LibC.AT_SYMLINK_NOFOLLOW, out FileStatus present, out _) && present.Type != FileType.Socket;
-            if (!others.Contains(bound) && !IsTaken(path)
-                && (isOther ? Errno.EEXIST : LibC.Rename(LibC.WorkingDirectory, bound, path, flags: 0)) is var errno and not 0)
+            if (!others.Contains(bound) && !IsTaken(path) && Rename(bound, path) is var errno and not 0)
             {
                 yield return $"The unix socket {path} is at {bound}, the name that it was bound to: it could not be renamed ({LibC.Message(errno)}).";
             }
@@ -62,13 +68,31 @@ internal sealed class SocketPaths : IDisposable
     // Another instance has the path: it keeps it.
     private static bool IsTaken(string path) => BoundUnixSockets.Read().Find(path) is not null;
 
+    // Both are in one folder, which the comparison of the manifest with criu's files has made sure of. Like criu: only the file of a
+    // socket is replaced.
+    private static Errno Rename(string bound, string path)
+    {
+        using FolderHandle? folder = OpenFolder(bound);
+        string name = Path.GetFileName(path);
+        return folder is null || IsSocket(folder, Path.GetFileName(bound)) != true ? Errno.ENOENT
+            : IsSocket(folder, name) == false ? Errno.EEXIST
+            : folder.Rename(Path.GetFileName(bound), folder, name);
+    }
+
+    private static FolderHandle? OpenFolder(string path) => FolderHandle.TryOpen(Path.GetDirectoryName(path)!, out _);
+
+    // Null where there is nothing.
+    private static bool? IsSocket(FolderHandle folder, string name) =>
+        folder.TryGetStatus(name, out FileStatus status, out _) ? status.Type == FileType.Socket : null;
+
     private void GiveBack()
     {
-        foreach ((string path, string kept) in _kept)
+        foreach ((string path, FolderHandle folder, string kept) in _kept)
         {
             // Where criu has not bound the path, both are links of one file, and rename(2) does nothing.
-            LibC.Rename(LibC.WorkingDirectory, kept, path, flags: 0);
-            LibC.Unlink(LibC.WorkingDirectory, kept, 0);
+            folder.Rename(kept, folder, Path.GetFileName(path));
+            folder.Delete(kept);
+            folder.Dispose();
         }
 
         _kept.Clear();

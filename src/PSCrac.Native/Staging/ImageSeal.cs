@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Manifest;
+using PSCrac.Images.Model;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
 
@@ -98,7 +99,13 @@ internal static class ImageSeal
         CracImage image = CracImage.Open(new DirectoryImageSource(folder));
         return manifest with
         {
-            Process = manifest.Process with { RootPid = image.Processes[0].ProcessId, ProcessCount = image.Processes.Count, ThreadCount = image.ThreadIds.Count },
+            Process = manifest.Process with
+            {
+                RootPid = image.Processes[0].ProcessId,
+                ProcessCount = image.Processes.Count,
+                ThreadCount = image.ThreadIds.Count,
+                RenamedSockets = manifest.Process.RenamedSockets.Where(each => ManifestAgreement.IsRenamedSocket(image, each.Key, each.Value)).ToDictionary(),
+            },
             OneShot = image.HasHelperLinks,
         };
     }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using PSCrac.Jvm;
 using PSCrac.Tests.Support;
 using Xunit;
@@ -64,6 +65,46 @@ public class JvmAttachmentTests
         JvmProcess jvm = JvmProcess.TryDetect(java.JvmProcessId)!;
 
         Assert.True(JvmAttachment.Open(jvm).Jcmd("VM.version").IsSuccess);
+    }
+
+    [PythonFact]
+    public void A_neighbour_who_exchanges_the_socket_gets_no_command()
+    {
+        // As the JVM's own user in the test: only the file that was checked tells the two apart.
+        using FakeJvm fake = FakeJvm.Start();
+        JvmAttachment attachment = JvmAttachment.Open(fake.Jvm);
+        string name = $".java_pid{fake.ProcessId}";
+        string link = $".pscrac-test-{fake.ProcessId}";
+        using var other = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        other.Bind(new UnixDomainSocketEndPoint(fake.Folder.At("other")));
+        other.Listen(1000);
+        File.CreateSymbolicLink($"/tmp/{link}", fake.Folder.At("other"));
+        try
+        {
+            int answered = 0;
+            using (new Swapper("/tmp", name, link))
+            {
+                for (int round = 0; round < 300; round++)
+                {
+                    try
+                    {
+                        attachment.Send("properties");
+                        answered++;
+                    }
+                    catch (CracException e) when (e.Reason == CracReason.JvmNotAttachable)
+                    {
+                        Assert.Contains("is no socket", e.Message);
+                    }
+                }
+            }
+
+            Assert.True(answered > 0);
+            Assert.False(other.Poll(0, SelectMode.SelectRead), "the neighbour was connected to");
+        }
+        finally
+        {
+            File.Delete($"/tmp/{link}");
+        }
     }
 
     [JavaFact]

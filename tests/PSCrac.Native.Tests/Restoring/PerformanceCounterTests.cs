@@ -61,6 +61,33 @@ public class PerformanceCounterTests
         }
     }
 
+    [CriuFact("python3")]
+    public void A_mode_that_the_file_did_not_have_is_damage_and_nothing_is_created()
+    {
+        // With the content that the image holds, set-user-ID would make it a program of root's.
+        const int SetUserId = 0x9ed; // 04755
+        string folder = $"/tmp/hsperfdata_pscrac-test-{Environment.ProcessId}-mode";
+        try
+        {
+            using Subject subject = Subject.Of(["python3", "-c", Maps, folder]);
+            subject.Checkpoint();
+            ImageManifest manifest = ImageManifest.Read(subject.ImagePath)!;
+            File.Delete($"{folder}/{subject.ProcessId}");
+            using (FileStream file = File.Create(Path.Combine(subject.ImagePath, ImageManifest.FileName)))
+            {
+                (manifest with { KeptFiles = [Assert.Single(manifest.KeptFiles) with { Mode = SetUserId }] }).Write(file);
+            }
+
+            Assert.Contains("mode", Expect.Failure(CracReason.ImageCorrupt, () => subject.Restore()).Message);
+
+            Assert.Empty(Directory.GetFiles(folder));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     [CriuFact("java", "python3")]
     public void A_JVM_comes_back_although_another_one_of_its_user_was_started_since()
     {

@@ -159,17 +159,29 @@ internal static class ImageRemoval
             return;
         }
 
-        foreach (ImageManifestOutsideFile outside in manifest.OutsideFiles)
+        HashSet<string> named = ManifestAgreement.ReadHelperLinks(image.Source);
+        foreach (ImageManifestOutsideFile outside in manifest.OutsideFiles.Where(outside => named.Contains(outside.Path)))
         {
             Require(image, RemoveHelperLink(outside, users));
         }
     }
 
-    /// <summary>The helper links of an image that is about to be replaced; empty where someone else could have written its manifest.</summary>
+    /// <summary>
+    /// The helper links of an image that is about to be replaced: those that its manifest and criu's files name. Empty where someone
+    /// else could have written its manifest.
+    /// </summary>
     internal static IReadOnlyList<ImageManifestOutsideFile> ReadHelperLinks(string path)
     {
         using FolderHandle? folder = FolderHandle.TryOpen(path, out _);
-        return folder is not null && IsOwnManifest(folder, TrustedUsers.Read()) ? ImageManifest.Read(new DirectoryImageSource(folder))?.OutsideFiles ?? [] : [];
+        if (folder is null || !IsOwnManifest(folder, TrustedUsers.Read()))
+        {
+            return [];
+        }
+
+        var source = new DirectoryImageSource(folder);
+        IReadOnlyList<ImageManifestOutsideFile> links = ImageManifest.Read(source)?.OutsideFiles ?? [];
+        HashSet<string> named = links.Count == 0 ? [] : ManifestAgreement.ReadHelperLinks(source);
+        return [.. links.Where(link => named.Contains(link.Path))];
     }
 
     /// <summary>Removes the helper links of an image that was replaced.</summary>

@@ -1,5 +1,6 @@
 using PSCrac.Images.Manifest;
 using PSCrac.Images.Model;
+using PSCrac.Images.Operations;
 using PSCrac.Options;
 using PSCrac.Restoring;
 using PSCrac.Tests.Support;
@@ -21,6 +22,9 @@ public class ManifestAgreementTests
         ["no processes"] = static manifest => manifest with { Process = manifest.Process with { ProcessCount = 0 } },
         ["more threads"] = static manifest => manifest with { Process = manifest.Process with { ThreadCount = 12 } },
         ["once only"] = static manifest => manifest with { OneShot = true },
+        ["a helper link that criu did not make"] = static manifest => manifest with { OutsideFiles = [new("/tmp/link_remap.7", 1, 0)] },
+        ["a socket that nobody bound"] = static manifest => manifest with { Process = manifest.Process with { RenamedSockets = new Dictionary<string, string> { ["/tmp/pscrac-none"] = "/tmp/pscrac-other" } } },
+        ["a file that nobody has open"] = static manifest => manifest with { KeptFiles = [new("/tmp/hsperfdata_root/1", "hsperfdata-1", 0, 0, 0x180)] },
     };
 
     /// <summary>What is edited, and where the image is restored to.</summary>
@@ -105,6 +109,42 @@ public class ManifestAgreementTests
             Assert.Equal(image.Processes.Count, image.Manifest!.Process.ProcessCount);
             Assert.True(image.ProcessCount > 1);
         }
+    }
+
+    [CriuFact("python3")]
+    public void A_socket_of_the_image_is_not_renamed_to_another_folder()
+    {
+        using var other = new TemporaryFolder();
+        using Subject subject = Subject.Python("import os, signal, socket\ns = socket.socket(socket.AF_UNIX)\ns.bind(os.getcwd() + '/new')\nos.rename('new', 'now')\nprint('ready', flush=True)\nsignal.pause()", "ready");
+        ImageManifest made = subject.Checkpoint().Image.Manifest!;
+        (string bound, string path) = Assert.Single(made.Process.RenamedSockets);
+        EditManifest(subject.ImagePath, manifest => manifest with { Process = manifest.Process with { RenamedSockets = new Dictionary<string, string> { [bound] = other.At("now") } } });
+
+        Assert.Contains(other.At("now"), Expect.Failure(CracReason.ImageCorrupt, () => subject.Restore()).Message);
+
+        Assert.Empty(other.Names());
+        EditManifest(subject.ImagePath, _ => made);
+        using CracRestoredProcess restored = subject.Restore();
+        Assert.True(File.Exists(path));
+    }
+
+    [CriuFact("python3")]
+    public void No_helper_link_is_removed_that_criu_did_not_make()
+    {
+        using Subject subject = Subject.Python(Unlinking, "ready");
+        subject.Checkpoint();
+        string precious = subject.Folder.At("link_remap.1");
+        File.WriteAllText(precious, "precious");
+        Assert.True(PSCrac.Procfs.FileStatus.TryRead(precious, 0, out PSCrac.Procfs.FileStatus status, out _));
+        EditManifest(subject.ImagePath, manifest => manifest with { OutsideFiles = [.. manifest.OutsideFiles, new(precious, status.Inode, status.UserId)] });
+
+        Assert.Contains(precious, Expect.Failure(CracReason.ImageCorrupt, () => subject.Restore()).Message);
+        Assert.DoesNotContain(ImageRemoval.ReadHelperLinks(subject.ImagePath), link => link.Path == precious);
+        Assert.NotEmpty(ImageRemoval.ReadHelperLinks(subject.ImagePath));
+        ImageRemoval.Remove(CracImage.Open(subject.ImagePath), force: false);
+
+        Assert.Equal("precious", File.ReadAllText(precious));
+        Assert.DoesNotContain(Directory.GetFiles(subject.Program.Folder), static file => Path.GetFileName(file).StartsWith("link_remap.", StringComparison.Ordinal));
     }
 
     [CriuFact("python3")]

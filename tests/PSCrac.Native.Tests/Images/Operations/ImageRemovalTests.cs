@@ -101,18 +101,21 @@ public sealed class ImageRemovalTests : IDisposable
     [Fact]
     public void Helper_links_outside_go_with_the_image_and_nothing_else_that_its_manifest_names()
     {
-        string[] outside = [.. ((string[])["data/link_remap.1", "data/link_remap.x", "data/letter", "none/link_remap.2"]).Select(_folder.At)];
+        string[] outside = [.. ((string[])["data/link_remap.1", "data/link_remap.x", "data/letter", "data/link_remap.7", "none/link_remap.2"]).Select(_folder.At)];
         Directory.CreateDirectory(_folder.At("data"));
-        foreach (string file in outside[..3])
+        foreach (string file in outside[..4])
         {
             File.WriteAllText(file, "");
         }
 
         ImageManifestOutsideFile[] links = [.. outside.Select(Link)];
-        ImageRemoval.Remove(CracImage.Open(ManifestImage.Make(_folder.At("image"), manifest => manifest with { OutsideFiles = links })), force: false);
+
+        // criu's files name all of them but one.
+        string image = ManifestImage.Make(_folder.At("image"), manifest => manifest with { OutsideFiles = links }).WithHelperLinks(outside.Where(path => path != outside[3]));
+        ImageRemoval.Remove(CracImage.Open(image), force: false);
 
         Assert.Equal(["data"], _folder.Names());
-        Assert.Equal(["letter", "link_remap.x"], ManifestImage.NamesIn(_folder.At("data")));
+        Assert.Equal(["letter", "link_remap.7", "link_remap.x"], ManifestImage.NamesIn(_folder.At("data")));
     }
 
     [RootFact]
@@ -123,8 +126,8 @@ public sealed class ImageRemovalTests : IDisposable
         File.CreateSymbolicLink(_folder.At("way"), "data");
         Ownership.Give(_folder.At("way"), Ownership.Stranger);
 
-        ImageRemoval.Remove(CracImage.Open(ManifestImage.Make(_folder.At("one"), manifest => manifest with { OutsideFiles = [Link(_folder.At("way/link_remap.1"))] })), force: false);
-        string two = ManifestImage.Make(_folder.At("two"), manifest => manifest with { OutsideFiles = [Link(_folder.At("data/link_remap.1"))] });
+        ImageRemoval.Remove(CracImage.Open(ManifestImage.Make(_folder.At("one"), manifest => manifest with { OutsideFiles = [Link(_folder.At("way/link_remap.1"))] }).WithHelperLinks(_folder.At("way/link_remap.1"))), force: false);
+        string two = ManifestImage.Make(_folder.At("two"), manifest => manifest with { OutsideFiles = [Link(_folder.At("data/link_remap.1"))] }).WithHelperLinks(_folder.At("data/link_remap.1"));
         Ownership.Give(Path.Combine(two, "pscrac.json"), Ownership.Stranger);
         ImageRemoval.Remove(CracImage.Open(two), force: false);
 
@@ -147,7 +150,7 @@ public sealed class ImageRemovalTests : IDisposable
         File.Move(_folder.At("data/new"), _folder.At(names[0]), overwrite: true);
         Ownership.Give(_folder.At(names[1]), Ownership.Stranger);
 
-        ImageRemoval.Remove(CracImage.Open(ManifestImage.Make(_folder.At("image"), manifest => manifest with { OutsideFiles = links })), force: false);
+        ImageRemoval.Remove(CracImage.Open(ManifestImage.Make(_folder.At("image"), manifest => manifest with { OutsideFiles = links }).WithHelperLinks(names.Select(_folder.At))), force: false);
 
         Assert.Equal(["link_remap.1", "link_remap.2"], ManifestImage.NamesIn(_folder.At("data")));
     }
