@@ -173,7 +173,7 @@ internal sealed class CriuCheckpoint
 
     // A criu that is killed after the image was sealed may already have killed a part of the tree.
     private bool HasKilledSome() =>
-        _sealed && !_plan.Options.LeaveRunning && _frozenTree!.Members.Any(member => !member.Status.HasEnded && !member.Status.Identity.IsRunning());
+        _sealed && !_plan.Options.LeaveRunning && _frozenTree!.Members.Any(static member => !member.Status.HasEnded && !DumpedTree.Lives(member.Status.Identity));
 
     private bool HasKilledAll() => _frozenTree!.Members.All(static member => !member.Status.Identity.IsRunning());
 

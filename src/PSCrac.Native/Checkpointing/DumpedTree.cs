@@ -41,13 +41,14 @@ internal sealed class DumpedTree
         int alive = 0;
         foreach (Member member in _members)
         {
-            if (!Settle(member))
+            if (!Lives(member.Status.Identity))
             {
                 dead.AddRange(stopped.Contains(member.Status.InnermostProcessId) ? [member] : []);
                 continue;
             }
 
             alive++;
+            RestoreStop(member.Status);
             if (CountMappings(member) is > 0 and var count)
             {
                 mapped.Add((member, count));
@@ -107,21 +108,23 @@ internal sealed class DumpedTree
 
     private static string Join(List<Member> members) => string.Join(", ", members);
 
-    // Whether it lives, once all of its threads have continued: a thread that criu had in an impossible place ends its process when it
-    // runs next.
-    private static bool Settle(Member member)
+    /// <summary>
+    /// Whether a process lives, once all of its threads have continued: a thread that criu had in an impossible place ends its process
+    /// when it runs next, and a process that criu has killed ends then too.
+    /// </summary>
+    /// <param name="identity">The process.</param>
+    internal static bool Lives(ProcessIdentity identity)
     {
         long end = Environment.TickCount64 + SettleMilliseconds;
         var seen = new Dictionary<int, ulong>();
         while (true)
         {
-            using ProcessDirectory? directory = ProcessDirectory.TryOpen(member.Status.ProcessId);
-            if (directory is null || ProcessStatus.TryReadStat(directory) is not { } status || status.Identity != member.Status.Identity || (status.HasEnded && status.ThreadCount == 1))
+            using ProcessDirectory? directory = ProcessDirectory.TryOpen(identity.ProcessId);
+            if (directory is null || ProcessStatus.TryRead(directory) is not { IsKilled: false } status || status.Identity != identity || (status.HasEnded && status.ThreadCount == 1))
             {
                 return false;
             }
 
-            RestoreStop(member.Status, status);
             List<int> threads = directory.ReadNumbers("task") ?? [];
             if (threads.TrueForAll(id => HasContinued(directory, id, seen)) || Environment.TickCount64 > end)
             {
@@ -132,11 +135,12 @@ internal sealed class DumpedTree
         }
     }
 
-    private static void RestoreStop(ProcessStatus before, ProcessStatus now)
+    private static void RestoreStop(ProcessStatus before)
     {
-        if ((before.State == ProcessState.Stopped) != (now.State == ProcessState.Stopped) && now.State != ProcessState.TracingStop && !now.HasEnded)
+        bool wasStopped = before.State == ProcessState.Stopped;
+        if (ProcessStatus.TryRead(before.ProcessId) is { HasEnded: false } now && now.Identity == before.Identity && wasStopped != (now.State == ProcessState.Stopped))
         {
-            LibC.Kill(now.ProcessId, now.State == ProcessState.Stopped ? LibC.SIGCONT : LibC.SIGSTOP);
+            LibC.Kill(now.ProcessId, wasStopped ? LibC.SIGSTOP : LibC.SIGCONT);
         }
     }
 

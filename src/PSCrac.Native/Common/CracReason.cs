@@ -170,4 +170,10 @@ public enum CracReason
 
     /// <summary>No signature that counts: the allowed-signers file does not allow the key.</summary>
     SignerNotAllowed,
+
+    /// <summary>The folder of criu's logs cannot be written to: it is full, read-only, or belongs to someone else.</summary>
+    LogFolderUnusable,
+
+    /// <summary>A limit of this session is too low: on descriptors, processes, memory or the size of files (getrlimit(2), cgroups(7)).</summary>
+    LimitTooLow,
 }

@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Globalization;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
+using PSCrac.Processes;
 
 namespace PSCrac.Criu;
 
@@ -229,7 +230,7 @@ internal sealed class CriuInstallation
         }
         catch (Win32Exception e)
         {
-            throw new CracException(
+            throw LimitFailure.Explain($"{path} could not be started", (Errno)e.NativeErrorCode) ?? new CracException(
                 CracReason.CriuNotFound, $"{path} could not be started: {e.Message}.", $"Name another criu with -CriuPath or {CriuPathVariable}.", e);
         }
     }

@@ -102,7 +102,14 @@ internal sealed class CriuWorkDirectory : IDisposable
             throw CannotCreate(DirectoryPath, errno);
         }
 
-        RandomAccess.Write(file, Encoding.UTF8.GetBytes(config), 0);
+        try
+        {
+            RandomAccess.Write(file, Encoding.UTF8.GetBytes(config), 0);
+        }
+        catch (IOException e)
+        {
+            throw CannotCreate(DirectoryPath, (Errno)e.HResult);
+        }
     }
 
     /// <summary>Keeps the directory, without the configuration file, and removes the oldest ones.</summary>
@@ -149,6 +156,9 @@ internal sealed class CriuWorkDirectory : IDisposable
         string stamp = DateTime.UtcNow.ToString(StampFormat, CultureInfo.InvariantCulture);
         string name = $"{stamp}-{operation}-{Path.GetRandomFileName()[..4]}";
         parent = FolderHandle.Make(root, Private, out Errno errno) ?? throw CannotCreate(root, errno);
+
+        // A session that was killed has kept its directory.
+        RemoveOldest(parent);
         return TryCreate(parent, name, out errno) ?? throw CannotCreate(parent, errno);
     }
 
@@ -158,6 +168,8 @@ internal sealed class CriuWorkDirectory : IDisposable
         FolderHandle? folder = errno == 0 ? parent.TryOpenFolder(name, out errno) : null;
         if (folder is null || folder.BelongsTo([(int)LibC.GetEffectiveUserId()]))
         {
+            // For RemoveOldest; on a file system without locks the age protects it.
+            _ = folder is null ? Errno.None : LibC.TryLock(folder.Handle);
             return folder;
         }
 
@@ -176,9 +188,11 @@ internal sealed class CriuWorkDirectory : IDisposable
     }
 
     private static CracException CannotCreate(string folder, Errno errno) => new(
-        errno is Errno.ENOSPC or Errno.EDQUOT ? CracReason.NoSpace : CracReason.PermissionDenied,
+        CracReason.LogFolderUnusable,
         $"The folder {folder}, where criu's logs are kept, could not be written to: {LibC.Message(errno)}.",
-        $"Name a folder that you may write to with {LogRootVariable}.");
+        errno is Errno.ENOSPC or Errno.EDQUOT
+            ? $"Remove old logs from it, or name another folder that has room with {LogRootVariable}."
+            : $"Name a folder that you may write to with {LogRootVariable}.");
 
     // The image of a tree that watches new folders in the log root would have this directory's path, but the directory is removed.
     private static FolderHandle? CreateOutsideRoot(WatchedFolders watched, out FolderHandle? parent)
@@ -227,7 +241,8 @@ internal sealed class CriuWorkDirectory : IDisposable
         }
     }
 
-    // Names begin with the time, so sorting them sorts by age. Other folders in the log root are kept.
+    // Names begin with the time, so sorting them sorts by age. Other folders in the log root are kept, and those of operations that
+    // still run: they are locked.
     private static void RemoveOldest(FolderHandle root)
     {
         List<string> all = root.ReadNames() ?? [];
@@ -236,7 +251,11 @@ internal sealed class CriuWorkDirectory : IDisposable
         all.Sort(StringComparer.Ordinal);
         for (int i = 0; i < all.Count - MaximumKept; i++)
         {
-            root.DeleteTree(all[i], TrustedUsers.Read());
+            using FolderHandle? folder = root.TryOpenFolder(all[i], out _);
+            if (folder is not null && LibC.TryLock(folder.Handle) != Errno.EAGAIN)
+            {
+                root.DeleteTree(all[i], TrustedUsers.Read());
+            }
         }
     }
 

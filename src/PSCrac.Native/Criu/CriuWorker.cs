@@ -68,14 +68,20 @@ internal sealed class CriuWorker : IDisposable
             throw CannotStart(installation, errno);
         }
 
-        SafeFileHandle output = LibC.CreateMemoryFile("criu-output", out errno);
+        SafeFileHandle output = LibC.CreateMemoryFile("criu-output", out Errno noOutput);
         using SafeFileHandle nothing = LibC.Open("/dev/null", LibC.O_RDWR, out _);
         var copies = new List<SafeFileHandle>();
         try
         {
+            if (noOutput != 0)
+            {
+                throw CannotStart(installation, noOutput);
+            }
+
             SafeHandle DuplicateHigh(SafeHandle handle)
             {
-                SafeFileHandle copy = LibC.Duplicate(handle, LowestSource, out Errno failed);
+                Errno failed = Errno.None;
+                SafeFileHandle copy = LimitFailure.CopyHigh(handle, LowestSource, ref failed);
                 copies.Add(copy);
                 return failed == 0 ? copy : throw CannotStart(installation, failed);
             }
@@ -329,7 +335,7 @@ internal sealed class CriuWorker : IDisposable
     }
 
     /// <summary>The exception for a criu that could not be started.</summary>
-    internal static CracException CannotStart(CriuInstallation installation, Errno errno) => new(
+    internal static CracException CannotStart(CriuInstallation installation, Errno errno) => LimitFailure.Explain("criu could not be started", errno) ?? new(
         CracReason.CriuNotFound,
         $"The criu worker {installation.CriuPath} could not be started: {LibC.Message(errno)}.",
         $"Check that this program runs, or name another with {CriuInstallation.CriuPathVariable}.");

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
+using PSCrac.Processes;
 using PSCrac.Procfs;
 
 namespace PSCrac.Criu;
@@ -50,13 +51,14 @@ internal sealed class PageDaemon : IDisposable
     internal static PageDaemon Start(CriuInstallation installation, SafeHandle images, SafeHandle work)
     {
         Errno errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
-        SafeFileHandle output = LibC.CreateMemoryFile("criu-output", out _);
+        SafeFileHandle output = LibC.CreateMemoryFile("criu-output", out Errno noOutput);
+        errno = errno != 0 ? errno : noOutput;
         using SafeFileHandle nothing = LibC.Open("/dev/null", LibC.O_RDWR, out _);
-        using SafeFileHandle input = LibC.Duplicate(nothing, LowestSource, out _);
-        using SafeFileHandle written = LibC.Duplicate(output, LowestSource, out _);
-        using SafeFileHandle status = LibC.Duplicate(theirs, LowestSource, out _);
-        using SafeFileHandle imagesCopy = LibC.Duplicate(images, LowestSource, out _);
-        using SafeFileHandle workCopy = LibC.Duplicate(work, LowestSource, out _);
+        using SafeFileHandle input = LimitFailure.CopyHigh(nothing, LowestSource, ref errno);
+        using SafeFileHandle written = LimitFailure.CopyHigh(output, LowestSource, ref errno);
+        using SafeFileHandle status = LimitFailure.CopyHigh(theirs, LowestSource, ref errno);
+        using SafeFileHandle imagesCopy = LimitFailure.CopyHigh(images, LowestSource, ref errno);
+        using SafeFileHandle workCopy = LimitFailure.CopyHigh(work, LowestSource, ref errno);
         theirs.Dispose();
         int pid = 0;
         errno = errno != 0 ? errno : LibC.Spawn(

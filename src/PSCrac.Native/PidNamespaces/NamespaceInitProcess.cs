@@ -5,6 +5,7 @@ using System.Text;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
+using PSCrac.Processes;
 
 namespace PSCrac.PidNamespaces;
 
@@ -155,12 +156,13 @@ internal sealed class NamespaceInitProcess : IDisposable
     private static NamespaceInitProcess Spawn(NamespaceInitHost host, List<string> environment, SafeFileHandle? program)
     {
         Errno errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
-        SafeFileHandle output = LibC.CreateMemoryFile("init-output", out _);
+        SafeFileHandle output = LibC.CreateMemoryFile("init-output", out Errno noOutput);
+        errno = errno != 0 ? errno : noOutput;
         using SafeFileHandle nothing = LibC.Open("/dev/null", LibC.O_RDWR, out _);
-        using SafeFileHandle control = LibC.Duplicate(theirs, LowestSource, out _);
-        using SafeFileHandle input = LibC.Duplicate(nothing, LowestSource, out _);
-        using SafeFileHandle written = LibC.Duplicate(output, LowestSource, out _);
-        using SafeFileHandle? described = program is null ? null : LibC.Duplicate(program, LowestSource, out _);
+        using SafeFileHandle control = LimitFailure.CopyHigh(theirs, LowestSource, ref errno);
+        using SafeFileHandle input = LimitFailure.CopyHigh(nothing, LowestSource, ref errno);
+        using SafeFileHandle written = LimitFailure.CopyHigh(output, LowestSource, ref errno);
+        using SafeFileHandle? described = program is null ? null : LimitFailure.CopyHigh(program, LowestSource, ref errno);
         List<(SafeHandle, int)> descriptors = [(input, 0), (written, 1), (written, 2), (control, ControlDescriptor)];
         if (described is not null)
         {
@@ -193,7 +195,7 @@ internal sealed class NamespaceInitProcess : IDisposable
         output.Dispose();
         throw errno == Errno.EPERM
             ? new CracException(CracReason.PermissionDenied, $"A new pid namespace cannot be created: {LibC.Message(errno)}.", "Run as root, with CAP_SYS_ADMIN.")
-            : NamespaceFailed($"{step}: {LibC.Message(errno)}");
+            : LimitFailure.Explain("A new pid namespace cannot be created", errno) ?? NamespaceFailed($"{step}: {LibC.Message(errno)}");
     }
 
     private static List<string> Settings(NamespaceInitHost host, int lowest, int last, (string Name, int Value) own)

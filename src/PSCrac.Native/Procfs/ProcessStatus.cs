@@ -8,6 +8,7 @@ namespace PSCrac.Procfs;
 /// </summary>
 internal sealed record ProcessStatus
 {
+    private const ulong KillSignal = 1 << (9 - 1); // SIGKILL
     private const uint KernelThreadFlag = 0x0020_0000; // PF_KTHREAD in the kernel's include/linux/sched.h
 
     /// <summary>The pid.</summary>
@@ -48,6 +49,12 @@ internal sealed record ProcessStatus
 
     /// <summary>The exit status, as wait(2) encodes it; 0 while the process runs or if access is denied.</summary>
     internal int ExitStatus { get; init; }
+
+    /// <summary>The signals that were sent to the process or its first thread and have not taken effect; bit N - 1 is signal N (signal(7)).</summary>
+    internal ulong PendingSignals { get; init; }
+
+    /// <summary>Whether it was killed, but has not ended yet.</summary>
+    internal bool IsKilled => (PendingSignals & KillSignal) != 0;
 
     /// <summary>The real user id; -1 if unknown.</summary>
     internal int UserId { get; init; } = -1;

@@ -14,6 +14,7 @@ internal struct ProcessStatusFields
     private long _locked;
     private long _huge;
     private ulong _capabilities;
+    private ulong _pending;
     private int[] _namespaceIds = [];
     private int[] _sessionIds = [];
 
@@ -54,6 +55,9 @@ internal struct ProcessStatusFields
             case var _ when key.SequenceEqual("HugetlbPages"u8):
                 _huge = words.ReadInt64() * KiB;
                 break;
+            case var _ when key.SequenceEqual("SigPnd"u8) || key.SequenceEqual("ShdPnd"u8):
+                _pending |= words.ReadHex();
+                break;
             case var _ when key.SequenceEqual("CapEff"u8):
                 _capabilities = words.ReadHex();
                 break;
@@ -69,6 +73,7 @@ internal struct ProcessStatusFields
     /// <summary>Adds the values to a process's status.</summary>
     internal readonly ProcessStatus AddTo(ProcessStatus stat) => stat with
     {
+        PendingSignals = _pending,
         UserId = _user,
         EffectiveUserId = _effectiveUser,
         TracerProcessId = _tracer,

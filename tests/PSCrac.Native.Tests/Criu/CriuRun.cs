@@ -85,19 +85,30 @@ internal sealed class CriuRun : IDisposable
     }
 
     /// <summary>Dumps any process.</summary>
-    internal static CracException? Dump(int processId, string imagePath, CheckpointOptions options) => Run(
+    /// <param name="processId">The process.</param>
+    /// <param name="imagePath">The image's directory.</param>
+    /// <param name="options">The options.</param>
+    /// <param name="limit">Sets a limit of the worker, by its pid.</param>
+    internal static CracException? Dump(int processId, string imagePath, CheckpointOptions options, Action<int>? limit = null) => Run(
         CriuRequest.Dump, imagePath, CriuConfigFile.Compose(options), (session, images) =>
         {
             session.Apply(options, images);
             session.SetRoot(processId);
+            limit?.Invoke(session.Worker.ProcessId);
         });
 
     /// <summary>Restores it. Null on success.</summary>
-    internal CracException? Restore(RestoreOptions? options = null, string? config = null)
+    /// <param name="options">The options.</param>
+    /// <param name="config">More lines for the configuration file.</param>
+    /// <param name="limit">Sets a limit of the worker, by its pid.</param>
+    internal CracException? Restore(RestoreOptions? options = null, string? config = null, Action<int>? limit = null)
     {
         options ??= new();
-        CracException? failure = Run(
-            CriuRequest.Restore, ImagePath, CriuConfigFile.Compose(options) + config, (session, images) => session.Apply(options, images));
+        CracException? failure = Run(CriuRequest.Restore, ImagePath, CriuConfigFile.Compose(options) + config, (session, images) =>
+        {
+            session.Apply(options, images);
+            limit?.Invoke(session.Worker.ProcessId);
+        });
         _program.Remember();
         return failure;
     }

@@ -7,7 +7,7 @@ using Xunit;
 namespace PSCrac.Tests.Criu;
 
 /// <summary>Every row of the table of known failures, reached by an actual failure of criu.</summary>
-public class KnownFailureTests
+public partial class KnownFailureTests
 {
     public static TheoryData<string> Dumps => [.. DumpFailures.All.Select(static each => each.Row)];
 

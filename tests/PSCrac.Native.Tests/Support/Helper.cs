@@ -85,7 +85,7 @@ internal static class Helper
                     Console.WriteLine($"replaced {image}");
                     return 0;
                 case ["restore", var image, .. var how]:
-                    using (CracRestoredProcess restored = Restore.Run(ToRestore(image, how)))
+                    using (CracRestoredProcess restored = Restore.Run(ToRestore(image, how), new Announcer()))
                     {
                         Console.WriteLine($"restored {restored.Id}");
                         restored.WaitForExit(Timeout.InfiniteTimeSpan);

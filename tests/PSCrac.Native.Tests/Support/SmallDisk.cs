@@ -6,8 +6,14 @@ internal sealed class SmallDisk : IDisposable
     private readonly TemporaryFolder _folder = new();
 
     internal SmallDisk(int mebibytes)
+        : this($"size={mebibytes}m")
     {
-        (int code, string error) = CriuProgram.RunProgram("mount", "-t", "tmpfs", "-o", $"size={mebibytes}m", "pscrac-test", _folder.FullPath);
+    }
+
+    /// <summary>Mounts it with tmpfs's own options.</summary>
+    internal SmallDisk(string options)
+    {
+        (int code, string error) = CriuProgram.RunProgram("mount", "-t", "tmpfs", "-o", options, "pscrac-test", _folder.FullPath);
         if (code != 0)
         {
             _folder.Dispose();
@@ -29,6 +35,22 @@ internal sealed class SmallDisk : IDisposable
             while (true)
             {
                 file.Write(page);
+            }
+        }
+        catch (IOException)
+        {
+            // Full, as wanted.
+        }
+    }
+
+    /// <summary>Takes all the names that are left, on a disk that is limited in them (nr_inodes).</summary>
+    internal void FillNames()
+    {
+        try
+        {
+            for (int i = 0; ; i++)
+            {
+                File.Create(At($"name{i}")).Dispose();
             }
         }
         catch (IOException)

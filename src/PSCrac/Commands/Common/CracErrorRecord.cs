@@ -88,7 +88,8 @@ internal static class CracErrorRecord
         CracReason.ProgramEnded or CracReason.Unknown => ErrorCategory.InvalidResult,
         CracReason.WorkerDied => ErrorCategory.OperationStopped,
         CracReason.JvmNotAttachable => ErrorCategory.ConnectionError,
-        CracReason.NoSpace or CracReason.SealFailed => ErrorCategory.WriteError,
+        CracReason.NoSpace or CracReason.SealFailed or CracReason.LogFolderUnusable => ErrorCategory.WriteError,
+        CracReason.LimitTooLow => ErrorCategory.LimitsExceeded,
         CracReason.ResourceUnsupported or CracReason.NamespaceUnsupported or CracReason.KernelFeatureMissing or CracReason.CpuIncompatible
             or CracReason.OwnNamespace or CracReason.JvmNotCapable => ErrorCategory.NotImplemented,
         CracReason.ProcessNotEligible or CracReason.TcpConnectionOpen or CracReason.TerminalAttached or CracReason.FileLocksHeld

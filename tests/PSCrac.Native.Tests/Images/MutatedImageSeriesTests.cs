@@ -14,7 +14,7 @@ namespace PSCrac.Tests.Images;
 /// CRAC_FUZZ_CASES makes it longer.
 /// </summary>
 [Collection(Zoo.Collection)]
-public partial class MutatedImageTests(Zoo zoo, ITestOutputHelper output)
+public partial class MutatedImageSeriesTests(Zoo zoo, ITestOutputHelper output)
 {
     private const int FixedSeed = 12_2026;
     private const int HeapLimitMegabytes = 256;
