@@ -56,7 +56,7 @@ $results = Join-Path $root 'TestResults'
 $coveragePath = Join-Path $results 'coverage.xml'
 $coveringTests = 'PSCrac.Native.Tests'
 $toolModules = Join-Path $root '.tools' 'Modules'
-$assemblies = 'PSCrac', 'PSCrac.Native', 'PSCrac.Init'
+$assemblies = 'PSCrac', 'PSCrac.Native', 'crac-start'
 
 # The development modules: from which version to below which they serve, and the one that a package feed has
 # (tools/Modules), if any.
@@ -255,6 +255,35 @@ function Export-NativeCode([string] $From, [string] $Into) {
     }
 }
 
+# Compiles crac-start ahead (NativeAOT) for an architecture into a folder, and returns why that had to be left out. What was made of
+# the same sources is used again.
+function Export-StartProgram([string] $Into, [string] $Architecture) {
+    $isOwn = $Architecture -eq "$([Runtime.InteropServices.RuntimeInformation]::OSArchitecture)".ToLowerInvariant()
+    $linker = $isOwn ? @('clang', 'gcc') : @($Architecture -eq 'arm64' ? 'aarch64-linux-gnu-gcc' : 'x86_64-linux-gnu-gcc')
+    $found = Get-Command -Name $linker -CommandType Application -ErrorAction Ignore | Select-Object -First 1
+    if (-not $found) {
+        return "crac-start compiled ahead for linux-$Architecture, dotnet runs it (there is no $($linker -join ' or '), which links it)"
+    }
+    $project = Join-Path $root 'tools' 'NativeStart'
+    $made = Join-Path $out 'start' "linux-$Architecture"
+    $program = Join-Path $made 'crac-start'
+    $stamp = Join-Path $made '.build'
+    $sources = foreach ($folder in 'src/PSCrac.Native', 'src/PSCrac.Start', 'tools/NativeStart') {
+        [IO.DirectoryInfo]::new((Join-Path $root $folder)).EnumerateFiles('*', 'AllDirectories') | Where-Object FullName -NotMatch '/(bin|obj)/'
+    }
+    $now = "$Configuration $(Get-Fingerprint $sources) $($found.Source)"
+    if (-not ((Test-Path -LiteralPath $program) -and (Test-Path -LiteralPath $stamp) -and (Get-Content -LiteralPath $stamp -Raw).Trim() -eq $now)) {
+        Clear-Tree $made
+        $log = & dotnet publish $project --configuration $Configuration --runtime "linux-$Architecture" --output $made --nologo --verbosity quiet "-p:CppCompilerAndLinker=$($found.Name)"
+        if ($LASTEXITCODE -ne 0) {
+            Clear-Tree $made
+            return "crac-start compiled ahead for linux-$Architecture, dotnet runs it ($(@($log -match '\berror\b')[0] -replace '^.*?\berror\b\s*' -replace '\s*\[[^\]]*\]$'))"
+        }
+        Set-Content -LiteralPath $stamp -Value $now
+    }
+    Copy-Item -LiteralPath $program -Destination $Into
+}
+
 function Invoke-Build {
     if ((Test-Path -LiteralPath $stampPath) -and (Get-Content -LiteralPath $stampPath -Raw).Trim() -eq (Get-BuildStamp)) {
         Write-Fact 'build' "$(Get-ShortPath $staged) is up to date"
@@ -284,10 +313,13 @@ function Invoke-Build {
             Join-Path $root 'PSCrac.psd1'
             Join-Path $root 'LICENSE'
             foreach ($name in $assemblies) { Join-Path $built "$name.dll" }
-            foreach ($name in 'PSCrac.pdb', 'PSCrac.Native.pdb', 'PSCrac.Init.runtimeconfig.json', 'service.schema.json') { Join-Path $built $name }
+            foreach ($name in 'PSCrac.pdb', 'PSCrac.Native.pdb', 'crac-start.runtimeconfig.json', 'service.schema.json') { Join-Path $built $name }
         )
         foreach ($name in $manifest.FormatsToProcess) { Export-Format (Join-Path $source $name) (Join-Path $stage $name) }
-        $leftOut = Export-NativeCode $built $stage
+        $leftOut = @(
+            Export-NativeCode $built $stage
+            Export-StartProgram $stage "$([Runtime.InteropServices.RuntimeInformation]::OSArchitecture)".ToLowerInvariant()
+        ) -join '; '
         Export-Help (Join-Path $stage 'en-US')
         $null = Test-ModuleManifest -Path (Join-Path $stage 'PSCrac.psd1')
 
@@ -607,6 +639,9 @@ function Invoke-Package {
             if ($architecture -ne 'x64') {
                 Copy-Item -LiteralPath ($files | ForEach-Object { Join-Path $built $_ }) -Destination $module
             }
+            Clear-Tree (Join-Path $module 'crac-start')
+            $portable = Export-StartProgram $module $architecture
+            if ($portable) { Write-Fact 'package' "left out: $portable" }
             if (Get-Command -Name Compress-PSResource -ErrorAction Ignore) {
                 Compress-PSResource -Path $module -DestinationPath $tree
                 $packed = Get-Item -Path (Join-Path $tree '*.nupkg')

@@ -5,7 +5,7 @@ BeforeDiscovery {
     $why = if ([Runtime.InteropServices.RuntimeInformation]::OSArchitecture -ne 'X64') { 'only x64 gets native code' }
     elseif (-not (Test-Path "$root/src/PSCrac/bin/Release/net10.0/PSCrac.dll")) { 'only a Release build has native code' }
     elseif (-not (Test-Path "$root/.tools/nuget/microsoft.netcore.app.crossgen2.linux-x64")) { 'no package feed had the compiler' }
-    $assemblies = 'PSCrac', 'PSCrac.Native', 'PSCrac.Init' | ForEach-Object { @{ Name = $_ } }
+    $assemblies = 'PSCrac', 'PSCrac.Native', 'crac-start' | ForEach-Object { @{ Name = $_ } }
 }
 
 BeforeAll {
@@ -50,7 +50,7 @@ Describe 'plain IL' {
         $configuration = [Reflection.Assembly]::LoadFile("$staged/PSCrac.dll").GetCustomAttributes([Reflection.AssemblyConfigurationAttribute], $false)[0].Configuration
         $copy = Join-Path $TestDrive 'PSCrac'
         Copy-Item $staged $copy -Recurse
-        foreach ($name in 'PSCrac', 'PSCrac.Native', 'PSCrac.Init') {
+        foreach ($name in 'PSCrac', 'PSCrac.Native', 'crac-start') {
             Copy-Item "$root/src/PSCrac/bin/$configuration/net10.0/$name.dll" $copy
             (Get-NativeCode "$copy/$name.dll").IsNative | Should -BeFalse
         }

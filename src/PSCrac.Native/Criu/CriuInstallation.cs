@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
+using PSCrac.Common;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Processes;
@@ -198,7 +199,7 @@ internal sealed class CriuInstallation
     private static string? FindPrivateCopy()
     {
         const int DeepestBuildFolder = 7;
-        string? folder = Path.GetDirectoryName(typeof(CriuInstallation).Assembly.Location);
+        string? folder = EngineFolder.Path;
         for (int i = 0; i < DeepestBuildFolder && !string.IsNullOrEmpty(folder); i++, folder = Path.GetDirectoryName(folder))
         {
             string candidate = Path.Combine(folder, ".tools", "criu");

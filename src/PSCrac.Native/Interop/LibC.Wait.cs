@@ -38,6 +38,24 @@ internal static partial class LibC
         return errno == Errno.ECHILD && TryReadStatus(child, out code, out exited) ? Errno.None : errno;
     }
 
+    /// <summary>Waits until any child ends and reaps it (waitid(2)).</summary>
+    /// <inheritdoc cref="TryReapAny"/>
+    /// <returns>The errno; <see cref="Errno.ECHILD"/> where there is no child.</returns>
+    internal static unsafe Errno ReapAny(out int pid, out int code, out bool exited)
+    {
+        int* info = stackalloc int[32];
+        Errno errno;
+        do
+        {
+            errno = Result(waitid(P_ALL, NoDescriptor, info, WEXITED));
+        }
+        while (errno == Errno.EINTR);
+        pid = info[4];
+        exited = info[2] == CLD_EXITED;
+        code = info[6];
+        return errno;
+    }
+
     /// <summary>Reaps one ended child, if there is one, without waiting (waitid(2)).</summary>
     /// <param name="pid">The child's pid; 0 if none has ended.</param>
     /// <param name="code">The exit code, or the number of the signal that ended the child.</param>

@@ -1,11 +1,12 @@
 using System.Runtime.InteropServices;
+using PSCrac.Common;
 using PSCrac.Images.Storage;
 
 namespace PSCrac.PidNamespaces;
 
 /// <summary>
-/// The host for the init of a pid namespace: a dotnet with a suitable runtime or, if none is found, the
-/// current program. A packaged pwsh includes its runtime and has no dotnet; it runs the
+/// The host for the init of a pid namespace: crac-start where it was compiled ahead; else a dotnet with a suitable runtime, which runs
+/// it as an assembly, or, if none is found, the current program. A packaged pwsh includes its runtime and has no dotnet; it runs the
 /// init as a startup hook, before any PowerShell code.
 /// </summary>
 /// <param name="Program">The program to start.</param>
@@ -13,7 +14,11 @@ namespace PSCrac.PidNamespaces;
 /// <param name="Environment">Its required environment variables, NAME=VALUE each.</param>
 internal sealed record NamespaceInitHost(string Program, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment)
 {
-    private const string FileName = "PSCrac.Init.dll";
+    /// <summary>The argument that makes crac-start the init of a pid namespace.</summary>
+    internal const string InitArgument = "--init";
+
+    private const string ProgramName = "crac-start";
+    private const string FileName = ProgramName + ".dll";
     private const string Framework = "Microsoft.NETCore.App";
     private const int MinimumRuntimeVersion = 10;
 
@@ -27,10 +32,22 @@ internal sealed record NamespaceInitHost(string Program, IReadOnlyList<string> A
     /// <exception cref="CracException">The module's own file is missing.</exception>
     internal static NamespaceInitHost Locate() => s_found ??= Find(DotnetFolders(), System.Environment.ProcessPath);
 
-    /// <summary>Selects the first suitable dotnet folder, else the running program.</summary>
+    /// <summary>Selects crac-start where it was compiled ahead, else the first suitable dotnet folder, else the running program.</summary>
     internal static NamespaceInitHost Find(IEnumerable<string> dotnetFolders, string? running)
     {
-        string assembly = Path.Combine(Path.GetDirectoryName(typeof(NamespaceInitHost).Assembly.Location) ?? string.Empty, FileName);
+        string compiled = Path.Combine(EngineFolder.Path, ProgramName);
+        if (File.Exists(compiled))
+        {
+            return new NamespaceInitHost(compiled, [ProgramName, InitArgument], []);
+        }
+
+        return FindForAssembly(dotnetFolders, running);
+    }
+
+    /// <summary>Selects the host of the portable assembly.</summary>
+    internal static NamespaceInitHost FindForAssembly(IEnumerable<string> dotnetFolders, string? running)
+    {
+        string assembly = Path.Combine(EngineFolder.Path, FileName);
         if (!File.Exists(assembly))
         {
             throw new CracException(
@@ -45,13 +62,24 @@ internal sealed record NamespaceInitHost(string Program, IReadOnlyList<string> A
             string program = Path.Combine(folder, "dotnet");
             if (HasRuntime(folder) && (folder == RuntimeRoot() || (FileTrust.Find(program) ?? FileTrust.Find(Path.Combine(folder, "shared", Framework))) is null))
             {
-                return new NamespaceInitHost(program, ["dotnet", assembly], [$"DOTNET_ROOT={folder}"]);
+                return new NamespaceInitHost(program, ["dotnet", assembly, InitArgument], [$"DOTNET_ROOT={folder}"]);
             }
         }
 
         string host = running ?? throw new CracException(
             CracReason.NamespaceUnsupported, "No .NET runtime was found to start the first process of a new pid namespace.", "Set DOTNET_ROOT to the folder of dotnet.");
         return new NamespaceInitHost(host, [host], [$"DOTNET_STARTUP_HOOKS={assembly}", .. RuntimeRoot() is { } root ? [$"DOTNET_ROOT={root}"] : (string[])[]]);
+    }
+
+    /// <summary>The command that is crac-start on this machine, to which its arguments are added; for units and entry points.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.ProgramMissing"/>: it was not compiled ahead, and there is no dotnet to run it.</exception>
+    internal static IReadOnlyList<string> LocateStart()
+    {
+        NamespaceInitHost host = Locate();
+        return host.Arguments[^1] == InitArgument ? [host.Program, .. host.Arguments.Skip(1).SkipLast(1)] : throw new CracException(
+            CracReason.ProgramMissing,
+            $"{Path.Combine(EngineFolder.Path, FileName)} needs dotnet to run: this build of the module has no crac-start that was compiled ahead.",
+            "Install the .NET 10 runtime (Debian package dotnet-runtime-10.0), or set DOTNET_ROOT to its folder.");
     }
 
     private static IEnumerable<string> DotnetFolders()

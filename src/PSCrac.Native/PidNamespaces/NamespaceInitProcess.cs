@@ -10,7 +10,7 @@ using PSCrac.Processes;
 namespace PSCrac.PidNamespaces;
 
 /// <summary>
-/// A new pid namespace and its first process, PSCrac.Init. The init is started here and runs as long as the root of the tree,
+/// A new pid namespace and its first process, crac-start. The init is started here and runs as long as the root of the tree,
 /// which is restored in the namespace or started by the init. Until <see cref="Keep"/>, the namespace ends with this process.
 /// </summary>
 internal sealed class NamespaceInitProcess : IDisposable
@@ -21,7 +21,7 @@ internal sealed class NamespaceInitProcess : IDisposable
     private const int Slice = 50;
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(30);
 
-    // The signals that PSCrac.Init forwards (its ForwardedSignals), and SIGCHLD. They are blocked from the start, so that the init
+    // The signals that crac-start forwards (its ForwardedSignals), and SIGCHLD. They are blocked from the start, so that the init
     // can read them from a descriptor and none ends it before.
     private static readonly int[] Blocked = [1, 2, 3, 10, 12, 14, 15, 17, 18, 20, 28, .. Enumerable.Range(35, 30)];
 
@@ -291,7 +291,7 @@ internal sealed class NamespaceInitProcess : IDisposable
         return Encoding.UTF8.GetString(buffer, 0, read).Trim();
     }
 
-    // The numbers are those of NamespaceInit in PSCrac.Init.
+    // The numbers are those of NamespaceInit in crac-start.
     private static string DescribeStep(byte step) => step switch
     {
         1 => "its proc could not be mounted",

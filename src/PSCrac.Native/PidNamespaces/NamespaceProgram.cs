@@ -20,7 +20,7 @@ internal sealed record NamespaceProgram(
     string? WorkingDirectory,
     (string Input, string Output, string Error) Files)
 {
-    /// <summary>Writes the strings that RootProgram in PSCrac.Init reads to a file in memory.</summary>
+    /// <summary>Writes the strings that RootProgram in crac-start reads to a file in memory.</summary>
     internal SafeFileHandle Write()
     {
         var text = new StringBuilder();

@@ -178,7 +178,19 @@ internal sealed class Launcher
         }
     }
 
+    /// <summary>The environment of a start, NAME=VALUE each, ordered by name.</summary>
+    internal static List<string> ComposeEnvironment(StartRequest request) => ToList(ReadEnvironment(request));
+
     private (List<string> Arguments, List<string> Environment) Compose(string path)
+    {
+        SortedDictionary<string, string> variables = ReadEnvironment(_request);
+        List<string> options = JavaOptions.Choose(_request, path, variables, _decisions);
+        return ([_request.FilePath, .. options, .. _request.Arguments], ToList(variables));
+    }
+
+    private static List<string> ToList(SortedDictionary<string, string> variables) => [.. variables.Select(static variable => $"{variable.Key}={variable.Value}")];
+
+    private static SortedDictionary<string, string> ReadEnvironment(StartRequest request)
     {
         var variables = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
@@ -186,7 +198,7 @@ internal sealed class Launcher
             variables[(string)variable.Key] = (string?)variable.Value ?? string.Empty;
         }
 
-        foreach ((string name, string? value) in _request.Environment)
+        foreach ((string name, string? value) in request.Environment)
         {
             if (value is null)
             {
@@ -198,8 +210,7 @@ internal sealed class Launcher
             }
         }
 
-        List<string> options = JavaOptions.Choose(_request, path, variables, _decisions);
-        return ([_request.FilePath, .. options, .. _request.Arguments], [.. variables.Select(static variable => $"{variable.Key}={variable.Value}")]);
+        return variables;
     }
 
     private void RaiseNextPid()

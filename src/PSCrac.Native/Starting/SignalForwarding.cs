@@ -22,6 +22,7 @@ internal sealed class SignalForwarding : IDisposable
     private readonly List<PosixSignalRegistration> _registrations = [];
     private volatile ChildProcess? _child;
     private volatile bool _wasInterrupted;
+    private volatile bool _wasEnded;
 
     /// <summary>Registers the handlers.</summary>
     /// <param name="keepsThisProcess">Whether a forwarded signal has no effect on this process, which waits for the program.</param>
@@ -41,6 +42,9 @@ internal sealed class SignalForwarding : IDisposable
     /// where this process waits for the program; otherwise it only stops the pipeline.
     /// </summary>
     internal bool WasInterrupted => _wasInterrupted;
+
+    /// <summary>Whether a signal was forwarded that asks a program to end: SIGTERM, SIGINT or SIGQUIT.</summary>
+    internal bool WasEnded => _wasEnded;
 
     /// <summary>
     /// Called on another thread before SIGQUIT is forwarded, and after all other handlers of <see cref="Console.CancelKeyPress"/>; null for
@@ -69,6 +73,7 @@ internal sealed class SignalForwarding : IDisposable
         if (e.SpecialKey == ConsoleSpecialKey.ControlBreak && _child is { HasExited: false } child)
         {
             Quitting?.Invoke();
+            _wasEnded = true;
             child.Signal(Numbers[PosixSignal.SIGQUIT]);
             e.Cancel |= _keepsThisProcess;
         }
@@ -82,6 +87,7 @@ internal sealed class SignalForwarding : IDisposable
         }
 
         _wasInterrupted |= context.Signal == PosixSignal.SIGINT;
+        _wasEnded |= context.Signal is PosixSignal.SIGINT or PosixSignal.SIGTERM;
         child.Signal(Numbers.TryGetValue(context.Signal, out int number) ? number : (int)context.Signal);
         context.Cancel = _keepsThisProcess;
     }

@@ -205,7 +205,7 @@ internal sealed class StartOperation
     private CracStartedProcess StartProgram()
     {
         Report(CracPhase.Starting);
-        StartFingerprint? fingerprint = _request.ImagePath is null ? null : TakeFingerprint();
+        StartFingerprint? fingerprint = _request.ImagePath is null ? null : TakeFingerprint(_request, _warnings);
         Prepare(_request.Ready);
         long start = Stopwatch.GetTimestamp();
         CracStartedProcess process = Launcher.Launch(_request, _decisions, _cancellation);
@@ -276,17 +276,20 @@ internal sealed class StartOperation
         }
     }
 
-    private StartFingerprint TakeFingerprint()
+    /// <summary>Takes the fingerprint of a start.</summary>
+    /// <param name="request">The start.</param>
+    /// <param name="warnings">Receives a sentence for each thing that the fingerprint cannot tell.</param>
+    internal static StartFingerprint TakeFingerprint(StartRequest request, List<string> warnings)
     {
-        var fingerprint = StartFingerprint.Take(_request.FindCommand());
+        var fingerprint = StartFingerprint.Take(request.FindCommand());
         foreach (string folder in fingerprint.CrowdedFolders)
         {
-            _warnings.Add($"The folder {folder} has more than {FolderFiles.MaximumFiles} files, so -OrRestore will not detect changes in it. Name the files that matter with -DependsOn.");
+            warnings.Add($"The folder {folder} has more than {FolderFiles.MaximumFiles} files, so -OrRestore will not detect changes in it. Name the files that matter with -DependsOn.");
         }
 
         foreach (string path in fingerprint.Unmatched)
         {
-            _warnings.Add($"-DependsOn {path} matches no file.");
+            warnings.Add($"-DependsOn {path} matches no file.");
         }
 
         return fingerprint;

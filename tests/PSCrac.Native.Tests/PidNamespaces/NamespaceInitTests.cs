@@ -42,7 +42,7 @@ public class NamespaceInitTests
     {
         // An executable of .NET of its own, as the pwsh of a package is.
         string counter = Path.Combine(AppContext.BaseDirectory, "counter");
-        NamespaceInitHost host = NamespaceInitHost.Find([], counter);
+        NamespaceInitHost host = NamespaceInitHost.FindForAssembly([], counter);
 
         using NamespaceInitProcess init = NamespaceInitProcess.Start([2, 3, 4, 5], 2, CancellationToken.None, host);
 
@@ -56,9 +56,9 @@ public class NamespaceInitTests
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.At("dotnet"), "");
         Directory.CreateDirectory(folder.At("shared/Microsoft.NETCore.App/9.0.1"));
-        NamespaceInitHost old = NamespaceInitHost.Find([folder.FullPath], "/opt/host");
+        NamespaceInitHost old = NamespaceInitHost.FindForAssembly([folder.FullPath], "/opt/host");
         Directory.CreateDirectory(folder.At("shared/Microsoft.NETCore.App/10.0.0"));
-        NamespaceInitHost host = NamespaceInitHost.Find([folder.FullPath], "/opt/host");
+        NamespaceInitHost host = NamespaceInitHost.FindForAssembly([folder.FullPath], "/opt/host");
 
         Assert.Equal("/opt/host", old.Program);
         Assert.Contains(old.Environment, variable => variable.StartsWith("DOTNET_STARTUP_HOOKS=", StringComparison.Ordinal));

@@ -200,7 +200,8 @@ internal static class ServiceStore
     private static CracException Invalid(string path, string why, string? recommendedAction = null) => new(
         CracReason.ServiceInvalid, $"{path} is not a description of a service: {why}.", recommendedAction ?? "Correct the file, or make it anew with Register-CracService -Force.");
 
-    private static CracException NotWritten(string path, Errno errno) => new(
+    /// <summary>The exception for a file of the folder that cannot be written.</summary>
+    internal static CracException NotWritten(string path, Errno errno) => new(
         errno is Errno.ENOSPC or Errno.EDQUOT ? CracReason.NoSpace : CracReason.PermissionDenied,
         $"{path} could not be written: {LibC.Message(errno)}.",
         $"Run as root, or name another state folder with {StateDirectory.Variable}.");

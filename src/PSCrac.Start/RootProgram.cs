@@ -2,7 +2,7 @@ using System.Text;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
 
-namespace PSCrac.Init;
+namespace PSCrac.Start;
 
 /// <summary>
 /// The program to start as the root of the namespace, if it is not restored. It is described by a file of

@@ -3,7 +3,7 @@ using System.Text;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
 
-namespace PSCrac.Init;
+namespace PSCrac.Start;
 
 /// <summary>Keeps the ids that the image needs free of this process's threads and of processes that criu starts.</summary>
 internal static unsafe class IdRange

@@ -1,7 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
 
-namespace PSCrac.Init;
+namespace PSCrac.Start;
 
 /// <summary>
 /// Processes in the namespace that entered it from outside, and therefore have no parent in it. A criu that dumps the tree is

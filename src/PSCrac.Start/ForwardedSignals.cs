@@ -1,4 +1,4 @@
-namespace PSCrac.Init;
+namespace PSCrac.Start;
 
 /// <summary>
 /// The signals that the init forwards. Left out are signals that cannot be caught, signals that report a fault of the

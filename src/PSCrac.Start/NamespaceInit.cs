@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
 
-namespace PSCrac.Init;
+namespace PSCrac.Start;
 
 /// <summary>
 /// The first process of a pid namespace: it mounts the namespace's proc, reaps orphans, forwards signals to the root of

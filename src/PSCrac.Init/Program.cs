@@ -1,6 +1,0 @@
-namespace PSCrac.Init;
-
-internal static class Program
-{
-    private static void Main() => NamespaceInit.Run();
-}

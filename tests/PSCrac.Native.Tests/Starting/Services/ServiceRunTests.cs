@@ -1,0 +1,165 @@
+using System.Text.Json.Nodes;
+using PSCrac.PidNamespaces;
+using PSCrac.Procfs;
+using PSCrac.Tests.Support;
+using Xunit;
+
+namespace PSCrac.Tests.Starting.Services;
+
+/// <summary>Services run by crac-start: started and checkpointed once, restored ever after, in front of them from start to end.</summary>
+public class ServiceRunTests
+{
+    [CriuFact("python3")]
+    public void It_is_started_warmed_up_and_checkpointed_and_restored_the_next_time()
+    {
+        using var service = new StartedByCracStart();
+        service.Description.WarmUpUri = [service.Description.ReadyUri!];
+        service.Description.WarmUpCount = 5;
+        StartedByCracStart.Run first = service.Start();
+        first.WaitForLine("Checkpointed to");
+        (int id, int count) = service.Ask();
+        Assert.InRange(count, 7, 8);
+        Assert.Equal(143, first.End());
+        Assert.Null(service.TryAsk());
+        string image = Assert.Single(service.Images());
+
+        StartedByCracStart.Run second = service.Start();
+        Assert.Contains($"/web/{image} as process {id}", second.WaitForLine("Restored from"), StringComparison.Ordinal);
+        (int restored, int restoredCount) = service.Ask();
+        Assert.Equal(id, restored);
+        Assert.InRange(restoredCount, 7, 9);
+        Assert.Equal(0, second.Count("Checkpointed"));
+        Assert.Equal(143, second.End());
+        Assert.Equal(image, Assert.Single(service.Images()));
+    }
+
+    [CriuFact("python3")]
+    public void Its_exit_code_is_the_programs_and_what_changed_is_not_restored()
+    {
+        using var service = new StartedByCracStart();
+        StartedByCracStart.Run first = service.Start();
+        first.WaitForLine("Checkpointed to");
+        service.TryAsk("/exit?7");
+        Assert.Equal(7, first.WaitForExit());
+        first.WaitForLine("It ended with exit code 7.");
+
+        service.Description.Arguments = [.. service.Description.Arguments, "other"];
+        StartedByCracStart.Run second = service.Start();
+        second.WaitForLine("does not match what is started, and is not used: ");
+        second.WaitForLine("Checkpointed to");
+        Assert.Equal(2, service.Images().Length);
+        second.End();
+    }
+
+    [CriuFact("python3")]
+    public void Signals_are_passed_on_and_one_that_the_program_ignores_ends_neither()
+    {
+        using var service = new StartedByCracStart("signals", "stubborn");
+        StartedByCracStart.Run run = service.Start();
+        run.WaitForLine("Checkpointed to");
+        string[] sent = ["HUP", "USR1", "USR2", "QUIT", "INT", "TERM"];
+        foreach (string name in sent)
+        {
+            run.Signal(name);
+            Wait.Until(() => File.Exists(service.At("signals")) && File.ReadAllText(service.At("signals")).Contains(name + "\n", StringComparison.Ordinal), () => $"{name} did not arrive");
+        }
+
+        (int id, _) = service.Ask();
+        run.Signal("KILL");
+        run.WaitForExit();
+        Wait.Until(() => ProcessStatus.TryRead(id) is not { HasEnded: false }, () => "the program goes on without crac-start");
+    }
+
+    [CriuFact("python3")]
+    public void A_tree_of_two_is_restored_whole()
+    {
+        using var service = new StartedByCracStart("fork");
+        StartedByCracStart.Run first = service.Start();
+        first.WaitForLine("Checkpointed to");
+        first.Signal("KILL");
+        first.WaitForExit();
+        Wait.Until(() => service.TryAsk() is null, () => "the program goes on");
+        StartedByCracStart.Run second = service.Start();
+        second.WaitForLine("Restored from");
+        long length = new FileInfo(service.At("child")).Length;
+        Wait.Until(() => new FileInfo(service.At("child")).Length > length, () => "the child does not go on");
+    }
+
+    [CriuFact("python3")]
+    public void One_that_dies_before_it_is_ready_tells_why_with_its_exit_code()
+    {
+        using var service = new StartedByCracStart("early");
+        StartedByCracStart.Run run = service.Start();
+        Assert.Equal(3, run.WaitForExit());
+        string line = run.WaitForLine("[ProgramEnded]");
+        Assert.Contains("ended with exit code 3 before it was ready", line, StringComparison.Ordinal);
+        Assert.Contains("no configuration", line, StringComparison.Ordinal);
+        Assert.Empty(service.Images());
+    }
+
+    [CriuFact("python3")]
+    public void Of_two_starts_one_runs_it_and_the_other_says_so()
+    {
+        using var service = new StartedByCracStart();
+        StartedByCracStart.Run[] runs = [service.Start(), service.Start()];
+        Wait.Until(() => runs.Any(static run => run.Count("[ServiceRunning]") > 0), () => string.Join('\n', runs.SelectMany(static run => run.Lines)));
+        StartedByCracStart.Run loser = runs.Single(static run => run.Count("[ServiceRunning]") > 0);
+        StartedByCracStart.Run winner = runs.Single(run => run != loser);
+        Assert.Equal(125, loser.WaitForExit());
+        winner.WaitForLine("Checkpointed to");
+        Assert.Contains($"process {winner.ProcessId}", loser.Lines[0], StringComparison.Ordinal);
+        Assert.NotNull(service.TryAsk());
+        winner.End();
+    }
+
+    [CriuFact("python3")]
+    public void A_description_of_someone_else_is_not_run()
+    {
+        using var service = new StartedByCracStart();
+        service.Describe();
+        Ownership.Give(service.DescriptionPath, Ownership.Stranger);
+        StartedByCracStart.Run run = service.Start([.. NamespaceInitHost.LocateStart(), "web"]);
+        Assert.Equal(125, run.WaitForExit());
+        run.WaitForLine("[ServiceNotTrusted]");
+    }
+
+    [CriuFact("python3")]
+    public void Without_room_for_its_image_it_runs_all_the_same()
+    {
+        using var disk = new SmallDisk(1);
+        using var service = new StartedByCracStart();
+        service.Environment["PSCRAC_IMAGE_ROOT"] = disk.At("images");
+        StartedByCracStart.Run run = service.Start();
+        Assert.Contains("[NoSpace]", run.WaitForLine("its checkpoint was skipped"), StringComparison.Ordinal);
+        Assert.NotNull(service.TryAsk());
+        Assert.Empty(service.Images());
+        Assert.Equal(143, run.End());
+    }
+
+    [CriuFact("python3")]
+    public void An_image_of_an_older_criu_is_restored_and_a_damaged_one_is_not_used()
+    {
+        using var service = new StartedByCracStart();
+        StartedByCracStart.Run first = service.Start();
+        first.WaitForLine("Checkpointed to");
+        first.End();
+        string image = Path.Combine(service.ImageFolder, service.Images()[0]);
+        string manifest = Path.Combine(image, "pscrac.json");
+        JsonObject edited = JsonNode.Parse(File.ReadAllText(manifest))!.AsObject();
+        edited["criuVersion"] = "3.17.1";
+        File.WriteAllText(manifest, edited.ToJsonString());
+        StartedByCracStart.Run second = service.Start();
+        second.WaitForLine("Restored from");
+        second.End();
+
+        string inventory = Path.Combine(image, "inventory.img");
+        byte[] bytes = File.ReadAllBytes(inventory);
+        bytes[^1] ^= 1;
+        File.WriteAllBytes(inventory, bytes);
+        StartedByCracStart.Run third = service.Start();
+        Assert.Contains("could not be restored, and is not used", third.WaitForLine("[Image"), StringComparison.Ordinal);
+        third.WaitForLine("Checkpointed to");
+        Assert.Equal(2, service.Images().Length);
+        third.End();
+    }
+}
