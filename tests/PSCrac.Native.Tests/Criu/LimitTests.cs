@@ -46,6 +46,29 @@ public sealed class LimitTests : IDisposable
         subject.AssertCountsPast(subject.Count + 3);
     }
 
+    // What is kept there (records of processes, criu's cache) is worth less than the operation.
+    [CriuTheory("unshare")]
+    [InlineData("mount -t tmpfs -o ro,mode=700 none /var/lib/pscrac")]
+    [InlineData("mount -t tmpfs -o size=4k,mode=700 none /var/lib/pscrac && ! head -c 99999 /dev/zero 2>/dev/null >/var/lib/pscrac/filler")]
+    [InlineData("umount -l /dev/shm")]
+    public void A_folder_of_the_system_that_is_full_or_missing_does_not_stop_an_operation(string change)
+    {
+        Directory.CreateDirectory("/var/lib/pscrac");
+        using Subject subject = Subject.Counting();
+
+        (int exitCode, string output, string error) = InMounts(change, "checkpoint", $"{subject.ProcessId}", subject.ImagePath);
+        Assert.True(exitCode == 0, output + error);
+        Task<(int ExitCode, string Output, string Error)> restoring = Task.Run(() => InMounts(change, "restore", subject.ImagePath));
+        Wait.Until(() => !Subject.HasEnded(subject.ProcessId) || restoring.IsCompleted, () => "it is not restored");
+        subject.AssertCountsPast(subject.Count + 3);
+        subject.End();
+
+        Assert.Equal(0, restoring.Result.ExitCode);
+    }
+
+    private static (int ExitCode, string Output, string Error) InMounts(string change, params string[] arguments) => Helper.RunCommand(
+        new Dictionary<string, string?>(), ["unshare", "--mount", "sh", "-c", $"{change} && exec \"$@\"", "sh", .. Helper.Command(arguments)]);
+
     [Theory]
     [InlineData(12, "memory", "--memory")]
     [InlineData(11, "no further process", "pids.max")]

@@ -58,6 +58,12 @@ internal sealed class KillRun : IDisposable
         string? phase = _victim == KillVictim.None ? null : Kill(start, delay);
         Wait.Until(IsDone, () => $"the session does not end: {Said()}");
         double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        if (_session!.HasExited)
+        {
+            // What it said is heard to its end.
+            _session.WaitForExit();
+        }
+
         string outcome = _operation == KilledOperation.Dump ? AfterDump(phase is not null) : AfterRestore(phase is not null);
         Assert.DoesNotContain("damaged", File.ReadAllText(_subject.Program.OutputPath), StringComparison.Ordinal);
         _peaks.LogFolders = Math.Max(_peaks.LogFolders, Directory.GetDirectories(_logs).Length);
@@ -158,12 +164,13 @@ internal sealed class KillRun : IDisposable
             return session.Identity;
         }
 
+        // A process that criu restores has criu's command line at first.
         ProcessIdentity? found = null;
         foreach (ProcessTreeMember member in ProcessTree.Read(_session.Id).Members.Skip(1))
         {
             string[] words = CommandOf(member.ProcessId);
             KillVictim kind = words.Contains("swrk") ? KillVictim.Worker : words.Contains("lazy-pages") ? KillVictim.PageDaemon : words is ["pscrac-guard", ..] ? KillVictim.Guard : KillVictim.None;
-            if (kind != KillVictim.None)
+            if (kind != KillVictim.None && member.Status.ParentProcessId == _session.Id && !_tree.Contains(member.ProcessId))
             {
                 _helpers.Add(member.Status.Identity);
                 found = kind == victim ? member.Status.Identity : found;
@@ -185,11 +192,11 @@ internal sealed class KillRun : IDisposable
         }
     }
 
-    private void AssertNoStrays(bool hasLazyTree)
+    private void AssertNoStrays(bool hasSession)
     {
         long start = Stopwatch.GetTimestamp();
         List<string> strays;
-        while ((strays = FindStrays(hasLazyTree)).Count > 0)
+        while ((strays = FindStrays(hasSession)).Count > 0)
         {
             Assert.True(Stopwatch.GetElapsedTime(start).TotalSeconds < StraySeconds, $"still there: {string.Join("; ", strays)}");
             Thread.Sleep(2);
