@@ -126,10 +126,23 @@ time.sleep(1000)
         Test-CracImage $copy -SkipTrustCheck | Where-Object Reason -EQ ImageNotTrusted | Should -BeNullOrEmpty
     }
 
-    It 'says of an archive that it has to be unpacked' {
+    It 'looks at an archive as at its image, and at who could have written it' {
         tar -C $copy -czf "$copy.tgz" .
-        (Test-CracImage "$copy.tgz" | Where-Object Reason -EQ NotAnImage).RecommendedAction | Should -Match 'tar -xf'
-        Test-CracImage "$copy.tgz" -SkipTrustCheck -Quiet | Should -BeFalse
+        Test-CracImage "$copy.tgz" -Quiet | Should -BeTrue
+        bash -c "chmod 666 '$copy.tgz'"
+        Test-CracImage "$copy.tgz" -Quiet | Should -BeFalse
+        (Test-CracImage "$copy.tgz" | Where-Object Severity -EQ Blocker).Reason | Should -Be 'ImageNotTrusted'
+        Test-CracImage "$copy.tgz" -SkipTrustCheck -Quiet | Should -BeTrue
+    }
+
+    It 'says of a container''s archive what restores it' {
+        $box = New-Item -ItemType Directory "$copy-box"
+        Set-Content "$box/config.dump" '{"name":"box"}'
+        $null = New-Item -ItemType Directory "$box/checkpoint"
+        Copy-Item "$copy/*" "$box/checkpoint"
+        tar -C $box -czf "$copy-box.tgz" .
+        (Test-CracImage "$copy-box.tgz" | Where-Object Reason -EQ NotAnImage).RecommendedAction | Should -Match 'podman container restore --import'
+        Test-CracImage "$copy-box.tgz" -SkipTrustCheck -Quiet | Should -BeFalse
     }
 
     It 'takes images from the pipeline, by value and by property, and gives one answer each with -Quiet' {

@@ -32,4 +32,10 @@ public enum CracOperation
 
     /// <summary>An image was signed.</summary>
     Protect,
+
+    /// <summary>An image was written to an archive.</summary>
+    Export,
+
+    /// <summary>An image was made of an archive.</summary>
+    Import,
 }

@@ -1,6 +1,6 @@
 namespace PSCrac.Common;
 
-/// <summary>The phases of a start, of a checkpoint and of a restore, in their order.</summary>
+/// <summary>The phases of a start, of a checkpoint and of a restore, in their order, and of archives.</summary>
 public enum CracPhase
 {
     /// <summary>Starting a program.</summary>
@@ -35,10 +35,16 @@ public enum CracPhase
 
     /// <summary>Letting the restored tasks run.</summary>
     Resuming,
+
+    /// <summary>Writing an archive.</summary>
+    Packing,
+
+    /// <summary>Reading an archive, and writing the image that is in it.</summary>
+    Unpacking,
 }
 
 /// <summary>The progress of an operation.</summary>
 /// <param name="Phase">The current phase.</param>
-/// <param name="Bytes">Bytes of memory pages written so far; 0 in phases that write none.</param>
-/// <param name="ExpectedBytes">The estimated total in bytes: the tree's memory that no file backs; 0 if it is not known.</param>
+/// <param name="Bytes">Bytes of memory pages, or of an archive's content, written so far; 0 in phases that write none.</param>
+/// <param name="ExpectedBytes">The estimated total in bytes: the tree's memory that no file backs, or the image's size; 0 if it is not known.</param>
 public readonly record struct CracProgress(CracPhase Phase, long Bytes, long ExpectedBytes);

@@ -176,4 +176,7 @@ public enum CracReason
 
     /// <summary>A limit of this session is too low: on descriptors, processes, memory or the size of files (getrlimit(2), cgroups(7)).</summary>
     LimitTooLow,
+
+    /// <summary>An archive is encrypted, and could not be decrypted: without an identity, with another's, or because it is damaged.</summary>
+    DecryptionFailed,
 }

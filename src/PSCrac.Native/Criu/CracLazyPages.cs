@@ -46,6 +46,9 @@ public sealed class CracLazyPages
     /// <summary>The time from the start of the tree until all pages were transferred; null while some are missing.</summary>
     public TimeSpan? TransferTime { get; private set; }
 
+    /// <summary>Completes when the page daemon has ended.</summary>
+    internal Task Ended => _ended.Task;
+
     /// <summary>Waits until the transfer has ended.</summary>
     /// <param name="timeout">The maximum wait; <see cref="Timeout.InfiniteTimeSpan"/> for no limit.</param>
     /// <param name="cancellation">Ends the wait; the transfer continues.</param>

@@ -3,7 +3,7 @@ using PSCrac.Images.Storage;
 namespace PSCrac.Criu;
 
 /// <summary>
-/// The programs that criu runs, which it finds on the PATH that PSCrac gives it. A PATH without the system administration folders
+/// The programs that criu runs, which it finds on the PATH that PSCrac gives it, and those that PSCrac runs. A PATH without the system administration folders
 /// (su without a dash, cron) is extended by them.
 /// </summary>
 internal static class CriuPrograms
@@ -19,6 +19,7 @@ internal static class CriuPrograms
         ("tar", "tar"),
         ("gzip", "gzip"),
         ("sh", "dash"),
+        ("age", "age"),
     ];
 
     /// <summary>The system's program folders, searched in addition to the PATH. Tests of missing programs replace them.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace PSCrac.Interop;
 
@@ -33,6 +34,9 @@ internal static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "fsync", SetLastError = true)]
     private static partial int fsync(SafeHandle descriptor);
+
+    [LibraryImport(Library, EntryPoint = "pipe2", SetLastError = true)]
+    private static partial int pipe2(int* pair, int flags);
 
     /// <summary>_exit(2): ends the process at once.</summary>
     [LibraryImport(Library, EntryPoint = "_exit")]
@@ -116,6 +120,16 @@ internal static unsafe partial class LibC
 
     /// <summary>fchown(2).</summary>
     internal static Errno ChangeOwner(SafeHandle file, uint user, uint group) => Result(fchown(file, user, group));
+
+    /// <summary>Creates a pipe, close-on-exec (pipe2(2)). Both handles are invalid on failure.</summary>
+    internal static Errno CreatePipe(out SafeFileHandle read, out SafeFileHandle write)
+    {
+        int* pair = stackalloc int[2];
+        Errno errno = Result(pipe2(pair, O_CLOEXEC));
+        read = new SafeFileHandle(errno == 0 ? pair[0] : -1, ownsHandle: true);
+        write = new SafeFileHandle(errno == 0 ? pair[1] : -1, ownsHandle: true);
+        return errno;
+    }
 
     /// <summary>fsync(2).</summary>
     internal static Errno Sync(SafeHandle file)

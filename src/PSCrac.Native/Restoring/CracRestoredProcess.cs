@@ -60,7 +60,7 @@ public sealed class CracRestoredProcess : IDisposable, IReadySubject
     public string Command { get; }
 
     /// <summary>The image it came from.</summary>
-    public string ImagePath { get; }
+    public string ImagePath { get; internal set; }
 
     /// <summary>How many processes the tree has.</summary>
     public int ProcessCount { get; }

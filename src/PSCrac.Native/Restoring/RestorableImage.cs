@@ -19,10 +19,12 @@ internal static class RestorableImage
         }
     }
 
-    // Of two restores at the same time, one would use up the helper links that the other needs. Closing the handle releases the lock.
-    internal static void RequireExclusive(CracImage image, FolderHandle directory)
+    // Of two restores at the same time, one would use up the helper links that the other needs. An image that was unpacked for a restore is
+    // kept as long as somebody has a lock on it. Closing the handle releases the lock; a page daemon has a copy of it.
+    internal static void Lock(CracImage image, FolderHandle directory)
     {
-        if (image.IsOneShot && LibC.TryLock(directory.Handle) == Errno.EAGAIN)
+        Errno errno = image.IsOneShot ? LibC.TryLock(directory.Handle) : LibC.TryLockShared(directory.Handle);
+        if (image.IsOneShot && errno == Errno.EAGAIN)
         {
             throw new CracException(
                 CracReason.ImageConsumed,
@@ -45,29 +47,10 @@ internal static class RestorableImage
         }
 
         // Pages and other large files are not hashed here, though a signed image has their hashes: the owner of the folder is trusted.
-        var found = new Dictionary<string, ImageManifestFile>(StringComparer.Ordinal);
-        foreach (ImageManifestFile file in ImageManifest.Describe(directory))
-        {
-            found[file.Name] = file;
-        }
-
-        foreach (ImageManifestFile expected in manifest.Files)
-        {
-            found.Remove(expected.Name, out ImageManifestFile? file);
-            (CracReason reason, string what)? damage = file is null ? (CracReason.ImageIncomplete, "is missing")
-                : file.Size != expected.Size ? (CracReason.ImageIncomplete, $"has {file.Size} bytes where {expected.Size} were written")
-                : expected.Sha256 is not null && file.Sha256 is not null && file.Sha256 != expected.Sha256 ? (CracReason.ImageCorrupt, "was changed after the checkpoint")
-                : null;
-            if (damage is var (reason, what))
-            {
-                throw Damaged(image, reason, expected.Name, what);
-            }
-        }
-
         // criu finds its files by name, and would use one that was never part of the image.
-        if (found.Keys.FirstOrDefault(static name => name.EndsWith(".img", StringComparison.Ordinal)) is { } added)
+        if (ManifestDamage.Find(manifest, ImageManifest.Describe(directory), static name => !name.EndsWith(".img", StringComparison.Ordinal)) is { } damage)
         {
-            throw Damaged(image, CracReason.ImageCorrupt, added, "was added after the checkpoint", $"Remove it: Remove-Item -LiteralPath '{System.IO.Path.Combine(image.Path, added)}'");
+            throw Damaged(image, damage.Reason, damage.FileName, damage.What, damage.IsAdded ? $"Remove it: Remove-Item -LiteralPath '{System.IO.Path.Combine(image.Path, damage.FileName)}'" : null);
         }
 
         RequireAgreement(image);

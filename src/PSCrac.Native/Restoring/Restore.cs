@@ -33,7 +33,7 @@ public static class Restore
         }
         catch (CracException e)
         {
-            e.AddContext(CracOperation.Restore, request.Image.RootProcessId, request.Image.Path);
+            e.AddContext(CracOperation.Restore, request.Image.IsEncrypted ? null : request.Image.RootProcessId, request.Image.Path);
             throw;
         }
     }
@@ -41,6 +41,11 @@ public static class Restore
     private static CracRestoredProcess RunSelected(RestoreRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         request.RequireConsistent();
+        if (request.Image.IsArchive)
+        {
+            return ArchiveRestore.Run(request, unpacked => RunSelected(unpacked, progress, cancellation), progress, cancellation);
+        }
+
         if (JvmImage.IsOf(request.Image, request.Engine))
         {
             return JvmRestore.Run(request, progress, cancellation);

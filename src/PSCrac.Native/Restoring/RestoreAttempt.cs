@@ -113,7 +113,7 @@ internal sealed class RestoreAttempt : IDisposable
         ImageTrust trust = DisposeLater(ImageTrust.Examine(_image.Path));
         _images = RestorePreflight.RequireTrusted(trust, _request, _cancellation);
         RestorableImage.RequireSameFolder(_image, _images);
-        RestorableImage.RequireExclusive(_image, _images);
+        RestorableImage.Lock(_image, _images);
         RestoreReadahead readahead = DisposeLater(RestoreReadahead.Begin(_images, _image, withPages: !_options.LazyPages));
         RestorableImage.RequireComplete(_image, _images);
         return readahead;

@@ -103,7 +103,7 @@ internal sealed class ImageStaging : IDisposable
 
         if (errno == Errno.EEXIST)
         {
-            throw Exists(TargetPath, "a file or folder, created during the checkpoint,", "Give another path, or find out which program created it.");
+            throw Exists(TargetPath, "a file or folder, created meanwhile,", "Give another path, or find out which program created it.");
         }
 
         RequireWritten(errno);

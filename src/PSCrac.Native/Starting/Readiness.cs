@@ -52,7 +52,7 @@ internal static class Readiness
         }
         catch (CracException e)
         {
-            e.AddContext(CracOperation.Restore, request.Image.RootProcessId, request.Image.Path);
+            e.AddContext(CracOperation.Restore, request.Image.IsEncrypted ? null : request.Image.RootProcessId, request.Image.Path);
             throw;
         }
     }

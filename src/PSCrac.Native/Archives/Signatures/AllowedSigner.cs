@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using PSCrac.Images.Manifest;
 
 namespace PSCrac.Archives.Signatures;
 

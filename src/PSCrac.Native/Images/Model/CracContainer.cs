@@ -39,6 +39,14 @@ public sealed class CracContainer
     /// <summary>The paths that the container deleted from its root file system.</summary>
     public IReadOnlyList<string> RootFileSystemDeletions => _deleted ??= ReadDeleted();
 
+    /// <summary>What restores the container, as a sentence.</summary>
+    internal string RestoreCommand(string archivePath) => RestoreCommand(Engine, archivePath);
+
+    /// <summary>What restores a container of an engine, as a sentence.</summary>
+    internal static string RestoreCommand(string engine, string archivePath) => engine is "CRI-O" or "containerd"
+        ? $"Restore the container: crictl create, with {archivePath} as the image in the container's configuration, then crictl start."
+        : $"Restore the container: podman container restore --import {archivePath}";
+
     /// <inheritdoc/>
     public override string ToString() => $"{Name} ({Image})";
 
@@ -62,16 +70,28 @@ public sealed class CracContainer
             Id = GetText(root, "id"),
             Image = GetText(root, "rootfsImageName") is { Length: > 0 } image ? image : GetText(root, "rootfsImage"),
             Runtime = GetText(root, "runtime"),
-            Engine = !isAnnotated ? "" : GetText(annotations, "io.container.manager") switch
-            {
-                "libpod" => "Podman",
-                "cri-o" => "CRI-O",
-                "" => annotations.TryGetProperty("io.kubernetes.cri.container-type", out _) ? "containerd" : "",
-                string other => other,
-            },
+            Engine = isAnnotated ? EngineOf(annotations) : "",
             Created = DateTimeOffset.TryParse(GetText(root, "createdTime"), System.Globalization.CultureInfo.InvariantCulture, out DateTimeOffset time) ? time : null,
         };
     }
+
+    /// <summary>The engine that made an archive: "Podman", "CRI-O" or "containerd"; empty if it is not known.</summary>
+    /// <param name="specification">The archive's spec.dump; null if it has none.</param>
+    internal static string FindEngine(ImageFile? specification)
+    {
+        using JsonDocument? spec = specification is null ? null : ReadJson(specification);
+        return spec is { RootElement.ValueKind: JsonValueKind.Object } && spec.RootElement.TryGetProperty("annotations", out JsonElement annotations) && annotations.ValueKind == JsonValueKind.Object
+            ? EngineOf(annotations)
+            : "";
+    }
+
+    private static string EngineOf(JsonElement annotations) => GetText(annotations, "io.container.manager") switch
+    {
+        "libpod" => "Podman",
+        "cri-o" => "CRI-O",
+        "" => annotations.TryGetProperty("io.kubernetes.cri.container-type", out _) ? "containerd" : "",
+        string other => other,
+    };
 
     private static string GetText(JsonElement element, string name) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
@@ -79,11 +99,11 @@ public sealed class CracContainer
     private static JsonDocument? ReadJson(ArchiveImageSource archive, string name)
     {
         using ImageFile? file = archive.TryOpenMember(name);
-        if (file is null || file.Length > ArchiveImageSource.MaximumKeptFileSize)
-        {
-            return null;
-        }
+        return file is null || file.Length > ArchiveImageSource.MaximumKeptFileSize ? null : ReadJson(file);
+    }
 
+    private static JsonDocument? ReadJson(ImageFile file)
+    {
         byte[] bytes = new byte[file.Length];
         file.ReadExactlyAt(0, bytes);
         try

@@ -27,6 +27,7 @@ public sealed partial class CracImage
     private readonly Lazy<CracImageStatistics?> _statistics;
     private readonly Lazy<string?> _criuVersion;
     private readonly Lazy<CracContainer?> _container;
+    private readonly Lazy<string?> _claimedSigner;
     private readonly Lazy<CracImageRecord?> _cpu;
     private readonly ImageInventory? _inventory;
     private long _size = -1;
@@ -42,11 +43,13 @@ public sealed partial class CracImage
         _statistics = new(() => CracImageStatistics.Read(source), LazyThreadSafetyMode.PublicationOnly);
         _criuVersion = new(() => manifest?.CriuVersion ?? DumpLog.FindVersion(source), LazyThreadSafetyMode.PublicationOnly);
         _container = new(() => source is ArchiveImageSource archive ? CracContainer.Read(archive) : null, LazyThreadSafetyMode.PublicationOnly);
+        _claimedSigner = new(() => IsEncrypted ? null : ReadSigner(source), LazyThreadSafetyMode.PublicationOnly);
         _cpu = new(() => ReadCpu(source), LazyThreadSafetyMode.PublicationOnly);
-        Name = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(source.Path));
+        string name = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(source.Path));
+        Name = IsArchive ? ArchiveFormat.RemoveSuffixes(name) : name;
     }
 
-    /// <summary>The name of the directory or archive.</summary>
+    /// <summary>The name of the directory, or that of the archive without its suffixes (.tar, .zst, .gz, .age).</summary>
     public string Name { get; }
 
     /// <summary>
@@ -80,8 +83,8 @@ public sealed partial class CracImage
     /// <summary>The size of the dumped memory, in bytes, when it is not compressed; without what is in a parent image.</summary>
     public long Memory => _memory >= 0 ? _memory : _memory = SumMemory();
 
-    /// <summary>The total size of the files in the directory, in bytes.</summary>
-    public long Size => _size >= 0 ? _size : _size = SumFiles();
+    /// <summary>The total size of the files in the directory, or the size of the archive, in bytes.</summary>
+    public long Size => _size >= 0 ? _size : _size = _source.ArchiveSize ?? SumFiles();
 
     /// <summary>Whether the memory is compressed (criu 4.3, -Compress). <see cref="Size"/> is then less than <see cref="Memory"/>.</summary>
     public bool IsCompressed => _inventory is { IsCompressed: true };
@@ -156,15 +159,24 @@ public sealed partial class CracImage
     /// <summary>The container, if the image is in a checkpoint archive of a container; else null.</summary>
     internal CracContainer? Container => _container.Value;
 
-    /// <summary>Whether the image is in an archive. An archive must be imported before it can be restored.</summary>
-    public bool IsArchive => _source is ArchiveImageSource;
+    /// <summary>Whether the image is in an archive.</summary>
+    public bool IsArchive => _source is ArchiveImageSource or EncryptedImageSource;
+
+    /// <summary>Whether the archive is encrypted. Of such an image only the name, the path, the size and the time can be read.</summary>
+    public bool IsEncrypted => _source is EncryptedImageSource;
+
+    /// <summary>
+    /// The key that the image says it was signed with, such as "ssh-ed25519 SHA256:…"; null if it is not signed, or encrypted. Anyone can
+    /// write this: it is not verified.
+    /// </summary>
+    public string? ClaimedSigner => _claimedSigner.Value;
 
     internal ImageSource Source => _source;
 
     /// <summary>Opens an image.</summary>
     /// <param name="path">
-    /// The image's directory, or a checkpoint archive as Podman, CRI-O and the kubelet write it (tar, plain or compressed with
-    /// gzip or, if libzstd is installed, zstd), which is read without unpacking it to disk.
+    /// The image's directory, or a checkpoint archive as Export-CracImage, Podman, CRI-O and the kubelet write it (tar, plain or compressed
+    /// with gzip or, if libzstd is installed, zstd), which is read without unpacking it to disk.
     /// </param>
     /// <param name="cancellation">Cancels the reading of an archive.</param>
     /// <returns>The image; its content is read on first use.</returns>
@@ -186,6 +198,11 @@ public sealed partial class CracImage
             {
                 throw ImageFault.Unreadable(full, Inventory, errno);
             }
+        }
+
+        if (EncryptedImageSource.IsEncrypted(full))
+        {
+            return new CracImage(new EncryptedImageSource(full), manifest: null);
         }
 
         return File.Exists(full) ? Open(new ArchiveImageSource(full, cancellation)) : throw ImageFault.NotAnImage(full, "the path does not exist");
@@ -282,6 +299,19 @@ public sealed partial class CracImage
         {
             return null;
         }
+    }
+
+    private static string? ReadSigner(ImageSource source)
+    {
+        using ImageFile? file = source.TryOpen(ImageManifest.SignatureFileName);
+        if (file is null || file.Length > SshSignature.MaximumSize)
+        {
+            return null;
+        }
+
+        byte[] text = new byte[file.Length];
+        file.ReadExactlyAt(0, text);
+        return SshSignature.TryParse(text, out SshSignature? signature, out _) ? signature.Signer : null;
     }
 
     private long SumFiles()

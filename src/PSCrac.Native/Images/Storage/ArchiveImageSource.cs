@@ -1,15 +1,6 @@
-using System.IO.Compression;
 using Microsoft.Win32.SafeHandles;
 
 namespace PSCrac.Images.Storage;
-
-/// <summary>How an archive is compressed.</summary>
-internal enum ArchiveCompression
-{
-    None = 0,
-    Gzip,
-    Zstandard,
-}
 
 /// <summary>
 /// An image inside a checkpoint archive, as Podman, CRI-O and the kubelet write it, or in a plain tar file. Nothing is
@@ -36,6 +27,7 @@ internal sealed class ArchiveImageSource : ImageSource
         : base(path)
     {
         _written = File.GetLastWriteTimeUtc(path);
+        ArchiveSize = new FileInfo(path).Length;
         _compression = DetectCompression();
         _unpacked = new UnpackedContent(OpenContent);
         Index(cancellation);
@@ -49,6 +41,8 @@ internal sealed class ArchiveImageSource : ImageSource
     }
 
     internal override ImageSource? Parent => null;
+
+    internal override long? ArchiveSize { get; }
 
     /// <summary>The content of a compressed archive.</summary>
     internal UnpackedContent Unpacked => _unpacked;
@@ -70,12 +64,7 @@ internal sealed class ArchiveImageSource : ImageSource
         try
         {
             var file = new FileStream(Path, FileMode.Open, FileAccess.Read, FileShare.Read, _compression == ArchiveCompression.None ? 4096 : 1 << 16);
-            return _compression switch
-            {
-                ArchiveCompression.Gzip => new GZipStream(file, CompressionMode.Decompress),
-                ArchiveCompression.Zstandard => new ZstandardStream(file),
-                _ => file,
-            };
+            return ArchiveFormat.Decompress(file, _compression);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -111,21 +100,16 @@ internal sealed class ArchiveImageSource : ImageSource
     {
         try
         {
-            if (new FileInfo(Path).Length < 512)
+            if (new FileInfo(Path).Length < ArchiveFormat.HeadSize)
             {
                 throw ImageFault.NotAnImage(Path, "it is a file, but too short to be a checkpoint archive");
             }
 
             using SafeFileHandle handle = File.OpenHandle(Path);
-            Span<byte> head = stackalloc byte[512];
+            Span<byte> head = stackalloc byte[ArchiveFormat.HeadSize];
             head = head[..RandomAccess.Read(handle, head, 0)];
-            return head switch
-            {
-                [0x1f, 0x8b, ..] => ArchiveCompression.Gzip,
-                [0x28, 0xb5, 0x2f, 0xfd, ..] => ArchiveCompression.Zstandard,
-                _ when head.Length == 512 && head.Slice(257, 5).SequenceEqual("ustar"u8) => ArchiveCompression.None,
-                _ => throw ImageFault.NotAnImage(Path, "it is a file, but not a checkpoint archive (tar, optionally compressed with gzip or zstd)"),
-            };
+            return ArchiveFormat.Detect(head)
+                ?? throw ImageFault.NotAnImage(Path, "it is a file, but not a checkpoint archive (tar, optionally compressed with gzip or zstd)");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

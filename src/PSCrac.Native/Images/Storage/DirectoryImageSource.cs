@@ -22,7 +22,13 @@ internal sealed class DirectoryImageSource : ImageSource
 
     /// <summary>Reads an open directory, which stays open for as long as this object is used.</summary>
     internal DirectoryImageSource(FolderHandle folder)
-        : this(folder.Path) => _folder = folder;
+        : this(folder, folder.Path)
+    {
+    }
+
+    /// <summary>The same with another path in messages: where the image is from, or will be.</summary>
+    internal DirectoryImageSource(FolderHandle folder, string shownPath)
+        : this(shownPath) => _folder = folder;
 
     internal override IReadOnlyList<ImageFileInfo> Files => _files ??= List();
 

@@ -65,6 +65,16 @@ internal static class ImageFault
             ImagePath = path,
         };
 
+    /// <summary>The exception for reading an archive that is encrypted.</summary>
+    internal static CracException Encrypted(string path) =>
+        new(
+            CracReason.DecryptionFailed,
+            $"{path} is encrypted with age, and what is in it cannot be read.",
+            $"Import it: Import-CracImage '{path}' -Identity FILE, with the secret key of one of its recipients.")
+        {
+            ImagePath = path,
+        };
+
     /// <summary>The exception for a file that the operating system cannot read.</summary>
     internal static CracException Unreadable(string imagePath, string name, Exception cause) =>
         new(

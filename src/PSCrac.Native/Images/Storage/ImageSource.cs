@@ -18,6 +18,9 @@ internal abstract class ImageSource(string path)
     /// <summary>The parent image of an incremental dump; null if there is none.</summary>
     internal abstract ImageSource? Parent { get; }
 
+    /// <summary>The size of the archive itself, in bytes; null for a directory.</summary>
+    internal virtual long? ArchiveSize => null;
+
     internal abstract bool Contains(string name);
 
     /// <summary>When a file was last written, UTC.</summary>

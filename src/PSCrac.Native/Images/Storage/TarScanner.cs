@@ -5,6 +5,14 @@ namespace PSCrac.Images.Storage;
 /// <summary>A file in a tar archive: its name, its length, and where its bytes begin in the (unpacked) archive.</summary>
 internal readonly record struct TarMember(string Name, long Length, long Offset);
 
+/// <summary>An entry of a tar archive, of any type.</summary>
+/// <param name="Name">The name as it is written.</param>
+/// <param name="Type">The type flag (tar.h): '0' for a regular file, '5' for a folder.</param>
+/// <param name="IsSparse">Whether the content is that of a sparse file without its holes, in a format of GNU tar's.</param>
+/// <param name="Length">The length of the content, in bytes.</param>
+/// <param name="Offset">Where the content begins in the (unpacked) archive.</param>
+internal readonly record struct TarEntry(string Name, char Type, bool IsSparse, long Length, long Offset);
+
 /// <summary>
 /// Reads the headers of a tar archive in order: ustar, GNU long names, pax paths and sizes. System.Formats.Tar is not used
 /// because it does not give the offset of a file's content, also in a compressed archive.
@@ -12,7 +20,7 @@ internal readonly record struct TarMember(string Name, long Length, long Offset)
 /// <param name="stream">The content, from its beginning.</param>
 /// <param name="imagePath">The archive's path, for errors.</param>
 /// <param name="name">The archive's name, for errors.</param>
-/// <param name="names">The limits for the names that are returned, over the whole archive.</param>
+/// <param name="names">The limits for the names of the files that <see cref="Next"/> returns, over the whole archive.</param>
 /// <param name="cancellation">Cancels a read.</param>
 internal sealed class TarScanner(Stream stream, string imagePath, string name, NameBudget names, CancellationToken cancellation = default)
 {
@@ -29,17 +37,42 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name, N
     private byte[] _record = [];
     private string? _longName;
     private long? _longSize;
+    private bool _isSparse;
     private long _position;
+    private long _end;
     private long _next;
     private int _headers;
+
+    /// <summary>Whether the two blocks of zeros that end an archive were read; the second one by <see cref="ReadToEnd"/>.</summary>
+    internal bool HasEnd { get; private set; }
 
     /// <summary>Reads the next file's header; null at the end. Directories, links and devices are skipped.</summary>
     internal TarMember? Next()
     {
+        while (NextEntry() is { } entry)
+        {
+            if (entry.Type == '0')
+            {
+                string path = Normalize(entry.Name);
+                return names.Add(path) is { } limit ? throw Damaged(entry.Offset - BlockSize, limit) : new TarMember(path, entry.Length, entry.Offset);
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Reads the next entry's header, of whatever type; null at the end.</summary>
+    internal TarEntry? NextEntry()
+    {
         while (true)
         {
             SkipTo(_next);
-            if (!ReadBlock() || _block.AsSpan().IndexOfAnyExcept((byte)0) < 0)
+            if (!ReadBlock())
+            {
+                return null;
+            }
+
+            if (_block.AsSpan().IndexOfAnyExcept((byte)0) < 0)
             {
                 return null;
             }
@@ -75,15 +108,7 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name, N
                     continue;
             }
 
-            bool isFile = _block[156] is 0 or (byte)'0' or (byte)'7';
-            string path = _longName ?? HeaderName();
-            _longName = null;
-            _longSize = null;
-            if (isFile)
-            {
-                path = Normalize(path);
-                return names.Add(path) is { } limit ? throw Damaged(header, limit) : new TarMember(path, size, data);
-            }
+            return TakeEntry(size, data);
         }
     }
 
@@ -94,6 +119,45 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name, N
         byte[] kept = new byte[Math.Min(member.Length, PartSize)];
         Fill(ref kept, checked((int)member.Length));
         return kept;
+    }
+
+    /// <summary>Reads on in the content of the entry that <see cref="NextEntry"/> returned. Returns 0 at its end; throws ImageIncomplete if the archive ends first.</summary>
+    internal int ReadContent(Span<byte> buffer)
+    {
+        long left = _end - _position;
+        if (left == 0)
+        {
+            return 0;
+        }
+
+        int read = ReadSome(buffer.Length > left ? buffer[..(int)left] : buffer);
+        return read > 0 ? read : throw Truncated();
+    }
+
+    /// <summary>Reads what follows the end of the archive: zeros up to the size of a record, nothing else.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.ImageCorrupt"/>: something else follows.</exception>
+    internal void ReadToEnd()
+    {
+        // tar's --blocking-factor makes records larger than 10 KiB.
+        const long LargestRecord = 4 << 20;
+        long end = _position;
+        for (int read; (read = ReadSome(_part)) > 0;)
+        {
+            if (_position - end > LargestRecord || _part.AsSpan(0, read).ContainsAnyExcept((byte)0))
+            {
+                throw Damaged(end, "something follows the end of the archive");
+            }
+        }
+
+        HasEnd = _position - end >= BlockSize;
+    }
+
+    private TarEntry TakeEntry(long size, long data)
+    {
+        char type = (char)_block[156];
+        var entry = new TarEntry(_longName ?? HeaderName(), type is '\0' or '7' ? '0' : type, _isSparse || type == 'S', size, data);
+        (_longName, _longSize, _isSparse, _end) = (null, null, false, data + size);
+        return entry;
     }
 
     private static string Normalize(string path)
@@ -191,6 +255,10 @@ internal sealed class TarScanner(Stream stream, string imagePath, string name, N
             else if (record.StartsWith("size="u8) && long.TryParse(record[5..], out long size))
             {
                 _longSize = size;
+            }
+            else if (record.StartsWith("GNU.sparse."u8))
+            {
+                _isSparse = true;
             }
         }
     }

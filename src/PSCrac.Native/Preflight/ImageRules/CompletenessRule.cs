@@ -14,14 +14,14 @@ internal sealed class CompletenessRule : ImageRule
 
     internal override void Examine(ImageSubject subject)
     {
-        if (subject.Image.IsArchive)
+        if (subject.Image.Container is { } container)
         {
             subject.Block(
                 null,
-                "a checkpoint archive",
+                "a container's archive",
                 CracReason.NotAnImage,
-                "A restore needs an unpacked image folder.",
-                "Unpack it with tar -xf and restore its checkpoint folder, or restore the container with podman container restore --import.");
+                "The container's root file system, mounts and network are not in the image, and only the container engine can make them.",
+                container.RestoreCommand(subject.Image.Path));
         }
 
         ExamineAdded(subject);

@@ -13,7 +13,7 @@ internal sealed class ManifestRule : ImageRule
         {
             NoteUnhashed(subject, manifest);
         }
-        else if (!subject.Image.IsArchive)
+        else if (subject.Image.Container is null)
         {
             subject.Warn(
                 null,

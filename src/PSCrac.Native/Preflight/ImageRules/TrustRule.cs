@@ -7,13 +7,12 @@ internal sealed class TrustRule : ImageRule
 {
     internal override void Examine(ImageSubject subject)
     {
-        // An archive is never restored, which has its own finding.
-        if (subject.Options.SkipTrustCheck || subject.Image.IsArchive)
+        if (subject.Options.SkipTrustCheck)
         {
             return;
         }
 
-        using ImageTrust trust = ImageTrust.Examine(subject.Image.Path);
+        using ImageTrust trust = subject.Image.IsArchive ? ImageTrust.ExamineFile(subject.Image.Path) : ImageTrust.Examine(subject.Image.Path);
         subject.Findings.AddRange(trust.Findings);
     }
 }

@@ -60,6 +60,28 @@ internal sealed class ImageTrust : IDisposable
         return trust;
     }
 
+    /// <summary>Examines who could have written a file, such as an archive or a program that is run.</summary>
+    /// <param name="path">A full path. Symbolic links among its folders are examined; the file itself must not be one.</param>
+    internal static ImageTrust ExamineFile(string path)
+    {
+        var trust = new ImageTrust(path, TrustedUsers.Read());
+        using PathWalk? walk = trust.WalkTo(Path.GetDirectoryName(path)!);
+        if (walk is null)
+        {
+            return trust;
+        }
+
+        trust.ExamineOwner(walk.Reached, walk.Status, isAncestorFolder: true);
+        if (!FileStatus.TryReadAt(walk.Folder!, Path.GetFileName(path), LibC.AT_SYMLINK_NOFOLLOW, out FileStatus status, out _) || status.Type != FileType.Regular)
+        {
+            trust.Add(path, CracReason.NotAnImage, "It is not a regular file.", "Give the path of the file itself.");
+            return trust;
+        }
+
+        trust.ExamineOwner(path, status, isAncestorFolder: false);
+        return trust;
+    }
+
     /// <summary>
     /// The folders and links on the way to an image that does not exist yet for which <see cref="Examine(string)"/> will not trust it.
     /// </summary>

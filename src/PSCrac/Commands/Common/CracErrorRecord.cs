@@ -80,7 +80,7 @@ internal static class CracErrorRecord
         CracReason.ImageExists or CracReason.ServiceExists => ErrorCategory.ResourceExists,
         CracReason.PermissionDenied => ErrorCategory.PermissionDenied,
         CracReason.ImageNotTrusted or CracReason.ServiceNotTrusted or CracReason.FileNotTrusted or CracReason.SignatureMissing or CracReason.SignatureInvalid
-            or CracReason.SignerNotAllowed => ErrorCategory.SecurityError,
+            or CracReason.SignerNotAllowed or CracReason.DecryptionFailed => ErrorCategory.SecurityError,
         CracReason.ImageIncomplete or CracReason.ImageCorrupt or CracReason.ImageConsumed or CracReason.ImageOutdated or CracReason.FileChanged
             or CracReason.RandomStateRepeated or CracReason.ClockChanged or CracReason.ServiceInvalid => ErrorCategory.InvalidData,
         CracReason.FreezeTimeout or CracReason.TimedOut => ErrorCategory.OperationTimeout,

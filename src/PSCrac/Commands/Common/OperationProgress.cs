@@ -61,10 +61,12 @@ internal sealed class OperationProgress(Cmdlet command, string activity)
             CracPhase.Sealing => "Sealing the image",
             CracPhase.Finishing => "Finishing",
             CracPhase.Restoring => "Restoring",
+            CracPhase.Packing => "Writing the archive",
+            CracPhase.Unpacking => "Unpacking",
             _ => "Resuming",
         };
-        return report.Bytes > 0
-            ? string.Create(CultureInfo.CurrentCulture, $"{phase}: {report.Bytes >> 20:N0} of about {report.ExpectedBytes >> 20:N0} MiB")
+        return report is { Bytes: > 0, ExpectedBytes: 0 } ? string.Create(CultureInfo.CurrentCulture, $"{phase}: {report.Bytes >> 20:N0} MiB")
+            : report.Bytes > 0 ? string.Create(CultureInfo.CurrentCulture, $"{phase}: {report.Bytes >> 20:N0} of about {report.ExpectedBytes >> 20:N0} MiB")
             : phase;
     }
 

@@ -62,7 +62,7 @@ public class ArchiveImageSourceTests
         CracImage there = CracImage.Open(dumped.Path);
         CracImage image = CracImage.Open(archive);
         Assert.True(image.IsArchive);
-        Assert.Equal(name, image.Name);
+        Assert.Equal("checkpoint", image.Name);
         Assert.Equal(there.Memory, image.Memory);
         Assert.Equal(there.Statistics!.FrozenTime, image.Statistics!.FrozenTime);
         Assert.Equal(there.Environment, image.Environment);

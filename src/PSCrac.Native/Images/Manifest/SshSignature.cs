@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace PSCrac.Archives.Signatures;
+namespace PSCrac.Images.Manifest;
 
 /// <summary>
 /// A detached SSH signature as <c>ssh-keygen -Y sign</c> writes it (OpenSSH's PROTOCOL.sshsig). It says with which key it claims to be

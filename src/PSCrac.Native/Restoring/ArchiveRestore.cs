@@ -1,0 +1,40 @@
+using PSCrac.Archives;
+using PSCrac.Common;
+using PSCrac.Options;
+
+namespace PSCrac.Restoring;
+
+/// <summary>A restore from an archive: the image is unpacked for it, and removed when nobody reads it any more.</summary>
+internal static class ArchiveRestore
+{
+    /// <summary>Restores a process tree.</summary>
+    /// <param name="request">The request, for an archive.</param>
+    /// <param name="restore">The restore of the unpacked image.</param>
+    /// <param name="progress">Receives the phases; null for no reports.</param>
+    /// <param name="cancellation">Cancelling leaves nothing.</param>
+    internal static CracRestoredProcess Run(
+        RestoreRequest request, Func<RestoreRequest, CracRestoredProcess> restore, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    {
+        TemporaryImage temporary = TemporaryImage.Unpack(request.Image, request.SkipTrustCheck, out CracImage image, progress, cancellation);
+        bool isServed = false;
+        try
+        {
+            CracRestoredProcess restored = restore(request with { Image = image });
+            restored.ImagePath = request.Image.Path;
+            if (restored.LazyPages is { } pages)
+            {
+                isServed = true;
+                _ = pages.Ended.ContinueWith(_ => temporary.Dispose(), TaskScheduler.Default);
+            }
+
+            return restored;
+        }
+        finally
+        {
+            if (!isServed)
+            {
+                temporary.Dispose();
+            }
+        }
+    }
+}

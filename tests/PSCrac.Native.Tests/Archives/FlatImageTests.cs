@@ -1,0 +1,84 @@
+using PSCrac.Archives;
+using PSCrac.Images.Memory;
+using PSCrac.Images.Operations;
+using PSCrac.Options;
+using PSCrac.Tests.Images;
+using PSCrac.Tests.Images.Memory;
+using PSCrac.Tests.Support;
+using Xunit;
+
+namespace PSCrac.Tests.Archives;
+
+/// <summary>Incremental images, made of whole ones as criu makes them on a kernel that tracks changed pages.</summary>
+public class FlatImageTests
+{
+    [CriuFact("python3")]
+    public void An_incremental_image_is_exported_with_the_pages_of_its_parents_and_is_restored()
+    {
+        using Subject subject = Subject.Counting();
+        subject.Checkpoint();
+        string child = subject.Folder.At("child");
+        Split(subject.ImagePath, child);
+        Assert.NotNull(CracImage.Open(child).Source.Parent);
+        ImageExport.Run(new ExportRequest { Image = CracImage.Open(child), DestinationPath = subject.Folder.At("child.tar.zst") });
+
+        // The parent is not there any more.
+        Directory.Move(subject.ImagePath, subject.Folder.At("whole"));
+        CracImage flat = ImageImport.Run(new ImportRequest { ArchivePath = subject.Folder.At("child.tar.zst"), ImagePath = subject.ImagePath }).Image;
+        Assert.Null(flat.Source.Parent);
+        Assert.Empty(ImageComparison.Compare(CracImage.Open(subject.Folder.At("whole")), flat));
+        Assert.Empty(ImageCheck.Run(flat));
+        subject.Restore();
+        subject.AssertCountsPast(subject.Count + 5);
+    }
+
+    [CriuFact]
+    public void An_image_whose_parent_is_gone_is_not_exported()
+    {
+        using Subject subject = Subject.Counting();
+        subject.Checkpoint();
+        string child = subject.Folder.At("child");
+        Split(subject.ImagePath, child);
+        string map = Directory.GetFiles(subject.ImagePath, "pagemap-*.img").First();
+        File.Delete(map);
+        CracException thrown = Assert.Throws<CracException>(() => ImageExport.Run(new ExportRequest { Image = CracImage.Open(child), DestinationPath = subject.Folder.At("child.tar") }));
+        Assert.Equal(CracReason.ImageIncomplete, thrown.Reason);
+        Assert.Contains("parent", thrown.RecommendedAction, StringComparison.Ordinal);
+        Assert.False(File.Exists(subject.Folder.At("child.tar")));
+    }
+
+    // The child keeps every other page of each run, and takes the others from the parent.
+    private static void Split(string parent, string child)
+    {
+        Directory.CreateDirectory(child);
+        foreach (string file in Directory.GetFiles(parent).Where(static file => Path.GetFileName(file) is not "pscrac.json"))
+        {
+            File.Copy(file, Path.Combine(child, Path.GetFileName(file)));
+        }
+
+        CracImage whole = CracImage.Open(parent);
+        foreach (string path in Directory.GetFiles(child, "pagemap-*.img"))
+        {
+            PageMap map = PageMap.Read(whole.Source, Path.GetFileName(path))!;
+            byte[] pages = File.ReadAllBytes(Path.Combine(parent, map.PagesFile));
+            using FileStream kept = File.Create(Path.Combine(child, map.PagesFile));
+            var runs = new List<PageRun>();
+            foreach (PageRun run in map.Runs)
+            {
+                for (ulong page = 0; page < run.Pages; page++)
+                {
+                    bool isOwn = page % 2 == 0;
+                    runs.Add(new PageRun(run.Address + (page * 4096), 1, isOwn ? PageFlags.Present : PageFlags.Parent, 0));
+                    if (isOwn)
+                    {
+                        kept.Write(pages, (int)(run.FilePage + page) * 4096, 4096);
+                    }
+                }
+            }
+
+            PagemapFile.Write(path, map.PagesId, runs);
+        }
+
+        Directory.CreateSymbolicLink(Path.Combine(child, "parent"), parent);
+    }
+}
