@@ -229,6 +229,10 @@ internal sealed class CriuCheckpoint
         }
 
         GhostOrder.Sort(staging);
+        if (_plan.Options.FileLocks == true && !_isIrrevocable)
+        {
+            SharedRecordLocks.Add(staging, _frozenTree ?? _tree);
+        }
 
         // In another mount namespace the files are at paths that lead elsewhere here.
         bool hasSamePaths = !_isInPidNamespace && SharesMountNamespace(_innerId);

@@ -11,9 +11,16 @@ internal static class StagedTable
 
     /// <summary>Replaces the content of a file that criu has written.</summary>
     /// <exception cref="IOException">It could not be written.</exception>
-    internal static void Replace(FolderHandle folder, string name, MemoryStream content)
+    internal static void Replace(FolderHandle folder, string name, MemoryStream content) => Write(folder, name, content, LibC.O_WRONLY);
+
+    /// <summary>Writes a file that criu has left out.</summary>
+    /// <exception cref="IOException">It could not be written.</exception>
+    internal static void Create(FolderHandle folder, string name, MemoryStream content) => Write(folder, name, content, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL);
+
+    private static void Write(FolderHandle folder, string name, MemoryStream content, int flags)
     {
-        using SafeFileHandle file = folder.Open(name, LibC.O_WRONLY, out Errno errno);
+        const uint PrivateFile = 0x180; // 0600
+        using SafeFileHandle file = folder.Open(name, flags, out Errno errno, PrivateFile);
         if (errno != 0)
         {
             throw new IOException($"{name}: {LibC.Message(errno)}");

@@ -95,6 +95,24 @@ internal static partial class ProcessShapes
             base.execute("commit")
             answer(refused and base.execute("select count(*) from t").fetchone() == (1,))
             """) { ExpectedText = "record lock" },
+        new("record locks of workers on a file that they inherited", ShapeNeed.ChosenOptions, """
+            f = os.open("data", os.O_RDWR | os.O_CREAT)
+            os.write(f, bytes(4096))
+            fcntl.lockf(f, fcntl.LOCK_EX, 1, 0)
+            def worker(n):
+                def body():
+                    fcntl.lockf(f, fcntl.LOCK_EX if n % 2 else fcntl.LOCK_SH, 5, n * 10)
+                    fcntl.lockf(os.dup(f), fcntl.LOCK_EX, 0, n * 1000)
+                    os.mkdir(f"worker-{n}")
+                    while True:
+                        time.sleep(60)
+                return body
+            child(worker(1))
+            until("worker-1")
+            ready(); wait()
+            held = [line.split()[3:] for line in open("/proc/locks") if ":%d " % os.fstat(f).st_ino in line]
+            answer(len(held) == 3 and refused(fcntl.LOCK_EX, 1, 0) and refused(fcntl.LOCK_SH, 1, 12) and refused(fcntl.LOCK_SH, 1, 99999) and not refused(fcntl.LOCK_EX, 1, 500), held)
+            """) { ExpectedText = "record lock" },
         new("record lock on a file that another process maps", ShapeNeed.ChosenOptions, """
             f = os.open("data", os.O_RDWR | os.O_CREAT)
             os.write(f, bytes(4096))

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace PSCrac.Tests.Restoring;
 
-/// <summary>Record locks on mapped files, which criu loses, are taken again before the tree runs; a restore names the locks that the tree does not have.</summary>
+/// <summary>Record locks on mapped files, and of inherited descriptors, which criu loses, are there before the tree runs; a restore names the locks that the tree does not have.</summary>
 public class RestoredLockTests
 {
     private const string Prelude = """
@@ -64,6 +64,31 @@ public class RestoredLockTests
             7, 7, false
         },
         {
+            "of a child alone, on a mapped file that it inherited, which criu leaves out",
+            """
+            a = mmap.mmap(f, 4096)
+            if os.fork() == 0:
+                fcntl.lockf(f, fcntl.LOCK_EX, 0, 7)
+                os.mkdir("locked")
+                while True: time.sleep(600)
+            while not os.path.exists("locked"): time.sleep(0.01)
+            """,
+            1 << 30, 7, false
+        },
+        {
+            "of two workers on a file that they inherited, which criu leaves out",
+            """
+            for n in (0, 1):
+                if os.fork() == 0:
+                    fcntl.lockf(os.dup(f), fcntl.LOCK_SH, 10, 0)
+                    fcntl.lockf(f, fcntl.LOCK_EX, 1, 20 + n)
+                    os.mkdir(f"locked-{n}")
+                    while True: time.sleep(600)
+            while not (os.path.exists("locked-0") and os.path.exists("locked-1")): time.sleep(0.01)
+            """,
+            21, 1, false
+        },
+        {
             "of a program whose filter refuses the call",
             """
             a = mmap.mmap(f, 4096)
@@ -81,7 +106,7 @@ public class RestoredLockTests
 
     [CriuTheory]
     [MemberData(nameof(Programs))]
-    public void A_lock_on_a_mapped_file_is_held_again(string what, string program, int start, int length, bool isShared)
+    public void A_lock_that_criu_loses_is_held_again(string what, string program, int start, int length, bool isShared)
     {
         using Subject subject = Subject.Python(Prelude + program + End, "ready");
         string data = Path.Combine(subject.Program.Folder, "data");

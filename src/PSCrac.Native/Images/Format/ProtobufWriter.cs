@@ -54,14 +54,17 @@ internal sealed class ProtobufWriter
     }
 
     /// <summary>Writes the prefix and magic of another image file.</summary>
-    internal static void WriteMagic(Stream file, ImageEntryReader source)
+    internal static void WriteMagic(Stream file, ImageEntryReader source) => WriteMagic(file, source.Prefix, source.Magic);
+
+    /// <summary>Writes a prefix, 0 for none, and a magic.</summary>
+    internal static void WriteMagic(Stream file, uint prefix, uint magic)
     {
-        if (source.Prefix != 0)
+        if (prefix != 0)
         {
-            WriteUInt32(file, source.Prefix);
+            WriteUInt32(file, prefix);
         }
 
-        WriteUInt32(file, source.Magic);
+        WriteUInt32(file, magic);
     }
 
     private static void WriteUInt32(Stream file, uint value)

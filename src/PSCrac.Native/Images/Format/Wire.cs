@@ -16,6 +16,16 @@ internal static class Wire
         internal const ulong Required = (1UL << Pid) | (1UL << Ppid) | (1UL << Pgid) | (1UL << Sid);
     }
 
+    internal static class FileLockEntry
+    {
+        internal const int Flag = 1;
+        internal const int Type = 2;
+        internal const int Pid = 3;
+        internal const int Fd = 4;
+        internal const int Start = 5;
+        internal const int Len = 6;
+    }
+
     internal static class CoreEntry
     {
         internal const int ThreadInfo = 2;
