@@ -194,6 +194,26 @@ public sealed class CriuTrustTests : IDisposable
     }
 
     [RootFact]
+    public void The_environment_names_what_is_not_used()
+    {
+        string program = Attack("bin/criu");
+        Directory.CreateDirectory(_folder.At("open"));
+        File.SetUnixFileMode(_folder.At("open"), (UnixFileMode)0x1FF); // 0777
+        Directory.CreateDirectory(_folder.At("home"));
+        Ownership.Give(_folder.At("home"), Ownership.Stranger);
+
+        (int code, string output, string error) = Helper.Run(
+            Variables(("CRAC_CRIU_PATH", program), ("HOME", _folder.At("home")), ("PATH", $"{_folder.At("open")}:{Environment.GetEnvironmentVariable("PATH")}")), "environment");
+
+        Assert.True(code == 0, output + error);
+        string[] rows = output.Split('\n');
+        Assert.Contains($"chown root {program}", Assert.Single(rows, static row => row.StartsWith("criu | False", StringComparison.Ordinal)));
+        Assert.Contains($"chmod go-w {_folder.At("open")}", Assert.Single(rows, row => row.StartsWith($"PATH: {_folder.At("open")} | False", StringComparison.Ordinal)));
+        Assert.Contains($"belongs to user {Ownership.Stranger}", Assert.Single(rows, static row => row.StartsWith("HOME | False", StringComparison.Ordinal)));
+        Assert.False(File.Exists(Mark));
+    }
+
+    [RootFact]
     public void The_dotnet_of_someone_elses_runs_no_namespace()
     {
         Directory.CreateDirectory(_folder.At("dotnet/shared/Microsoft.NETCore.App/10.0.0"));

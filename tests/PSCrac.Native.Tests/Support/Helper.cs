@@ -116,6 +116,13 @@ internal static class Helper
                     CriuConfigFile.FindHome(out string? whyNot);
                     Console.WriteLine(string.Join('\n', CriuConfigFile.DefaultFiles().Append(whyNot)));
                     return 0;
+                case ["environment"]:
+                    foreach (CracCapability row in CriuEnvironment.Examine())
+                    {
+                        Console.WriteLine($"{row.Name} | {row.IsAvailable} | {row.Detail} | {row.RecommendedAction}");
+                    }
+
+                    return 0;
                 case ["program", var name]:
                     Console.WriteLine($"{CriuPrograms.Find(name)}\n{CriuPrograms.SearchPath()}");
                     return 0;
@@ -134,7 +141,7 @@ internal static class Helper
                     }
 
                 default:
-                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE [Child | Lazy | New | SCRIPT]... | trust FILE | configuration | program NAME | (start | or-restore | or-restore-anyway) NAMESPACE IMAGE CONDITION COMMAND... | open-beneath FOLDER FILE... | mutate FOLDER SEED CASES | take MEGABYTES | count");
+                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE [Child | Lazy | New | SCRIPT]... | trust FILE | environment | configuration | program NAME | (start | or-restore | or-restore-anyway) NAMESPACE IMAGE CONDITION COMMAND... | open-beneath FOLDER FILE... | mutate FOLDER SEED CASES | take MEGABYTES | count");
                     return 2;
             }
         }

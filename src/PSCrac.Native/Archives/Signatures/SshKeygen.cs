@@ -59,8 +59,12 @@ internal static class SshKeygen
     }
 
     // As root only in folders that nobody else may change.
-    private static string Find() =>
-        FileTrust.SearchPath().Split(':').Select(static folder => Path.Combine(folder, Program)).FirstOrDefault(File.Exists) ?? throw Missing("was not found", null);
+    private static string Find()
+    {
+        string program = FileTrust.SearchPath().Split(':').Select(static folder => Path.Combine(folder, Program)).FirstOrDefault(File.Exists) ?? throw Missing("was not found", null);
+        FileTrust.Require(program, $"The program {Program} at", "take its folder out of the PATH");
+        return program;
+    }
 
     private static CracException Missing(string why, Exception? inner) => new(
         CracReason.ProgramMissing, $"{Program}, which makes and verifies signatures, {why}.", "Install the package openssh-client (on Fedora and RHEL: openssh).", inner);
