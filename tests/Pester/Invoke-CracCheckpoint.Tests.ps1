@@ -50,6 +50,21 @@ Describe "Invoke-CracCheckpoint$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacl
         (Get-ChildItem -LiteralPath $image.Path).UnixMode | Sort-Object -Unique | Should -Be '-rw-------'
     }
 
+    It 'compresses memory with -Compress, or says before it freezes the process that this criu cannot' {
+        $id = Start-TestProgram 'sleep 1000'
+        if ((Test-CracEnvironment).Where({ $_.Name -eq 'compress' }).IsAvailable) {
+            (Invoke-CracCheckpoint $id "$folder/compressed" -Compress).IsCompressed | Should -BeTrue
+        }
+        else {
+            Invoke-CracCheckpoint $id "$folder/compressed" -Compress -ErrorVariable failed -ErrorAction SilentlyContinue
+            $failed.FullyQualifiedErrorId | Should -BeLike 'CriuFeatureMissing,*'
+            $failed.CategoryInfo.Category | Should -Be NotInstalled
+            $failed.ErrorDetails.RecommendedAction | Should -Match '-CriuPath'
+            "$folder/compressed" | Should -Not -Exist
+            Get-Process -Id $id | Should -Not -BeNullOrEmpty
+        }
+    }
+
     It 'makes missing folders above the image' {
         $id = Start-TestProgram 'sleep 1000'
         (Invoke-CracCheckpoint -Id $id -ImagePath "$work/a/b/c").Path | Should -Be "$work/a/b/c"

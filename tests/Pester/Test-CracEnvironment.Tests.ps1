@@ -31,7 +31,7 @@ Describe "Test-CracEnvironment$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle
         }
     }
 
-    It 'agrees with criu about <_>' -ForEach 'mem_dirty_track', 'uffd-noncoop', 'timens' {
+    It 'agrees with criu about <_>' -ForEach 'mem_dirty_track', 'uffd-noncoop', 'timens', 'compress' {
         $name = $_
         & (Find-CriuPath) check --feature $name 2>&1 | Out-Null
         $rows.Where({ $_.Name -eq $name }).IsAvailable | Should -Be ($LASTEXITCODE -eq 0)

@@ -179,4 +179,7 @@ public enum CracReason
 
     /// <summary>An archive is encrypted, and could not be decrypted: without an identity, with another's, or because it is damaged.</summary>
     DecryptionFailed,
+
+    /// <summary>This criu does not have what an option or the image needs.</summary>
+    CriuFeatureMissing,
 }

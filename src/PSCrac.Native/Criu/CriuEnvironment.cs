@@ -15,6 +15,7 @@ internal static class CriuEnvironment
     [
         ("mem_dirty_track", "-TrackMemory, -ParentImage", "A kernel built with CONFIG_MEM_SOFT_DIRTY."),
         ("uffd-noncoop", "-LazyPages", "A kernel built with CONFIG_USERFAULTFD, 4.11 or later."),
+        (CriuFeature.Compression, "-Compress, images that were made with it", "Install criu 4.3 or later that was built with LZ4 (CONFIG_LZ4). Debian's criu 4.3 is built without it."),
         ("network_lock_nftables", "the network lock without iptables", "A kernel with nftables (nf_tables, NFT_CT), and a criu built with libnftables."),
         ("clone3_set_tid", "restores without writing ns_last_pid", "Linux 5.5 or later."),
         ("pidfd_store", "incremental images that detect reused pids", "Linux 5.6 or later."),

@@ -37,6 +37,12 @@ internal static partial class KnownFailures
         new("option value", @"Invalid value for --(?<option>[^:]+): (?<value>.+)", CracReason.OptionRefused,
             "criu's option '{option}' does not take the value '{value}'.",
             "criu --help lists the values that it takes."),
+        new("built without LZ4", @"built without LZ4 support|LZ4 support is required|requires CRIU built with LZ4", CracReason.CriuFeatureMissing,
+            "This criu was built without LZ4, so it can neither compress memory nor restore an image whose memory is compressed.",
+            "Leave out -Compress; or name a criu that was built with LZ4 ('criu check --feature compress' says so) with -CriuPath or CRAC_CRIU_PATH.")
+        {
+            NotReproducedBecause = "criu/config.c and image.c of criu 4.3: criu 4.2 has no option 'compress', and refuses the image's version",
+        },
         new("configuration file", @"Unsupported configuration file format", CracReason.OptionRefused,
             "A configuration file of criu is not valid (criu.conf(5)).",
             "Correct /etc/criu/default.conf or ~/.criu/default.conf: one option per line, and every quote closed."),

@@ -9,6 +9,9 @@ internal static partial class KnownFailures
             "The image holds {program} rules, and {program}-legacy-restore, which restores them, is missing here.",
             "Install the package iptables."),
 
+        new("newer image", @"Not supported images version (?<version>\d+)", CracReason.ImageTooNew,
+            "The image has format version {version}, which this criu does not know.",
+            "Name a later criu with -CriuPath or CRAC_CRIU_PATH."),
         new("bounding set", @"Unable to drop capability (?<number>\d+)", CracReason.PermissionDenied,
             "Capability {number} is not in the bounding set of the processes (capabilities(7)), and criu, which does not run as root, lacks CAP_SETPCAP to drop it again.",
             "Run this session as root (sudo pwsh), or give criu both capabilities with sudo setcap 'cap_checkpoint_restore,cap_setpcap+eip' (Get-Command criu).Source, and try again."),

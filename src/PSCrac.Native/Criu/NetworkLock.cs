@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-
 namespace PSCrac.Criu;
 
 /// <summary>
@@ -19,22 +17,9 @@ internal static class NetworkLock
     internal const string Feature = "network_lock_nftables";
     private const string Ipv6 = "/proc/sys/net/ipv6";
 
-    // A supported method stays supported for the same criu on the same kernel; a missing one may become available.
-    private static readonly ConcurrentDictionary<(string Path, DateTime Written), bool> s_supported = new();
-
     /// <summary>Whether criu can lock with nftables here, by running criu; null if there is no criu.</summary>
     /// <param name="criuPath">The criu to run; null to search for it.</param>
-    internal static bool? CanUseNftables(string? criuPath)
-    {
-        try
-        {
-            return CanUseNftables(CriuInstallation.Locate(criuPath));
-        }
-        catch (CracException e) when (e.Reason is CracReason.CriuNotFound or CracReason.LibCriuNotFound or CracReason.CriuTooOld or CracReason.FileNotTrusted)
-        {
-            return null;
-        }
-    }
+    internal static bool? CanUseNftables(string? criuPath) => CriuFeature.IsSupported(criuPath, Feature);
 
     /// <summary>
     /// The programs that the method iptables needs. A whole network namespace is locked by a restore of rules, a connection by one
@@ -59,22 +44,6 @@ internal static class NetworkLock
         string family = isIpv6 ? "ip6tables" : "iptables";
         return CriuPrograms.Find($"{family}-legacy-{verb}", root) is not null
             || (CriuPrograms.Find($"{family}-{verb}", root) is { } plain && !IsNftVariant(root + plain));
-    }
-
-    private static bool CanUseNftables(CriuInstallation criu)
-    {
-        var key = (criu.CriuPath, File.GetLastWriteTimeUtc(criu.CriuPath));
-        if (!s_supported.ContainsKey(key))
-        {
-            if (CriuEnvironment.RunCheck(criu, ["--feature", Feature]).Code != 0)
-            {
-                return false;
-            }
-
-            s_supported[key] = true;
-        }
-
-        return true;
     }
 
     // On most distributions the plain name is a link to one variant, such as xtables-nft-multi.

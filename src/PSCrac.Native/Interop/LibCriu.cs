@@ -11,7 +11,7 @@ internal static unsafe partial class LibCriu
 {
     private const string Library = "criu";
 
-    // The newest function below (criu 3.17), except the one that CanReadConfigFile checks.
+    // The newest function below (criu 3.17), except those of criu 4.2 and 4.3, which are looked for before they are called.
     private const string NewestCall = "criu_local_feature_check";
     private static readonly Lock Gate = new();
     private static nint s_library;
@@ -69,7 +69,10 @@ internal static unsafe partial class LibCriu
     }
 
     /// <summary>Whether the loaded library supports a configuration file (since libcriu 4.2).</summary>
-    internal static bool CanReadConfigFile => NativeLibrary.TryGetExport(s_library, nameof(criu_local_set_config_file), out _);
+    internal static bool CanReadConfigFile => Has(nameof(criu_local_set_config_file));
+
+    /// <summary>Whether the loaded library has a function.</summary>
+    internal static bool Has(string function) => s_library != 0 && NativeLibrary.TryGetExport(s_library, function, out _);
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? search) => name == Library ? s_library : 0;
 
@@ -132,6 +135,14 @@ internal static unsafe partial class LibCriu
 
     [LibraryImport(Library)]
     internal static partial void criu_local_set_ghost_limit(CriuOptionsHandle options, uint bytes);
+
+    /// <summary>Since criu 4.3: 0 for none, 1 for LZ4.</summary>
+    [LibraryImport(Library)]
+    internal static partial int criu_local_set_compress(CriuOptionsHandle options, int mode);
+
+    /// <summary>Since criu 4.3.</summary>
+    [LibraryImport(Library)]
+    internal static partial void criu_local_set_lazy_pages(CriuOptionsHandle options, [MarshalAs(UnmanagedType.U1)] bool value);
 
     [LibraryImport(Library)]
     internal static partial void criu_local_set_timeout(CriuOptionsHandle options, uint seconds);

@@ -18,6 +18,9 @@ public sealed record CheckpointOptions : CriuOptions
     /// <summary>--prev-images-dir: the image on top of which only changed pages are written; null for none.</summary>
     public string? ParentImage { get => (string?)Get(OptionTable.ParentImage); init => Set(OptionTable.ParentImage, value); }
 
+    /// <summary>--compress: store memory compressed with LZ4. Needs a criu from 4.3 on that was built with LZ4, here and at the restore.</summary>
+    public bool Compress { get => Get(OptionTable.Compress) is true; init => Set(OptionTable.Compress, value ? true : null); }
+
     /// <summary>--timeout: how long the tree may take to freeze, rounded up to whole seconds; null for criu's 10.</summary>
     public TimeSpan? FreezeTimeout
     {

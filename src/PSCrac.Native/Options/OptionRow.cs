@@ -40,6 +40,9 @@ internal sealed class OptionRow(string name, OptionValue value)
     /// <summary>Whether a restore takes the value that the checkpoint was made with, where it is given no other.</summary>
     internal bool IsRepeated { get; init; }
 
+    /// <summary>The first version of criu that has it; null for one that all supported versions have.</summary>
+    internal Version? Since { get; init; }
+
     /// <summary>The name of an option that contradicts it; null for none.</summary>
     internal string? Excludes { get; init; }
 

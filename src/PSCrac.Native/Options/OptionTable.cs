@@ -12,6 +12,8 @@ internal static class OptionTable
     // criu's enum criu_network_lock_method (criu.h).
     private static readonly Dictionary<string, int> s_networkLocks = new(StringComparer.Ordinal) { ["iptables"] = 1, ["nftables"] = 2, ["skip"] = 3 };
 
+    private static readonly Version s_criu43 = new(4, 3);
+
     internal static readonly OptionRow ShellJob =
         new("shell-job", OptionValue.Switch(LibCriu.criu_local_set_shell_job)) { Parameter = "ShellJob", MayBeChosen = true, LosesNothing = true, IsRepeated = true, IsPassedByJava = true };
 
@@ -52,8 +54,16 @@ internal static class OptionTable
     internal static readonly OptionRow SkipInFlight =
         new("skip-in-flight", OptionValue.Switch()) { Parameter = "SkipInFlight", Scope = OptionScope.Checkpoint };
 
+    internal static readonly OptionRow Compress =
+        new("compress", OptionValue.LateSwitch(static (request, on) => _ = LibCriu.criu_local_set_compress(request, on ? 1 : 0), nameof(LibCriu.criu_local_set_compress)))
+        {
+            Parameter = "Compress",
+            Scope = OptionScope.Checkpoint,
+            Since = s_criu43,
+        };
+
     internal static readonly OptionRow LazyPages =
-        new("lazy-pages", OptionValue.Switch()) { Parameter = "LazyPages", Scope = OptionScope.Restore };
+        new("lazy-pages", OptionValue.LateSwitch(LibCriu.criu_local_set_lazy_pages, nameof(LibCriu.criu_local_set_lazy_pages))) { Parameter = "LazyPages", Scope = OptionScope.Restore };
 
     internal static readonly OptionRow Root =
         new("root", OptionValue.Any) { MayBeChosen = true, LosesNothing = true, IsRepeated = true };
@@ -67,7 +77,7 @@ internal static class OptionTable
     internal static IReadOnlyList<OptionRow> Rows { get; } =
     [
         ShellJob, TcpEstablished, TcpClose, FileLocks, LinkRemap, ExternalUnixSocket, LeaveRunning, TrackMemory, GhostLimit, NetworkLock,
-        ParentImage, FreezeTimeout, SkipInFlight, LazyPages, Root, Unprivileged, AllowUprobes,
+        ParentImage, FreezeTimeout, SkipInFlight, Compress, LazyPages, Root, Unprivileged, AllowUprobes,
 
         // What means the same at the checkpoint and at the restore.
         .. Given(OptionScope.Both, isRepeated: true,
@@ -79,6 +89,11 @@ internal static class OptionTable
             "action-script", "cgroup-dump-controller", "cgroup-props-file", "cgroup-root", "cgroup-yard", "empty-ns", "enable-fs", "external",
             "force-irmap", "freeze-cgroup", "ghost-fiemap", "irmap-scan-path", "join-ns", "libdir", "lsm-mount-context", "lsm-profile",
             "skip-mnt"),
+
+        // What criu 4.3 has added.
+        .. New(OptionScope.Checkpoint, "compress-acceleration", "compress-block"),
+        .. New(OptionScope.Restore, "decompress-threads"),
+        .. New(OptionScope.Both, "image-io-mode", "plugin-option"),
 
         OptionRow.Reserved("tree", "Id"),
         OptionRow.Reserved("images-dir", "ImagePath"),
@@ -97,6 +112,9 @@ internal static class OptionTable
 
     private static IEnumerable<OptionRow> Given(OptionScope scope, bool isRepeated, params string[] names) =>
         names.Select(name => new OptionRow(name, OptionValue.Any) { Scope = scope, IsRepeated = isRepeated });
+
+    private static IEnumerable<OptionRow> New(OptionScope scope, params string[] names) =>
+        names.Select(name => new OptionRow(name, OptionValue.Any) { Scope = scope, Since = s_criu43 });
 
     private static IEnumerable<OptionRow> Reserved(params string[] names) => names.Select(static name => OptionRow.Reserved(name));
 }

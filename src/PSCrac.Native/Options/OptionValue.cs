@@ -9,24 +9,32 @@ internal sealed class OptionValue
     private readonly Func<object?, object> _read;
     private readonly Action<CriuOptionsHandle, object>? _setter;
     private readonly object? _absent;
+    private readonly string? _export;
 
-    private OptionValue(Func<object?, object> read, Action<CriuOptionsHandle, object>? setter = null, object? absent = null)
+    private OptionValue(Func<object?, object> read, Action<CriuOptionsHandle, object>? setter = null, object? absent = null, string? export = null)
     {
         _read = read;
         _setter = setter;
         _absent = absent;
+        _export = export;
     }
 
     /// <summary>Whatever -CriuOption takes: true, a text, a number, a list.</summary>
     internal static OptionValue Any { get; } = new(static value => value ?? true);
 
-    /// <summary>Whether libcriu has a setter for it; else it goes into criu's configuration file.</summary>
-    internal bool HasSetter => _setter is not null;
+    /// <summary>Whether the loaded libcriu has a setter for it; else it goes into criu's configuration file.</summary>
+    internal bool HasSetter => _setter is not null && (_export is null || LibCriu.Has(_export));
 
     /// <summary>On or off. libcriu is always told, so that no file of criu's own turns it on.</summary>
     /// <param name="setter">libcriu's setter; null for a line of the configuration file.</param>
     internal static OptionValue Switch(Action<CriuOptionsHandle, bool>? setter = null) => new(
         static value => value is not false, setter is null ? null : (request, value) => setter(request, (bool)value), absent: false);
+
+    /// <summary>On or off. libcriu is told where it has the setter; a file of criu's own may turn it on.</summary>
+    /// <param name="setter">libcriu's setter.</param>
+    /// <param name="export">Its name, for a libcriu that does not have it.</param>
+    internal static OptionValue LateSwitch(Action<CriuOptionsHandle, bool> setter, string export) =>
+        new(static value => value is not false, (request, value) => setter(request, (bool)value), export: export);
 
     /// <summary>A whole number; libcriu is passed at most 2^32 - 1.</summary>
     /// <inheritdoc cref="Switch"/>

@@ -22,6 +22,7 @@ public sealed class ProcessPreflight
     [
         new EligibilityRule(),
         new PrivilegeRule(),
+        new CriuOptionRule(),
         new LoopbackRule(),
         new TracerRule(),
         new NamespaceRule(),

@@ -19,7 +19,7 @@ internal sealed class StartOperation
     private static readonly string[] s_checkpointOnlyParameters =
     [
         "-CriuOption",
-        .. OptionTable.Rows.Where(static row => row.ParameterScope.HasFlag(OptionScope.Checkpoint) && row != OptionTable.LeaveRunning && !row.IsReserved)
+        .. OptionTable.Rows.Where(static row => row.ParameterScope.HasFlag(OptionScope.Checkpoint) && row != OptionTable.LeaveRunning && row != OptionTable.Compress && !row.IsReserved)
             .Select(static row => $"-{row.Parameter}"),
     ];
 
@@ -82,6 +82,11 @@ internal sealed class StartOperation
             if (_request is { OrRestore: true, Force: false } && CracImage.IsImageDirectory(path) && TryRestore(path) is { } restored)
             {
                 return CreateResult(restored);
+            }
+
+            if (_request.Compress)
+            {
+                CriuFeature.RequireCompression(_request.CriuPath);
             }
         }
 
@@ -302,7 +307,7 @@ internal sealed class StartOperation
             ProcessId = process.Id,
             ImagePath = path,
             Engine = _request.Engine,
-            Options = new CheckpointOptions { LeaveRunning = _request.LeaveRunning || _request.OrRestore },
+            Options = new CheckpointOptions { LeaveRunning = _request.LeaveRunning || _request.OrRestore, Compress = _request.Compress },
             Force = _replace,
             CriuPath = _request.CriuPath,
         };

@@ -66,6 +66,9 @@ internal sealed record StartRequest
     /// <summary>Whether the program continues after the checkpoint.</summary>
     internal bool LeaveRunning { get; init; }
 
+    /// <summary>Whether the checkpoint stores memory compressed.</summary>
+    internal bool Compress { get; init; }
+
     /// <summary>Whether an existing image at <see cref="ImagePath"/> is replaced, even one that matches.</summary>
     internal bool Force { get; init; }
 

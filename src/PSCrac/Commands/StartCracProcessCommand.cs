@@ -44,6 +44,11 @@ public sealed class StartCracProcessCommand : StartingCommand
     [Parameter(ParameterSetName = ImageNameSet)]
     public SwitchParameter LeaveRunning { get; set; }
 
+    /// <summary>Store memory compressed.</summary>
+    [Parameter(ParameterSetName = ImagePathSet)]
+    [Parameter(ParameterSetName = ImageNameSet)]
+    public SwitchParameter Compress { get; set; }
+
     /// <summary>Restore the program where the image is there already.</summary>
     [Parameter(ParameterSetName = ImagePathSet)]
     [Parameter(ParameterSetName = ImageNameSet)]
@@ -111,6 +116,7 @@ public sealed class StartCracProcessCommand : StartingCommand
         {
             ImagePath = target,
             LeaveRunning = LeaveRunning,
+            Compress = Compress,
             OrRestore = OrRestore,
             IgnoreChange = IgnoreChange,
             RequireSignature = RequireSignature,

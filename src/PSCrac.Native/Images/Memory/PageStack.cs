@@ -1,3 +1,4 @@
+using PSCrac.Images.Format;
 using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Memory;
@@ -38,8 +39,6 @@ internal readonly record struct MemoryStretch(ulong Address, ulong Length, PageO
 /// <summary>The pages of one address space or shared memory segment: the image's own pagemap, then those of its parents.</summary>
 internal sealed class PageStack
 {
-    // A limit above any real chain of parents; the parent links may form a cycle.
-    private const int MaximumLevels = 256;
     private readonly List<Level> _levels = [];
 
     internal readonly record struct Level(ImageSource Source, PageMap Map);
@@ -50,11 +49,17 @@ internal sealed class PageStack
     internal static PageStack? Open(ImageSource source, string name)
     {
         var stack = new PageStack();
-        for (ImageSource? each = source; each is not null && stack._levels.Count < MaximumLevels; each = each.Parent)
+        foreach (ImageSource each in source.Chain)
         {
             if (PageMap.Read(each, name) is not { } map)
             {
                 break;
+            }
+
+            if (stack._levels.Count > 0)
+            {
+                // Of the image itself it was required when it was opened.
+                ImageInventory.Read(each)?.RequireKnown(each.Path);
             }
 
             stack._levels.Add(new Level(each, map));

@@ -21,6 +21,21 @@ internal abstract class ImageSource(string path)
     /// <summary>The size of the archive itself, in bytes; null for a directory.</summary>
     internal virtual long? ArchiveSize => null;
 
+    /// <summary>The image, its parent image, the parent's and so on. Links to parents may form a cycle, which ends after a number above any real one.</summary>
+    internal IEnumerable<ImageSource> Chain
+    {
+        get
+        {
+            const int MaximumLevels = 256;
+            int level = 0;
+            for (ImageSource? each = this; each is not null && level < MaximumLevels; each = each.Parent)
+            {
+                level++;
+                yield return each;
+            }
+        }
+    }
+
     internal abstract bool Contains(string name);
 
     /// <summary>When a file was last written, UTC.</summary>

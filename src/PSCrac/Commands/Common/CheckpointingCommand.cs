@@ -50,6 +50,10 @@ public abstract class CheckpointingCommand : CracCommand
     [Parameter]
     public SwitchParameter ExternalUnixSocket { get; set; }
 
+    /// <summary>Store memory compressed.</summary>
+    [Parameter]
+    public SwitchParameter Compress { get; set; }
+
     /// <summary>Start tracking changed pages.</summary>
     [Parameter]
     public SwitchParameter TrackMemory { get; set; }

@@ -72,7 +72,7 @@ internal static class CracErrorRecord
 
     private static ErrorCategory Category(CracReason reason) => reason switch
     {
-        CracReason.CriuNotFound or CracReason.LibCriuNotFound or CracReason.CriuTooOld or CracReason.ProgramMissing => ErrorCategory.NotInstalled,
+        CracReason.CriuNotFound or CracReason.LibCriuNotFound or CracReason.CriuTooOld or CracReason.CriuFeatureMissing or CracReason.ProgramMissing => ErrorCategory.NotInstalled,
         CracReason.OptionRefused => ErrorCategory.InvalidArgument,
         CracReason.ProcessNotFound or CracReason.ProcessGone or CracReason.FileMissing => ErrorCategory.ObjectNotFound,
         CracReason.NotAnImage or CracReason.MemoryNotInImage or CracReason.ServiceNotFound => ErrorCategory.ObjectNotFound,
@@ -91,7 +91,7 @@ internal static class CracErrorRecord
         CracReason.NoSpace or CracReason.SealFailed or CracReason.LogFolderUnusable => ErrorCategory.WriteError,
         CracReason.LimitTooLow => ErrorCategory.LimitsExceeded,
         CracReason.ResourceUnsupported or CracReason.NamespaceUnsupported or CracReason.KernelFeatureMissing or CracReason.CpuIncompatible
-            or CracReason.OwnNamespace or CracReason.JvmNotCapable => ErrorCategory.NotImplemented,
+            or CracReason.OwnNamespace or CracReason.JvmNotCapable or CracReason.ImageTooNew => ErrorCategory.NotImplemented,
         CracReason.ProcessNotEligible or CracReason.TcpConnectionOpen or CracReason.TerminalAttached or CracReason.FileLocksHeld
             or CracReason.FileUnlinked or CracReason.UnixSocketExternal or CracReason.ProcessTraced or CracReason.JvmRefused => ErrorCategory.InvalidOperation,
         _ => ErrorCategory.NotSpecified,
