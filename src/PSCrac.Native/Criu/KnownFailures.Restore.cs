@@ -9,9 +9,6 @@ internal static partial class KnownFailures
             "The image holds {program} rules, and {program}-legacy-restore, which restores them, is missing here.",
             "Install the package iptables."),
 
-        new("newer image", @"Not supported images version (?<version>\d+)", CracReason.ImageTooNew,
-            "The image has format version {version}, which this criu does not know.",
-            "Name a later criu with -CriuPath or CRAC_CRIU_PATH."),
         new("bounding set", @"Unable to drop capability (?<number>\d+)", CracReason.PermissionDenied,
             "Capability {number} is not in the bounding set of the processes (capabilities(7)), and criu, which does not run as root, lacks CAP_SETPCAP to drop it again.",
             "Run this session as root (sudo pwsh), or give criu both capabilities with sudo setcap 'cap_checkpoint_restore,cap_setpcap+eip' (Get-Command criu).Source, and try again."),
@@ -99,9 +96,9 @@ internal static partial class KnownFailures
         new("bad entry", @"Failed unpacking object \S+ from (?<file>\S+)", CracReason.ImageCorrupt,
             "An entry of the image's file {file} cannot be read.",
             "Copy the image again, or make a new one."),
-        new("image version", @"Not supported images version (?<version>\d+)", CracReason.ImageCorrupt,
+        new("image version", @"Not supported images version (?<version>\d+)", CracReason.ImageTooNew,
             "The image has version {version} of criu's format, which this criu does not support.",
-            "Restore it with the criu that made it, or a later one."),
+            "Name the criu that made it, or a later one, with -CriuPath or CRAC_CRIU_PATH."),
         new("plugin", @"Missing required plugin: (?<plugin>\S+)", CracReason.ResourceUnsupported,
             "The image was made with criu's plugin {plugin}, which is not installed here.",
             "Install the plugin (criu-amdgpu-plugin, criu-cuda-plugin), or name its folder with -CriuOption @{ libdir = '/folder' }.")

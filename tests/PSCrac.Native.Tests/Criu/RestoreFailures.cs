@@ -1,8 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using PSCrac.Images.Format;
 using PSCrac.Options;
-using PSCrac.Tests.Images.Memory;
 using PSCrac.Tests.Support;
 
 namespace PSCrac.Tests.Criu;
@@ -26,11 +24,6 @@ internal static class RestoreFailures
 
     internal static readonly Case[] All =
     [
-        new("newer image", "", static run =>
-        {
-            CompressedImage.SetInventory(run.ImagePath, ImageInventory.NewestVersion + 1, 0, 0);
-            return null;
-        }),
         new("pid taken", "", static run => new PidTaker(run.ProcessId, asZombie: false)),
         new("connected tcp socket in image", "s = socket.create_server(('127.0.0.1', 0)); c = socket.create_connection(s.getsockname()); a, _ = s.accept()", Nothing)
         {
