@@ -17,7 +17,8 @@ whole cmdlet within this session, and for plain criu from its start, timed by a 
 itself. A first round, with cold files, is not counted. Before it a small process is restored often enough for .NET to
 compile the cmdlet for good: what is measured is a session that has restored before. The first restore of a session takes
 longer, which the last line tells; "Shell" has it all, from the start of a fresh PowerShell that imports the module and calls
-Start-CracProcess -OrRestore until the service's first answer, with criu's feature cache.
+Start-CracProcess -OrRestore until the service's first answer, with criu's feature cache. "crac-start" is the same without
+PowerShell: from the start of crac-start, which restores the service and asks it itself, until it says so.
 
 Everything listens on the loopback address alone, and only what was started here is ended. A service whose parts are not
 installed is left out, and the last lines say what it needs.
@@ -149,6 +150,46 @@ function Measure-Shell([string[]] $Program, [int] $Port, [string] $Image) {
     ([long] $end - $start) / [timespan]::TicksPerMillisecond
 }
 
+# Runs crac-start, which says a line when the service that it restored has answered, and then stays: prints microseconds.
+$startRestore = @'
+s=$EPOCHREALTIME
+exec 3< <(exec "$1" "$2" 2>&1)
+read -r line <&3
+e=$EPOCHREALTIME
+[[ "$line" == *'Restored from'* ]] && echo $(( ${e/./} - ${s/./} ))
+'@
+
+# From the start of crac-start to the first answer of a service that is restored. A crac-start before it makes the image.
+function Measure-Start([string[]] $Program, [int] $Port) {
+    $start = Join-Path (Get-Module PSCrac).ModuleBase 'crac-start'
+    if (-not (Test-Path -LiteralPath $start)) { return $null }
+    $uri = "http://127.0.0.1:$Port/hello/bench"
+    $state = Join-Path $folder 'state'
+    $null = New-Item -ItemType Directory -Path (Join-Path $state 'services') -Force
+    @{
+        name = 'bench'; filePath = $Program[0]; arguments = @($Program | Select-Object -Skip 1) + "$Port"; workingDirectory = '/'
+        readyUri = $uri; warmUpUri = @($uri); warmUpCount = 50; collectGarbage = $Program[0] -eq 'java'
+    } | ConvertTo-Json | Set-Content -LiteralPath (Join-Path $state 'services' 'bench.json')
+    $env:PSCRAC_STATE_ROOT = $state
+    try {
+        Set-Cache $true
+        $first = Start-Process -FilePath $start -ArgumentList 'bench' -RedirectStandardError (Join-Path $folder 'start.err') -PassThru
+        while (-not (Select-String -LiteralPath (Join-Path $folder 'start.err') -Pattern 'Checkpointed|skipped|failed' -Quiet)) { Start-Sleep -Milliseconds 50 }
+        $image = Get-CracImage -LiteralPath (Get-ChildItem -LiteralPath (Join-Path $state 'images' 'bench') -Directory).FullName
+        Stop-Process -Id $first.Id
+        while (Test-Path -LiteralPath "/proc/$($image.RootProcessId)") { Start-Sleep -Milliseconds 5 }
+        Start-Sleep -Milliseconds 1500
+        $time = & bash -c $startRestore bash $start bench
+        Stop-Restored $image.RootProcessId
+        if ($null -eq $time) { throw "crac-start did not restore $Program" }
+        [long] $time / 1000
+    }
+    finally {
+        $env:PSCRAC_STATE_ROOT = $null
+        Remove-Item -LiteralPath $state -Recurse -Force
+    }
+}
+
 function Measure-Round([string[]] $Program, [int] $Port, [string] $Image, [int] $Round) {
     $uri = "http://127.0.0.1:$Port/hello/bench"
     $sample = @{}
@@ -191,6 +232,7 @@ function Measure-Round([string[]] $Program, [int] $Port, [string] $Image, [int] 
     }
     $sample.image = $made.Size / 1MB
     $sample.shell = Measure-Shell $Program $Port "$Image.shell"
+    $sample.start = Measure-Start $Program $Port
     $sample
 }
 
@@ -242,6 +284,7 @@ try {
             Lazy            = $median.ContainsKey('lazy cached') ? [Math]::Round($median['lazy cached'], 1) : $null
             'criu'          = [Math]::Round($median.plain, 1)
             'criu + cache'  = [Math]::Round($median['plain cached'], 1)
+            'crac-start'    = $null -eq $median.start ? $null : [Math]::Round($median.start, 1)
             'Shell'         = [int]$median.shell
             'Cold/Restore'  = [Math]::Round($median.cold / $median['restore cached'], 1)
             'criu/Restore'  = [Math]::Round($median.plain / $median['restore cached'], 2)
@@ -268,6 +311,7 @@ try {
             "Milliseconds until the first answer with status 200, medians of $Count rounds in turn. $machine. Cold: the program started;"
             'Restore: `Restore-CracProcess` with criu''s feature cache; No cache: without it; Lazy: with the cache and `-LazyPages`; criu: plain `criu restore -d` of the same image;'
             'Disk: with the cache, when neither the image nor what the service alone maps is in the page cache, much as after a reboot.'
+            'crac-start: from the start of `crac-start`, which was compiled ahead, with the cache.'
             'Shell: from the start of a fresh `pwsh` that imports the module and calls `Start-CracProcess -OrRestore`; the other columns leave out the start of PowerShell, the import and the first call''s compiling.'
             'Checkpoint: `Invoke-CracCheckpoint`, for Spring with `-CollectGarbage`.'
             foreach ($line in $missing) { "Left out: $line." }

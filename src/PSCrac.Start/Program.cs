@@ -1,4 +1,5 @@
 using PSCrac.PidNamespaces;
+using PSCrac.Starting;
 using PSCrac.Starting.Services;
 
 namespace PSCrac.Start;
@@ -33,6 +34,7 @@ internal static class Program
         {
             return arguments switch
             {
+                [OtherUser.Argument, { } user, { } path, .. var command] => throw OtherUser.Execute(user, path, command),
                 ["--help"] => ShowUsage(Console.Out, 0),
                 [{ } service] when service.Contains('/', StringComparison.Ordinal) => ServiceRun.Run(ServiceStore.ReadFile(Path.GetFullPath(service)), say),
                 [{ } service] when service[0] != '-' => ServiceRun.Run(ServiceStore.Read(service), say),

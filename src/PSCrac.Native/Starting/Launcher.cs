@@ -91,7 +91,13 @@ internal sealed class Launcher
 
         bool isInside = _request.PidNamespace == CracPidNamespace.New;
         int innerId = 0;
-        ChildProcess child = isInside ? SpawnInNamespace(path, directory, out innerId) : Spawn(path, directory);
+        (string program, List<string> arguments, List<string> environment) = Compose(path);
+        ChildProcess child = isInside ? SpawnInNamespace(program, arguments, environment, directory, out innerId) : Spawn(program, arguments, environment, directory);
+        if (program != path)
+        {
+            OtherUser.WaitUntilExecuted(child.Id, _cancellation);
+        }
+
         return new CracStartedProcess(child, command, isRestored: false, isInside ? innerId : child.Id)
         {
             StandardOutputPath = _request.StandardOutputPath,
@@ -100,14 +106,13 @@ internal sealed class Launcher
         };
     }
 
-    private ChildProcess Spawn(string path, string? directory)
+    private ChildProcess Spawn(string path, List<string> arguments, List<string> environment, string? directory)
     {
         RaiseNextPid();
         using SafeFileHandle input = OpenInput();
         using SafeFileHandle output = OpenOutput(_request.StandardOutputPath, "-StandardOutputPath");
         bool isShared = _request.StandardErrorPath is not null && _request.StandardErrorPath == _request.StandardOutputPath;
         using SafeFileHandle? error = isShared ? null : OpenOutput(_request.StandardErrorPath, "-StandardErrorPath");
-        (List<string> arguments, List<string> environment) = Compose(path);
         SessionGuard? guard = SessionGuard.TryStart();
         Errno errno = LibC.Spawn(
             path,
@@ -129,13 +134,12 @@ internal sealed class Launcher
         throw NotStarted(errno);
     }
 
-    private ChildProcess SpawnInNamespace(string path, string? directory, out int innerId)
+    private ChildProcess SpawnInNamespace(string path, List<string> arguments, List<string> environment, string? directory, out int innerId)
     {
         // Opened here only to create them, and to report which one cannot be opened.
         OpenInput().Dispose();
         OpenOutput(_request.StandardOutputPath, "-StandardOutputPath").Dispose();
         OpenOutput(_request.StandardErrorPath, "-StandardErrorPath").Dispose();
-        (List<string> arguments, List<string> environment) = Compose(path);
         var program = new NamespaceProgram(
             _request.FilePath, path, arguments, environment, directory ?? Environment.CurrentDirectory,
             (FullPath(_request.StandardInputPath), FullPath(_request.StandardOutputPath), FullPath(_request.StandardErrorPath)));
@@ -181,11 +185,13 @@ internal sealed class Launcher
     /// <summary>The environment of a start, NAME=VALUE each, ordered by name.</summary>
     internal static List<string> ComposeEnvironment(StartRequest request) => ToList(ReadEnvironment(request));
 
-    private (List<string> Arguments, List<string> Environment) Compose(string path)
+    private (string Program, List<string> Arguments, List<string> Environment) Compose(string path)
     {
         SortedDictionary<string, string> variables = ReadEnvironment(_request);
         List<string> options = JavaOptions.Choose(_request, path, variables, _decisions);
-        return ([_request.FilePath, .. options, .. _request.Arguments], ToList(variables));
+        List<string> arguments = [_request.FilePath, .. options, .. _request.Arguments];
+        string program = _request.User is { } user ? OtherUser.Compose(user, path, arguments, variables, _request.Environment) : path;
+        return (program, arguments, ToList(variables));
     }
 
     private static List<string> ToList(SortedDictionary<string, string> variables) => [.. variables.Select(static variable => $"{variable.Key}={variable.Value}")];

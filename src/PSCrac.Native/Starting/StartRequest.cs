@@ -103,6 +103,9 @@ internal sealed record StartRequest
     /// <summary>The criu to use; null to look for it.</summary>
     internal string? CriuPath { get; init; }
 
+    /// <summary>The user that the program runs as, a name or a number; null for this process's.</summary>
+    internal string? User { get; init; }
+
     /// <summary>The service that is started, for the record of running processes; null for none.</summary>
     internal string? Service { get; init; }
 

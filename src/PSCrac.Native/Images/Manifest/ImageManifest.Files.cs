@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Common;
 using PSCrac.Images.Storage;
 
 namespace PSCrac.Images.Manifest;
@@ -115,7 +116,7 @@ public sealed partial record ImageManifest
 
         file.ReadExactlyAt(0, buffer.AsSpan(0, length));
         Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(buffer.AsSpan(0, length), digest);
+        HashWhole(buffer.AsSpan(0, length), digest);
         return Convert.ToHexStringLower(digest);
     }
 
@@ -196,6 +197,20 @@ public sealed partial record ImageManifest
             {
                 ImageFault.Corrupt(file, reader.TokenStartIndex, $"it has more than {MaximumManifestTokens} values, the most that are read");
             }
+        }
+    }
+
+    // OpenSSL, which the runtime uses, is faster once it is loaded.
+    private static void HashWhole(ReadOnlySpan<byte> content, Span<byte> digest)
+    {
+        const int Small = 64 * 1024;
+        if (content.Length <= Small)
+        {
+            Sha256.Hash(content, digest);
+        }
+        else
+        {
+            SHA256.HashData(content, digest);
         }
     }
 

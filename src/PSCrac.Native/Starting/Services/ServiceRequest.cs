@@ -33,6 +33,7 @@ internal static class ServiceRequest
             DependsOn = description.DependsOn,
             Engine = description.Engine,
             CriuPath = description.CriuPath,
+            User = description.User,
             Service = description.Name,
         };
         return request with { Ready = [.. CreateConditions(description, request)] };

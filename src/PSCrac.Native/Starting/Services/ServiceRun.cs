@@ -90,6 +90,9 @@ internal sealed class ServiceRun : IDisposable
         }
 
         _reports.Notifier.Ready(Status(service));
+
+        // It may wait for days: the memory that the start needed is given back.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         WaitForExit(service);
         CracStartedProcess process = service.Process;
         int code = process.ExitCode ?? Failed;

@@ -162,4 +162,61 @@ public class ServiceRunTests
         Assert.Equal(2, service.Images().Length);
         third.End();
     }
+
+    [CriuFact("python3")]
+    public void While_it_waits_nothing_wakes_it()
+    {
+        using var service = new StartedByCracStart();
+        StartedByCracStart.Run run = service.Start();
+        run.WaitForLine("Checkpointed to");
+        string before = "";
+
+        // The runtime of a portable crac-start compiles for a while.
+        Wait.Until(
+            () =>
+            {
+                string last = before;
+                before = ReadSwitches(run.ProcessId);
+                Thread.Sleep(1000);
+                return last == before;
+            },
+            () => $"it is woken again and again: {before}");
+        run.End();
+    }
+
+    [CriuFact("python3")]
+    public void The_program_runs_as_the_user_of_its_description()
+    {
+        using var service = new StartedByCracStart();
+        service.Description = service.Description with
+        {
+            User = "nobody",
+            FilePath = "/bin/sleep",
+            Arguments = ["1000"],
+            WorkingDirectory = "/",
+            ReadyUri = null,
+            StandardErrorPath = null,
+        };
+        StartedByCracStart.Run run = service.Start();
+        string line = run.WaitForLine("Started as process");
+        string id = line.Split("Started as process ")[1].Split(',')[0];
+        Assert.Equal("/bin/sleep\01000\0", File.ReadAllText($"/proc/{id}/cmdline"));
+        string[] status = File.ReadAllLines($"/proc/{id}/status");
+        uint user = PSCrac.Interop.LibC.FindUser("nobody")!.UserId;
+        Assert.Contains(status, each => each == $"Uid:\t{user}\t{user}\t{user}\t{user}");
+        Assert.DoesNotContain(status, static each => each.StartsWith("Groups:", StringComparison.Ordinal) && each.Split('\t')[1].Split(' ').Contains("0"));
+
+        // Not SIGPIPE either, which the runtime ignores; the bits of 32 and 33 are the C library's own.
+        Assert.Contains(status, static each => each.StartsWith("SigIgn:", StringComparison.Ordinal) && (Convert.ToUInt64(each.Split('\t')[1], 16) & 0x7FFF_FFFF) == 0);
+        Assert.Contains("LOGNAME=nobody", File.ReadAllText($"/proc/{id}/environ").Split('\0'));
+        run.End();
+
+        service.Description.User = "no-such-user";
+        StartedByCracStart.Run second = service.Start();
+        Assert.Equal(125, second.WaitForExit());
+        Assert.Contains("There is no user no-such-user.", second.WaitForLine("[ProgramNotStarted]"), StringComparison.Ordinal);
+    }
+
+    private static string ReadSwitches(int processId) => string.Join(
+        '\n', Directory.EnumerateDirectories($"/proc/{processId}/task").SelectMany(static thread => File.ReadLines(Path.Combine(thread, "status")).Where(static line => line.Contains("ctxt_switches", StringComparison.Ordinal))));
 }
