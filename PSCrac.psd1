@@ -17,10 +17,13 @@
         'Get-CracImage'
         'Get-CracImageContent'
         'Get-CracImageMemory'
+        'Get-CracProcess'
+        'Get-CracService'
         'Initialize-CracEnvironment'
         'Invoke-CracCheckpoint'
         'Measure-CracStartup'
         'Protect-CracImage'
+        'Register-CracService'
         'Remove-CracImage'
         'Restore-CracProcess'
         'Search-CracImage'
@@ -28,6 +31,7 @@
         'Test-CracEnvironment'
         'Test-CracImage'
         'Test-CracProcess'
+        'Unregister-CracService'
     )
     AliasesToExport      = @('Checkpoint-CracProcess')
     FunctionsToExport    = @()

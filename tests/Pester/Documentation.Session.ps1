@@ -83,6 +83,17 @@ tar -C box -czf "$4" .
     chmod +x "$bin/podman"
 }
 
+# A systemctl that starts a service as its unit would, and returns once it has an image.
+function New-SystemctlStandIn {
+    Set-Content -LiteralPath "$bin/systemctl" -Value @"
+#!/bin/sh
+# systemctl start NAME
+$checkout/out/PSCrac/crac-start "`$2" </dev/null >/dev/null 2>&1 &
+until ls /var/lib/pscrac/images/"`$2"/*/pscrac.json >/dev/null 2>&1; do sleep 0.1; done
+"@
+    chmod +x "$bin/systemctl"
+}
+
 $read = Get-Content -LiteralPath $Plan -Raw | ConvertFrom-Json
 try {
     $null = . ([scriptblock]::Create($read.World))

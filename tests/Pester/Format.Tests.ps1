@@ -23,6 +23,16 @@ BeforeDiscovery {
             Words = '4194303', 'exit', '255', '123,456', 'nightly', 'billing', 'service'
         }
         @{
+            Type = 'CracService'; Headers = 'Name', 'State', 'ProcessId', 'Images', 'Newest', 'Command'; Cut = 'Command'
+            Values = @{ Name = 'billing-service-of-the-north'; IsRunning = $true; IsRestored = $true; ProcessId = 4194303; ImageCount = 123; Image = @{ Name = '20261127-140533' }; Command = $command }
+            Words = 'restored', '4194303', '123', '20261127-140533'
+        }
+        @{
+            Type = 'CracRunningProcess'; Headers = 'Id', 'ServiceName', 'Since', 'Image', 'Command'; Cut = 'Command'
+            Values = @{ Id = 4194303; ServiceName = 'billing-service-of-the-north'; Since = [datetime]::new(2026, 11, 27, 14, 5, 33); ImagePath = '/var/lib/pscrac/images/billing/20261127-140533'; Command = $command }
+            Words = '4194303', '2026-11-27', '14:05', '20261127-140533'
+        }
+        @{
             Type = 'CracStartupMeasurement'; Headers = 'Count', 'Cold milliseconds', 'Restored milliseconds', 'Ratio', 'Memory MiB', 'Command'; Cut = 'Command'
             Values = @{ Cold = $summary; Restored = $summary; Ratio = 123.45; Command = $command }
             Words = '100', '123456/123456/123456', '12288/12288'

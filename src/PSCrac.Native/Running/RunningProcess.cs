@@ -34,6 +34,9 @@ internal sealed record RunningProcess
 
     /// <summary>The pid of the page daemon that serves its memory; null for a restore without lazy pages.</summary>
     public int? PageDaemonId { get; init; }
+
+    /// <summary>The page daemon's start time, as <see cref="StartTimeTicks"/>; null without one.</summary>
+    public ulong? PageDaemonStartTimeTicks { get; init; }
 }
 
 [JsonSourceGenerationOptions(

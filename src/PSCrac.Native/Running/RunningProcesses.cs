@@ -42,6 +42,11 @@ internal static class RunningProcesses
             Command = command,
             Since = DateTimeOffset.UtcNow,
         });
+        if (record.PageDaemonId is { } daemon)
+        {
+            record = record with { PageDaemonStartTimeTicks = ProcessIdentity.TryRead(daemon)?.StartTimeTicks };
+        }
+
         using FolderHandle? folder = FolderHandle.Make(Folder, FolderMode, out _);
         if (folder is not null && folder.BelongsTo(TrustedUsers.Read()))
         {

@@ -40,10 +40,10 @@ public class LayeringTests
         ("Restoring", "Archives/Signatures Common Interop Procfs Running Processes Processes/Tracing Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Options PidNamespaces Criu Preflight/Subjects Preflight/ImageRules Preflight Archives Jvm"),
         ("Starting/Fingerprints", "Common Interop Procfs Images/Manifest Images/Model"),
         ("Starting", "Common Interop Procfs Running Processes Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Checkpointing Restoring Jvm Starting/Fingerprints"),
-        ("Starting/Services", "Common Interop Procfs Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Checkpointing Jvm Starting/Fingerprints Starting"),
+        ("Starting/Services", "Common Interop Procfs Running Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Checkpointing Jvm Starting/Fingerprints Starting"),
 
         // The cmdlets see what is internal to the engine, and use of it the operations and what these take and give.
-        (EngineSources.Cmdlets, "Archives Common Procfs Images/Format Images/Manifest Images/Model Images/Operations Options Criu Preflight Checkpointing Restoring Starting"),
+        (EngineSources.Cmdlets, "Archives Common Procfs Running Images/Format Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Preflight Checkpointing Restoring Starting Starting/Services"),
     ];
 
     [Fact]

@@ -106,23 +106,13 @@ internal sealed record ServiceDescription
     public int Keep { get; set; } = 3;
 
     /// <summary>What follows a crash; null for the end of crac-start, with the program's exit code.</summary>
-    public ServiceRestart? RestartFrom { get; set; }
+    public CracServiceRestart? RestartFrom { get; set; }
 
     /// <summary>How many times it is restarted within <see cref="RestartWindow"/>, from 1. After one more crash crac-start ends.</summary>
     public int RestartLimit { get; set; } = 5;
 
     /// <summary>The time in which restarts are counted.</summary>
     public TimeSpan RestartWindow { get; set; } = TimeSpan.FromMinutes(1);
-}
-
-/// <summary>What follows the crash of a service.</summary>
-internal enum ServiceRestart
-{
-    /// <summary>It is restored from its newest image, as at the start of crac-start.</summary>
-    LastImage = 0,
-
-    /// <summary>The program is started, and its images stay for the next start of crac-start.</summary>
-    Start,
 }
 
 [JsonSourceGenerationOptions(

@@ -62,7 +62,7 @@ internal sealed class ServiceRun : IDisposable
                 return code;
             }
 
-            mayRestore = from == ServiceRestart.LastImage;
+            mayRestore = from == CracServiceRestart.LastImage;
         }
     }
 

@@ -16,7 +16,7 @@ internal static class ServiceStore
 {
     private const string Extension = ".json";
     private const uint FolderMode = 0x1ED; // 0755
-    private const uint FileMode = 0x1A4; // 0644
+    private const uint FileMode = 0x180; // 0600, since the environment may hold secrets
     private const int MaximumSize = 1 << 20;
     private const int GroupOrOthersWrite = 0x12; // 022
     private const int Sticky = 0x200; // 01000
@@ -77,6 +77,38 @@ internal static class ServiceStore
         return ServiceDescriptionCheck.FindFault(description) is { } fault ? throw Invalid(path, fault) : description;
     }
 
+    /// <summary>Refuses a description that could not be written or used.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.ServiceInvalid"/>; <see cref="CracReason.OptionRefused"/>: the name is not valid.</exception>
+    internal static void RequireValid(ServiceDescription description)
+    {
+        string path = PathOf(description.Name);
+        if (ServiceDescriptionCheck.FindFault(description) is { } fault)
+        {
+            throw Invalid(path, fault, "Correct the parameter.");
+        }
+    }
+
+    /// <summary>Refuses the name of a service that there is.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.ServiceExists"/>.</exception>
+    internal static void RequireFree(string name)
+    {
+        if (Contains(name))
+        {
+            throw Exists(PathOf(name), name);
+        }
+    }
+
+    /// <summary>Refuses a name that no service has.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.ServiceNotFound"/>; <see cref="CracReason.OptionRefused"/>: the name is not valid.</exception>
+    internal static void RequireFound(string name)
+    {
+        string path = PathOf(name);
+        if (!Contains(name))
+        {
+            throw NotFound(path);
+        }
+    }
+
     /// <summary>Writes the description of a service.</summary>
     /// <param name="description">The description.</param>
     /// <param name="replaces">Whether one that is there is replaced; otherwise it is an error.</param>
@@ -87,18 +119,14 @@ internal static class ServiceStore
     /// </exception>
     internal static string Write(ServiceDescription description, bool replaces)
     {
+        RequireValid(description);
         string path = PathOf(description.Name);
-        if (ServiceDescriptionCheck.FindFault(description) is { } fault)
-        {
-            throw Invalid(path, fault, "Correct the parameter.");
-        }
-
         using FolderHandle? folder = FolderHandle.Make(Folder, FolderMode, out Errno errno);
         errno = folder is null ? errno : SmallFile.Write(folder, description.Name + Extension, Serialize(description), FileMode, replaces);
         return errno switch
         {
             Errno.None => path,
-            Errno.EEXIST => throw new CracException(CracReason.ServiceExists, $"There is a service {description.Name}, described by {path}.", "Give another name, or -Force to replace it."),
+            Errno.EEXIST => throw Exists(path, description.Name),
             _ => throw NotWritten(path, errno),
         };
     }
@@ -193,6 +221,9 @@ internal static class ServiceStore
         CracReason.ServiceNotTrusted,
         $"The description {path} is not used. {(step == path ? why : $"{step} is on the way to it. {why}")}, so someone else could decide what is run.",
         recommendedAction);
+
+    private static CracException Exists(string path, string name) => new(
+        CracReason.ServiceExists, $"There is a service {name}, described by {path}.", "Give another name, or -Force to replace it.");
 
     private static CracException NotFound(string path) => new(
         CracReason.ServiceNotFound, $"There is no description {path}.", "Register-CracService makes one; Get-CracService lists those that there are.");

@@ -46,6 +46,13 @@ public abstract class CracCommand : PSCmdlet, IDisposable
     /// <summary>Asks whether to do something, or says that it would be done.</summary>
     private protected new bool ShouldProcess(string target, string action) => base.ShouldProcess(TerminalText.Escape(target), TerminalText.Escape(action));
 
+    /// <summary>Asks whether to do something that is described in several lines, or says that it would be done.</summary>
+    private protected bool ShouldDo(string description)
+    {
+        string text = TerminalText.Escape(description, keepsLines: true);
+        return base.ShouldProcess(text, $"{text}\nContinue?", MyInvocation.MyCommand.Name);
+    }
+
     /// <inheritdoc/>
     protected override void StopProcessing() => _stopping.Cancel();
 

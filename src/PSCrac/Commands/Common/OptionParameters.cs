@@ -43,6 +43,19 @@ internal static class OptionParameters
         return options;
     }
 
+    /// <summary>The options of a hashtable by criu's long names, with the types that JSON has.</summary>
+    internal static Dictionary<string, object> ReadNames(Hashtable table) => Read(table).ToDictionary(
+        static pair => pair.Key,
+        static pair => pair.Value switch
+        {
+            null => true,
+            bool or string or double => pair.Value,
+            IEnumerable list => list.Cast<object>().Select(static each => (object)Convert.ToString(each, CultureInfo.InvariantCulture)!).ToArray(),
+            IConvertible number => Convert.ToInt64(number, CultureInfo.InvariantCulture),
+            _ => Convert.ToString(pair.Value, CultureInfo.InvariantCulture)!,
+        },
+        StringComparer.Ordinal);
+
     private static Dictionary<string, object?> Read(Hashtable table)
     {
         var options = new Dictionary<string, object?>(StringComparer.Ordinal);

@@ -1,107 +1,27 @@
-using System.Collections;
-using System.Globalization;
 using System.Management.Automation;
-using PSCrac.Completion;
 using PSCrac.Starting;
 
 namespace PSCrac.Commands.Common;
 
-/// <summary>The parameters that the cmdlets share that start a program: the program, its environment, and when it is ready.</summary>
-public abstract class StartingCommand : CracCommand
+/// <summary>The parameters that the cmdlets share that start a program themselves, and so can run script blocks for it.</summary>
+public abstract class StartingCommand : ProgramCommand
 {
     private CracStartedProcess? _process;
-
-    /// <summary>The program: a path, or a name on the PATH.</summary>
-    [Parameter(Mandatory = true, Position = 0)]
-    [ValidateNotNullOrEmpty]
-    [ArgumentCompleter(typeof(LiteralPathCompleter))]
-    public string FilePath { get; set; } = string.Empty;
-
-    /// <summary>Its arguments, each passed unchanged.</summary>
-    [Parameter(Position = 1)]
-    [Alias("Args")]
-    [AllowEmptyString]
-    [AllowEmptyCollection]
-    public string[] ArgumentList { get; set; } = [];
-
-    /// <summary>Its working directory.</summary>
-    [Parameter]
-    [ValidateNotNullOrEmpty]
-    [ArgumentCompleter(typeof(LiteralPathCompleter))]
-    public string? WorkingDirectory { get; set; }
-
-    /// <summary>Changes to this session's environment; $null removes a variable.</summary>
-    [Parameter]
-    [ValidateNotNull]
-    public Hashtable Environment { get; set; } = [];
-
-    /// <summary>The file it reads as its standard input.</summary>
-    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
-    public string? StandardInputPath { get; set; }
-
-    /// <summary>The file its standard output is appended to.</summary>
-    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
-    public string? StandardOutputPath { get; set; }
-
-    /// <summary>The file its standard error is appended to.</summary>
-    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
-    public string? StandardErrorPath { get; set; }
-
-    /// <summary>The lowest process id it may get; 0 for any.</summary>
-    [Parameter]
-    [ValidateRange(0, 4_194_304)]
-    public int MinimumId { get; set; }
-
-    /// <summary>It is ready when this URI answers with a status below 400.</summary>
-    [Parameter, ValidateNotNull]
-    public Uri? ReadyUri { get; set; }
-
-    /// <summary>It is ready when it listens on this TCP port.</summary>
-    [Parameter, ValidateRange(1, 65535)]
-    public int ReadyPort { get; set; }
 
     /// <summary>It is ready when this returns something that converts to true.</summary>
     [Parameter, ValidateNotNull]
     public ScriptBlock? ReadyScript { get; set; }
-
-    /// <summary>How long it may take until it is ready, in seconds.</summary>
-    [Parameter, ValidateRange(1, int.MaxValue / 1000)]
-    public int ReadyTimeout { get; set; } = 60;
 
     /// <summary>Run once it is ready, before the checkpoint.</summary>
     [Parameter]
     [ValidateNotNull]
     public ScriptBlock? WarmUp { get; set; }
 
-    /// <summary>Have a JVM collect its garbage after the warm-up.</summary>
-    [Parameter]
-    public SwitchParameter CollectGarbage { get; set; }
-
-    /// <summary>The criu program to use.</summary>
-    [Parameter]
-    [ValidateNotNullOrEmpty]
-    [ArgumentCompleter(typeof(LiteralPathCompleter))]
-    public string? CriuPath { get; set; }
-
-    /// <summary>The program's command line, for messages.</summary>
-    private protected string CommandLine => string.Join(' ', [FilePath, .. ArgumentList]);
-
-    /// <summary>The request that the shared parameters make.</summary>
-    private protected StartRequest Request() => new()
+    /// <inheritdoc/>
+    private protected override StartRequest Request() => base.Request() with
     {
-        FilePath = FilePath.Contains('/', StringComparison.Ordinal) ? ResolveLiteral(FilePath) : FilePath,
-        Arguments = ArgumentList,
-        WorkingDirectory = WorkingDirectory is null ? SessionState.Path.CurrentFileSystemLocation.ProviderPath : ResolveLiteral(WorkingDirectory),
-        Environment = Variables(),
-        StandardInputPath = ResolveOptional(StandardInputPath),
-        StandardOutputPath = ResolveOptional(StandardOutputPath),
-        StandardErrorPath = ResolveOptional(StandardErrorPath),
-        MinimumId = MyInvocation.BoundParameters.ContainsKey(nameof(MinimumId)) ? MinimumId : null,
         Ready = [.. ReadyParameters.Conditions(ReadyUri, ReadyPort, ReadyScript is null ? null : RunReadyScript)],
-        ReadyTimeout = TimeSpan.FromSeconds(ReadyTimeout),
         WarmUp = WarmUp is null ? null : Warm,
-        CollectGarbage = CollectGarbage,
-        CriuPath = ResolveOptional(CriuPath),
     };
 
     /// <summary>Called as soon as the process exists, before it is ready.</summary>
@@ -115,16 +35,4 @@ public abstract class StartingCommand : CracCommand
         WarmUp!.InvokeWithContext(null, [new PSVariable("_", process)]);
         return null;
     });
-
-    private Dictionary<string, string?> Variables()
-    {
-        var variables = new Dictionary<string, string?>(StringComparer.Ordinal);
-        foreach (DictionaryEntry entry in Environment)
-        {
-            variables[Convert.ToString(entry.Key, CultureInfo.InvariantCulture)!] =
-                entry.Value is null ? null : Convert.ToString(entry.Value, CultureInfo.InvariantCulture);
-        }
-
-        return variables;
-    }
 }

@@ -54,7 +54,7 @@ public class ServiceCrashTests
         int kills = int.TryParse(Environment.GetEnvironmentVariable(KillsVariable), NumberStyles.None, CultureInfo.InvariantCulture, out int wanted) ? wanted : 5;
         using var service = new StartedByCracStart();
         service.Description.CheckpointEvery = TimeSpan.FromSeconds(1);
-        service.Description.RestartFrom = ServiceRestart.LastImage;
+        service.Description.RestartFrom = CracServiceRestart.LastImage;
         service.Description.RestartLimit = kills + 1;
         service.Description.RestartWindow = TimeSpan.FromMilliseconds(1);
         StartedByCracStart.Run run = service.Start();
@@ -92,7 +92,7 @@ public class ServiceCrashTests
         string image = service.Images()[^1];
         File.WriteAllText(service.At("die"), "");
 
-        service.Description.RestartFrom = ServiceRestart.LastImage;
+        service.Description.RestartFrom = CracServiceRestart.LastImage;
         service.Description.RestartLimit = 2;
         StartedByCracStart.Run second = service.Start();
         second.WaitForLine($"The image is set aside: {service.ImageFolder}/{image}.set-aside.");

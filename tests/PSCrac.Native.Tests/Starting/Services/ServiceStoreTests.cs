@@ -41,7 +41,7 @@ public sealed class ServiceStoreTests : IDisposable
             DependsOn = ["/etc/x*"],
             CheckpointEvery = TimeSpan.FromHours(6),
             Keep = 7,
-            RestartFrom = ServiceRestart.LastImage,
+            RestartFrom = CracServiceRestart.LastImage,
             RestartLimit = 9,
             RestartWindow = TimeSpan.FromDays(1.5),
         };
@@ -176,7 +176,7 @@ public sealed class ServiceStoreTests : IDisposable
         Assert.False((bool)schema["additionalProperties"]!);
         AssertValues<CracPidNamespace>(schema, "pidNamespace");
         AssertValues<CracEngineChoice>(schema, "engine");
-        AssertValues<ServiceRestart>(schema, "restartFrom");
+        AssertValues<CracServiceRestart>(schema, "restartFrom");
         foreach (JsonPropertyInfo property in type.Properties)
         {
             string kind = Kind(schema, schema["properties"]![property.Name]!.AsObject());
