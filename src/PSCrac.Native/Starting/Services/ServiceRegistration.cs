@@ -90,7 +90,7 @@ internal sealed class ServiceRegistration
             throw new CracException(
                 CracReason.ServiceRunning,
                 $"The service {name} runs, as process {running.ProcessId}.",
-                $"End it first, such as with systemctl stop {name} or Stop-Process -Id {running.ProcessId}; or add -Force, and it runs on without its description.");
+                $"End it first, such as with systemctl stop {name}; or add -Force, and it runs on without its description.");
         }
     }
 
