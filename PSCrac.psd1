@@ -14,11 +14,13 @@
 
     CmdletsToExport      = @(
         'Compare-CracImage'
+        'Export-CracImage'
         'Get-CracImage'
         'Get-CracImageContent'
         'Get-CracImageMemory'
         'Get-CracProcess'
         'Get-CracService'
+        'Import-CracImage'
         'Initialize-CracEnvironment'
         'Invoke-CracCheckpoint'
         'Measure-CracStartup'

@@ -11,7 +11,7 @@ param(
 
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1", "$PSScriptRoot/Documentation.psm1"
-    $obstacle = Get-CriuObstacle bash, unshare, perl, tar
+    $obstacle = Get-CriuObstacle age, bash, unshare, perl, tar
     $root = [IO.Path]::GetFullPath("$PSScriptRoot/../..")
 
     # What PlatyPS has in each page of a cmdlet is made from the cmdlet.
@@ -46,6 +46,10 @@ BeforeDiscovery {
         'Get-CracProcess.md: *checkpoint a service again*'                                     = '$null = Register-CracService web counter --output, numbers; New-SystemctlStandIn; systemctl start web'
         'Get-CracProcess.md: *end what was restored'                                           = 'New-StandInImage nightly; $null = Restore-CracProcess nightly'
         'Get-CracService.md: *'                                                                = '$null = mkdir -p /opt/bin; ln -s $standIn /opt/bin/server; $null = Register-CracService web /opt/bin/server 8080'
+        'Export-CracImage.md: *'                                                               = 'New-StandInImage app'
+        'Import-CracImage.md: *'                                                               = '"" > worker.conf; New-StandInImage one worker; Export-CracImage one ./app.tar.zst'
+        'Import-CracImage.md: *an encrypted one'                                               = 'New-StandInImage one; age-keygen -o key.txt 2>/dev/null; Export-CracImage one ./app.tar.zst.age -Recipient (age-keygen -y key.txt)'
+        'README.md: Carry*'                                                                    = '"" > worker.conf; New-StandInImage app worker'
         'Get-CracImage.md: *all that is known about one image'                                 = 'New-StandInImage web java (''-jar'', ''shop.jar'') -Id 812 -LeaveRunning'
         'Get-CracImage.md: *an image in a folder with brackets in its name'                    = '$null = mkdir runs; New-StandInImage ''./runs/build[1]'''
         'Get-CracImage.md: *find old images'                                                   = '$null = mkdir /srv/images; New-StandInImage /srv/images/one; New-StandInImage /srv/images/two'

@@ -1,14 +1,19 @@
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Archives.Signatures;
 using PSCrac.Common;
 using PSCrac.Images.Manifest;
 using PSCrac.Images.Operations;
+using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Staging;
 
 namespace PSCrac.Archives;
 
-/// <summary>The image that was made of an archive, and what there is to say about it.</summary>
-internal sealed record ImportResult(CracImage Image, IReadOnlyList<string> Warnings);
+/// <summary>The image that was made of an archive.</summary>
+/// <param name="Image">The image.</param>
+/// <param name="Signer">Who signed it, and with which key; null where that was not verified.</param>
+/// <param name="Warnings">What there is to say about it, as sentences.</param>
+internal sealed record ImportResult(CracImage Image, string? Signer, IReadOnlyList<string> Warnings);
 
 /// <summary>Makes an image of an archive: staged, decided about, and put in place whole or not at all.</summary>
 internal static class ImageImport
@@ -27,11 +32,12 @@ internal static class ImageImport
             staging.HasProcess = false;
             IReadOnlyList<ImageManifestOutsideFile> replacedLinks = request.Force ? ImageRemoval.ReadHelperLinks(staging.TargetPath) : [];
             UnpackedImage unpacked;
+            string? signer;
             try
             {
                 using ArchiveReader archive = Open(request.ArchivePath, request.Identities, cancellation);
                 unpacked = Unpacking.Run(archive, request.ArchivePath, staging.Folder, request.MaximumSize, progress);
-                RequireAcceptable(unpacked);
+                signer = RequireAcceptable(unpacked, request.Signature, cancellation);
                 staging.RequireWritten(LibC.Sync(staging.Folder.Handle));
                 cancellation.ThrowIfCancellationRequested();
                 staging.Commit(sync: true);
@@ -45,7 +51,7 @@ internal static class ImageImport
             string? kept = staging.Finish();
             ImageRemoval.RemoveHelperLinks(replacedLinks);
             CracImage image = staging.OpenImage();
-            return new ImportResult(image, [.. Describe(unpacked, image, kept)]);
+            return new ImportResult(image, signer, [.. Describe(unpacked, image, kept)]);
         }
         catch (CracException e)
         {
@@ -68,9 +74,20 @@ internal static class ImageImport
         return ArchiveReader.Open(file, path, identities, cancellation);
     }
 
-    /// <summary>Decides about an image before it gets its name.</summary>
+    /// <summary>The name that the image of an archive gets where none is given.</summary>
+    internal static string NameFor(string archivePath) => ArchiveFormat.RemoveSuffixes(Path.GetFileName(archivePath));
+
+    /// <summary>Decides about an image before it gets its name: the signature over its manifest, and what was written against the manifest.</summary>
+    /// <returns>Who signed it; null if nobody has to.</returns>
     /// <exception cref="CracException">It is refused.</exception>
-    internal static void RequireAcceptable(UnpackedImage unpacked) => unpacked.RequireWhole();
+    internal static string? RequireAcceptable(UnpackedImage unpacked, SignatureRequirement? signature, CancellationToken cancellation)
+    {
+        VerifiedSigner? signer = signature is null
+            ? null
+            : SignatureCheck.Verify(new DirectoryImageSource(unpacked.Folder, unpacked.ArchivePath), signature.AllowedSigners, cancellation);
+        unpacked.RequireWhole();
+        return signer is null ? null : $"{signer.Name} ({signer.Key})";
+    }
 
     private static IEnumerable<string> Describe(UnpackedImage unpacked, CracImage image, string? kept)
     {

@@ -30,11 +30,12 @@ internal sealed class TemporaryImage : IDisposable
     /// <summary>Unpacks an archive.</summary>
     /// <param name="archive">The archive.</param>
     /// <param name="skipTrustCheck">Whether it may be written by others.</param>
+    /// <param name="signature">That it must be signed, which gives trust too; null if it need not be.</param>
     /// <param name="image">The unpacked image.</param>
     /// <param name="progress">Receives how much is written; null for no reports.</param>
     /// <param name="cancellation">Cancelling leaves nothing.</param>
     /// <exception cref="CracException">The archive is refused or damaged, is encrypted, or is of a container.</exception>
-    internal static TemporaryImage Unpack(CracImage archive, bool skipTrustCheck, out CracImage image, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    internal static TemporaryImage Unpack(CracImage archive, bool skipTrustCheck, SignatureRequirement? signature, out CracImage image, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         if (archive.IsEncrypted)
         {
@@ -49,7 +50,7 @@ internal sealed class TemporaryImage : IDisposable
 
         using (ImageTrust trust = ImageTrust.ExamineFile(archive.Path))
         {
-            if (!skipTrustCheck && trust.Findings is [var first, ..])
+            if (!skipTrustCheck && signature is null && trust.Findings is [var first, ..])
             {
                 throw new CracException(first.Reason, $"{first.What}: {first.Why}", "If you trust where the archive comes from, import it with Import-CracImage, or give -SkipTrustCheck.");
             }
@@ -60,7 +61,7 @@ internal sealed class TemporaryImage : IDisposable
         {
             using ArchiveReader reader = ImageImport.Open(archive.Path, [], cancellation);
             UnpackedImage unpacked = Unpacking.Run(reader, archive.Path, temporary._folder.Folder, maximumSize: null, progress);
-            ImageImport.RequireAcceptable(unpacked);
+            ImageImport.RequireAcceptable(unpacked, signature, cancellation);
 
             // From now on others may use it too, and nobody remove it.
             LibC.TryLockShared(temporary._folder.Folder.Handle);

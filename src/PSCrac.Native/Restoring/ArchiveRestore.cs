@@ -15,7 +15,8 @@ internal static class ArchiveRestore
     internal static CracRestoredProcess Run(
         RestoreRequest request, Func<RestoreRequest, CracRestoredProcess> restore, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
-        TemporaryImage temporary = TemporaryImage.Unpack(request.Image, request.SkipTrustCheck, out CracImage image, progress, cancellation);
+        SignatureRequirement? signature = request.RequireSignature ? new SignatureRequirement(request.AllowedSigners) : null;
+        TemporaryImage temporary = TemporaryImage.Unpack(request.Image, request.SkipTrustCheck, signature, out CracImage image, progress, cancellation);
         bool isServed = false;
         try
         {

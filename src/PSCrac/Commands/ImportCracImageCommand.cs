@@ -1,0 +1,149 @@
+using System.Management.Automation;
+using PSCrac.Archives;
+using PSCrac.Commands.Common;
+using PSCrac.Completion;
+using PSCrac.Images.Operations;
+
+namespace PSCrac.Commands;
+
+/// <summary>Import-CracImage: makes images of archives.</summary>
+[Cmdlet(VerbsData.Import, "CracImage", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium, DefaultParameterSetName = PathSet)]
+[OutputType(typeof(CracImage))]
+public sealed class ImportCracImageCommand : CracCommand
+{
+    private const string PathSet = "Path";
+    private const string LiteralPathSet = "LiteralPath";
+    private readonly HashSet<string> _made = new(StringComparer.Ordinal);
+
+    /// <summary>Paths of archives, with wildcards.</summary>
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
+    [ValidateNotNullOrEmpty]
+    [SupportsWildcards]
+    public string[] Path { get; set; } = [];
+
+    /// <summary>Paths taken as they are.</summary>
+    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = LiteralPathSet)]
+    [Alias("PSPath")]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string[] LiteralPath { get; set; } = [];
+
+    /// <summary>The image's name under the image root.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(ImageCompleter))]
+    public string? ImageName { get; set; }
+
+    /// <summary>The directory that the image becomes.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? ImagePath { get; set; }
+
+    /// <summary>Files with identities, for an encrypted archive.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string[] Identity { get; set; } = [];
+
+    /// <summary>The most bytes that the content of the archive may have.</summary>
+    [Parameter]
+    [ValidateRange(1, long.MaxValue)]
+    public long MaximumSize { get; set; }
+
+    /// <summary>Accept only an image that an allowed signer has signed.</summary>
+    [Parameter]
+    public SwitchParameter RequireSignature { get; set; }
+
+    /// <summary>The file that says whose signatures count.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? AllowedSigners { get; set; }
+
+    /// <summary>Replace an image that is there.</summary>
+    [Parameter]
+    public SwitchParameter Force { get; set; }
+
+    /// <inheritdoc/>
+    protected override void BeginProcessing() => OrEnd(null, () =>
+    {
+        if (ImageName is not null && ImagePath is not null)
+        {
+            throw new CracException(CracReason.OptionRefused, "-ImageName and -ImagePath both say where the image is put.", "Leave one of them out.");
+        }
+
+        if (ImageName is not null)
+        {
+            _ = ImageRoot.PathOf(ImageName);
+        }
+    });
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        foreach (string given in ParameterSetName == LiteralPathSet ? LiteralPath : Path)
+        {
+            IReadOnlyList<string> archives = [];
+            ForItem(given, () => archives = ParameterSetName == LiteralPathSet ? [ResolveLiteral(given)] : Find(given));
+            foreach (string archive in archives)
+            {
+                ForItem(archive, () => Import(archive));
+            }
+        }
+    }
+
+    private IReadOnlyList<string> Find(string path)
+    {
+        if (!WildcardPattern.ContainsWildcardCharacters(path))
+        {
+            return [ResolveLiteral(WildcardPattern.Unescape(path))];
+        }
+
+        try
+        {
+            return [.. SessionState.Path.GetResolvedProviderPathFromPSPath(path, out _).Where(File.Exists)];
+        }
+        catch (Exception e) when (e is ItemNotFoundException or SessionStateException or WildcardPatternException)
+        {
+            throw new CracException(CracReason.FileMissing, $"No file matches '{path}'.", "Give the path of an archive; -LiteralPath knows no wildcards.", e);
+        }
+    }
+
+    private void Import(string archive)
+    {
+        string target = ImagePath is not null ? ResolveLiteral(ImagePath) : ImageRoot.PathOf(ImageName ?? ImageImport.NameFor(archive));
+        if (!ShouldProcess(archive, $"Import to {target}"))
+        {
+            return;
+        }
+
+        if (!_made.Add(target))
+        {
+            throw new CracException(
+                CracReason.ImageExists, $"The image {target} was made just now, and the one in {archive} would replace it.", "Import one archive with each -ImageName or -ImagePath, or leave both out.");
+        }
+
+        var request = new ImportRequest
+        {
+            ArchivePath = archive,
+            ImagePath = target,
+            Identities = [.. Identity.Select(ResolveLiteral)],
+            MaximumSize = GetGiven(MaximumSize, nameof(MaximumSize)),
+            Signature = RequireSignature ? new SignatureRequirement(ResolveOptional(AllowedSigners)) : null,
+            Force = Force,
+        };
+        ImportResult result = RunOperation($"Importing {archive}", (progress, stopping) => ImageImport.Run(request, progress, stopping));
+        if (result.Signer is { } signer)
+        {
+            WriteVerbose($"The image was signed by {signer}.");
+        }
+
+        foreach (string warning in result.Warnings)
+        {
+            WriteWarning(warning);
+        }
+
+        WriteObject(result.Image);
+    }
+}
