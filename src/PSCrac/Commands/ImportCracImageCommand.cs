@@ -93,7 +93,7 @@ public sealed class ImportCracImageCommand : CracCommand
         }
     }
 
-    private IReadOnlyList<string> Find(string path)
+    private List<string> Find(string path)
     {
         if (!WildcardPattern.ContainsWildcardCharacters(path))
         {
@@ -102,13 +102,17 @@ public sealed class ImportCracImageCommand : CracCommand
 
         try
         {
-            return [.. SessionState.Path.GetResolvedProviderPathFromPSPath(path, out _).Where(File.Exists)];
+            List<string> found = [.. SessionState.Path.GetResolvedProviderPathFromPSPath(path, out _).Where(File.Exists)];
+            return found.Count > 0 ? found : throw NoMatch(path, cause: null);
         }
         catch (Exception e) when (e is ItemNotFoundException or SessionStateException or WildcardPatternException)
         {
-            throw new CracException(CracReason.FileMissing, $"No file matches '{path}'.", "Give the path of an archive; -LiteralPath knows no wildcards.", e);
+            throw NoMatch(path, e);
         }
     }
+
+    private static CracException NoMatch(string path, Exception? cause) =>
+        new(CracReason.FileMissing, $"No file matches '{path}'.", "Give the path of an archive; -LiteralPath knows no wildcards.", cause);
 
     private void Import(string archive)
     {
