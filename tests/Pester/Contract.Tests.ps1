@@ -59,7 +59,7 @@ Describe 'the module' {
         $files = Get-ChildItem $staged -Recurse -Filter *.dll
         $files.Name | Should -Contain 'PSCrac.dll'
         $files.Name | Should -Contain 'PSCrac.Native.dll'
-        $files.Name | Should -Match '^PSCrac(\.[A-Z]\w+)?\.dll$'
+        $files.Name | Should -Match '^(PSCrac(\.[A-Z]\w+)?|crac-start)\.dll$'
         $files.VersionInfo.ProductName | Sort-Object -Unique | Should -Be 'PSCrac'
         Get-ChildItem $staged -Recurse -Include *.exe, *.so, *.so.* | Should -BeNullOrEmpty
     }
