@@ -77,14 +77,14 @@ try {
     $row = {
         param($name, $own, $other, $goal)
         $a, $b = (Get-Median $times[$own]), (Get-Median $times[$other])
-        [pscustomobject]@{ '' = $name; PSCrac = [Math]::Round($a, 2); tar = [Math]::Round($b, 2); ratio = [Math]::Round($a / $b, 2); goal = $goal }
+        [pscustomobject]@{ What = $name; PSCrac = [Math]::Round($a, 2); tar = [Math]::Round($b, 2); ratio = [Math]::Round($a / $b, 2); goal = $goal }
     }
     "Seconds, medians of $Count rounds; an image of $([Math]::Round($image.Size / 1MB)) MiB; $([Environment]::ProcessorCount) processors"
     @(
         & $row 'export' export tar 1.1
         & $row 'import' import untar 1.15
-        [pscustomobject]@{ '' = 'memory over the session, MB'; PSCrac = [Math]::Round($peak / 1000); tar = $null; ratio = $null; goal = 100 }
-        [pscustomobject]@{ '' = 'bytes written elsewhere'; PSCrac = [Math]::Max(0, $elsewhere); tar = $null; ratio = $null; goal = 0 }
+        [pscustomobject]@{ What = 'memory over the session, MB'; PSCrac = [Math]::Round($peak / 1000); tar = $null; ratio = $null; goal = 100 }
+        [pscustomobject]@{ What = 'bytes written elsewhere'; PSCrac = [Math]::Max(0, $elsewhere); tar = $null; ratio = $null; goal = 0 }
     ) | Format-Table -AutoSize | Out-String -Width 120
 }
 finally {
