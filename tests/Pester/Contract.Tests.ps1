@@ -23,8 +23,8 @@ BeforeAll {
         $assemblies.ForEach({ $_.GetType($Name) }).Where({ $_ })
     }
 
-    # criu's own words, and what there is no singular of.
-    $plural = 'FileLocks', 'LazyPages', 'NoPages', 'Bytes'
+    # criu's and ssh-keygen's own words, and what there is no singular of.
+    $plural = 'FileLocks', 'LazyPages', 'NoPages', 'Bytes', 'AllowedSigners'
 
     # What changes something, and so has to ask.
     $changing = 'Invoke', 'Restore', 'Remove', 'Start', 'Export', 'Import', 'Initialize', 'Measure', 'Register', 'Unregister', 'Protect', 'Optimize', 'Move'
