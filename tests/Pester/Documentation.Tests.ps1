@@ -11,7 +11,7 @@ param(
 
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1", "$PSScriptRoot/Documentation.psm1"
-    $obstacle = Get-CriuObstacle age, bash, unshare, perl, tar
+    $obstacle = Get-CriuObstacle age, bash, unshare, perl, ssh-keygen, tar
     $root = [IO.Path]::GetFullPath("$PSScriptRoot/../..")
 
     # What PlatyPS has in each page of a cmdlet is made from the cmdlet.
@@ -48,6 +48,7 @@ BeforeDiscovery {
         'Get-CracService.md: *'                                                                = '$null = mkdir -p /opt/bin; ln -s $standIn /opt/bin/server; $null = Register-CracService web /opt/bin/server 8080'
         'Export-CracImage.md: *'                                                               = 'New-StandInImage app'
         'Import-CracImage.md: *'                                                               = '"" > worker.conf; New-StandInImage one worker; Export-CracImage one ./app.tar.zst'
+        'Import-CracImage.md: *an image in a folder of someone else''s'                         = '$null = mkdir /srv/images; New-StandInImage /srv/images/app; ssh-keygen -q -t ed25519 -N "" -f key; $null = Protect-CracImage /srv/images/app -SigningKey ./key; "me $(Get-Content key.pub)" > allowed; $env:PSCRAC_ALLOWED_SIGNERS = "$PWD/allowed"; chown -R 4321 /srv/images/app'
         'Import-CracImage.md: *an encrypted one'                                               = 'New-StandInImage one; age-keygen -o key.txt 2>/dev/null; Export-CracImage one ./app.tar.zst.age -Recipient (age-keygen -y key.txt)'
         'README.md: Carry*'                                                                    = '"" > worker.conf; New-StandInImage app worker'
         'Get-CracImage.md: *all that is known about one image'                                 = 'New-StandInImage web java (''-jar'', ''shop.jar'') -Id 812 -LeaveRunning'

@@ -81,8 +81,13 @@ internal static class ImageExport
         }
     }
 
-    // What a restore writes into the folder is left out, or the archive would be another one after it.
-    private static List<ImageFileInfo> SelectFiles(ImageSource source, out List<string> others)
+    /// <summary>
+    /// The files of an image in the order in which a reader wants them. What a restore writes into the folder is left out, or the archive
+    /// would be another one after it.
+    /// </summary>
+    /// <param name="source">The image's files.</param>
+    /// <param name="others">The names of those that are not the image's.</param>
+    internal static List<ImageFileInfo> SelectFiles(ImageSource source, out List<string> others)
     {
         var selected = new List<ImageFileInfo>();
         others = [];

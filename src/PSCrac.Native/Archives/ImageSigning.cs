@@ -6,6 +6,7 @@ using PSCrac.Images.Operations;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Preflight.Subjects;
+using PSCrac.Staging;
 
 namespace PSCrac.Archives;
 
@@ -16,14 +17,15 @@ internal static class ImageSigning
 
     /// <summary>
     /// Completes the manifest with the SHA-256 of every file that criu or a JVM reads, and writes a signature of the manifest beside it.
-    /// Statistics and logs are not part of it.
+    /// Statistics and logs are not part of it. An incremental image is replaced by one that needs no parent: no signature could cover the
+    /// pages that are in another folder.
     /// </summary>
     /// <param name="image">The image, in a folder.</param>
     /// <param name="keyPath">The full path of a private key, or of a public key whose private one an agent has.</param>
     /// <param name="cancellation">Ends it; the image is then as it was.</param>
     /// <returns>The image, opened again.</returns>
     /// <exception cref="CracException">
-    /// It is an archive or has a parent (<see cref="CracReason.NotAnImage"/>), someone else could have written it
+    /// It is an archive (<see cref="CracReason.NotAnImage"/>), someone else could have written it
     /// (<see cref="CracReason.ImageNotTrusted"/>), it is damaged, or ssh-keygen could not sign (<see cref="CracReason.SignatureInvalid"/>).
     /// </exception>
     internal static CracImage Sign(CracImage image, string keyPath, CancellationToken cancellation = default)
@@ -45,8 +47,16 @@ internal static class ImageSigning
                 throw new CracException(finding.Reason, finding.Message, "Make a new image with Invoke-CracCheckpoint, or copy it again.") { FileName = finding.FileName };
             }
 
-            ImageManifest manifest = Complete(source, ImageManifest.Read(source) ?? throw NoManifest(image), cancellation);
-            Write(image, folder, manifest, keyPath, cancellation);
+            ImageManifest manifest = ImageManifest.Read(source) ?? throw NoManifest(image);
+            if (source.Parent is null)
+            {
+                Write(image, folder, Complete(source, manifest, cancellation), keyPath, cancellation);
+            }
+            else
+            {
+                ReplaceByFlat(CracImage.Open(source), keyPath, cancellation);
+            }
+
             return CracImage.Open(image.Path, cancellation);
         }
         catch (CracException e)
@@ -62,14 +72,33 @@ internal static class ImageSigning
         {
             throw new CracException(CracReason.NotAnImage, $"{image.Path} is an archive, and what is signed is an image.", "Import it with Import-CracImage, sign the image, and export that.");
         }
+    }
 
-        if (image.Source.Parent is not null)
+    // Images that have it as their parent find the same pages in it, and more.
+    private static void ReplaceByFlat(CracImage image, string keyPath, CancellationToken cancellation)
+    {
+        using ImageStaging staging = ImageStaging.Create(image.Path, force: true);
+        staging.HasProcess = false;
+        try
         {
-            throw new CracException(
-                CracReason.NotAnImage,
-                $"The image {image.Path} has a parent, whose memory no signature over this image would cover.",
-                "Export it with Export-CracImage and import that: the result has no parent. Sign it then.");
+            UnpackedImage flat = ImageCopy.Run(image.Source, staging.Folder, maximumSize: null, progress: null, cancellation);
+            if (flat.Others is [var other, ..])
+            {
+                throw new CracException(
+                    CracReason.NotAnImage, $"The image {image.Path} is replaced by one without a parent, and {other} in its folder is not the image's.", "Move what is not the image's out of its folder.");
+            }
+
+            ImageManifest manifest = flat.RequireWhole().Manifest!;
+            Write(image, staging.Folder, manifest with { Files = [.. flat.Files.OrderBy(static file => file.Name, StringComparer.Ordinal)] }, keyPath, cancellation);
+            staging.Commit(sync: true);
         }
+        catch
+        {
+            staging.RollBack();
+            throw;
+        }
+
+        staging.Finish();
     }
 
     private static ImageManifest Complete(DirectoryImageSource source, ImageManifest manifest, CancellationToken cancellation)
@@ -80,7 +109,7 @@ internal static class ImageSigning
         {
             foreach (ImageFileInfo info in source.Files)
             {
-                if (ImageManifest.IsSealed(info.Name))
+                if (ImageManifest.IsSealed(info.Name) && ImageRemoval.IsOfImage(info.Name))
                 {
                     using ImageFile file = source.Open(info.Name, cancellation);
                     files.Add(new ImageManifestFile(info.Name, file.Length, ImageManifest.Hash(file, ref buffer)));

@@ -1,3 +1,4 @@
+using PSCrac.Archives.Signatures;
 using PSCrac.Common;
 using PSCrac.Images.Model;
 using PSCrac.Images.Storage;
@@ -30,12 +31,12 @@ internal sealed class TemporaryImage : IDisposable
     /// <summary>Unpacks an archive.</summary>
     /// <param name="archive">The archive.</param>
     /// <param name="skipTrustCheck">Whether it may be written by others.</param>
-    /// <param name="signature">That it must be signed, which gives trust too; null if it need not be.</param>
+    /// <param name="signature">What its signature must be. One that is required gives trust too.</param>
     /// <param name="image">The unpacked image.</param>
     /// <param name="progress">Receives how much is written; null for no reports.</param>
     /// <param name="cancellation">Cancelling leaves nothing.</param>
     /// <exception cref="CracException">The archive is refused or damaged, is encrypted, or is of a container.</exception>
-    internal static TemporaryImage Unpack(CracImage archive, bool skipTrustCheck, SignatureRequirement? signature, out CracImage image, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    internal static TemporaryImage Unpack(CracImage archive, bool skipTrustCheck, SignatureRequirement signature, out CracImage image, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         if (archive.IsEncrypted)
         {
@@ -50,9 +51,11 @@ internal sealed class TemporaryImage : IDisposable
 
         using (ImageTrust trust = ImageTrust.ExamineFile(archive.Path))
         {
-            if (!skipTrustCheck && signature is null && trust.Findings is [var first, ..])
+            if (!skipTrustCheck && !signature.IsRequired && trust.Findings is [var first, ..])
             {
-                throw new CracException(first.Reason, $"{first.What}: {first.Why}", "If you trust where the archive comes from, import it with Import-CracImage, or give -SkipTrustCheck.");
+                throw new CracException(first.Reason, $"{first.What}: {first.Why}", archive.ClaimedSigner is null
+                    ? "If you trust where the archive comes from, import it with Import-CracImage, or give -SkipTrustCheck."
+                    : "Give -RequireSignature: the signature of a signer whom you allow gives trust.");
             }
         }
 

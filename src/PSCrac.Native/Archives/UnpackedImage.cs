@@ -5,7 +5,7 @@ using PSCrac.Images.Storage;
 namespace PSCrac.Archives;
 
 /// <summary>
-/// An image as it was unpacked into a folder that belongs to the caller alone. Nothing of it was used yet: what decides about it does so
+/// An image as it was unpacked or copied into a folder that belongs to the caller alone. Nothing of it was used yet: what decides about it does so
 /// here, and <see cref="Files"/> are the bytes that are in the folder.
 /// </summary>
 internal sealed class UnpackedImage
@@ -13,8 +13,14 @@ internal sealed class UnpackedImage
     /// <summary>The folder.</summary>
     internal required FolderHandle Folder { get; init; }
 
-    /// <summary>The full path of the archive.</summary>
-    internal required string ArchivePath { get; init; }
+    /// <summary>The full path of the archive, or of the folder that it was copied from.</summary>
+    internal required string SourcePath { get; init; }
+
+    /// <summary>Whether it was copied from a folder.</summary>
+    internal bool IsCopy { get; init; }
+
+    /// <summary>The names of files in the folder that were left out, since they are not the image's.</summary>
+    internal IReadOnlyList<string> Others { get; init; } = [];
 
     /// <summary>The files that criu or a JVM would read, with the SHA-256 of what was written of each; without the manifest and its signature.</summary>
     internal required IReadOnlyList<ImageManifestFile> Files { get; init; }
@@ -22,8 +28,8 @@ internal sealed class UnpackedImage
     /// <summary>What the image loses outside of the container engine that made it; null if none did.</summary>
     internal string? ContainerNote { get; init; }
 
-    /// <summary>Reads the image, with the archive's path in messages.</summary>
-    internal CracImage Open() => CracImage.Open(new DirectoryImageSource(Folder, ArchivePath));
+    /// <summary>Reads the image, with the path of its source in messages.</summary>
+    internal CracImage Open() => CracImage.Open(new DirectoryImageSource(Folder, SourcePath));
 
     /// <summary>Refuses an image that is not whole, or that has a file which the manifest does not name.</summary>
     /// <returns>The image.</returns>
@@ -47,9 +53,11 @@ internal sealed class UnpackedImage
     }
 
     private CracException Damaged(CracReason reason, string file, string what) => new(
-        reason, $"The image in {ArchivePath} is damaged: its file {file} {what}.", "Copy the archive again, or export the image again with Export-CracImage.")
+        reason,
+        $"The image in {SourcePath} is damaged: its file {file} {what}.",
+        IsCopy ? "Get the image again from its source, with all of its files." : "Copy the archive again, or export the image again with Export-CracImage.")
     {
-        ImagePath = ArchivePath,
+        ImagePath = SourcePath,
         FileName = file,
     };
 }

@@ -1,31 +1,20 @@
-using System.Security.Cryptography;
-using Microsoft.Win32.SafeHandles;
 using PSCrac.Common;
-using PSCrac.Images.Manifest;
 using PSCrac.Images.Storage;
-using PSCrac.Interop;
 
 namespace PSCrac.Archives;
 
-/// <summary>Writes the image of an archive to a folder, and hashes what it writes.</summary>
+/// <summary>Writes the image of an archive to a folder.</summary>
 internal sealed class Unpacking
 {
-    private const uint PrivateFile = 0x180; // 0600
-    private const int BufferSize = 1 << 20;
     private const int MaximumDescriptionSize = 16 << 20;
     private readonly ArchiveReader _archive;
     private readonly string _archivePath;
     private readonly FolderHandle _folder;
     private readonly long? _maximumSize;
-    private readonly long? _freeSpace;
-    private readonly IProgress<CracProgress>? _progress;
     private readonly ArchiveEntryRules _rules;
-    private readonly byte[] _buffer = new byte[BufferSize];
-    private readonly List<ImageManifestFile> _files = [];
+    private readonly ImageWriter _writer;
     private readonly Dictionary<string, byte[]> _descriptions = new(StringComparer.Ordinal);
     private long _read;
-    private long _written;
-    private long _expected;
 
     private Unpacking(ArchiveReader archive, string archivePath, FolderHandle folder, long? maximumSize, IProgress<CracProgress>? progress)
     {
@@ -33,8 +22,7 @@ internal sealed class Unpacking
         _archivePath = archivePath;
         _folder = folder;
         _maximumSize = maximumSize;
-        _freeSpace = LibC.FreeSpaceOf(folder.Handle);
-        _progress = progress;
+        _writer = new ImageWriter(folder, progress);
         _rules = new ArchiveEntryRules(archivePath);
     }
 
@@ -65,8 +53,8 @@ internal sealed class Unpacking
         return new UnpackedImage
         {
             Folder = folder,
-            ArchivePath = archivePath,
-            Files = unpacking._files,
+            SourcePath = archivePath,
+            Files = unpacking._writer.Files,
             ContainerNote = unpacking.DescribeContainer(),
         };
     }
@@ -92,64 +80,12 @@ internal sealed class Unpacking
 
     private void Write(in TarEntry entry, string name)
     {
-        if (_freeSpace is { } free && _written + entry.Length > free)
+        if (_writer.FreeSpace is { } free && _writer.Written + entry.Length > free)
         {
             throw _rules.Refused(CracReason.NoSpace, entry, $"the image has more than the {free} bytes that are free at {_folder.Path}", "Free some space, or give -ImagePath on another file system.");
         }
 
-        using SafeFileHandle file = _folder.Create(name, out Errno errno, PrivateFile);
-        Require(errno, name);
-        bool isHashed = ImageManifest.IsSealed(name);
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        long position = 0;
-        for (int read; (read = _archive.Scanner.ReadContent(_buffer)) > 0; position += read)
-        {
-            Write(file, name, position, _buffer.AsSpan(0, read));
-            if (isHashed)
-            {
-                hash.AppendData(_buffer, 0, read);
-            }
-
-            _written += read;
-            _progress?.Report(new CracProgress(CracPhase.Unpacking, _written, _expected));
-        }
-
-        Require(_folder.ChangeMode(name, PrivateFile), name);
-        Require(LibC.Sync(file), name);
-        if (isHashed)
-        {
-            _files.Add(new ImageManifestFile(name, position, Convert.ToHexStringLower(hash.GetHashAndReset())));
-        }
-
-        if (name == ImageManifest.FileName)
-        {
-            _expected = ImageManifest.Read(new DirectoryImageSource(_folder, _archivePath))?.Files.Sum(static each => each.Size) ?? 0;
-        }
-    }
-
-    private void Write(SafeFileHandle file, string name, long position, ReadOnlySpan<byte> bytes)
-    {
-        try
-        {
-            RandomAccess.Write(file, bytes, position);
-        }
-        catch (IOException e)
-        {
-            // HResult of a .NET IOException on Unix is the errno.
-            Require((Errno)e.HResult, name);
-        }
-    }
-
-    private void Require(Errno errno, string name)
-    {
-        if (errno != 0)
-        {
-            bool isFull = errno is Errno.ENOSPC or Errno.EDQUOT;
-            throw new CracException(
-                isFull ? CracReason.NoSpace : CracReason.SealFailed,
-                $"{name} of the image could not be written to {_folder.Path}: {LibC.Message(errno)}.",
-                isFull ? "Free some space, or give -ImagePath on another file system." : "Give -ImagePath in another folder.");
-        }
+        _writer.Write(name, (buffer, _) => _archive.Scanner.ReadContent(buffer));
     }
 
     private string? DescribeContainer()

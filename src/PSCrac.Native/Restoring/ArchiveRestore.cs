@@ -1,4 +1,5 @@
 using PSCrac.Archives;
+using PSCrac.Archives.Signatures;
 using PSCrac.Common;
 using PSCrac.Options;
 
@@ -15,7 +16,7 @@ internal static class ArchiveRestore
     internal static CracRestoredProcess Run(
         RestoreRequest request, Func<RestoreRequest, CracRestoredProcess> restore, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
-        SignatureRequirement? signature = request.RequireSignature ? new SignatureRequirement(request.AllowedSigners) : null;
+        var signature = new SignatureRequirement(request.RequireSignature, request.AllowedSigners);
         TemporaryImage temporary = TemporaryImage.Unpack(request.Image, request.SkipTrustCheck, signature, out CracImage image, progress, cancellation);
         bool isServed = false;
         try

@@ -6,7 +6,7 @@ using PSCrac.Images.Operations;
 
 namespace PSCrac.Commands;
 
-/// <summary>Import-CracImage: makes images of archives.</summary>
+/// <summary>Import-CracImage: makes images of archives, and of images in folders of someone else's.</summary>
 [Cmdlet(VerbsData.Import, "CracImage", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium, DefaultParameterSetName = PathSet)]
 [OutputType(typeof(CracImage))]
 public sealed class ImportCracImageCommand : CracCommand
@@ -15,7 +15,7 @@ public sealed class ImportCracImageCommand : CracCommand
     private const string LiteralPathSet = "LiteralPath";
     private readonly HashSet<string> _made = new(StringComparer.Ordinal);
 
-    /// <summary>Paths of archives, with wildcards.</summary>
+    /// <summary>Paths of archives and images, with wildcards.</summary>
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
     [ValidateNotNullOrEmpty]
     [SupportsWildcards]
@@ -102,7 +102,7 @@ public sealed class ImportCracImageCommand : CracCommand
 
         try
         {
-            List<string> found = [.. SessionState.Path.GetResolvedProviderPathFromPSPath(path, out _).Where(File.Exists)];
+            List<string> found = [.. SessionState.Path.GetResolvedProviderPathFromPSPath(path, out _).Where(static each => File.Exists(each) || CracImage.IsImageDirectory(each))];
             return found.Count > 0 ? found : throw NoMatch(path, cause: null);
         }
         catch (Exception e) when (e is ItemNotFoundException or SessionStateException or WildcardPatternException)
@@ -112,7 +112,7 @@ public sealed class ImportCracImageCommand : CracCommand
     }
 
     private static CracException NoMatch(string path, Exception? cause) =>
-        new(CracReason.FileMissing, $"No file matches '{path}'.", "Give the path of an archive; -LiteralPath knows no wildcards.", cause);
+        new(CracReason.FileMissing, $"No archive or image matches '{path}'.", "Give the path of an archive; -LiteralPath knows no wildcards.", cause);
 
     private void Import(string archive)
     {
@@ -130,17 +130,18 @@ public sealed class ImportCracImageCommand : CracCommand
 
         var request = new ImportRequest
         {
-            ArchivePath = archive,
+            SourcePath = archive,
             ImagePath = target,
             Identities = [.. Identity.Select(ResolveLiteral)],
             MaximumSize = GetGiven(MaximumSize, nameof(MaximumSize)),
-            Signature = RequireSignature ? new SignatureRequirement(ResolveOptional(AllowedSigners)) : null,
+            RequireSignature = RequireSignature,
+            AllowedSigners = ResolveOptional(AllowedSigners),
             Force = Force,
         };
         ImportResult result = RunOperation($"Importing {archive}", (progress, stopping) => ImageImport.Run(request, progress, stopping));
-        if (result.Signer is { } signer)
+        if (result.SignatureNote is { } note)
         {
-            WriteVerbose($"The image was signed by {signer}.");
+            WriteVerbose(note);
         }
 
         foreach (string warning in result.Warnings)

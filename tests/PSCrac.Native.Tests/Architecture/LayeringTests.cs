@@ -30,7 +30,7 @@ public class LayeringTests
         ("Criu", "Common Interop Procfs Processes Images/Storage Options PidNamespaces"),
         ("Staging", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Model Images/Operations"),
         ("Archives/Signatures", "Common Interop Images/Storage Images/Manifest"),
-        ("Preflight/Subjects", "Common Interop Procfs Images/Storage Images/Model Options"),
+        ("Preflight/Subjects", "Common Interop Procfs Images/Storage Images/Manifest Images/Model Options"),
         ("Preflight/ProcessRules", "Common Interop Procfs Processes/Tracing Options Criu Preflight/Subjects"),
         ("Preflight/ImageRules", "Archives/Signatures Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Images/Operations Options Criu Preflight/Subjects"),
         ("Preflight", "Common Procfs Images/Model Options Preflight/Subjects Preflight/ProcessRules Preflight/ImageRules"),

@@ -1,7 +1,11 @@
 using PSCrac.Archives;
+using PSCrac.Archives.Signatures;
 using PSCrac.Images.Memory;
 using PSCrac.Images.Operations;
+using PSCrac.Images.Storage;
 using PSCrac.Options;
+using PSCrac.Staging;
+using PSCrac.Tests.Archives.Signatures;
 using PSCrac.Tests.Images;
 using PSCrac.Tests.Images.Memory;
 using PSCrac.Tests.Support;
@@ -24,7 +28,7 @@ public class FlatImageTests
 
         // The parent is not there any more.
         Directory.Move(subject.ImagePath, subject.Folder.At("whole"));
-        CracImage flat = ImageImport.Run(new ImportRequest { ArchivePath = subject.Folder.At("child.tar.zst"), ImagePath = subject.ImagePath }).Image;
+        CracImage flat = ImageImport.Run(new ImportRequest { SourcePath = subject.Folder.At("child.tar.zst"), ImagePath = subject.ImagePath }).Image;
         Assert.Null(flat.Source.Parent);
         Assert.Empty(ImageComparison.Compare(CracImage.Open(subject.Folder.At("whole")), flat));
         Assert.Empty(ImageCheck.Run(flat));
@@ -45,6 +49,66 @@ public class FlatImageTests
         Assert.Equal(CracReason.ImageIncomplete, thrown.Reason);
         Assert.Contains("parent", thrown.RecommendedAction, StringComparison.Ordinal);
         Assert.False(File.Exists(subject.Folder.At("child.tar")));
+    }
+
+    [CriuFact("python3", "ssh-keygen")]
+    public void An_incremental_image_is_signed_with_the_pages_of_its_parents_in_it()
+    {
+        using Subject subject = Subject.Counting();
+        subject.Checkpoint();
+        string child = subject.Folder.At("child");
+        Split(subject.ImagePath, child);
+        Seal(child, CracImage.Open(subject.ImagePath));
+        string key = subject.Folder.At("key");
+        SigningScene.Keygen("-q", "-t", "ed25519", "-N", "", "-f", key);
+        File.WriteAllText(Path.Combine(child, "notes.txt"), "of the folder");
+        string[] names = Directory.GetFiles(child);
+        CracException refused = Assert.Throws<CracException>(() => ImageSigning.Sign(CracImage.Open(child), key));
+        Assert.Contains("notes.txt", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(names, Directory.GetFiles(child));
+        File.Delete(Path.Combine(child, "notes.txt"));
+
+        CracImage signed = ImageSigning.Sign(CracImage.Open(child), key);
+
+        Assert.Null(signed.Source.Parent);
+        Assert.NotNull(signed.ClaimedSigner);
+        Assert.All(signed.Manifest!.Files, static file => Assert.NotNull(file.Sha256));
+        Assert.DoesNotContain(subject.Folder.Names(), static name => name[0] == '.');
+        Directory.Move(subject.ImagePath, subject.Folder.At("whole"));
+        Assert.Empty(ImageComparison.Compare(CracImage.Open(subject.Folder.At("whole")), signed));
+        Assert.Empty(ImageCheck.Run(signed));
+        File.WriteAllText(subject.Folder.At("allowed"), $"me {File.ReadAllText(key + ".pub")}");
+        Directory.Move(child, subject.ImagePath);
+        Assert.Equal("me", SignatureCheck.Verify(CracImage.Open(subject.ImagePath).Source, subject.Folder.At("allowed"), CancellationToken.None).Name);
+        subject.Restore();
+        subject.AssertCountsPast(subject.Count + 5);
+    }
+
+    [CriuFact("ssh-keygen")]
+    public void A_folder_that_is_imported_takes_in_its_parents_unless_it_is_signed()
+    {
+        using Subject subject = Subject.Counting();
+        subject.Checkpoint();
+        string child = subject.Folder.At("child");
+        Split(subject.ImagePath, child);
+        Seal(child, CracImage.Open(subject.ImagePath));
+        var request = new ImportRequest { SourcePath = child, ImagePath = subject.Folder.At("imported") };
+        CracImage flat = ImageImport.Run(request).Image;
+        Assert.Null(flat.Source.Parent);
+        Assert.Empty(ImageComparison.Compare(CracImage.Open(subject.ImagePath), flat));
+
+        string key = subject.Folder.At("key");
+        SigningScene.Keygen("-q", "-t", "ed25519", "-N", "", "-f", key);
+        SigningScene.Keygen("-Y", "sign", "-n", "pscrac", "-f", key, Path.Combine(child, "pscrac.json"));
+        CracException refused = Assert.Throws<CracException>(() => ImageImport.Run(request with { Force = true }));
+        Assert.Equal(CracReason.SignatureInvalid, refused.Reason);
+        Assert.Contains("Protect-CracImage", refused.RecommendedAction, StringComparison.Ordinal);
+    }
+
+    private static void Seal(string image, CracImage like)
+    {
+        using FolderHandle folder = FolderHandle.TryOpen(image, out _)!;
+        ImageSeal.SealInPlace(folder, like.Manifest!, sync: false);
     }
 
     // The child keeps every other page of each run, and takes the others from the parent.

@@ -137,7 +137,7 @@ public class ImageImportTests
         string archive = image.Exported("app.tar.zst");
         using var disk = new SmallDisk(2);
         var reports = new List<CracProgress>();
-        CracException thrown = Assert.Throws<CracException>(() => ImageImport.Run(new ImportRequest { ArchivePath = archive, ImagePath = disk.At("app") }, new Reports(reports.Add)));
+        CracException thrown = Assert.Throws<CracException>(() => ImageImport.Run(new ImportRequest { SourcePath = archive, ImagePath = disk.At("app") }, new Reports(reports.Add)));
         Assert.Equal(CracReason.NoSpace, thrown.Reason);
         Assert.True(reports[^1].Bytes < 100_000);
         Assert.Empty(disk.Names());

@@ -54,7 +54,7 @@ internal sealed class SealedImage : IDisposable
         return At(name);
     }
 
-    internal ImportRequest Import(string archive) => new() { ArchivePath = At(archive), ImagePath = At("imported") };
+    internal ImportRequest Import(string archive) => new() { SourcePath = At(archive), ImagePath = At("imported") };
 
     /// <summary>The files of a folder with their content.</summary>
     internal static SortedDictionary<string, string> ContentOf(string folder)

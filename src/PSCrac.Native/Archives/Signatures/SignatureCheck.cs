@@ -27,13 +27,39 @@ internal static class SignatureCheck
             CracReason.SignatureMissing,
             $"{source.Path} has no signature ({ImageManifest.SignatureFileName}).",
             "Have its maker sign it with Protect-CracImage, or leave -RequireSignature out if you trust its source.");
-        using ImageFile file = source.TryOpen(ImageManifest.FileName, cancellation) ?? throw Invalid(source, $"has a signature but no {ImageManifest.FileName}");
+        using ImageFile file = OpenManifest(source, cancellation);
         byte[] text = ReadWhole(source, file, MaximumManifest);
         VerifiedSigner signer = Verify(source, signature, text, AllowedSigners.Read(allowedSigners), cancellation);
 
         // What is believed is what was verified.
         RequireHashes(source, ImageManifest.Parse(file, text));
         return signer;
+    }
+
+    /// <summary>
+    /// Refuses an image whose signature is not of its manifest, whoever made it. That gives no trust: anyone can make a signature.
+    /// </summary>
+    /// <param name="source">The image's files; one without a signature passes.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="CracException"><see cref="CracReason.SignatureInvalid"/>, <see cref="CracReason.ProgramMissing"/>.</exception>
+    internal static void RequireIntact(ImageSource source, CancellationToken cancellation)
+    {
+        if (Read(source) is not { } signature)
+        {
+            return;
+        }
+
+        using ImageFile file = OpenManifest(source, cancellation);
+        byte[] text = ReadWhole(source, file, MaximumManifest);
+        using SafeFileHandle signatureFile = InMemory(signature.Text);
+        const string Anyone = "anyone";
+        string line = $"{Anyone} namespaces=\"{SshKeygen.Namespace}\" {signature.KeyType} {Convert.ToBase64String(signature.Key)}";
+        if (Verify(line, Anyone, signatureFile, text, cancellation).ExitCode != 0)
+        {
+            throw NotOfManifest(source);
+        }
+
+        RequireHashes(source, ImageManifest.Parse(file, text));
     }
 
     /// <summary>The signature of an image, which is not verified yet; null if it has none.</summary>
@@ -45,6 +71,9 @@ internal static class SignatureCheck
             : SshSignature.TryParse(ReadWhole(source, file, SshSignature.MaximumSize), out SshSignature? signature, out string? fault) ? signature
             : throw Invalid(source, $"has a {ImageManifest.SignatureFileName} that {fault}");
     }
+
+    private static ImageFile OpenManifest(ImageSource source, CancellationToken cancellation) =>
+        source.TryOpen(ImageManifest.FileName, cancellation) ?? throw Invalid(source, $"has a signature but no {ImageManifest.FileName}");
 
     private static byte[] ReadWhole(ImageSource source, ImageFile file, int maximum)
     {
@@ -70,10 +99,8 @@ internal static class SignatureCheck
                 continue;
             }
 
-            using SafeFileHandle line = InMemory(Encoding.UTF8.GetBytes(signer.Line + "\n"));
-            string identity = signer.IsAuthority ? FindCertified(line, signatureFile, cancellation) ?? signer.Identity : signer.Identity;
-            SshKeygenResult result = SshKeygen.Run(
-                ["-Y", "verify", "-n", SshKeygen.Namespace, "-I", identity, "-f", PathOf(line), "-s", PathOf(signatureFile)], manifest, cancellation);
+            string identity = signer.IsAuthority ? FindCertified(signer.Line, signatureFile, cancellation) ?? signer.Identity : signer.Identity;
+            SshKeygenResult result = Verify(signer.Line, identity, signatureFile, manifest, cancellation);
             if (result.ExitCode == 0)
             {
                 return new VerifiedSigner(identity, signature.Signer);
@@ -91,17 +118,25 @@ internal static class SignatureCheck
         }
 
         throw refusal.Contains("incorrect signature", StringComparison.Ordinal)
-            ? Invalid(source, $"was changed after it was signed: the signature is not of its {ImageManifest.FileName}")
+            ? NotOfManifest(source)
             : new CracException(
                 CracReason.SignerNotAllowed,
                 $"{source.Path} claims to be signed with the key {signature.Signer}, which {allowed.Path} does not allow for this: {refusal.ReplaceLineEndings("; ")}",
                 $"Look at the line's namespaces, which must have \"{SshKeygen.Namespace}\", and its valid-after and valid-before, which are judged by today.");
     }
 
-    // A certificate has names of its own, of which one must match the line's.
-    private static string? FindCertified(SafeFileHandle line, SafeFileHandle signature, CancellationToken cancellation)
+    private static SshKeygenResult Verify(string line, string identity, SafeFileHandle signature, byte[] manifest, CancellationToken cancellation)
     {
-        SshKeygenResult found = SshKeygen.Run(["-Y", "find-principals", "-f", PathOf(line), "-s", PathOf(signature)], [], cancellation);
+        using SafeFileHandle allowed = InMemory(Encoding.UTF8.GetBytes(line + "\n"));
+        return SshKeygen.Run(
+            ["-Y", "verify", "-n", SshKeygen.Namespace, "-I", identity, "-f", PathOf(allowed), "-s", PathOf(signature)], manifest, cancellation);
+    }
+
+    // A certificate has names of its own, of which one must match the line's.
+    private static string? FindCertified(string line, SafeFileHandle signature, CancellationToken cancellation)
+    {
+        using SafeFileHandle allowed = InMemory(Encoding.UTF8.GetBytes(line + "\n"));
+        SshKeygenResult found = SshKeygen.Run(["-Y", "find-principals", "-f", PathOf(allowed), "-s", PathOf(signature)], [], cancellation);
         return found.ExitCode == 0 ? found.Output.Split('\n')[0] : null;
     }
 
@@ -128,6 +163,9 @@ internal static class SignatureCheck
 
     // For another process, which opens it anew.
     private static string PathOf(SafeFileHandle file) => string.Create(null, $"/proc/{Environment.ProcessId}/fd/{file.DangerousGetHandle()}");
+
+    private static CracException NotOfManifest(ImageSource source) =>
+        Invalid(source, $"was changed after it was signed: the signature is not of its {ImageManifest.FileName}");
 
     private static CracException Invalid(ImageSource source, string what) => new(
         CracReason.SignatureInvalid, $"{source.Path} {what}.", "Get the image again from its source, or have its maker sign it anew with Protect-CracImage.");

@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Common;
+using PSCrac.Images.Manifest;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Procfs;
@@ -57,6 +58,7 @@ internal sealed class ImageTrust : IDisposable
         var trust = new ImageTrust(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)), trustedUsers);
         trust.Walk();
         trust._findings = FindingGroups.Merge(trust._findings);
+        trust.AdviseImport();
         return trust;
     }
 
@@ -271,6 +273,18 @@ internal sealed class ImageTrust : IDisposable
                     Action = paths => $"chmod {(isAncestorFolder ? $"go-w {string.Join(' ', paths)}" : $"-R go-w {_path}")}, if nobody has; or give -SkipTrustCheck.",
                 });
         }
+    }
+
+    // A signature can give the trust that the owner does not, of a copy that nobody else can change.
+    private void AdviseImport()
+    {
+        if (Folder?.ContainsFile(ImageManifest.SignatureFileName) == true)
+        {
+            string advice = $"It has a signature. Import it, which copies and verifies it, and restore the copy: Import-CracImage -LiteralPath {Quote(_path)} -ImageName {Quote(Path.GetFileName(_path))} -RequireSignature.";
+            _findings = [.. _findings.Select(finding => finding.Reason == CracReason.ImageNotTrusted ? finding with { RecommendedAction = advice } : finding)];
+        }
+
+        static string Quote(string text) => $"'{text.Replace("'", "''", StringComparison.Ordinal)}'";
     }
 
     private string NameOf(string path) => path.StartsWith(_path + "/", StringComparison.Ordinal) ? path[(_path.Length + 1)..] : path;

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using PSCrac.Images.Manifest;
 using PSCrac.Tests.Support;
 using Xunit;
@@ -9,7 +10,7 @@ public class SignatureCheckTests
 {
     private const string Keygen = "ssh-keygen";
 
-    private static readonly Dictionary<string, (CracReason Reason, string Message, Action<SigningScene> Change)> s_refused = new()
+    internal static readonly Dictionary<string, (CracReason Reason, string Message, Action<SigningScene> Change)> RefusedCases = new()
     {
         ["no signature"] = (CracReason.SignatureMissing, "has no signature", static scene => File.Delete(scene.InImage(ImageManifest.SignatureFileName))),
         ["no manifest"] = (CracReason.SignatureInvalid, "has a signature but no pscrac.json", static scene => File.Delete(scene.InImage(ImageManifest.FileName))),
@@ -22,7 +23,8 @@ public class SignatureCheckTests
         ["the signature of an earlier manifest"] = (CracReason.SignatureInvalid, "was changed after it was signed", static scene =>
         {
             byte[] old = File.ReadAllBytes(scene.InImage(ImageManifest.SignatureFileName));
-            File.AppendAllText(scene.InImage("inventory.img.note"), "more");
+            string manifest = scene.InImage(ImageManifest.FileName);
+            File.WriteAllText(manifest, Regex.Replace(File.ReadAllText(manifest), "(\"created\": *\")[0-9]{4}", "${1}2001"));
             scene.Sign();
             File.WriteAllBytes(scene.InImage(ImageManifest.SignatureFileName), old);
         }),
@@ -68,19 +70,19 @@ public class SignatureCheckTests
             File.SetUnixFileMode(Path.GetDirectoryName(scene.AllowedSigners)!, (UnixFileMode)0x1FF)),
     };
 
-    public static TheoryData<string> Refused => [.. s_refused.Keys];
+    public static TheoryData<string> Refused => [.. RefusedCases.Keys];
 
     [CriuTheory(Keygen)]
     [MemberData(nameof(Refused))]
-    public void Is_refused(string what)
+    public void IRefusedCases(string what)
     {
         using SigningScene scene = SigningScene.CreateSigned();
         Assert.Equal(SigningScene.Signer, scene.Verify().Name);
 
-        s_refused[what].Change(scene);
+        RefusedCases[what].Change(scene);
 
-        CracException failure = Expect.Failure(s_refused[what].Reason, () => scene.Verify());
-        Assert.Contains(s_refused[what].Message, failure.Message);
+        CracException failure = Expect.Failure(RefusedCases[what].Reason, () => scene.Verify());
+        Assert.Contains(RefusedCases[what].Message, failure.Message);
         Assert.False(string.IsNullOrEmpty(failure.RecommendedAction));
     }
 

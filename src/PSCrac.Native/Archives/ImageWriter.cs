@@ -1,0 +1,102 @@
+using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Common;
+using PSCrac.Images.Manifest;
+using PSCrac.Images.Storage;
+using PSCrac.Interop;
+
+namespace PSCrac.Archives;
+
+/// <summary>Writes an image from elsewhere to a folder of the caller's own, and hashes the bytes that it writes.</summary>
+/// <param name="folder">The folder.</param>
+/// <param name="progress">Receives how much is written; null for no reports.</param>
+internal sealed class ImageWriter(FolderHandle folder, IProgress<CracProgress>? progress)
+{
+    private const uint PrivateFile = 0x180; // 0600
+    private const int BufferSize = 1 << 20;
+    private readonly byte[] _buffer = new byte[BufferSize];
+    private readonly List<ImageManifestFile> _files = [];
+    private long _expected;
+
+    /// <summary>The files that criu or a JVM would read, with their hashes.</summary>
+    internal IReadOnlyList<ImageManifestFile> Files => _files;
+
+    /// <summary>How much is written, in bytes.</summary>
+    internal long Written { get; private set; }
+
+    /// <summary>How much could be written when the writing began, in bytes; null if unknown.</summary>
+    internal long? FreeSpace { get; } = LibC.FreeSpaceOf(folder.Handle);
+
+    /// <summary>Writes a file.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="read">Reads its content on from a position; gives the number of bytes, 0 at its end.</param>
+    /// <exception cref="CracException">It cannot be written.</exception>
+    internal void Write(string name, Func<byte[], long, int> read)
+    {
+        using SafeFileHandle file = folder.Create(name, out Errno errno, PrivateFile);
+        Require(errno, name);
+        bool isHashed = ImageManifest.IsSealed(name);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        long position = 0;
+        for (int length; (length = read(_buffer, position)) > 0; position += length)
+        {
+            Write(file, name, position, _buffer.AsSpan(0, length));
+            if (isHashed)
+            {
+                hash.AppendData(_buffer, 0, length);
+            }
+
+            Written += length;
+            progress?.Report(new CracProgress(CracPhase.Unpacking, Written, _expected));
+        }
+
+        Require(folder.ChangeMode(name, PrivateFile), name);
+        Require(LibC.Sync(file), name);
+        if (isHashed)
+        {
+            _files.Add(new ImageManifestFile(name, position, Convert.ToHexStringLower(hash.GetHashAndReset())));
+        }
+        else if (name == ImageManifest.FileName)
+        {
+            _expected = ReadExpected();
+        }
+    }
+
+    // Only for the progress: a damaged manifest is refused when all is there, after its signature.
+    private long ReadExpected()
+    {
+        try
+        {
+            return ImageManifest.Read(new DirectoryImageSource(folder))?.Files.Sum(static each => each.Size) ?? 0;
+        }
+        catch (Exception e) when (e is CracException or OverflowException)
+        {
+            return 0;
+        }
+    }
+
+    private void Write(SafeFileHandle file, string name, long position, ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            RandomAccess.Write(file, bytes, position);
+        }
+        catch (IOException e)
+        {
+            // HResult of a .NET IOException on Unix is the errno.
+            Require((Errno)e.HResult, name);
+        }
+    }
+
+    private void Require(Errno errno, string name)
+    {
+        if (errno != 0)
+        {
+            bool isFull = errno is Errno.ENOSPC or Errno.EDQUOT;
+            throw new CracException(
+                isFull ? CracReason.NoSpace : CracReason.SealFailed,
+                $"{name} of the image could not be written to {folder.Path}: {LibC.Message(errno)}.",
+                isFull ? "Free some space, or give -ImagePath on another file system." : "Give -ImagePath in another folder.");
+        }
+    }
+}
