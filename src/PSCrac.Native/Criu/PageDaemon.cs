@@ -26,6 +26,7 @@ internal sealed class PageDaemon : IDisposable
     private readonly SafeFileHandle _pidFd;
     private readonly SafeFileHandle _status;
     private readonly SafeFileHandle _output;
+    private readonly Lock _reaping = new();
     private bool _released;
     private bool _ended;
     private (int Code, bool Exited)? _end;
@@ -161,13 +162,16 @@ internal sealed class PageDaemon : IDisposable
 
     private bool WaitForSuccess()
     {
-        if (!_ended)
+        lock (_reaping)
         {
-            _end = LibC.Reap(_pidFd, out int code, out bool exited) == 0 ? (code, exited) : null;
-            _ended = true;
-        }
+            if (!_ended)
+            {
+                _end = LibC.Reap(_pidFd, out int code, out bool exited) == 0 ? (code, exited) : null;
+                _ended = true;
+            }
 
-        return _end is (0, true);
+            return _end is (0, true);
+        }
     }
 
     private CracException Failure(string what)

@@ -22,6 +22,7 @@ internal sealed class RestoreAttempt : IDisposable
 {
     // Only the user's scripts and page daemons can delay criu's reaction to a cancellation.
     private static readonly TimeSpan RollbackLimit = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_withoutPages = TimeSpan.FromMilliseconds(200);
 
     // A signal that criu's end has sent takes effect when the process runs next.
     private const int SignalMilliseconds = 200;
@@ -77,6 +78,8 @@ internal sealed class RestoreAttempt : IDisposable
         Place(readahead);
         CriuSession session = StartCriu(logLevel);
         session.Notified = (action, _) => OnNotification(action, session);
+
+        session.Polled = _pageDaemon is null ? null : () => RequirePageDaemon(session);
         _pageDaemon?.WaitUntilReady(_cancellation);
         long start = Stopwatch.GetTimestamp();
         Report(CracPhase.Restoring);
@@ -97,6 +100,20 @@ internal sealed class RestoreAttempt : IDisposable
         while (_opened.TryPop(out IDisposable? opened))
         {
             opened.Dispose();
+        }
+    }
+
+    // criu waits without limit for pages that a page daemon that was killed does not bring, and cannot roll back meanwhile.
+    private void RequirePageDaemon(CriuSession session)
+    {
+        try
+        {
+            _pageDaemon!.RequireAlive();
+        }
+        catch (CracException)
+        {
+            session.RollbackTimeout = s_withoutPages;
+            throw;
         }
     }
 

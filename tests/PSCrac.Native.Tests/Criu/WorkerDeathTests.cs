@@ -227,8 +227,9 @@ public class WorkerDeathTests
     [InlineData(CracPhase.Resuming)]
     public void A_worker_killed_while_a_start_restores_has_the_program_started_anew(CracPhase phase)
     {
+        // A small program: it is started twice, checkpointed twice and restored within the time limit of a busy machine.
         using var folder = new TemporaryFolder();
-        StartRequest request = ToStart(folder) with { OrRestore = true };
+        StartRequest request = ToStart(folder) with { OrRestore = true, Arguments = ["-c", Subject.Counter] };
         StartOperation.Run(request).Process.End();
         var progress = Expect.At(phase, static () => Array.ForEach(Workers.Await(), Kill));
 

@@ -337,7 +337,16 @@ internal sealed class KillRun : IDisposable
         }
 
         AssertNoStrays(isRestored && !_session!.HasExited);
-        int[] alive = [.. _tree.Where(static id => !Subject.HasEnded(id))];
+        if (isRestored && _victim == KillVictim.PageDaemon)
+        {
+            // A tree whose daemon was killed ends one process after the other; one whose pages had all come goes on.
+            int count = _subject.Count;
+            Wait.Until(
+                () => Alive() is { } now && (now.Length == 0 || (now.Length == _tree.Length && _subject.Count > count + 3)),
+                () => $"of {string.Join(", ", _tree)} live {string.Join(", ", Alive())}");
+        }
+
+        int[] alive = Alive();
         string outcome = alive.Length == 0 ? isRestored ? "ended, pages lost" : "told: nothing runs" : "restored";
         if (alive.Length > 0)
         {
@@ -359,6 +368,8 @@ internal sealed class KillRun : IDisposable
         Assert.Equal(["image"], _subject.Folder.Names());
         return outcome;
     }
+
+    private int[] Alive() => [.. _tree.Where(static id => !Subject.HasEnded(id))];
 
     private void EndTree()
     {

@@ -59,6 +59,7 @@ public class KillSeriesTests(ITestOutputHelper output)
             }
             catch (Exception e)
             {
+                Report();
                 throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture, $"run {run} of seed {seed}: {victim} of a {operation} killed after {delay:0.0} ms: {e.Message}"), e);
             }
 
@@ -70,12 +71,17 @@ public class KillSeriesTests(ITestOutputHelper output)
             }
         }
 
-        string table = string.Join('\n', outcomes.Select(static row => $"{row.Value,4}  {row.Key}"));
-        string end = string.Create(
-            CultureInfo.InvariantCulture,
-            $"{kills} kills in {Stopwatch.GetElapsedTime(start).TotalSeconds:0} s; at most {peaks.StrayMilliseconds:0} ms until all had ended, {peaks.Mappings} mappings of criu's left in a process, {peaks.Dead} ended, {peaks.LogFolders} folders of logs");
-        output.WriteLine($"{table}\n{end}");
-        Console.WriteLine($"{table}\n{end}");
+        Report();
+
+        void Report()
+        {
+            string table = string.Join('\n', outcomes.Select(static row => $"{row.Value,4}  {row.Key}"));
+            string end = string.Create(
+                CultureInfo.InvariantCulture,
+                $"{kills} kills in {Stopwatch.GetElapsedTime(start).TotalSeconds:0} s; at most {peaks.StrayMilliseconds:0} ms until all had ended, {peaks.Mappings} mappings of criu's left in a process, {peaks.Dead} ended, {peaks.LogFolders} folders of logs");
+            output.WriteLine($"{table}\n{end}");
+            Console.WriteLine($"{table}\n{end}");
+        }
     }
 
     private static int Setting(string name, int otherwise) => int.TryParse(Environment.GetEnvironmentVariable(name), out int value) ? value : otherwise;
