@@ -97,6 +97,9 @@ internal sealed class PageDaemon : IDisposable
         while (!LibC.WaitReadable(_status, PollMilliseconds))
         {
             cancellation.ThrowIfCancellationRequested();
+
+            // What it has started may keep the descriptor open.
+            RequireAlive();
             if (Environment.TickCount64 >= end)
             {
                 throw Failure($"it was not ready within {StartTimeout.TotalSeconds:0} s");
@@ -166,11 +169,26 @@ internal sealed class PageDaemon : IDisposable
         {
             if (!_ended)
             {
+                EndRemains();
                 _end = LibC.Reap(_pidFd, out int code, out bool exited) == 0 ? (code, exited) : null;
                 _ended = true;
             }
 
             return _end is (0, true);
+        }
+    }
+
+    // A criu that is killed while it probes the kernel leaves a child, stopped for good. Until the daemon is reaped, its pid is the id of
+    // its process group and of no other.
+    private void EndRemains()
+    {
+        while (!LibC.WaitReadable(_pidFd, int.MaxValue))
+        {
+        }
+
+        if (Identity.HoldsItsPid())
+        {
+            LibC.Kill(-ProcessId, LibC.SIGKILL);
         }
     }
 

@@ -219,6 +219,27 @@ public class LazyPagesTests
     }
 
     [CriuFact("python3")]
+    public void What_a_killed_daemon_had_started_ends_with_it()
+    {
+        using Subject subject = Subject.Counting();
+        subject.Checkpoint();
+        string started = subject.Folder.At("started");
+
+        // A criu that is killed while it probes the kernel leaves a child, which keeps the daemon's descriptors open.
+        using var criu = new ChangedCriu($"""
+            *" lazy-pages "*)
+                sleep 1000 &
+                echo $! > {started}
+                kill -s KILL $$
+            """);
+        Expect.Failure(
+            CracReason.KernelFeatureMissing,
+            () => Restore.Run(new RestoreRequest { Image = CracImage.Open(subject.ImagePath), Options = new() { LazyPages = true }, CriuPath = criu.Path }));
+
+        Wait.Until(() => Subject.HasEnded(int.Parse(File.ReadAllText(started))), () => "it still runs");
+    }
+
+    [CriuFact("python3")]
     [Reaches("lazy reservation")]
     public void A_reservation_beyond_all_memory_stands_in_the_way_of_a_lazy_restore_alone()
     {
