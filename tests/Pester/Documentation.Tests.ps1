@@ -66,6 +66,10 @@ BeforeDiscovery {
         'Invoke-CracCheckpoint.md: *say what to do with an open connection'                    = 'Start-StandIn postgres; Start-StandIn client -Id 4711'
         'Invoke-CracCheckpoint.md: *several processes, each to its own image'                  = '"" > worker.conf; Start-StandIn worker; Start-StandIn worker'
         'Measure-CracStartup.md: *all samples'                                                 = 'New-StandInImage server ./server'
+        'Protect-CracImage.md: *'                                                              = 'ssh-keygen -q -t ed25519 -N "" -f release; New-StandInImage app'
+        'Protect-CracImage.md: *sign what was just made'                                       = 'ssh-keygen -q -t ed25519 -N "" -f release; Start-StandIn counter -Id 4711'
+        'Protect-CracImage.md: *allow a signer*'                                               = 'ssh-keygen -q -t ed25519 -N "" -f release; New-StandInImage app; $null = Protect-CracImage app -SigningKey ./release'
+        'Protect-CracImage.md: *verify without PSCrac'                                         = 'ssh-keygen -q -t ed25519 -N "" -f release; New-StandInImage ./app; $null = Protect-CracImage ./app -SigningKey ./release; "release@example.com $(Get-Content release.pub)" > allowed_signers'
         'README.md: A service*'                                                                = 'New-SystemctlStandIn'
         'README.md: Freeze*'                                                                   = 'Start-StandIn java'
         'README.md: Keep*'                                                                     = 'Start-StandIn node'
@@ -151,7 +155,8 @@ Describe 'code blocks of the pages' {
             $problems | Should -BeNullOrEmpty -Because $where
             $block.Text | Should -Not -Match '…' -Because "what a reader has to fill in does not run, and $where"
             foreach ($call in $tree.FindAll({ $args[0] -is [Management.Automation.Language.CommandAst] }, $true)) {
-                if ("$($call.GetCommandName())" -notmatch '^\w+-\w+$') { continue }
+                # Not programs, such as age-keygen.
+                if ("$($call.GetCommandName())" -cnotmatch '^[A-Z]\w*-\w+$') { continue }
                 $command = Get-Command -Name $call.GetCommandName()
                 foreach ($parameter in $call.CommandElements.Where({ $_ -is [Management.Automation.Language.CommandParameterAst] })) {
                     { $command.ResolveParameter($parameter.ParameterName) } | Should -Not -Throw -Because $where

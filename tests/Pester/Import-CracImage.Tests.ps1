@@ -3,6 +3,7 @@
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
     $obstacle = Get-CriuObstacle age, ssh-keygen, tar, zstd
+    $nodeObstacle = Get-CriuObstacle node, ssh-keygen, zstd
 }
 
 BeforeAll {
@@ -106,6 +107,28 @@ Describe "Import-CracImage of signed images$(Get-SkipNote $obstacle)" -Skip:([bo
         Wait-Count $numbers ($before + 3)
         Stop-Process -Id $restored.Id -Force
         Wait-Process -Id $restored.Id -ErrorAction Ignore
+    }
+
+    It "brings a web server to another name and another image root, where it answers$(Get-SkipNote $nodeObstacle)" -Skip:([bool] $nodeObstacle) {
+        Set-Content "$work/server.js" 'let n = 0; const s = require("http").createServer((q, r) => r.end(`answer ${++n}`)); s.listen(0, "127.0.0.1", () => console.log(s.address().port))'
+        $server = Start-TestProgram "node $work/server.js" -Output "$work/port"
+        Wait-Until { [IO.File]::ReadAllText("$work/port").EndsWith("`n") } 'the server listens'
+        $address = "http://127.0.0.1:$([int](Get-Content "$work/port"))/"
+        Invoke-RestMethod $address | Should -Be 'answer 1'
+        $null = Invoke-CracCheckpoint -Id $server -ImageName server -TcpClose | Protect-CracImage -SigningKey "$folder/key"
+        $null = Export-CracImage server "$work/server.tar.zst"
+        Set-TestVariable 'PSCRAC_IMAGE_ROOT' "$folder/elsewhere"
+        try {
+            $imported = Import-CracImage "$work/server.tar.zst" -ImageName web -RequireSignature
+            $imported.Path | Should -Be "$folder/elsewhere/web"
+            $restored = Restore-CracProcess web
+            Invoke-RestMethod $address | Should -Be 'answer 2'
+            Stop-Process -Id $restored.Id -Force
+            Wait-Process -Id $restored.Id -ErrorAction Ignore
+        }
+        finally {
+            Set-TestVariable 'PSCRAC_IMAGE_ROOT' "$folder/images"
+        }
     }
 
     It 'does nothing with -WhatIf' {

@@ -7,7 +7,8 @@ internal sealed class TrustRule : ImageRule
 {
     internal override void Examine(ImageSubject subject)
     {
-        if (subject.Options.SkipTrustCheck)
+        // A signature that is required gives trust to an archive, which is verified while it is unpacked.
+        if (subject.Options.SkipTrustCheck || (subject.Image.IsArchive && subject.Options.RequireSignature))
         {
             return;
         }

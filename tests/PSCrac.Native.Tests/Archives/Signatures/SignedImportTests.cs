@@ -187,6 +187,9 @@ public class SignedImportTests
         CracException untrusted = Expect.Failure(CracReason.ImageNotTrusted, () => Restore.Run(Restored(scene, archive) with { RequireSignature = false }));
         Assert.Contains("-RequireSignature", untrusted.RecommendedAction, StringComparison.Ordinal);
 
+        Assert.Contains(Findings(Restored(scene, archive) with { RequireSignature = false }), static finding => finding.Reason == CracReason.ImageNotTrusted);
+        Assert.DoesNotContain(Findings(Restored(scene, archive)), static finding => finding.Severity == CracFindingSeverity.Blocker);
+
         string allowed = File.ReadAllText(scene.AllowedSigners);
         scene.Allow("# nobody");
         Expect.Failure(CracReason.SignerNotAllowed, () => Restore.Run(Restored(scene, archive)));
@@ -201,6 +204,8 @@ public class SignedImportTests
         using CracRestoredProcess restored = Restore.Run(Restored(scene, archive));
         scene.Subject.AssertCountsPast(scene.Subject.Count + 3);
     }
+
+    private static IReadOnlyList<CracFinding> Findings(RestoreRequest request) => RestorePreflight.Examine(request).Findings;
 
     private static RestoreRequest Restored(SigningScene scene, string path) => new()
     {
