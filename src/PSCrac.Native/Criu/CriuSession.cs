@@ -234,7 +234,9 @@ internal sealed class CriuSession : IDisposable
     internal Exception Failure(CracOperation operation, CancellationToken cancellation, Func<WorkerHarm>? examineHarm = null)
     {
         string? log = _work.Keep();
-        if (WorkerDied)
+        // What a restore has created ends either way: a rollback that took too long is not worth telling.
+        bool isRefusedRestore = operation == CracOperation.Restore && WasKilled && _callerFailure is null && _handlerFailure is not null;
+        if (WorkerDied && !isRefusedRestore)
         {
             string how = WasKilled ? $"criu did not roll back within {RollbackTimeout.TotalSeconds:0} s and was killed" : $"The criu worker ended before it answered ({_worker.ExitDescription})";
             return WorkerHarm.Explain(how, (_callerFailure ?? _handlerFailure)?.SourceException, examineHarm?.Invoke(), log, ReadErrors(log));

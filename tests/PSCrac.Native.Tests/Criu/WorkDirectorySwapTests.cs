@@ -53,14 +53,15 @@ public sealed class WorkDirectorySwapTests : IDisposable
         const int Kept = 20;
         var victim = new Victim(_folder, "criu.log");
         string[] old = [.. Enumerable.Range(0, Kept + 5).Select(static number => $"20250101-0000{number:00}-000-checkpoint-1-abcd")];
-        foreach (string name in (string[])[.. old, "apt", "20250101"])
-        {
-            Directory.CreateDirectory(_folder.At(name));
-            File.WriteAllText(_folder.At($"{name}/criu.log"), "old");
-        }
-
         using (CriuWorkDirectory work = CriuWorkDirectory.Create("test", null))
         {
+            // Later than the work directory, which makes room for itself when it is created, too.
+            foreach (string name in (string[])[.. old, "apt", "20250101"])
+            {
+                Directory.CreateDirectory(_folder.At(name));
+                File.WriteAllText(_folder.At($"{name}/criu.log"), "old");
+            }
+
             File.WriteAllText(work.LogPath, "log");
             using (new Swapper(_folder.FullPath, old[0], Victim.Link))
             {

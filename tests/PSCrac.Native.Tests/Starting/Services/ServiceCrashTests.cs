@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using PSCrac.Starting.Services;
 using PSCrac.Tests.Support;
@@ -112,6 +113,8 @@ public class ServiceCrashTests
         Assert.False(restarts.TryAdd());
         var forgetful = new ServiceRestarts(limit: 1, TimeSpan.FromTicks(1));
         Assert.True(forgetful.TryAdd());
+        long added = Stopwatch.GetTimestamp();
+        SpinWait.SpinUntil(() => Stopwatch.GetElapsedTime(added) > TimeSpan.FromTicks(1));
         Assert.True(forgetful.TryAdd());
 
         var one = new ServiceImage("/one", default, IsSetAside: false);
