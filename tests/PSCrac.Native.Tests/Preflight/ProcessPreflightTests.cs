@@ -72,6 +72,33 @@ public class ProcessPreflightTests
         static bool IsMapped(CracFinding finding) => finding.Reason == CracReason.FileLocksHeld && finding.What.Contains("also maps", StringComparison.Ordinal);
     }
 
+    [ProgramTheory("python3")]
+    [InlineData("set_mempolicy", "libc.syscall(238, 2, nodes, 64)")]
+    [InlineData("mbind", "libc.syscall(237, ctypes.c_void_p(ctypes.addressof(page)), ctypes.c_ulong(4096), 2, nodes, ctypes.c_ulong(64), 0)")]
+    public void A_policy_for_memory_is_told_where_there_are_several_nodes(string call, string code)
+    {
+        using var program = TestProgram.Start("python3", ["-c", $"""
+            import ctypes, mmap, time
+            libc = ctypes.CDLL(None, use_errno=True)
+            area = mmap.mmap(-1, 4096)
+            page = ctypes.c_char.from_buffer(area)
+            nodes = ctypes.byref(ctypes.c_ulong(1))
+            assert {code} == 0, ctypes.get_errno()
+            area[0] = 1
+            print("ready", flush=True)
+            time.sleep(60)
+            """]);
+        program.WaitForLine("ready");
+        PreflightEnvironment here = PreflightEnvironment.Read();
+
+        ProcessPreflight many = ProcessPreflight.Examine(program.ProcessId, PreflightOptions.Default, here with { HasSeveralNodes = true });
+        ProcessPreflight one = ProcessPreflight.Examine(program.ProcessId, PreflightOptions.Default, here with { HasSeveralNodes = false });
+
+        CracFinding told = Assert.Single(many.Findings, static finding => finding.What.StartsWith("memory policy bind:0", StringComparison.Ordinal));
+        Assert.True(told.Severity == CracFindingSeverity.Warning, call);
+        Assert.DoesNotContain(one.Findings, static finding => finding.What.StartsWith("memory policy", StringComparison.Ordinal));
+    }
+
     [ProgramFact("python3")]
     public void Link_remap_is_never_chosen_with_LeaveRunning()
     {

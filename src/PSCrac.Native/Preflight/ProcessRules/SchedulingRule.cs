@@ -11,8 +11,6 @@ namespace PSCrac.Preflight.ProcessRules;
 /// </summary>
 internal sealed class SchedulingRule : PreflightRule
 {
-    private const string NumaNodes = "/sys/devices/system/node/online";
-
     // linux/personality.h; the flags that a program set for itself or was started with by setarch(8).
     private static readonly (uint Flag, string Name)[] s_domains =
     [
@@ -20,15 +18,13 @@ internal sealed class SchedulingRule : PreflightRule
         (0x0020000, "UNAME26"), (0x8000000, "ADDR_LIMIT_3GB"), (0x4000000, "STICKY_TIMEOUTS"), (0x0100000, "MMAP_PAGE_ZERO"), (0x1000000, "SHORT_INODE"), (0x2000000, "WHOLE_SECONDS"),
     ];
 
-    private static readonly Lazy<bool> s_hasNodes = new(HasSeveralNodes);
-
     internal override void Examine(PreflightSubject subject)
     {
         foreach (ProcessSnapshot member in subject.Tree.Members)
         {
             ExaminePolicies(subject, member);
             ExaminePersonality(subject, member);
-            if (s_hasNodes.Value)
+            if (subject.Environment.HasSeveralNodes)
             {
                 ExamineMemoryPolicy(subject, member);
             }
@@ -110,8 +106,6 @@ internal sealed class SchedulingRule : PreflightRule
             // It has ended, or the kernel is built without it.
         }
     }
-
-    private static bool HasSeveralNodes() => ReadFile(NumaNodes).AsSpan().Trim() is not ("0" or "");
 
     private static string ReadFile(string path)
     {

@@ -28,6 +28,9 @@ internal sealed record PreflightEnvironment
     /// <summary>The criu that will be used, for facts that only criu reports; null to search for it.</summary>
     internal string? CriuPath { get; init; }
 
+    /// <summary>Whether the machine has several NUMA nodes, so that a policy for them makes a difference.</summary>
+    internal bool HasSeveralNodes { get; init; }
+
     /// <summary>Whether there is a terminal for a restored process.</summary>
     internal bool HasTerminal { get; init; }
 
@@ -51,8 +54,22 @@ internal sealed record PreflightEnvironment
             UserId = own?.EffectiveUserId ?? -1,
             Capabilities = own?.EffectiveCapabilities ?? 0,
             Plugins = FindPlugins(pluginFolder),
+            HasSeveralNodes = ReadNodes() is not ("0" or ""),
             HasTerminal = HasControllingTerminal(),
         };
+    }
+
+    // "0" or "0-1"; empty where the kernel is built without NUMA.
+    private static string ReadNodes()
+    {
+        try
+        {
+            return File.ReadAllText("/sys/devices/system/node/online").Trim();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
     }
 
     private static bool HasControllingTerminal()
