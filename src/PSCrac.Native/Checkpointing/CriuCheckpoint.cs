@@ -157,7 +157,8 @@ internal sealed class CriuCheckpoint
                 throw WorkerDiedWhileKilling(staging, failure);
             }
 
-            throw _before.ExplainByEnd(failure, work.ReadStopped) ?? failure;
+            bool endedByItself = !session.WasKilled && !session.Worker.WasSignalled;
+            throw _before.ExplainByEnd(failure, endedByItself, work.ReadStopped) ?? failure;
         }
 
         // The tree has been killed: the image is all that is left of it, and no failure may remove it.

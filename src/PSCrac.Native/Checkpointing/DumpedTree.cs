@@ -60,13 +60,15 @@ internal sealed class DumpedTree
 
     /// <summary>
     /// Explains a failure that criu's messages do not: a process that is killed while criu has it stopped makes criu fail at whatever
-    /// it does next.
+    /// it does next, or end at once.
     /// </summary>
     /// <param name="failure">The failure.</param>
+    /// <param name="endedByItself">Whether nobody has killed criu.</param>
     /// <param name="readStoppedIds">Reads the pids that criu had stopped.</param>
-    internal CracException? ExplainByEnd(Exception failure, Func<IReadOnlyList<int>> readStoppedIds)
+    internal CracException? ExplainByEnd(Exception failure, bool endedByItself, Func<IReadOnlyList<int>> readStoppedIds)
     {
-        if (failure is not CracException { Reason: CracReason.Unknown } unknown
+        if (failure is not CracException { Reason: CracReason.Unknown or CracReason.WorkerDied } unknown
+            || (unknown.Reason == CracReason.WorkerDied && !endedByItself)
             || _members.FindAll(static member => !member.Status.Identity.IsRunning()) is not { Count: > 0 } ended)
         {
             return null;
@@ -75,7 +77,7 @@ internal sealed class DumpedTree
         HashSet<int> stopped = [.. readStoppedIds()];
         return ended.Find(member => stopped.Contains(member.Status.InnermostProcessId)) is not { } first ? null : new CracException(
             CracReason.ProcessGone,
-            $"Process {first} ended while criu had it stopped.",
+            $"Process {first} ended while criu had it stopped.{(unknown.Reason == CracReason.WorkerDied && _members.Count > 1 ? $" {unknown.Message}" : "")}",
             "Get-Process shows what runs now; find out what has killed it (dmesg shows whether the kernel did, for want of memory).",
             failure)
         {

@@ -26,6 +26,7 @@ internal sealed class RestoreAttempt : IDisposable
 
     // A signal that criu's end has sent takes effect when the process runs next.
     private const int SignalMilliseconds = 200;
+    private const int ExplanationMilliseconds = 1000;
 
     private readonly RestoreRequest _request;
     private readonly IProgress<CracProgress>? _progress;
@@ -43,6 +44,7 @@ internal sealed class RestoreAttempt : IDisposable
     private CriuWorkDirectory? _work;
     private ImageOverlay? _overlay;
     private PageDaemon? _pageDaemon;
+    private long? _daemonEnded;
     private SessionGuard? _ownGuard;
     private NamespaceInitProcess? _init;
     private ProcessIdentity[] _helpers = [];
@@ -112,8 +114,13 @@ internal sealed class RestoreAttempt : IDisposable
         }
         catch (CracException)
         {
-            session.RollbackTimeout = s_withoutPages;
-            throw;
+            // It also ends because criu has failed, which is about to say why.
+            _daemonEnded ??= Environment.TickCount64;
+            if (Environment.TickCount64 - _daemonEnded >= ExplanationMilliseconds)
+            {
+                session.RollbackTimeout = s_withoutPages;
+                throw;
+            }
         }
     }
 
