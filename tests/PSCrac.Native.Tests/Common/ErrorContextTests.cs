@@ -73,6 +73,10 @@ public class ErrorContextTests
         ("a removal of what others build on", CracOperation.Remove, static subject => ImageRemoval.Remove(WithChild(subject), force: false), Nobody, Path),
         ("a signature of an archive", CracOperation.Protect, static subject => ImageSigning.Sign(Archive(subject), "/nonexistent"), Nobody, static subject => subject.Folder.At("image.tar")),
         ("a signature of a damaged image", CracOperation.Protect, static subject => ImageSigning.Sign(Damaged(subject, "pstree.img"), "/nonexistent"), Nobody, Path),
+        ("an export of an archive", CracOperation.Export, static subject => ImageExport.Run(new() { Image = Archive(subject), DestinationPath = subject.Folder.At("new.tar") }), Nobody, static subject => subject.Folder.At("image.tar")),
+        ("an export to a folder", CracOperation.Export, static subject => ImageExport.Run(new() { Image = Open(subject), DestinationPath = subject.Folder.FullPath }), Nobody, Path),
+        ("an import of nothing", CracOperation.Import, static subject => ImageImport.Run(new() { SourcePath = "/nonexistent", ImagePath = subject.Folder.At("new") }), Nobody, static _ => "/nonexistent"),
+        ("an import of text", CracOperation.Import, static subject => ImageImport.Run(new() { SourcePath = Text(subject), ImagePath = subject.Folder.At("new") }), Nobody, static subject => subject.Folder.At("text")),
         ("a removal from an archive", CracOperation.Remove, static subject => ImageRemoval.Remove(Archive(subject), force: false), Nobody, static subject => subject.Folder.At("image.tar")),
     ];
 
@@ -190,6 +194,12 @@ public class ErrorContextTests
         Directory.CreateDirectory(subject.Folder.At("child"));
         Directory.CreateSymbolicLink(subject.Folder.At("child/parent"), "../image");
         return Open(subject);
+    }
+
+    private static string Text(Subject subject)
+    {
+        File.WriteAllText(subject.Folder.At("text"), "no archive");
+        return subject.Folder.At("text");
     }
 
     private static CracImage Archive(Subject subject)
