@@ -68,7 +68,7 @@ BeforeDiscovery {
         'Measure-CracStartup.md: *all samples'                                                 = 'New-StandInImage server ./server'
         'Protect-CracImage.md: *'                                                              = 'ssh-keygen -q -t ed25519 -N "" -f release; New-StandInImage app'
         'Protect-CracImage.md: *sign what was just made'                                       = 'ssh-keygen -q -t ed25519 -N "" -f release; Start-StandIn counter -Id 4711'
-        'Protect-CracImage.md: *allow a signer*'                                               = 'ssh-keygen -q -t ed25519 -N "" -f release; New-StandInImage app; $null = Protect-CracImage app -SigningKey ./release'
+        'Protect-CracImage.md: *allow a signer*'                                               = 'ssh-keygen -q -t ed25519 -N "" -f release; New-StandInImage app'
         'Protect-CracImage.md: *verify without PSCrac'                                         = 'ssh-keygen -q -t ed25519 -N "" -f release; New-StandInImage ./app; $null = Protect-CracImage ./app -SigningKey ./release; "release@example.com $(Get-Content release.pub)" > allowed_signers'
         'README.md: A service*'                                                                = 'New-SystemctlStandIn'
         'README.md: Freeze*'                                                                   = 'Start-StandIn java'

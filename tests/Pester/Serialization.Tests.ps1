@@ -6,7 +6,7 @@ BeforeDiscovery {
 
     # What is only there by name, of each type.
     $hidden = @(
-        @{ Type = 'CracImage'; Names = 'Processes', 'Files', 'Sockets', 'MemoryAreas', 'Timers', 'Mounts', 'Namespaces', 'CommandLine', 'Environment', 'CpuFeatures', 'Cpu', 'ProcessIds', 'ThreadIds', 'Manifest', 'Host', 'Options', 'Statistics', 'Container' }
+        @{ Type = 'CracImage'; Names = 'Processes', 'Files', 'Sockets', 'MemoryAreas', 'Timers', 'Mounts', 'Namespaces', 'CommandLine', 'Environment', 'CpuFeatures', 'Cpu', 'ProcessIds', 'ThreadIds', 'Manifest', 'Host', 'Options', 'Statistics', 'Container', 'ServiceName', 'IsCompressed', 'IsEncrypted' }
         @{ Type = 'CracImageProcess'; Names = 'ThreadIds', 'Files', 'Sockets', 'MemoryAreas', 'Timers', 'Credentials', 'CommandLine', 'Environment', 'Details' }
         @{ Type = 'CracImageFile'; Names = , 'Details' }
         @{ Type = 'CracImageSocket'; Names = 'Options', 'Details' }

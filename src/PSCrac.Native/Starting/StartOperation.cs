@@ -215,10 +215,11 @@ internal sealed class StartOperation
         long start = Stopwatch.GetTimestamp();
         CracStartedProcess process = Launcher.Launch(_request, _decisions, _cancellation);
         _processId = process.Id;
-        RunningProcesses.Add(process.Id, process.Command, record => record with { Service = _request.Service, NamespaceInitId = process.NamespaceInitId });
         try
         {
+            // At once: from here on signals are forwarded to the program.
             _started?.Invoke(process);
+            RunningProcesses.Add(process.Id, process.Command, record => record with { Service = _request.Service, NamespaceInitId = process.NamespaceInitId });
             WaitUntilReady(process, _request.Ready, start);
             if (_request.WarmUp is { } warmUp)
             {

@@ -64,6 +64,15 @@ public static class CracHiddenProperty
     /// <summary>CracImage.Container.</summary>
     public static object? CracImage_Container(PSObject instance) => ((CracImage)instance.BaseObject).Container;
 
+    /// <summary>CracImage.ServiceName.</summary>
+    public static object? CracImage_ServiceName(PSObject instance) => ((CracImage)instance.BaseObject).ServiceName;
+
+    /// <summary>CracImage.IsCompressed.</summary>
+    public static object? CracImage_IsCompressed(PSObject instance) => ((CracImage)instance.BaseObject).IsCompressed;
+
+    /// <summary>CracImage.IsEncrypted.</summary>
+    public static object? CracImage_IsEncrypted(PSObject instance) => ((CracImage)instance.BaseObject).IsEncrypted;
+
     /// <summary>CracImageProcess.ThreadIds.</summary>
     public static object? CracImageProcess_ThreadIds(PSObject instance) => ((CracImageProcess)instance.BaseObject).ThreadIds;
 

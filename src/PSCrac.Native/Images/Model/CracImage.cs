@@ -56,7 +56,7 @@ public sealed partial class CracImage
     /// The service whose image it is: the name of its folder, if the image is named by the time of its checkpoint (yyyyMMdd-HHmmss in UTC);
     /// null for another image.
     /// </summary>
-    public string? ServiceName => ImageSeries.FolderOf(this) is { } folder ? System.IO.Path.GetFileName(folder) : null;
+    internal string? ServiceName => ImageSeries.FolderOf(this) is { } folder ? System.IO.Path.GetFileName(folder) : null;
 
     /// <summary>The full path of the directory or archive.</summary>
     public string Path => _source.Path;
@@ -87,7 +87,7 @@ public sealed partial class CracImage
     public long Size => _size >= 0 ? _size : _size = _source.ArchiveSize ?? SumFiles();
 
     /// <summary>Whether the memory is compressed (criu 4.3, -Compress). <see cref="Size"/> is then less than <see cref="Memory"/>.</summary>
-    public bool IsCompressed => _inventory is { IsCompressed: true };
+    internal bool IsCompressed => _inventory is { IsCompressed: true };
 
     /// <summary>The version of the format of criu's files; null if inventory.img is damaged.</summary>
     internal uint? FormatVersion => _inventory?.Version;
@@ -163,7 +163,7 @@ public sealed partial class CracImage
     public bool IsArchive => _source is ArchiveImageSource or EncryptedImageSource;
 
     /// <summary>Whether the archive is encrypted. Of such an image only the name, the path, the size and the time can be read.</summary>
-    public bool IsEncrypted => _source is EncryptedImageSource;
+    internal bool IsEncrypted => _source is EncryptedImageSource;
 
     /// <summary>
     /// The key that the image says it was signed with, such as "ssh-ed25519 SHA256:…"; null if it is not signed, or encrypted. Anyone can

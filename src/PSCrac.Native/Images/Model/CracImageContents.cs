@@ -64,6 +64,18 @@ public static class CracImageContents
 
         /// <summary>The container, if the image is in a checkpoint archive of a container; else null.</summary>
         public CracContainer? Container => image.Container;
+
+        /// <summary>
+        /// The service whose image it is: the name of its folder, if the image is named by the time of its checkpoint (yyyyMMdd-HHmmss in
+        /// UTC); null for another image.
+        /// </summary>
+        public string? ServiceName => image.ServiceName;
+
+        /// <summary>Whether the memory is compressed (criu 4.3, -Compress). Its size in the files is then less than <see cref="CracImage.Memory"/>.</summary>
+        public bool IsCompressed => image.IsCompressed;
+
+        /// <summary>Whether the image is in an encrypted archive, of which only the name, the path, the size and the time can be read.</summary>
+        public bool IsEncrypted => image.IsEncrypted;
     }
 
     extension(CracImageProcess process)
