@@ -58,8 +58,9 @@ public class WorkerDeathTests
 
         CracException failure = Expect.Failure(CracReason.WorkerDied, () => subject.Checkpoint(progress: Expect.AtFirstPages(() =>
         {
+            int worker = StopWorker();
             Kill(killed);
-            Array.ForEach(Workers.OfThisProcess(), Kill);
+            Kill(worker);
         })));
 
         Assert.Contains($"Of the processes, {killed} (python3) has ended", failure.Message);
@@ -76,9 +77,7 @@ public class WorkerDeathTests
 
         CracException failure = Expect.Failure(CracReason.WorkerDied, () => subject.Checkpoint(progress: Expect.AtFirstPages(() =>
         {
-            // It does not notice the end of the process before its own.
-            int worker = Assert.Single(Workers.OfThisProcess());
-            CriuProgram.Kill("-STOP", $"{worker}");
+            int worker = StopWorker();
             Kill(subject.ProcessId);
             Kill(worker);
         })));
@@ -342,6 +341,15 @@ public class WorkerDeathTests
     private static ProcessState StateOf(Subject subject) => ProcessStatus.TryRead(subject.ProcessId)!.State;
 
     private static int[] Mappings(Subject subject) => [subject.Maps().Count(static c => c == '\n')];
+
+    // A worker that is stopped does not notice the end of a process before its own.
+    private static int StopWorker()
+    {
+        int worker = Assert.Single(Workers.OfThisProcess());
+        CriuProgram.Kill("-STOP", $"{worker}");
+        Wait.Until(() => ProcessStatus.TryRead(worker)?.State == ProcessState.Stopped, () => $"{ProcessStatus.TryRead(worker)?.State}");
+        return worker;
+    }
 
     private static void Kill(int processId) => CriuProgram.Kill("-KILL", $"{processId}");
 }
