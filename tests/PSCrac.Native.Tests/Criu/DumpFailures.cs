@@ -40,6 +40,24 @@ internal static class DumpFailures
     [
         new("connected tcp socket", "s = socket.create_server(('127.0.0.1', 0)); c = socket.create_connection(s.getsockname()); a, _ = s.accept()"),
         new("unsent datagram", "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(17, 1, 1); s.connect(('127.0.0.1', 9)); s.send(b'x')"),
+        new("tcp connection not accepted", """
+            s = socket.create_server(('127.0.0.1', 0))
+            r, w = os.pipe()
+            if os.fork() == 0:
+                os.setsid()
+                c = socket.create_connection(s.getsockname())
+                s.close()
+                os.write(w, b"x")
+                signal.pause()
+            os.read(r, 1)
+            """) { Options = new() { TcpEstablished = true } },
+        new("netlink data", """
+            s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+            s.bind((0, 0))
+            s.send(struct.pack("=LHHLLBxxx", 20, 18, 0x301, 1, 0, 0))
+            s.recv(1, socket.MSG_PEEK)
+            """),
+        new("unix client gone", "s = socket.socket(socket.AF_UNIX); s.bind('s'); s.listen(); c = socket.socket(socket.AF_UNIX); c.connect('s'); c.close()"),
         new("mptcp socket", "s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)"),
         new("socket family", """
             for family, kind in (40, socket.SOCK_STREAM), (44, socket.SOCK_RAW):
@@ -57,6 +75,24 @@ internal static class DumpFailures
             """),
         new("packet pipe", "r, w = os.pipe2(os.O_DIRECT); os.write(w, b'x')"),
         new("terminal", JobOnTerminal) { Target = 2 },
+        new("terminal from outside", """
+            master, slave = os.openpty()
+            if os.fork() == 0:
+                os.setsid()
+                os.close(master)
+            """) { Target = 1 },
+        new("/dev/tty alone", """
+            master, slave = os.openpty()
+            r, w = os.pipe()
+            if os.fork() == 0:
+                os.setsid()
+                fcntl.ioctl(slave, 0x540E, 0)
+                tty = os.open("/dev/tty", os.O_RDWR)
+                os.close(slave)
+                os.write(w, b"x")
+                signal.pause()
+            os.read(r, 1)
+            """),
         new("session leader outside", "os.fork()") { Target = 1 },
         new("session in another pid namespace", "") { Target = 1, Prefix = ["unshare", "--pid", "--fork"] },
         new("pid namespace", "if os.fork() == 0: os.setsid()") { Target = 2, Prefix = ["unshare", "--pid", "--fork"] },
@@ -89,6 +125,26 @@ internal static class DumpFailures
         new("locks", "f = open('lock', 'w'); fcntl.flock(f, fcntl.LOCK_EX)"),
         new("ghost file too large", "f = open('ghost', 'wb'); f.write(b'x' * (3 << 20)); f.flush(); os.unlink('ghost')"),
         new("linked file needs remap", "f = open('a', 'w'); f.write('x'); f.flush(); os.link('a', 'b'); os.unlink('a')"),
+        new("watch on unlinked file", """
+            path = b"/dev/shm/pscrac-%d" % os.getpid()
+            f = os.open(path, os.O_RDWR | os.O_CREAT)
+            libc.inotify_add_watch(libc.inotify_init1(0), path, 2)
+            os.unlink(path)
+            """),
+        new("folder of an ended process", """
+            pid = os.fork()
+            if pid == 0: signal.pause()
+            f = os.open(f"/proc/{pid}/fd", os.O_RDONLY)
+            os.kill(pid, 9); os.waitpid(pid, 0)
+            """),
+        new("epoll of a closed file", """
+            import select
+            a, b = os.pipe()
+            if os.fork() == 0: signal.pause()
+            p = select.epoll()
+            p.register(a, select.EPOLLIN)
+            os.close(a)
+            """),
         new("SysV shared memory", """
             i = libc.shmget(0, 4096, 0o1600)
             libc.shmat.restype = ctypes.c_void_p

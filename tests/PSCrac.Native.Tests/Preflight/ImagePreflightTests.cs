@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using PSCrac.Checkpointing;
 using PSCrac.Options;
 using PSCrac.Preflight;
+using PSCrac.Preflight.ImageRules;
 using PSCrac.Preflight.Subjects;
 using PSCrac.Procfs;
 using PSCrac.Restoring;
@@ -22,6 +23,11 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
         new("pid taken by another program", CracReason.PidInUse, RestoreSituation.Quiet, scene => RestoreScene.Take(scene.ProcessId, "process")),
         new("pid taken by a zombie", CracReason.PidInUse, RestoreSituation.Quiet, scene => RestoreScene.Take(scene.ProcessId, "zombie")),
         new("pid taken by a thread", CracReason.PidInUse, RestoreSituation.Quiet, scene => RestoreScene.Take(scene.ProcessId, "thread")),
+        new("pid of criu's helper for an adopted child's session taken", CracReason.PidInUse, RestoreSituation.AdoptedChild, scene =>
+        {
+            CracImage image = CracImage.Open(scene.Image);
+            return RestoreScene.Take(PidRule.FindRequiredIds(image).Select(static required => required.Id).Except(image.Processes.SelectMany(static process => process.ThreadIds)).Single(), "process");
+        }),
         new("file grown", CracReason.FileChanged, RestoreSituation.OpensFile, scene =>
         {
             File.AppendAllText(scene.File("data"), "more");
@@ -377,6 +383,8 @@ public class ImagePreflightTests(SituationTable messages) : IClassFixture<Situat
                 if (!situation.IsPSCracOnly)
                 {
                     AssertCriuFails(image);
+                    CracException failure = Assert.Throws<CracException>(() => PSCrac.Restoring.Restore.Run(request with { SkipPreflight = true }));
+                    Assert.True(failure.Reason != CracReason.Unknown, $"{failure.Message}\n{string.Join('\n', failure.CriuLines)}");
                 }
             }
             else

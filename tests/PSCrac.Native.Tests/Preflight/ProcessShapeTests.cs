@@ -51,6 +51,11 @@ public sealed class ProcessShapeTests(ShapeTable table) : IClassFixture<ShapeTab
             Assert.True(bare.CanCheckpoint == done, $"predicted: {predicted}; criu: {log}; findings: {run.Describe(bare)}");
         }
 
+        if (!done)
+        {
+            run.ProveExplained();
+        }
+
         // With the options chosen, or given if they have a loss, as the cmdlets do.
         ProcessPreflight chosen = run.Examine(PreflightOptions.Default);
         Assert.True(

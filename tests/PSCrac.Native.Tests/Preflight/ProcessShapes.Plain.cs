@@ -306,6 +306,11 @@ internal static partial class ProcessShapes
             pid = int(os.read(r, 20))
             while open("/proc/%d/stat" % pid).read().split()[3] != str(os.getpid()):
                 time.sleep(0.001)
+            helper = os.getpid() + 1
+            while helper in (leader, pid):
+                helper += 1
+            while os.path.exists("/proc/%d" % helper):
+                time.sleep(0.01)
             ready(); wait()
             answer(os.getsid(pid) == leader, os.getsid(pid), leader)
             """),

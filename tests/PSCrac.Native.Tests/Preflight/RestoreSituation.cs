@@ -33,6 +33,24 @@ internal sealed record RestoreSituation(string Name, CracReason? Reason, string 
         answer(True)
         """;
 
+    internal const string AdoptedChild = """
+        libc.prctl(36, 1, 0, 0, 0)
+        r, w = os.pipe()
+        def lead():
+            os.setsid()
+            middle = os.fork()
+            if middle == 0:
+                os.write(w, b"%d" % child(lambda: None))
+                os._exit(0)
+            os.waitpid(middle, 0)
+        leader = child(lead)
+        pid = int(os.read(r, 20))
+        while open("/proc/%d/stat" % pid).read().split()[3] != str(os.getpid()):
+            time.sleep(0.001)
+        ready(); wait()
+        answer(os.getsid(pid) == leader)
+        """;
+
     internal const string Watches = """
         i = libc.inotify_init1(0)
         os.mkdir("watched")

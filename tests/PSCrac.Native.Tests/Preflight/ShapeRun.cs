@@ -74,6 +74,15 @@ internal sealed class ShapeRun : IDisposable
         return "lives on unharmed";
     }
 
+    /// <summary>Asserts that criu's own failure is explained where its options are left to the user and nothing is foretold.</summary>
+    internal void ProveExplained()
+    {
+        CracException failure = Assert.Throws<CracException>(() => Checkpoint(null, chooseOptions: false));
+        Assert.True(failure.Reason != CracReason.Unknown, $"{failure.Message}\n{string.Join('\n', failure.CriuLines)}");
+        Assert.NotNull(failure.RecommendedAction);
+        Assert.False(Path.Exists(EngineImage));
+    }
+
     internal string ProveRestoreFails()
     {
         ProcessTree tree = ProcessTree.Read(_processId);
@@ -131,11 +140,12 @@ internal sealed class ShapeRun : IDisposable
 
     private string EngineImage => Path.Combine(_images, "engine");
 
-    private CheckpointResult Checkpoint(CheckpointOptions? options) => PSCrac.Checkpointing.Checkpoint.Run(new CheckpointRequest
+    private CheckpointResult Checkpoint(CheckpointOptions? options, bool chooseOptions = true) => PSCrac.Checkpointing.Checkpoint.Run(new CheckpointRequest
     {
         ProcessId = _processId,
         ImagePath = EngineImage,
         Options = options ?? new(),
+        ChooseOptions = chooseOptions,
         NoSync = true,
         PidTimeout = Wait.Limit,
     });

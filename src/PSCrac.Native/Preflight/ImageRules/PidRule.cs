@@ -7,7 +7,7 @@ namespace PSCrac.Preflight.ImageRules;
 
 /// <summary>
 /// Whether the pids are free: of processes, of threads, and of sessions and groups whose leaders are not in the image, for which
-/// criu starts helpers under the leader's pid (criu's pstree.c).
+/// criu starts helpers under the leader's pid; and those that criu chooses for helpers itself (criu's pstree.c).
 /// </summary>
 internal sealed class PidRule : ImageRule
 {
@@ -67,7 +67,34 @@ internal sealed class PidRule : ImageRule
             }
         }
 
+        AddSessionHelpers(image, known, required);
         return required;
+    }
+
+    // A child of the root that was born in the session of another process of the image, and was adopted since, is born again as the child
+    // of a helper in that session, under the first pid after the image's least that the image leaves free (prepare_pstree_ids() and
+    // get_free_pid() in criu's pstree.c).
+    private static void AddSessionHelpers(CracImage image, HashSet<int> known, List<(int ProcessId, int Id, string Role)> required)
+    {
+        const int FirstUnreserved = 301;
+        CracImageProcess root = image.Processes[0];
+        HashSet<int> sessions = [0, root.SessionId];
+        foreach (CracImageProcess process in image.Processes)
+        {
+            if (process.ParentProcessId == root.ProcessId
+                && process.SessionId != process.ProcessId
+                && image.ProcessIds.Contains(process.SessionId)
+                && sessions.Add(process.SessionId))
+            {
+                int id = Math.Max(known.Min() + 1, FirstUnreserved);
+                while (!known.Add(id))
+                {
+                    id++;
+                }
+
+                required.Add((process.ProcessId, id, "session helper's process id"));
+            }
+        }
     }
 
     private static void ExamineId(ImageSubject subject, int processId, int id, string role)
