@@ -292,28 +292,7 @@ internal static partial class ProcessShapes
             ready(); wait()
             answer(os.getsid(pid) == leader, os.getsid(pid), leader)
             """),
-        new("adopted child of a session that goes on", ShapeNeed.Nothing, """
-            libc.prctl(36, 1, 0, 0, 0)
-            r, w = os.pipe()
-            def lead():
-                os.setsid()
-                middle = os.fork()
-                if middle == 0:
-                    os.write(w, b"%d" % child(lambda: None))
-                    os._exit(0)
-                os.waitpid(middle, 0)
-            leader = child(lead)
-            pid = int(os.read(r, 20))
-            while open("/proc/%d/stat" % pid).read().split()[3] != str(os.getpid()):
-                time.sleep(0.001)
-            helper = os.getpid() + 1
-            while helper in (leader, pid):
-                helper += 1
-            while os.path.exists("/proc/%d" % helper):
-                time.sleep(0.01)
-            ready(); wait()
-            answer(os.getsid(pid) == leader, os.getsid(pid), leader)
-            """),
+        new("adopted child of a session that goes on", ShapeNeed.Nothing, RestoreSituation.AdoptedChild),
         new("seccomp filter", ShapeNeed.Nothing, """
             allow = struct.pack("HBBI", 6, 0, 0, 0x7fff0000)
             code = ctypes.create_string_buffer(allow)

@@ -47,8 +47,12 @@ internal sealed record RestoreSituation(string Name, CracReason? Reason, string 
         pid = int(os.read(r, 20))
         while open("/proc/%d/stat" % pid).read().split()[3] != str(os.getpid()):
             time.sleep(0.001)
+        ids = [os.getpid(), leader, pid]
+        helper = next(n for n in range(os.getpid(), os.getpid() + 4) if n not in ids)
+        while os.path.exists("/proc/%d" % helper):
+            time.sleep(0.01)
         ready(); wait()
-        answer(os.getsid(pid) == leader)
+        answer(os.getsid(pid) == leader, os.getsid(pid), leader)
         """;
 
     internal const string Watches = """
@@ -117,8 +121,16 @@ internal sealed record RestoreScene(int ProcessId, string Folder, string Image)
             print("ready", flush=True)
             time.sleep(600)
             """]);
-        taker.WaitForLine("ready");
-        Wait.Until(() => how != "zombie" || ProcessStatus.TryRead(id) is { HasEnded: true }, () => "no zombie");
-        return taker;
+        try
+        {
+            taker.WaitForLine("ready");
+            Wait.Until(() => how != "zombie" || ProcessStatus.TryRead(id) is { HasEnded: true }, () => "no zombie");
+            return taker;
+        }
+        catch
+        {
+            taker.Dispose();
+            throw;
+        }
     }
 }
