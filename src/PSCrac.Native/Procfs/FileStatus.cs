@@ -66,8 +66,21 @@ internal readonly record struct FileStatus(
     DeviceNumber SpecialDevice,
     int MountId)
 {
+    private const int OthersWrite = 0x2; // 002
+    private const int GroupOrOthersWrite = 0x12; // 022
+    private const int Sticky = 0x200; // 01000
+
     /// <summary>The type bits of <see cref="Mode"/>.</summary>
     internal FileType Type => (FileType)(Mode & 0xf000);
+
+    /// <summary>Whether others than the owner may write to it; without a meaning for a symbolic link.</summary>
+    internal bool IsWritableByOthers => (Mode & GroupOrOthersWrite) != 0;
+
+    /// <summary>Who they are: "everyone" or "group 4".</summary>
+    internal string OtherWriters => (Mode & OthersWrite) != 0 ? "everyone" : $"group {GroupId}";
+
+    /// <summary>Whether only owners may remove or rename what is in the folder (sticky).</summary>
+    internal bool IsSticky => (Mode & Sticky) != 0;
 
     /// <summary>Reads a file's status with statx(2), without contacting a file server.</summary>
     /// <returns>False on failure; <paramref name="errno"/> has the reason.</returns>

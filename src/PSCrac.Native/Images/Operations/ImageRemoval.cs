@@ -194,12 +194,8 @@ internal static class ImageRemoval
         }
     }
 
-    private static bool IsOwnManifest(FolderHandle folder, int[] users)
-    {
-        const int GroupOrOthersWrite = 0x12; // 022
-        return folder.TryGetStatus(ImageManifest.FileName, out FileStatus status, out _)
-            && users.Contains((int)status.UserId) && (status.Mode & GroupOrOthersWrite) == 0;
-    }
+    private static bool IsOwnManifest(FolderHandle folder, int[] users) =>
+        folder.TryGetStatus(ImageManifest.FileName, out FileStatus status, out _) && users.Contains((int)status.UserId) && !status.IsWritableByOthers;
 
     // A manifest may list any path, and a restore consumes the links, after which others may have their names: only a name of
     // criu's that still leads to the file that it was made for is removed.

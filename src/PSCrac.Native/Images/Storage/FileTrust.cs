@@ -19,9 +19,6 @@ internal sealed record ForeignAccess(string Why, string Command);
 /// </summary>
 internal static class FileTrust
 {
-    private const int GroupOrOthersWrite = 0x12; // 022
-    private const int Sticky = 0x200; // 01000
-
     /// <summary>Whether files are examined at all: for root.</summary>
     internal static bool Applies => LibC.GetEffectiveUserId() == 0;
 
@@ -87,7 +84,7 @@ internal static class FileTrust
                 : new($"{path} belongs to user {status.UserId}", $"chown root {path}");
         }
 
-        return isLink || (status.Mode & GroupOrOthersWrite) == 0 || (mayBeSticky && (status.Mode & Sticky) != 0) ? null
-            : new($"{((status.Mode & 2) != 0 ? "everyone" : $"group {status.GroupId}")} may write to {path}", $"chmod go-w {path}");
+        return isLink || !status.IsWritableByOthers || (mayBeSticky && status.IsSticky) ? null
+            : new($"{status.OtherWriters} may write to {path}", $"chmod go-w {path}");
     }
 }

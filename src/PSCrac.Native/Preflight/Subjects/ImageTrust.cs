@@ -18,8 +18,6 @@ namespace PSCrac.Preflight.Subjects;
 /// </summary>
 internal sealed class ImageTrust : IDisposable
 {
-    private const int GroupOrOthersWrite = 0x12; // 022
-    private const int Sticky = 0x200; // 01000
     private const int MaximumParents = 100;
     private const string Parent = "parent";
 
@@ -112,9 +110,9 @@ internal sealed class ImageTrust : IDisposable
             {
                 found.Add((here, $"It belongs to user {status.UserId}", "Give -ImagePath in a folder that belongs to you or root, such as one below the image root."));
             }
-            else if (status.Type != FileType.SymbolicLink && (status.Mode & GroupOrOthersWrite) != 0 && (status.Mode & Sticky) == 0)
+            else if (status.Type != FileType.SymbolicLink && status.IsWritableByOthers && !status.IsSticky)
             {
-                found.Add((here, (status.Mode & 2) != 0 ? "Everyone may write to it" : $"Group {status.GroupId} may write to it", $"chmod go-w {here}, or give -ImagePath in another folder."));
+                found.Add((here, $"{Capitalize(status.OtherWriters)} may write to it", $"chmod go-w {here}, or give -ImagePath in another folder."));
             }
         }
 
@@ -259,14 +257,14 @@ internal sealed class ImageTrust : IDisposable
                     Why = $"They belong to user {status.UserId}, who could have put anything in the image, and the restore would run it.",
                 });
         }
-        else if ((status.Mode & GroupOrOthersWrite) != 0 && !(isAncestorFolder && (status.Mode & Sticky) != 0))
+        else if (status.IsWritableByOthers && !(isAncestorFolder && status.IsSticky))
         {
             Add(
                 path,
                 CracReason.ImageNotTrusted,
-                $"{((status.Mode & 2) != 0 ? "Everyone" : $"Group {status.GroupId}")} may write to it, so someone else could have put anything in the image, and the restore would run it.",
+                $"{Capitalize(status.OtherWriters)} may write to it, so someone else could have put anything in the image, and the restore would run it.",
                 $"chmod go-w {path}, if nobody has; or give -SkipTrustCheck.",
-                new($"files and folders that {((status.Mode & 2) != 0 ? "everyone" : $"group {status.GroupId}")} may write to{(isAncestorFolder ? ", on the way to the image" : "")}", NameOf(path))
+                new($"files and folders that {status.OtherWriters} may write to{(isAncestorFolder ? ", on the way to the image" : "")}", NameOf(path))
                 {
                     Why = "Someone else could have put anything in the image, and the restore would run it.",
                     Argument = path,
@@ -286,6 +284,8 @@ internal sealed class ImageTrust : IDisposable
 
         static string Quote(string text) => $"'{text.Replace("'", "''", StringComparison.Ordinal)}'";
     }
+
+    private static string Capitalize(string text) => char.ToUpperInvariant(text[0]) + text[1..];
 
     private string NameOf(string path) => path.StartsWith(_path + "/", StringComparison.Ordinal) ? path[(_path.Length + 1)..] : path;
 

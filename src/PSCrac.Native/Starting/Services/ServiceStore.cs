@@ -18,8 +18,6 @@ internal static class ServiceStore
     private const uint FolderMode = 0x1ED; // 0755
     private const uint FileMode = 0x180; // 0600, since the environment may hold secrets
     private const int MaximumSize = 1 << 20;
-    private const int GroupOrOthersWrite = 0x12; // 022
-    private const int Sticky = 0x200; // 01000
     private static readonly ServiceDescriptionJson s_format = new(new JsonSerializerOptions(ServiceDescriptionJson.Default.Options)
     {
         WriteIndented = true,
@@ -164,63 +162,37 @@ internal static class ServiceStore
         }
     }
 
-    // Each folder and link on the way is examined by its descriptor, and the file is opened from that of its folder.
+    // Nobody who is not trusted can have a path that passes lead elsewhere, so it is then opened by its name.
     private static SafeFileHandle OpenTrusted(string path)
     {
-        using PathWalk walk = PathWalk.Along(Path.GetDirectoryName(path) ?? "/");
-        using FolderHandle? folder = FolderHandle.TryOpen(walk, out Errno errno);
-        SafeFileHandle file = folder is null ? new SafeFileHandle(-1, ownsHandle: true) : folder.OpenToRead(Path.GetFileName(path), out errno);
-        if (errno != 0)
+        if (!FileStatus.TryRead(path, LibC.AT_SYMLINK_NOFOLLOW, out _, out Errno missing) && missing is Errno.ENOENT or Errno.ENOTDIR)
         {
-            file.Dispose();
-            throw errno switch
-            {
-                Errno.ENOENT or Errno.ENOTDIR => NotFound(path),
-                Errno.ELOOP => NotTrusted(path, path, "It is a symbolic link", $"Put the file itself there: cp --remove-destination $(readlink -f {path}) {path}."),
-                _ => new CracException(CracReason.PermissionDenied, $"{path} cannot be read: {LibC.Message(errno)}.", "Check the file; run as its owner, or as root."),
-            };
+            throw NotFound(path);
         }
 
-        try
+        if (FileTrust.FindForAnyUser(path) is { } access)
         {
-            RequireTrusted(path, walk, file);
+            throw NotTrusted(path, access.Why, $"Check that nobody has changed it, then: {access.Command}.");
+        }
+
+        using FolderHandle? folder = FolderHandle.TryOpen(Path.GetDirectoryName(path) ?? "/", out Errno errno);
+        SafeFileHandle file = folder is null ? new SafeFileHandle(-1, ownsHandle: true) : folder.OpenToRead(Path.GetFileName(path), out errno);
+        if (errno == 0)
+        {
             return file;
         }
-        catch
+
+        file.Dispose();
+        throw errno switch
         {
-            file.Dispose();
-            throw;
-        }
+            Errno.ENOENT or Errno.ENOTDIR => NotFound(path),
+            Errno.ELOOP => NotTrusted(path, $"{path} is a symbolic link", $"Put the file itself there: cp --remove-destination $(readlink -f {path}) {path}."),
+            _ => new CracException(CracReason.PermissionDenied, $"{path} cannot be read: {LibC.Message(errno)}.", "Check the file; run as its owner, or as root."),
+        };
     }
 
-    private static void RequireTrusted(string path, PathWalk walk, SafeFileHandle file)
-    {
-        int[] trusted = TrustedUsers.Read();
-        List<(string Path, FileStatus Status)> steps = [.. walk.Steps, (walk.Reached, walk.Status)];
-        if (FileStatus.TryReadAt(file, "", LibC.AT_EMPTY_PATH, out FileStatus own, out _))
-        {
-            steps.Add((path, own));
-        }
-
-        foreach ((string step, FileStatus status) in steps)
-        {
-            if (!trusted.Contains((int)status.UserId))
-            {
-                throw NotTrusted(path, step, $"It belongs to user {status.UserId}", $"If you trust what it says, take it over: sudo chown root {step}.");
-            }
-
-            bool isSticky = status.Type == FileType.Directory && (status.Mode & Sticky) != 0 && step != walk.Reached;
-            if (status.Type != FileType.SymbolicLink && (status.Mode & GroupOrOthersWrite) != 0 && !isSticky)
-            {
-                throw NotTrusted(path, step, (status.Mode & 2) != 0 ? "Everyone may write to it" : $"Group {status.GroupId} may write to it", $"chmod go-w {step}, if nobody has changed it.");
-            }
-        }
-    }
-
-    private static CracException NotTrusted(string path, string step, string why, string recommendedAction) => new(
-        CracReason.ServiceNotTrusted,
-        $"The description {path} is not used. {(step == path ? why : $"{step} is on the way to it. {why}")}, so someone else could decide what is run.",
-        recommendedAction);
+    private static CracException NotTrusted(string path, string why, string recommendedAction) => new(
+        CracReason.ServiceNotTrusted, $"The description {path} is not used: {why}, so someone else could decide what is run.", recommendedAction);
 
     private static CracException Exists(string path, string name) => new(
         CracReason.ServiceExists, $"There is a service {name}, described by {path}.", "Give another name, or -Force to replace it.");
