@@ -115,6 +115,10 @@ internal sealed record ServiceDescription
     public TimeSpan RestartWindow { get; set; } = TimeSpan.FromMinutes(1);
 }
 
+/// <summary>Values of an enumeration by their names; a number is refused.</summary>
+internal sealed class NamedValueConverter<T>() : JsonStringEnumConverter<T>(namingPolicy: null, allowIntegerValues: false)
+    where T : struct, Enum;
+
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
@@ -122,7 +126,7 @@ internal sealed record ServiceDescription
     AllowDuplicateProperties = false,
     ReadCommentHandling = System.Text.Json.JsonCommentHandling.Skip,
     AllowTrailingCommas = true,
-    UseStringEnumConverter = true,
+    Converters = [typeof(NamedValueConverter<CracPidNamespace>), typeof(NamedValueConverter<CracEngineChoice>), typeof(NamedValueConverter<CracServiceRestart>)],
     RespectNullableAnnotations = true,
     RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(ServiceDescription))]

@@ -66,6 +66,13 @@ internal sealed class ServiceImages(string service)
         };
     }
 
+    /// <summary>Removes the folder if nothing is in it.</summary>
+    internal void RemoveFolder()
+    {
+        using FolderHandle? root = FolderHandle.TryOpen(Path.GetDirectoryName(Folder)!, out _);
+        root?.DeleteFolder(Path.GetFileName(Folder));
+    }
+
     /// <summary>
     /// The images that a service that keeps a number of them does not need: good ones after the newest, and all but the newest of those
     /// set aside. The newest good one is never among them.

@@ -85,7 +85,13 @@ internal sealed class ServiceRegistration
     internal static void RequireRemovable(string name, bool force)
     {
         ServiceStore.RequireFound(name);
-        if (!force && RunningProcesses.Read().FirstOrDefault(record => record.Service == name) is { } running)
+        if (force)
+        {
+            return;
+        }
+
+        ServiceLock.RequireFree(name);
+        if (RunningProcesses.Read().FirstOrDefault(record => record.Service == name) is { } running)
         {
             throw new CracException(
                 CracReason.ServiceRunning,
@@ -103,6 +109,7 @@ internal sealed class ServiceRegistration
     internal static IReadOnlyList<string> Remove(string name, string? unitFolder, bool removesImages)
     {
         ServiceStore.Remove(name);
+        ServiceLock.Remove(name);
         var warnings = new List<string>();
         var units = new UnitFolder(unitFolder ?? UnitFolder.Default);
         string? unit = units.Read(name);
@@ -130,7 +137,8 @@ internal sealed class ServiceRegistration
     private static List<string> RemoveImages(string name)
     {
         var warnings = new List<string>();
-        foreach (ServiceImage image in new ServiceImages(name).ReadAll())
+        var images = new ServiceImages(name);
+        foreach (ServiceImage image in images.ReadAll())
         {
             try
             {
@@ -146,6 +154,7 @@ internal sealed class ServiceRegistration
             }
         }
 
+        images.RemoveFolder();
         return warnings;
     }
 

@@ -84,12 +84,37 @@ public sealed class ServiceRegistrationTests : IDisposable
             File.WriteAllText(Unit, "[Unit]\n");
             Assert.Contains(Unit, Assert.Single(ServiceRegistration.Remove(_name, _folder.FullPath, removesImages: true)));
             Assert.True(File.Exists(Unit));
-            Assert.False(Directory.Exists(image));
+            Assert.False(Directory.Exists(new ServiceImages(_name).Folder));
         }
         finally
         {
-            Directory.Delete(new ServiceImages(_name).Folder, recursive: true);
+            if (Directory.Exists(new ServiceImages(_name).Folder))
+            {
+                Directory.Delete(new ServiceImages(_name).Folder, recursive: true);
+            }
         }
+    }
+
+    [Fact]
+    public void One_that_is_about_to_start_is_not_removed_and_of_one_that_has_run_nothing_is_left()
+    {
+        string lockPath = Path.Combine(ServiceStore.Folder, $".{_name}.lock");
+        Prepare().Write();
+        using (ServiceLock.Take(_name))
+        {
+            Assert.Contains($"process {Environment.ProcessId}", Expect.Failure(CracReason.ServiceRunning, () => ServiceRegistration.RequireRemovable(_name, force: false)).Message);
+            ServiceRegistration.Remove(_name, _folder.FullPath, removesImages: false);
+            Assert.True(File.Exists(lockPath));
+            Expect.Failure(CracReason.ServiceRunning, () => ServiceLock.Take(_name));
+        }
+
+        Prepare().Write();
+        ServiceRegistration.RequireRemovable(_name, force: false);
+        ServiceRegistration.Remove(_name, _folder.FullPath, removesImages: false);
+        Assert.False(File.Exists(lockPath));
+        ServiceLock.Take(_name).Dispose();
+        ServiceLock.Remove(_name);
+        Assert.False(File.Exists(lockPath));
     }
 
     [Fact]

@@ -75,6 +75,9 @@ public sealed class ServiceStoreTests : IDisposable
     [InlineData("""{"name":"web","filePath":"x","filePath":"y","workingDirectory":"/"}""", "filePath")]
     [InlineData("""{"name":"web","filePath":null,"workingDirectory":"/"}""", "filePath")]
     [InlineData("""{"name":"web","filePath":"x","workingDirectory":"/","engine":"Other"}""", "engine")]
+    [InlineData("""{"name":"web","filePath":"x","workingDirectory":"/","engine":1}""", "engine")]
+    [InlineData("""{"name":"web","filePath":"x","workingDirectory":"/","pidNamespace":"1"}""", "pidNamespace")]
+    [InlineData("""{"name":"web","filePath":"x","workingDirectory":"/","restartFrom":7}""", "restartFrom")]
     [InlineData("""{"format":2,"name":"web","filePath":"x","workingDirectory":"/"}""", "format 2")]
     [InlineData("""{"name":"../web","filePath":"x","workingDirectory":"/"}""", "name")]
     [InlineData("""{"name":"web","filePath":"./x","workingDirectory":"/"}""", "filePath")]
@@ -112,9 +115,10 @@ public sealed class ServiceStoreTests : IDisposable
         File.SetUnixFileMode(_folder.FullPath, (UnixFileMode)0x1FF);
         Assert.Contains(_folder.FullPath, Expect.Failure(CracReason.ServiceNotTrusted, () => ServiceStore.ReadFile(path)).Message, StringComparison.Ordinal);
 
-        // Sticky, as /tmp: nobody else may replace the file, but anyone may put one there that is not there yet.
+        // Sticky, as /tmp: nobody else may replace the file, and one that someone else puts there belongs to him.
         File.SetUnixFileMode(_folder.FullPath, (UnixFileMode)0x1FF | UnixFileMode.StickyBit);
-        Expect.Failure(CracReason.ServiceNotTrusted, () => ServiceStore.ReadFile(path));
+        Assert.Equal("web", ServiceStore.ReadFile(path).Name);
+        Expect.Failure(CracReason.ServiceNotFound, () => ServiceStore.ReadFile(_folder.At("other.json")));
     }
 
     [RootFact]
