@@ -99,6 +99,9 @@ internal static partial class KnownFailures
         new("ended main thread", @"Zombies with threads are not supported", CracReason.ResourceUnsupported,
             "The main thread of a process in the tree has ended while other threads of it still run.",
             "Let the program keep its main thread; there is no option for this."),
+        new("seccomp", @"suspending seccomp failed", CracReason.PermissionDenied,
+            "The process has a seccomp filter, which the kernel lets criu suspend only with CAP_SYS_ADMIN and without a filter of its own, such as a container's profile.",
+            "Run the container with --security-opt seccomp=unconfined and --cap-add SYS_ADMIN; outside of containers, run as root in a session without a filter."),
         new("traced", @"Unable to interrupt task: (?<pid>\d+) \(Operation not permitted\)", CracReason.ProcessTraced,
             "criu may not stop process {pid}: it is being traced, or this session may not trace it.",
             "Detach the debugger or strace from it (TracerPid in /proc/{pid}/status); else run as root with CAP_SYS_PTRACE.")

@@ -28,6 +28,9 @@ internal sealed record PreflightEnvironment
     /// <summary>The criu that will be used, for facts that only criu reports; null to search for it.</summary>
     internal string? CriuPath { get; init; }
 
+    /// <summary>Whether this process, and so criu, has a seccomp filter, such as a container's profile.</summary>
+    internal bool HasSeccompFilter { get; init; }
+
     /// <summary>Whether the machine has several NUMA nodes, so that a policy for them makes a difference.</summary>
     internal bool HasSeveralNodes { get; init; }
 
@@ -53,6 +56,7 @@ internal sealed record PreflightEnvironment
             ProcessId = Environment.ProcessId,
             UserId = own?.EffectiveUserId ?? -1,
             Capabilities = own?.EffectiveCapabilities ?? 0,
+            HasSeccompFilter = own is { SeccompMode: not 0 },
             Plugins = FindPlugins(pluginFolder),
             HasSeveralNodes = ReadNodes() is not ("0" or ""),
             HasTerminal = HasControllingTerminal(),
