@@ -21,7 +21,7 @@ internal sealed class ServiceRun : IDisposable
         _description = description;
         _reports = reports;
         var images = new ServiceImages(description.Name);
-        _start = new ServiceStart(description, images, reports);
+        _start = new ServiceStart(description, images, reports, () => _signals.WasEnded);
         _checkpoints = new ServiceCheckpoints(description, images, reports);
         _restarts = new ServiceRestarts(description.RestartLimit, description.RestartWindow);
     }
@@ -78,7 +78,7 @@ internal sealed class ServiceRun : IDisposable
         }
         catch (CracException e)
         {
-            _reports.Say("It could not be started", e);
+            _reports.Say(_signals.WasEnded ? "It was ended before it was ready" : "It could not be started", e);
             mayHelp = e.Reason is CracReason.ProgramEnded or CracReason.TimedOut && !_signals.WasEnded;
             return e.ExitCode ?? Failed;
         }
@@ -102,7 +102,7 @@ internal sealed class ServiceRun : IDisposable
             _reports.Say(process.ExitSignal is { } signal ? $"It was ended by signal {signal}." : $"It ended with exit code {code}.");
         }
 
-        if (mayHelp && service.Image is { } image && _restarts.IsOfImage(image, Stopwatch.GetElapsedTime(start)))
+        if (mayHelp && service.Image is { } image && !ServiceStart.WasKilled(process) && _restarts.IsOfImage(image, Stopwatch.GetElapsedTime(start)))
         {
             _start.SetAside(image);
         }

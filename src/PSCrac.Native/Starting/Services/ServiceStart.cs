@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using PSCrac.Interop;
 using PSCrac.Jvm;
 using PSCrac.Starting.Fingerprints;
 
@@ -11,14 +12,20 @@ internal sealed class ServiceStart
     private readonly StartRequest _request;
     private readonly ServiceImages _images;
     private readonly ServiceReports _reports;
+    private readonly Func<bool> _wasEnded;
 
     /// <summary>Creates it.</summary>
+    /// <param name="description">The service.</param>
+    /// <param name="images">Its images.</param>
+    /// <param name="reports">Receives what happens.</param>
+    /// <param name="wasEnded">Whether the service was told to end; then nothing is started any more.</param>
     /// <exception cref="CracException"><see cref="CracReason.ServiceInvalid"/>: a value of the description is not possible.</exception>
-    internal ServiceStart(ServiceDescription description, ServiceImages images, ServiceReports reports)
+    internal ServiceStart(ServiceDescription description, ServiceImages images, ServiceReports reports, Func<bool> wasEnded)
     {
         _description = description;
         _images = images;
         _reports = reports;
+        _wasEnded = wasEnded;
         _request = ServiceRequest.CreateStart(description);
     }
 
@@ -105,16 +112,25 @@ internal sealed class ServiceStart
         }
         catch (CracException e)
         {
-            _reports.Say($"The image {candidate.Path} could not be restored, and is not used", e);
-            if (process is not null)
+            bool isOfImage = process is not null && !WasKilled(process);
+            process?.End();
+            if (_wasEnded())
             {
-                process.End();
+                throw;
+            }
+
+            _reports.Say($"The image {candidate.Path} could not be restored, and is not used", e);
+            if (isOfImage)
+            {
                 SetAside(candidate);
             }
 
             return null;
         }
     }
+
+    /// <summary>Whether another process has ended it, or the kernel for want of memory: that is no fault of its image.</summary>
+    internal static bool WasKilled(CracStartedProcess process) => process.ExitSignal is LibC.SIGKILL or LibC.SIGTERM;
 
     /// <summary>Sets an image aside, and writes a line.</summary>
     internal void SetAside(ServiceImage image)

@@ -3,13 +3,15 @@ using System.Globalization;
 using PSCrac.Starting.Services;
 using PSCrac.Tests.Support;
 using Xunit;
+using Xunit.Abstractions;
 
 namespace PSCrac.Tests.Starting.Services;
 
 /// <summary>Checkpoints of a service while it runs, and what follows its crashes.</summary>
-public class ServiceCrashTests
+public class ServiceCrashTests(ITestOutputHelper output)
 {
-    private const string KillsVariable = "PSCRAC_TEST_KILLS";
+    private const int FixedSeed = 13_2026;
+    private const int UsualKills = 5;
 
     [CriuFact("python3")]
     public void It_is_checkpointed_again_and_again_and_only_the_newest_images_are_kept()
@@ -49,18 +51,21 @@ public class ServiceCrashTests
         run.End();
     }
 
+    /// <summary>PSCRAC_KILLS sets how often it is killed, PSCRAC_KILL_SEED repeats another run.</summary>
     [CriuFact("python3")]
     public void A_killed_service_comes_back_from_its_last_image()
     {
-        int kills = int.TryParse(Environment.GetEnvironmentVariable(KillsVariable), NumberStyles.None, CultureInfo.InvariantCulture, out int wanted) ? wanted : 5;
+        int kills = Setting("PSCRAC_KILLS", UsualKills);
+        int seed = Setting("PSCRAC_KILL_SEED", FixedSeed);
+        output.WriteLine($"service kills: seed {seed}, {kills} of them");
         using var service = new StartedByCracStart();
         service.Description.CheckpointEvery = TimeSpan.FromSeconds(1);
         service.Description.RestartFrom = CracServiceRestart.LastImage;
         service.Description.RestartLimit = kills + 1;
-        service.Description.RestartWindow = TimeSpan.FromMilliseconds(1);
         StartedByCracStart.Run run = service.Start();
         run.WaitForLine("Checkpointed to");
-        var random = new Random(20_260_101);
+        (_, int count) = service.Ask();
+        var random = new Random(seed);
         for (int i = 1; i <= kills; i++)
         {
             // A random moment: before, in or after a checkpoint. Nothing is waited for.
@@ -69,7 +74,10 @@ public class ServiceCrashTests
             Assert.Equal(0, CriuProgram.Kill("-KILL", $"{id}").ExitCode);
             run.WaitForLine("It was ended by signal 9.", i);
             run.WaitForLine("Restored from", i);
-            Assert.Equal(id, service.Ask().ProcessId);
+            (int restored, int asked) = service.Ask();
+            Assert.Equal(id, restored);
+            Assert.True(asked >= count, $"kill {i}: {asked} requests in the image, {count} in an earlier one");
+            count = Math.Min(asked, count + 1);
         }
 
         Assert.Equal(1, run.Count("Started as process"));
@@ -77,6 +85,53 @@ public class ServiceCrashTests
         Assert.Equal(143, run.End());
         Assert.DoesNotContain(service.Images(), static name => name.Contains('.', StringComparison.Ordinal));
     }
+
+    [CriuFact("python3")]
+    public void One_that_is_killed_before_a_restore_is_ready_keeps_its_image_and_comes_back()
+    {
+        using StartedByCracStart service = WithGate(out StartedByCracStart.Run run, out string image);
+        int id = WaitForRestored(service, run);
+        Assert.Equal(0, CriuProgram.Kill("-KILL", $"{id}").ExitCode);
+        run.WaitForLine("could not be restored, and is not used");
+        Assert.Contains(image, service.Images());
+        File.WriteAllText(service.At("go"), "");
+        run.WaitForLine("Started as process");
+        run.End();
+    }
+
+    [CriuFact("python3")]
+    public void One_that_is_told_to_end_before_a_restore_is_ready_ends_and_keeps_its_image()
+    {
+        using StartedByCracStart service = WithGate(out StartedByCracStart.Run run, out string image);
+        WaitForRestored(service, run);
+        Assert.Equal(143, run.End());
+        run.WaitForLine("It was ended before it was ready");
+        Assert.Equal([image], service.Images());
+        Assert.Equal(0, run.Count("Started as process"));
+    }
+
+    // A service that has an image and whose restore is not ready, since a file is missing.
+    private static StartedByCracStart WithGate(out StartedByCracStart.Run restoring, out string image)
+    {
+        var service = new StartedByCracStart();
+        service.Description.ReadyCommand = ["/bin/sh", "-c", $"test -e {service.At("go")} || ! : >{service.At("asked")}"];
+        File.WriteAllText(service.At("go"), "");
+        StartedByCracStart.Run first = service.Start();
+        first.WaitForLine("Checkpointed to");
+        first.End();
+        File.Delete(service.At("go"));
+        image = Assert.Single(service.Images());
+        restoring = service.Start();
+        return service;
+    }
+
+    private static int WaitForRestored(StartedByCracStart service, StartedByCracStart.Run run)
+    {
+        Wait.Until(() => File.Exists(service.At("asked")), () => string.Join('\n', run.Lines));
+        return service.Ask().ProcessId;
+    }
+
+    private static int Setting(string name, int otherwise) => int.TryParse(Environment.GetEnvironmentVariable(name), out int value) ? value : otherwise;
 
     [CriuFact("python3")]
     public void An_image_that_leads_to_crashes_is_set_aside_and_the_end_of_the_tries_is_told()
