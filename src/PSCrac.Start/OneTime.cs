@@ -23,6 +23,7 @@ internal static class OneTime
         signals.Forward(process);
         say($"Restored from {process.Image!.Path} as process {process.Id}.");
         notifier.Ready($"Running as process {process.Id}, restored from {process.Image.Path}");
+        IdleMemory.GiveBack();
         process.WaitForExit(Timeout.InfiniteTimeSpan);
         return process.ExitCode ?? ServiceRun.Failed;
     }

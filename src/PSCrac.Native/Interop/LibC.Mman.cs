@@ -6,6 +6,7 @@ namespace PSCrac.Interop;
 internal static partial class LibC
 {
     private const nint SYS_cachestat = 451;
+    private const int MADV_DONTNEED = 4;
 
     [LibraryImport(Library, EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial SafeFileHandle memfd_create(string name, uint flags);
@@ -32,6 +33,14 @@ internal static partial class LibC
         CacheStatus status = default;
         return cachestat(SYS_cachestat, file, &range, &status, 0) == 0 ? (long)status.Cached * Environment.SystemPageSize : null;
     }
+
+    [LibraryImport(Library, EntryPoint = "madvise")]
+    private static partial int madvise(nuint address, nuint length, int advice);
+
+    /// <summary>Unmaps the pages of a mapping of this process (MADV_DONTNEED of madvise(2)): its next access reads them from the file again.</summary>
+    /// <param name="start">The first address.</param>
+    /// <param name="end">The address after the last.</param>
+    internal static void DropPages(nuint start, nuint end) => _ = madvise(start, end - start, MADV_DONTNEED);
 
     /// <summary>struct cachestat_range, in bytes.</summary>
     private struct CacheRange

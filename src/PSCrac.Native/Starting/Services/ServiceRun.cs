@@ -91,8 +91,7 @@ internal sealed class ServiceRun : IDisposable
 
         _reports.Notifier.Ready(Status(service));
 
-        // It may wait for days: the memory that the start needed is given back.
-        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        IdleMemory.GiveBack();
         WaitForExit(service);
         CracStartedProcess process = service.Process;
         int code = process.ExitCode ?? Failed;
@@ -136,6 +135,7 @@ internal sealed class ServiceRun : IDisposable
                 _checkpoints.Take(service);
                 _reports.Notifier.Status(Status(service));
                 checkpoint.Restart();
+                IdleMemory.GiveBack();
             }
         }
     }
