@@ -24,7 +24,7 @@ internal sealed class CriuInstallation
     private const string LibraryName = "libcriu.so.2";
     private static readonly Version MinimumSinceKernel613 = new(4, 2);
     private static readonly Version MinimumBefore = new(3, 17);
-    private static readonly ConcurrentDictionary<(string Path, DateTime Written), Version> Versions = new();
+    private static readonly ConcurrentDictionary<(string Path, DateTime Written), Lazy<Version>> Versions = new();
 
     private CriuInstallation(string criuPath, string criuSource, string libCriuPath, string libCriuSource)
     {
@@ -59,6 +59,17 @@ internal sealed class CriuInstallation
     /// </exception>
     internal static CriuInstallation Locate(string? criuPath = null, string? libCriuPath = null)
     {
+        CriuInstallation found = LocateAnyVersion(criuPath, libCriuPath);
+        found.RequireSuitableVersion();
+        return found;
+    }
+
+    /// <summary>
+    /// The same without the check of criu's version. criu is asked for it meanwhile, which takes a process that was just started about as
+    /// long as a small restore: the caller has <see cref="RequireSuitableVersion"/> wait for it later.
+    /// </summary>
+    internal static CriuInstallation LocateAnyVersion(string? criuPath = null, string? libCriuPath = null)
+    {
         CriuInstallation found = Find(criuPath, libCriuPath);
         found.RequireTrusted();
         if (!LibCriu.TryLoad(found.LibCriuPath, out string? error))
@@ -66,32 +77,57 @@ internal sealed class CriuInstallation
             throw LibCriuNotFound(found, error);
         }
 
-        Version version = found.GetVersion();
+        Lazy<Version> version = found.FindVersion();
+        if (!version.IsValueCreated)
+        {
+            // A failure is told by whoever asks for the version.
+            Task.Run(() => version.Value).ContinueWith(static failed => _ = failed.Exception, TaskScheduler.Default);
+        }
+
+        return found;
+    }
+
+    /// <summary>Refuses a criu that is too old for this kernel.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.CriuNotFound"/>, <see cref="CracReason.CriuTooOld"/>.</exception>
+    internal void RequireSuitableVersion()
+    {
+        Version version = GetVersion();
         Version kernel = ReadKernelVersion();
         if (version < MinimumVersion(kernel))
         {
             throw new CracException(
                 CracReason.CriuTooOld,
-                $"criu {version} at {found.CriuPath} does not work on Linux {kernel}: {MinimumVersion(kernel)} or later is needed.",
+                $"criu {version} at {CriuPath} does not work on Linux {kernel}: {MinimumVersion(kernel)} or later is needed.",
                 $"Install criu {MinimumVersion(kernel)} or later, or name one with {CriuPathVariable}.");
         }
-
-        return found;
     }
 
     /// <summary>The version of the program, which runs once for each path and modification time.</summary>
     /// <exception cref="CracException"><see cref="CracReason.CriuNotFound"/>: it does not run, or prints no version.</exception>
     internal Version GetVersion()
     {
-        var key = (CriuPath, File.GetLastWriteTimeUtc(CriuPath));
-        if (!Versions.TryGetValue(key, out Version? version))
+        Lazy<Version> version = FindVersion();
+        try
         {
-            version = ReadVersion(CriuPath);
-            Versions[key] = version;
+            return version.Value;
         }
+        catch
+        {
+            // The cause may be gone the next time.
+            foreach (KeyValuePair<(string, DateTime), Lazy<Version>> known in Versions)
+            {
+                if (known.Value == version)
+                {
+                    Versions.TryRemove(known);
+                }
+            }
 
-        return version;
+            throw;
+        }
     }
+
+    private Lazy<Version> FindVersion() =>
+        Versions.GetOrAdd((CriuPath, File.GetLastWriteTimeUtc(CriuPath)), static key => new Lazy<Version>(() => ReadVersion(key.Path)));
 
     /// <summary>The running kernel's version, without the distribution's suffix.</summary>
     internal static Version ReadKernelVersion()

@@ -61,7 +61,7 @@ internal sealed class RestoreAttempt : IDisposable
         _image = request.Image;
         _progress = progress;
         _cancellation = cancellation;
-        _installation = CriuInstallation.Locate(request.CriuPath);
+        _installation = CriuInstallation.LocateAnyVersion(request.CriuPath);
         _options = request.Options.WithDefaults(request.Image.Options);
         _parentDeathSignals = new(() => ParentDeathRule.FindInRoot(request.Image), LazyThreadSafetyMode.PublicationOnly);
     }
@@ -152,7 +152,12 @@ internal sealed class RestoreAttempt : IDisposable
         KeptFiles.Supply(_image);
         FileEdits edits = EditFiles();
         _warnings = [.. _warnings, .. RestorableImage.DescribeUnchecked(_image)];
-        _preflight = DisposeLater(BackgroundPreflight.Start(() => RestorePreflight.RequirePossible(_request, _options, _installation, _isInNewNamespace, edits)));
+        _preflight = DisposeLater(BackgroundPreflight.Start(() =>
+        {
+            IReadOnlyList<CracFinding> findings = RestorePreflight.RequirePossible(_request, _options, _installation, _isInNewNamespace, edits);
+            _installation.RequireSuitableVersion();
+            return findings;
+        }));
         _ = readahead.ContinueAfter(_preflight.Completion);
         if (_isInNewNamespace || _options.LazyPages)
         {
