@@ -75,6 +75,7 @@ internal sealed class CriuCheckpoint
     /// <param name="tree">The tree as it was before the checkpoint.</param>
     internal static CheckpointResult Run(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation, out ProcessTree tree)
     {
+        using var prepared = BreakpointPreparation.Begin();
         var checkpoint = new CriuCheckpoint(request, progress, cancellation);
         using CriuWorker? worker = checkpoint._worker;
         tree = checkpoint._tree;
