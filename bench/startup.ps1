@@ -122,7 +122,7 @@ function Stop-Restored([int] $Id) {
 
 function Set-Cache([bool] $IsThere) {
     if ($cacheIsKept) { return }
-    if ($IsThere) { $null = Initialize-CracEnvironment } else { $null = [PSCrac.Criu.CriuFeatureCache]::Remove() }
+    if ($IsThere) { $null = Initialize-CracEnvironment } else { Remove-Item -LiteralPath /run/criu.kdat -ErrorAction Ignore }
 }
 
 # What a unit or a container runs: a PowerShell that imports the module and starts or restores the service. Says when that was
