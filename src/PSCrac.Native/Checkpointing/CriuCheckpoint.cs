@@ -204,6 +204,7 @@ internal sealed class CriuCheckpoint
             case "post-dump":
                 _frozenTree = ProcessTree.Read(_request.ProcessId);
                 Seal(staging, manifest);
+                _request.Sealed?.Invoke(new HeldTree(_request.ProcessId, staging.TargetPath, () => !session.Worker.WaitForEnd(TimeSpan.Zero)));
                 session.IsPastCancellation = true;
                 Report(CracPhase.Finishing);
                 break;

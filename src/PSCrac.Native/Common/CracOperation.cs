@@ -38,4 +38,7 @@ public enum CracOperation
 
     /// <summary>An image was made of an archive.</summary>
     Import,
+
+    /// <summary>A process was moved to another host.</summary>
+    Move,
 }

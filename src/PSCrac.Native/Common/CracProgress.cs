@@ -41,6 +41,12 @@ public enum CracPhase
 
     /// <summary>Reading an archive, and writing the image that is in it.</summary>
     Unpacking,
+
+    /// <summary>Connecting to another host, and asking it whether it can take the process.</summary>
+    Connecting,
+
+    /// <summary>Sending the image to another host; the tasks are still stopped.</summary>
+    Sending,
 }
 
 /// <summary>The progress of an operation.</summary>

@@ -182,4 +182,16 @@ public enum CracReason
 
     /// <summary>This criu does not have what an option or the image needs.</summary>
     CriuFeatureMissing,
+
+    /// <summary>The other host of a move cannot be reached, or does not let this user in.</summary>
+    HostUnreachable,
+
+    /// <summary>The other host of a move has no pwsh or no PSCrac that this one understands.</summary>
+    HostNotReady,
+
+    /// <summary>The connection to the other host ended during a move, or the other host did not answer.</summary>
+    ConnectionLost,
+
+    /// <summary>A process was given away to another host, and whether it runs there is not known.</summary>
+    MoveUncertain,
 }

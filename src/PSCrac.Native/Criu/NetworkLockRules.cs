@@ -43,13 +43,23 @@ internal static class NetworkLockRules
     /// <param name="log">The name of the log.</param>
     internal static void Remove(int rootProcessId, int innerProcessId, FolderHandle folder, string log)
     {
-        byte[] table = ReadTableName(innerProcessId, folder, log);
         string path = string.Create(CultureInfo.InvariantCulture, $"/proc/{rootProcessId}/ns/net");
         using SafeFileHandle network = LibC.Open(path, LibC.O_RDONLY, out Errno errno);
         if (errno == 0)
         {
-            NamespaceThread.Run(() => LibC.Enter(network, LibC.CLONE_NEWNET) == 0 && TryDelete(table));
+            Remove(network, innerProcessId, folder, log);
         }
+    }
+
+    /// <summary>Removes the table of a dump from a network namespace.</summary>
+    /// <param name="network">The namespace (/proc/PID/ns/net).</param>
+    /// <param name="innerProcessId">The root's pid in its own pid namespace.</param>
+    /// <param name="folder">The folder of criu's log.</param>
+    /// <param name="log">The name of the log.</param>
+    internal static void Remove(SafeFileHandle network, int innerProcessId, FolderHandle folder, string log)
+    {
+        byte[] table = ReadTableName(innerProcessId, folder, log);
+        NamespaceThread.Run(() => LibC.Enter(network, LibC.CLONE_NEWNET) == 0 && TryDelete(table));
     }
 
     private static byte[] ReadTableName(int innerProcessId, FolderHandle folder, string log)

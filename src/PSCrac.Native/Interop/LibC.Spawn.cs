@@ -58,7 +58,7 @@ internal static partial class LibC
     [LibraryImport(Library, EntryPoint = "sigaddset")]
     private static unsafe partial int sigaddset(byte* set, int signal);
 
-    /// <summary>Starts a program in a new process group with posix_spawn(3), so that this process does not fork.</summary>
+    /// <summary>Starts a program, usually in a new process group, with posix_spawn(3), so that this process does not fork.</summary>
     /// <param name="path">The path of the program; PATH is not searched.</param>
     /// <param name="arguments">Its arguments, starting with its name.</param>
     /// <param name="environment">Its environment variables, NAME=VALUE each.</param>
@@ -69,6 +69,7 @@ internal static partial class LibC
     /// <param name="newSession">Whether to start it in a new session, without a controlling terminal.</param>
     /// <param name="workingDirectory">Its working directory; null for that of this process.</param>
     /// <param name="closed">Descriptors to close in it, because this process may have inherited them without close-on-exec.</param>
+    /// <param name="inGroup">Whether it stays in the process group of this process, so that it may ask at its terminal.</param>
     internal static unsafe Errno Spawn(
         string path,
         IReadOnlyList<string> arguments,
@@ -79,7 +80,8 @@ internal static partial class LibC
         out int pid,
         bool newSession = false,
         string? workingDirectory = null,
-        IReadOnlyList<int>? closed = null)
+        IReadOnlyList<int>? closed = null,
+        bool inGroup = false)
     {
         byte* attributes = stackalloc byte[SpawnAttributesSize];
         byte* actions = stackalloc byte[SpawnFileActionsSize];
@@ -95,7 +97,7 @@ internal static partial class LibC
         errno = errno != 0 ? errno : posix_spawn_file_actions_init(actions);
         try
         {
-            errno = errno != 0 ? errno : SetAttributes(attributes, newSession, blocked, defaulted);
+            errno = errno != 0 ? errno : SetAttributes(attributes, newSession ? POSIX_SPAWN_SETSID : inGroup ? (short)0 : POSIX_SPAWN_SETPGROUP, blocked, defaulted);
             errno = errno != 0 ? errno : AddActions(actions, descriptors, workingDirectory, closed ?? []);
             int child = 0;
             errno = errno != 0 ? errno : posix_spawn(&child, file, actions, attributes, argv, envp);
@@ -133,10 +135,9 @@ internal static partial class LibC
         return numbers;
     }
 
-    private static unsafe int SetAttributes(byte* attributes, bool newSession, byte* blocked, byte* defaulted)
+    // A session leader is also a process group leader and cannot join another group.
+    private static unsafe int SetAttributes(byte* attributes, short grouping, byte* blocked, byte* defaulted)
     {
-        // A session leader is also a process group leader and cannot join another group.
-        short grouping = newSession ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
         int errno = posix_spawnattr_setflags(attributes, (short)(grouping | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK));
         errno = errno != 0 ? errno : posix_spawnattr_setpgroup(attributes, 0);
         errno = errno != 0 ? errno : posix_spawnattr_setsigmask(attributes, blocked);

@@ -68,7 +68,10 @@ internal static unsafe partial class LibC
     }
 
     /// <summary>write(2) at the file position. False if not all bytes were written.</summary>
-    internal static bool TryWrite(SafeHandle file, ReadOnlySpan<byte> bytes)
+    internal static bool TryWrite(SafeHandle file, ReadOnlySpan<byte> bytes) => Write(file, bytes, out _) == bytes.Length;
+
+    /// <summary>write(2) at the file position. Returns the number of bytes that were written; -1 on failure.</summary>
+    internal static int Write(SafeHandle file, ReadOnlySpan<byte> bytes, out Errno errno)
     {
         while (true)
         {
@@ -78,9 +81,10 @@ internal static unsafe partial class LibC
                 count = write(file, start, (nuint)bytes.Length);
             }
 
-            if (count >= 0 || LastError != Errno.EINTR)
+            errno = count < 0 ? LastError : Errno.None;
+            if (errno != Errno.EINTR)
             {
-                return count == bytes.Length;
+                return (int)count;
             }
         }
     }

@@ -47,4 +47,10 @@ public sealed record CheckpointRequest
 
     /// <summary>How the program was started, for the manifest; null where that is not known.</summary>
     internal ImageManifestStart? Start { get; init; }
+
+    /// <summary>
+    /// Called when the image is complete and criu still holds the frozen tree. Its exception lets the tree continue and removes the image;
+    /// after it criu kills the tree. Null for nothing.
+    /// </summary>
+    internal Action<HeldTree>? Sealed { get; init; }
 }

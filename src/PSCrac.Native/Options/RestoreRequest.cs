@@ -80,6 +80,15 @@ public sealed record RestoreRequest
     /// </summary>
     internal SessionGuard? Guard { get; init; }
 
+    /// <summary>
+    /// Called when everything is restored and no task runs yet: all wait in criu's own code, and end with criu. Its exception makes criu
+    /// end what it restored; after it the restore is not cancelled, nor repeated. Null for nothing.
+    /// </summary>
+    internal Action<HeldTree>? Restored { get; init; }
+
+    /// <summary>Called after <see cref="Restored"/>, immediately before the tasks run. Null for nothing.</summary>
+    internal Action? Resuming { get; init; }
+
     /// <summary>The service that is restored, for the record of running processes; null for none.</summary>
     internal string? Service { get; init; }
 

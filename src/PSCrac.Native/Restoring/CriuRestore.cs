@@ -32,9 +32,9 @@ internal static class CriuRestore
     }
 
     // A failed restore leaves nothing behind, so one with an unknown cause is repeated at criu's highest log level; but not
-    // where the user's scripts would run twice, or helper links are used up.
+    // where the user's scripts would run twice, helper links are used up, or the caller was told that everything is restored.
     private static bool CanBeRepeated(CracException failure, RestoreRequest request) =>
-        failure is { Reason: CracReason.Unknown, LogPath: not null } && !request.Image.IsOneShot
+        failure is { Reason: CracReason.Unknown, LogPath: not null } && !request.Image.IsOneShot && request.Restored is null
         && !request.Options.WithDefaults(request.Image.Options).Has("action-script");
 
     // Since Linux 6.15 a dead task disappears from /proc a moment before its pid is free (release_task in kernel/exit.c), so

@@ -198,7 +198,13 @@ internal sealed class RestoreAttempt : IDisposable
                 // The root is not always criu's child, and its pid was free just before. In a new namespace it ends with the init.
                 Guard?.Watch(_isInNewNamespace ? _helpers : [.. _helpers, new ProcessIdentity(_image.RootProcessId, session.Worker.Identity.StartTimeTicks)]);
                 break;
+            case "post-restore" when _request.Restored is { } restored:
+                // The last notification that criu lets itself be refused: it only logs a failure of pre-resume, and then resumes.
+                restored(new HeldTree(FindRoot(session), _image.Path, () => !session.Worker.WaitForEnd(TimeSpan.Zero)));
+                session.IsPastCancellation = true;
+                break;
             case "pre-resume":
+                _request.Resuming?.Invoke();
                 PrepareResume(session);
                 break;
             case "post-resume":
@@ -271,10 +277,10 @@ internal sealed class RestoreAttempt : IDisposable
         return _request.AsChild && _parentDeathSignals.Value.Count > 0 ? start | WorkerStart.OfFirstThread : start;
     }
 
-    // criu rolls back when its socket is closed, but not while a script runs, nor where locks are taken again; and the page daemon waits
-    // for criu without limit.
+    // criu rolls back when its socket is closed, but not while a script runs, nor where locks are taken again; the page daemon waits
+    // for criu without limit, and tasks whose criu was killed as well stay for good.
     private bool CanOutliveSession() =>
-        _options.LazyPages || _options.Has("action-script") || RestoredLocks.AreIn(_image) || CriuConfigFile.FilesInEffect().Count > 0;
+        _request.Restored is not null || _options.LazyPages || _options.Has("action-script") || RestoredLocks.AreIn(_image) || CriuConfigFile.FilesInEffect().Count > 0;
 
     private CriuWorker StartWorker()
     {
@@ -307,10 +313,7 @@ internal sealed class RestoreAttempt : IDisposable
     private void PrepareResume(CriuSession session)
     {
         // Read now, while the root exists but does not run yet: it may end as soon as it runs.
-        // An image with the first process of a pid namespace has that namespace's pids, which mean other processes here.
-        _rootId = _isInNewNamespace || _image.ProcessIds.Contains(1)
-            ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _image.RootProcessId)
-            : _image.RootProcessId;
+        _rootId = FindRoot(session);
         _rootHandle = OpenRoot(_rootId);
         _warnings = [.. _warnings, .. RestoredAttributes.Apply(_image, _rootId), .. RestoredLocks.TakeMissing(_image, _rootId, session.Worker.ProcessId), .. _socketPaths!.Complete()];
         if (_pageDaemon is not null)
@@ -321,6 +324,11 @@ internal sealed class RestoreAttempt : IDisposable
 
         Report(CracPhase.Resuming);
     }
+
+    // An image with the first process of a pid namespace has that namespace's pids, which mean other processes here.
+    private int? FindRoot(CriuSession session) => _isInNewNamespace || _image.ProcessIds.Contains(1)
+        ? RestorePlacement.FindByInnerId(session.Worker.ProcessId, _image.RootProcessId)
+        : _image.RootProcessId;
 
     // criu waits for the answer, and ends what it has restored where there is no root. In a pid namespace that criu itself made, a root
     // that is a child of this process is not found.

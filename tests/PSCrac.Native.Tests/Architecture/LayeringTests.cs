@@ -41,6 +41,7 @@ public class LayeringTests
         ("Starting/Fingerprints", "Common Interop Procfs Images/Manifest Images/Model"),
         ("Starting", "Common Interop Procfs Running Processes Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Checkpointing Restoring Jvm Starting/Fingerprints"),
         ("Starting/Services", "Common Interop Procfs Running Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Checkpointing Jvm Starting/Fingerprints Starting"),
+        ("Moving", "Common Interop Procfs Processes Images/Storage Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Preflight/ImageRules Preflight Checkpointing Restoring"),
 
         // The cmdlets see what is internal to the engine, and use of it the operations and what these take and give.
         (EngineSources.Cmdlets, "Archives Common Procfs Running Images/Format Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Preflight Checkpointing Restoring Starting Starting/Services"),

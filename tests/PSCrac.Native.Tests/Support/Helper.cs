@@ -6,6 +6,7 @@ using PSCrac.Criu;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Jvm;
+using PSCrac.Moving;
 using PSCrac.Options;
 using PSCrac.Restoring;
 using PSCrac.Starting;
@@ -65,6 +66,29 @@ internal static class Helper
         {
             switch (arguments)
             {
+                case ["receive"]:
+                    MoveReceiver.Run(3, 4);
+                    return 0;
+                case ["move", var moved]:
+                    // Tells each state and goes on when it is answered, so that it can be killed in it.
+                    using (Move move = Move.Prepare(
+                        new MoveRequest
+                        {
+                            ProcessId = int.Parse(moved),
+                            Host = new MoveHost { HostName = "far" },
+                            Reached = static state =>
+                            {
+                                Console.WriteLine(state);
+                                Console.ReadLine();
+                            },
+                        },
+                        null,
+                        CancellationToken.None))
+                    {
+                        Console.WriteLine($"end {move.Run(null, CancellationToken.None).State}");
+                    }
+
+                    return 0;
                 case ["locate", .. var paths]:
                     var found = CriuInstallation.Locate(paths.ElementAtOrDefault(0), paths.ElementAtOrDefault(1));
                     Console.WriteLine($"found {found.CriuPath} {found.LibCriuPath}");

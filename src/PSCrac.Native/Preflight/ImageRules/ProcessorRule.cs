@@ -39,16 +39,7 @@ internal sealed class ProcessorRule : ImageRule
             return;
         }
 
-        var present = new HashSet<string>(ProcessorFeatures.Read(), StringComparer.Ordinal);
-        var missing = new List<string>();
-        foreach (string feature in needed)
-        {
-            if (!present.Contains(feature) && IsInstruction(feature))
-            {
-                missing.Add(feature);
-            }
-        }
-
+        List<string> missing = FindMissing(needed);
         if (missing.Count > 0)
         {
             string more = missing.Count > Shown ? $" and {missing.Count - Shown} more" : "";
@@ -59,6 +50,22 @@ internal sealed class ProcessorRule : ImageRule
                 "The processor that the image was made on has them, and programs choose their code by these features when they start.",
                 "Restore it on a processor that has them, or make the checkpoint on a processor like this one.");
         }
+    }
+
+    /// <summary>The instructions among a processor's features that this one does not have.</summary>
+    internal static List<string> FindMissing(IReadOnlyList<string> needed)
+    {
+        var present = new HashSet<string>(ProcessorFeatures.Read(), StringComparer.Ordinal);
+        var missing = new List<string>();
+        foreach (string feature in needed)
+        {
+            if (!present.Contains(feature) && IsInstruction(feature))
+            {
+                missing.Add(feature);
+            }
+        }
+
+        return missing;
     }
 
     private static bool IsSameArchitecture(string first, string second) => Normalize(first) == Normalize(second);

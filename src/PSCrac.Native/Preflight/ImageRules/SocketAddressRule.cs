@@ -131,7 +131,8 @@ internal sealed class SocketAddressRule : ImageRule
         return known.Length == 0 ? "End those processes, which ss -lnp shows to root" : $"End those processes (Stop-Process -Id {string.Join(", ", known)})";
     }
 
-    private static SocketTable ReadTable()
+    /// <summary>The sockets with ports of this network namespace.</summary>
+    internal static SocketTable ReadTable()
     {
         using ProcessDirectory own = ProcessDirectory.TryOpen(System.Environment.ProcessId)!;
         return SocketTable.Read(own, isOwnNamespace: true, wanted: null, new HashSet<SocketProtocol> { SocketProtocol.Tcp, SocketProtocol.Udp, SocketProtocol.UdpLite });
@@ -148,7 +149,8 @@ internal sealed class SocketAddressRule : ImageRule
     private static bool MayBeForeign(CracImageSocket socket, IPAddress address) =>
         (socket.Family == CracSocketFamily.Inet6 && socket.Details.GetRecord("ip_opts")?.GetFlag("freebind") == true) || LocalAddresses.CanBind(address);
 
-    private static SocketEntry? FindConflict(SocketTable table, string protocol, IPEndPoint local)
+    /// <summary>The socket of a table that has a port already; null for none.</summary>
+    internal static SocketEntry? FindConflict(SocketTable table, string protocol, IPEndPoint local)
     {
         foreach (SocketEntry other in table.Sockets)
         {

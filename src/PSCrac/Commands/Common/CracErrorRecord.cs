@@ -72,7 +72,7 @@ internal static class CracErrorRecord
 
     private static ErrorCategory Category(CracReason reason) => reason switch
     {
-        CracReason.CriuNotFound or CracReason.LibCriuNotFound or CracReason.CriuTooOld or CracReason.CriuFeatureMissing or CracReason.ProgramMissing => ErrorCategory.NotInstalled,
+        CracReason.CriuNotFound or CracReason.LibCriuNotFound or CracReason.CriuTooOld or CracReason.CriuFeatureMissing or CracReason.ProgramMissing or CracReason.HostNotReady => ErrorCategory.NotInstalled,
         CracReason.OptionRefused => ErrorCategory.InvalidArgument,
         CracReason.ProcessNotFound or CracReason.ProcessGone or CracReason.FileMissing => ErrorCategory.ObjectNotFound,
         CracReason.NotAnImage or CracReason.MemoryNotInImage or CracReason.ServiceNotFound => ErrorCategory.ObjectNotFound,
@@ -86,8 +86,8 @@ internal static class CracErrorRecord
         CracReason.FreezeTimeout or CracReason.TimedOut => ErrorCategory.OperationTimeout,
         CracReason.ProgramNotStarted => ErrorCategory.OpenError,
         CracReason.ProgramEnded or CracReason.Unknown => ErrorCategory.InvalidResult,
-        CracReason.WorkerDied => ErrorCategory.OperationStopped,
-        CracReason.JvmNotAttachable => ErrorCategory.ConnectionError,
+        CracReason.WorkerDied or CracReason.MoveUncertain => ErrorCategory.OperationStopped,
+        CracReason.JvmNotAttachable or CracReason.HostUnreachable or CracReason.ConnectionLost => ErrorCategory.ConnectionError,
         CracReason.NoSpace or CracReason.SealFailed or CracReason.LogFolderUnusable => ErrorCategory.WriteError,
         CracReason.LimitTooLow => ErrorCategory.LimitsExceeded,
         CracReason.ResourceUnsupported or CracReason.NamespaceUnsupported or CracReason.KernelFeatureMissing or CracReason.CpuIncompatible

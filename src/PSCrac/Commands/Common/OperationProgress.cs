@@ -63,6 +63,8 @@ internal sealed class OperationProgress(Cmdlet command, string activity)
             CracPhase.Restoring => "Restoring",
             CracPhase.Packing => "Writing the archive",
             CracPhase.Unpacking => "Unpacking",
+            CracPhase.Connecting => "Asking the other host",
+            CracPhase.Sending => "Sending",
             _ => "Resuming",
         };
         return report is { Bytes: > 0, ExpectedBytes: 0 } ? string.Create(CultureInfo.CurrentCulture, $"{phase}: {report.Bytes >> 20:N0} MiB")

@@ -1,0 +1,11 @@
+namespace PSCrac;
+
+/// <summary>Where a process is that was to be moved to another host.</summary>
+public enum CracMoveState
+{
+    /// <summary>It was given away, and whether it runs on the other host is not known.</summary>
+    Unknown = 0,
+
+    /// <summary>It runs on the other host.</summary>
+    Moved,
+}

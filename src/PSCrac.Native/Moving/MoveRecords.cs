@@ -1,0 +1,270 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Common;
+using PSCrac.Images.Operations;
+using PSCrac.Images.Storage;
+using PSCrac.Interop;
+using PSCrac.Procfs;
+
+namespace PSCrac.Moving;
+
+/// <summary>How far the far side has come.</summary>
+internal enum MoveFarState
+{
+    /// <summary>Everything is restored; GO has not come, or what followed it is not known.</summary>
+    Ready = 0,
+
+    /// <summary>The process has run there.</summary>
+    Resumed,
+
+    /// <summary>It has not, and will not.</summary>
+    NotResumed,
+}
+
+/// <summary>What the far side keeps of a move, from READY on.</summary>
+internal sealed record MoveFarRecord
+{
+    /// <summary>How far it has come.</summary>
+    public required MoveFarState State { get; init; }
+
+    /// <summary>The command line.</summary>
+    public required string Command { get; init; }
+
+    /// <summary>When the record was made.</summary>
+    public required DateTimeOffset Since { get; init; }
+
+    /// <summary>The answer to the near side, once the process runs.</summary>
+    public MoveResumed? Resumed { get; init; }
+}
+
+/// <summary>What the near side keeps of a process that it gives away, until it knows that the far side has it.</summary>
+internal sealed record MoveNearRecord
+{
+    /// <summary>The move's id.</summary>
+    public required string MoveId { get; init; }
+
+    /// <summary>The other host, as it was given.</summary>
+    public required string HostName { get; init; }
+
+    /// <summary>The root's pid here.</summary>
+    public required int ProcessId { get; init; }
+
+    /// <summary>Its start time, in clock ticks since boot (proc(5)).</summary>
+    public required ulong StartTimeTicks { get; init; }
+
+    /// <summary>The boot in which it ran.</summary>
+    public required string BootId { get; init; }
+
+    /// <summary>The command line.</summary>
+    public required string Command { get; init; }
+
+    /// <summary>The image, from which it can be restored here.</summary>
+    public required string ImagePath { get; init; }
+
+    /// <summary>Whether it was given away; until then it is only frozen.</summary>
+    public required bool IsGiven { get; init; }
+
+    /// <summary>When it was frozen.</summary>
+    public required DateTimeOffset Since { get; init; }
+
+    /// <summary>The session that moves it.</summary>
+    public required int SessionId { get; init; }
+
+    /// <summary>The session's start time, as <see cref="StartTimeTicks"/>.</summary>
+    public required ulong SessionStartTimeTicks { get; init; }
+}
+
+/// <summary>
+/// The records of moves, in a folder of PSCrac's state. What decides whether the far side resumes is a file that can be made only once: the
+/// receiver makes it to resume, whoever settles the move makes it to forbid that.
+/// </summary>
+internal static class MoveRecords
+{
+    private const uint FolderMode = 0x1C0; // 0700
+    private const uint FileMode = 0x180; // 0600
+    private const int MaximumSize = 1 << 20;
+    private const string Near = ".near.json";
+    private const string Far = ".far.json";
+    private const string Verdict = ".verdict";
+
+    // Nobody settles a move after that, and a record is small.
+    private static readonly TimeSpan KeptTime = TimeSpan.FromDays(30);
+
+    private static ReadOnlySpan<byte> ResumeVerdict => "resume"u8;
+
+    private static ReadOnlySpan<byte> EndVerdict => "end"u8;
+
+    /// <summary>The folder of the records. It need not exist.</summary>
+    internal static string Folder => Path.Combine(StateDirectory.Path, "moves");
+
+    /// <summary>Writes the record of the near side; to the disk, if the process is given away.</summary>
+    /// <exception cref="CracException">It cannot be written.</exception>
+    internal static void Write(MoveNearRecord record) => Write(record.MoveId + Near, record, MoveJson.Default.MoveNearRecord, record.IsGiven);
+
+    /// <summary>Writes the record of the far side to the disk.</summary>
+    /// <exception cref="CracException">It cannot be written.</exception>
+    internal static void Write(string moveId, MoveFarRecord record) => Write(moveId + Far, record, MoveJson.Default.MoveFarRecord, sync: true);
+
+    /// <summary>Decides whether the far side resumes, unless that was decided before.</summary>
+    /// <returns>Whether the decision is this one now.</returns>
+    internal static bool TryDecide(string moveId, bool resumes)
+    {
+        using FolderHandle? folder = Open(out _);
+        ReadOnlySpan<byte> verdict = resumes ? ResumeVerdict : EndVerdict;
+        return folder is not null && SmallFile.Write(folder, moveId + Verdict, verdict, FileMode, replaces: false, sync: true) == 0;
+    }
+
+    /// <summary>What became of a move on the far side. One that waits for GO will not resume any more.</summary>
+    internal static MoveSettlement Settle(string moveId)
+    {
+        if (!IsId(moveId) || ReadFar(moveId) is null)
+        {
+            return new MoveSettlement { Outcome = MoveOutcome.Unknown };
+        }
+
+        if (TryDecide(moveId, resumes: false) || HasVerdict(moveId, EndVerdict))
+        {
+            return new MoveSettlement { Outcome = MoveOutcome.NotResumed };
+        }
+
+        if (!HasVerdict(moveId, ResumeVerdict))
+        {
+            // The folder cannot be read or written any more.
+            return new MoveSettlement { Outcome = MoveOutcome.Unknown };
+        }
+
+        // The receiver may be about to say so.
+        SpinWait.SpinUntil(() => ReadFar(moveId) is not { State: MoveFarState.Ready }, MoveProtocol.SettlingLimit);
+        return ReadFar(moveId) switch
+        {
+            { State: MoveFarState.Resumed } record => new MoveSettlement { Outcome = MoveOutcome.Resumed, Resumed = record.Resumed },
+            { State: MoveFarState.NotResumed } => new MoveSettlement { Outcome = MoveOutcome.NotResumed },
+            _ => new MoveSettlement { Outcome = MoveOutcome.Unknown },
+        };
+    }
+
+    /// <summary>Removes what is kept of a move.</summary>
+    internal static void Remove(string moveId)
+    {
+        using FolderHandle? folder = FolderHandle.TryOpen(Folder, out _);
+        foreach (string suffix in (ReadOnlySpan<string>)[Near, Far, Verdict])
+        {
+            folder?.Delete(moveId + suffix);
+        }
+    }
+
+    /// <summary>The processes of moves whose sessions were killed, and of which nobody knows whether they run. Removes what is left of those that continue here, and old records.</summary>
+    internal static IReadOnlyList<MoveNearRecord> ReadUnsettled()
+    {
+        var unsettled = new List<MoveNearRecord>();
+        using FolderHandle? folder = FolderHandle.TryOpen(Folder, out _);
+        if (folder is null || !folder.BelongsTo(TrustedUsers.Read()))
+        {
+            return unsettled;
+        }
+
+        foreach (string name in folder.ReadNames() ?? [])
+        {
+            if (name.EndsWith(Near, StringComparison.Ordinal) && Read(folder, name, MoveJson.Default.MoveNearRecord) is { } record && name == record.MoveId + Near)
+            {
+                if (record.BootId == BootId.Current && new ProcessIdentity(record.SessionId, record.SessionStartTimeTicks).IsRunning())
+                {
+                    continue;
+                }
+
+                if (IsHere(record) || !CracImage.IsImageDirectory(record.ImagePath))
+                {
+                    RemoveImage(record);
+                    folder.Delete(name);
+                }
+                else
+                {
+                    unsettled.Add(record);
+                }
+            }
+            else if (name.EndsWith(Far, StringComparison.Ordinal) && Read(folder, name, MoveJson.Default.MoveFarRecord) is { } far && far.Since < DateTimeOffset.UtcNow - KeptTime)
+            {
+                Remove(name[..^Far.Length]);
+            }
+        }
+
+        return unsettled;
+    }
+
+    private static void RemoveImage(MoveNearRecord record)
+    {
+        try
+        {
+            ImageRemoval.Remove(CracImage.Open(record.ImagePath), force: true);
+        }
+        catch (CracException)
+        {
+            // There is none, or it stays, and Get-CracImage lists it.
+        }
+    }
+
+    // The session ended before criu was told to kill the process.
+    private static bool IsHere(MoveNearRecord record) => record.BootId == BootId.Current && new ProcessIdentity(record.ProcessId, record.StartTimeTicks).IsRunning();
+
+    private static MoveFarRecord? ReadFar(string moveId)
+    {
+        using FolderHandle? folder = FolderHandle.TryOpen(Folder, out _);
+        return folder is not null && folder.BelongsTo(TrustedUsers.Read()) ? Read(folder, moveId + Far, MoveJson.Default.MoveFarRecord) : null;
+    }
+
+    private static bool HasVerdict(string moveId, ReadOnlySpan<byte> verdict)
+    {
+        using FolderHandle? folder = FolderHandle.TryOpen(Folder, out _);
+        using SafeFileHandle? file = folder?.OpenToRead(moveId + Verdict, out _);
+        return file is { IsInvalid: false } && SmallFile.Read(file, MaximumSize) is { } text && verdict.SequenceEqual(text);
+    }
+
+    /// <summary>Whether a text is the id of a move.</summary>
+    internal static bool IsId(string moveId) => Guid.TryParseExact(moveId, "N", out _);
+
+    private static FolderHandle? Open(out Errno errno)
+    {
+        FolderHandle? folder = FolderHandle.Make(Folder, FolderMode, out errno);
+        if (folder is not null && !folder.BelongsTo(TrustedUsers.Read()))
+        {
+            folder.Dispose();
+            errno = Errno.EPERM;
+            return null;
+        }
+
+        return folder;
+    }
+
+    private static void Write<T>(string name, T record, JsonTypeInfo<T> type, bool sync)
+    {
+        using FolderHandle? folder = Open(out Errno errno);
+        errno = folder is null ? errno : SmallFile.Write(folder, name, JsonSerializer.SerializeToUtf8Bytes(record, type), FileMode, replaces: true, sync);
+        if (errno == 0 && sync)
+        {
+            errno = LibC.Sync(folder!.Handle);
+        }
+
+        if (errno != 0)
+        {
+            throw new CracException(
+                errno == Errno.ENOSPC ? CracReason.NoSpace : CracReason.PermissionDenied,
+                $"The record of the move cannot be written to {Folder}: {LibC.Message(errno)}.",
+                $"Make this folder writable, or name another with {StateDirectory.Variable}.");
+        }
+    }
+
+    private static T? Read<T>(FolderHandle folder, string name, JsonTypeInfo<T> type)
+        where T : class
+    {
+        using SafeFileHandle file = folder.OpenToRead(name, out Errno errno);
+        try
+        {
+            return errno == 0 && SmallFile.Read(file, MaximumSize) is { } text ? JsonSerializer.Deserialize(text, type) : null;
+        }
+        catch (Exception e) when (e is JsonException or IOException)
+        {
+            return null;
+        }
+    }
+}
