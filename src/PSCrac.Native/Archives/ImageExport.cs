@@ -1,3 +1,4 @@
+using System.Buffers;
 using PSCrac.Common;
 using PSCrac.Images.Manifest;
 using PSCrac.Images.Model;
@@ -16,6 +17,7 @@ internal static class ImageExport
     internal const string Folder = "checkpoint";
 
     private const int BufferSize = 1 << 20;
+    private const int WritebackSize = 32 << 20;
 
     /// <summary>Writes the archive.</summary>
     /// <param name="request">The image and the archive.</param>
@@ -131,7 +133,7 @@ internal static class ImageExport
             using (ZstandardWriter? compressed = request.Compression == CracArchiveCompression.Zstd ? new ZstandardWriter(output, request.CompressionLevel) : null)
             {
                 DateTimeOffset time = request.Image.Manifest?.Created ?? source.LastWrite("inventory.img");
-                WriteTar(new TarWriter(compressed ?? output, time), compressed ?? output, source, files, progress, cancellation);
+                WriteTar(new TarWriter(compressed ?? output, time), compressed ?? output, source, files, target, progress, cancellation);
                 compressed?.Complete();
             }
 
@@ -144,11 +146,13 @@ internal static class ImageExport
         }
     }
 
-    private static void WriteTar(TarWriter tar, Stream content, ImageSource source, List<ImageFileInfo> files, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    private static void WriteTar(
+        TarWriter tar, Stream content, ImageSource source, List<ImageFileInfo> files, ArchiveTarget target, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         long expected = files.Sum(static file => file.Length);
         long written = 0;
-        byte[] buffer = new byte[BufferSize];
+        long begun = 0;
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
         tar.WriteFolder(Folder);
         foreach (ImageFileInfo info in files)
         {
@@ -161,6 +165,12 @@ internal static class ImageExport
                 content.Write(buffer, 0, part);
                 position += part;
                 written += part;
+                if (written - begun >= WritebackSize)
+                {
+                    target.BeginWriteback();
+                    begun = written;
+                }
+
                 progress?.Report(new CracProgress(CracPhase.Packing, written, expected));
             }
 
@@ -168,5 +178,6 @@ internal static class ImageExport
         }
 
         tar.WriteEnd();
+        ArrayPool<byte>.Shared.Return(buffer);
     }
 }

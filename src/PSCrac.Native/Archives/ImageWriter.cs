@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Common;
@@ -10,11 +11,12 @@ namespace PSCrac.Archives;
 /// <summary>Writes an image from elsewhere to a folder of the caller's own, and hashes the bytes that it writes.</summary>
 /// <param name="folder">The folder.</param>
 /// <param name="progress">Receives how much is written; null for no reports.</param>
-internal sealed class ImageWriter(FolderHandle folder, IProgress<CracProgress>? progress)
+/// <param name="isTemporary">Whether the image need not outlive a crash of the machine: its files are not synced.</param>
+internal sealed class ImageWriter(FolderHandle folder, IProgress<CracProgress>? progress, bool isTemporary = false)
 {
     private const uint PrivateFile = 0x180; // 0600
     private const int BufferSize = 1 << 20;
-    private readonly byte[] _buffer = new byte[BufferSize];
+    private const int WritebackSize = 8 << 20;
     private readonly List<ImageManifestFile> _files = [];
     private long _expected;
 
@@ -37,21 +39,31 @@ internal sealed class ImageWriter(FolderHandle folder, IProgress<CracProgress>? 
         Require(errno, name);
         bool isHashed = ImageManifest.IsSealed(name);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
         long position = 0;
-        for (int length; (length = read(_buffer, position)) > 0; position += length)
+        long begun = 0;
+        for (int length; (length = read(buffer, position)) > 0; position += length)
         {
-            Write(file, name, position, _buffer.AsSpan(0, length));
+            Write(file, name, position, buffer.AsSpan(0, length));
+            if (!isTemporary && position + length - begun >= WritebackSize)
+            {
+                // The disk writes while the rest is decompressed, and the sync finds little to do.
+                LibC.BeginWriteback(file, begun, position + length - begun);
+                begun = position + length;
+            }
+
             if (isHashed)
             {
-                hash.AppendData(_buffer, 0, length);
+                hash.AppendData(buffer, 0, length);
             }
 
             Written += length;
             progress?.Report(new CracProgress(CracPhase.Unpacking, Written, _expected));
         }
 
+        ArrayPool<byte>.Shared.Return(buffer);
         Require(folder.ChangeMode(name, PrivateFile), name);
-        Require(LibC.Sync(file), name);
+        Require(isTemporary ? Errno.None : LibC.Sync(file), name);
         if (isHashed)
         {
             _files.Add(new ImageManifestFile(name, position, Convert.ToHexStringLower(hash.GetHashAndReset())));

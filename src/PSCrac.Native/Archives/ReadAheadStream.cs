@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using PSCrac.Images.Storage;
@@ -28,7 +29,7 @@ internal sealed class ReadAheadStream : ForwardStream
         _stopping = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         for (int i = 0; i < BufferCount; i++)
         {
-            _empty.Add(new byte[BufferSize], CancellationToken.None);
+            _empty.Add(ArrayPool<byte>.Shared.Rent(BufferSize), CancellationToken.None);
         }
 
         _thread = new Thread(Fill) { IsBackground = true, Name = "archive" };
@@ -54,6 +55,7 @@ internal sealed class ReadAheadStream : ForwardStream
         {
             _stopping.Cancel();
             _thread.Join();
+            ReturnBuffers();
             _source.Dispose();
             _stopping.Dispose();
             _empty.Dispose();
@@ -61,6 +63,26 @@ internal sealed class ReadAheadStream : ForwardStream
         }
 
         base.Dispose(disposing);
+    }
+
+    // Imports follow one another: new buffers of this size would be garbage that is not collected for long.
+    private void ReturnBuffers()
+    {
+        if (_current is not null)
+        {
+            ArrayPool<byte>.Shared.Return(_current);
+            _current = null;
+        }
+
+        while (_empty.TryTake(out byte[]? buffer))
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+
+        while (_full.TryTake(out (byte[] Buffer, int Length) filled))
+        {
+            ArrayPool<byte>.Shared.Return(filled.Buffer);
+        }
     }
 
     private bool TakeNext()

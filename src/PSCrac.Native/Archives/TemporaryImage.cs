@@ -63,7 +63,7 @@ internal sealed class TemporaryImage : IDisposable
         try
         {
             using ArchiveReader reader = ImageImport.Open(archive.Path, [], cancellation);
-            UnpackedImage unpacked = Unpacking.Run(reader, archive.Path, temporary._folder.Folder, maximumSize: null, progress);
+            UnpackedImage unpacked = Unpacking.Run(reader, archive.Path, temporary._folder.Folder, maximumSize: null, progress, isTemporary: true);
             ImageImport.RequireAcceptable(unpacked, signature, cancellation);
 
             // From now on others may use it too, and nobody remove it.

@@ -16,13 +16,13 @@ internal sealed class Unpacking
     private readonly Dictionary<string, byte[]> _descriptions = new(StringComparer.Ordinal);
     private long _read;
 
-    private Unpacking(ArchiveReader archive, string archivePath, FolderHandle folder, long? maximumSize, IProgress<CracProgress>? progress)
+    private Unpacking(ArchiveReader archive, string archivePath, FolderHandle folder, long? maximumSize, IProgress<CracProgress>? progress, bool isTemporary)
     {
         _archive = archive;
         _archivePath = archivePath;
         _folder = folder;
         _maximumSize = maximumSize;
-        _writer = new ImageWriter(folder, progress);
+        _writer = new ImageWriter(folder, progress, isTemporary);
         _rules = new ArchiveEntryRules(archivePath);
     }
 
@@ -32,10 +32,12 @@ internal sealed class Unpacking
     /// <param name="folder">An empty folder of the caller's own.</param>
     /// <param name="maximumSize">The most bytes that its content may have; null for what there is room for.</param>
     /// <param name="progress">Receives how much is written; null for no reports.</param>
+    /// <param name="isTemporary">Whether the files need not be synced.</param>
     /// <exception cref="CracException">The archive is refused, or damaged, or a file could not be written. The folder has a part of the image then.</exception>
-    internal static UnpackedImage Run(ArchiveReader archive, string archivePath, FolderHandle folder, long? maximumSize, IProgress<CracProgress>? progress)
+    internal static UnpackedImage Run(
+        ArchiveReader archive, string archivePath, FolderHandle folder, long? maximumSize, IProgress<CracProgress>? progress, bool isTemporary = false)
     {
-        var unpacking = new Unpacking(archive, archivePath, folder, maximumSize, progress);
+        var unpacking = new Unpacking(archive, archivePath, folder, maximumSize, progress, isTemporary);
         try
         {
             while (archive.Scanner.NextEntry() is { } entry)

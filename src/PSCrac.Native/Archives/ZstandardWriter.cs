@@ -3,8 +3,9 @@ using PSCrac.Interop;
 namespace PSCrac.Archives;
 
 /// <summary>
-/// Compresses a stream with libzstd, on several threads where the library has them. Each works on 1 MiB at a time: at the library's own
-/// job size 16 threads take 235 MB, at this one 65 MB, for a few thousandths more output.
+/// Compresses a stream with libzstd, on several threads where the library has them. At the library's own size of a job, 8 MiB, 16 threads
+/// take 235 MB. Jobs are smaller here, and each sees half a window of what is before it instead of an eighth: memory that repeats at a
+/// distance of 1 MiB compresses to less than with the library's own sizes, and in less time.
 /// </summary>
 internal sealed unsafe class ZstandardWriter : Stream
 {
@@ -14,8 +15,9 @@ internal sealed unsafe class ZstandardWriter : Stream
     /// <summary>The level of zstd(1).</summary>
     internal const int DefaultLevel = 3;
 
-    private const int JobSize = 1 << 20;
     private const int MaximumWorkers = 16;
+    private const int ManyWorkers = 9;
+    private const int HalfWindow = 8;
     private readonly Stream _output;
     private readonly ZstdCompression _context;
     private readonly byte[] _packed = new byte[256 << 10];
@@ -34,13 +36,16 @@ internal sealed unsafe class ZstandardWriter : Stream
         }
 
         _output = output;
+        LibC.KeepMapThreshold();
         _context = LibZstd.ZSTD_createCCtx();
         Require(LibZstd.ZSTD_CCtx_setParameter(_context, LibZstd.CompressionLevel, level));
         Require(LibZstd.ZSTD_CCtx_setParameter(_context, LibZstd.ChecksumFlag, 1));
-        bool hasThreads = !LibZstd.IsError(LibZstd.ZSTD_CCtx_setParameter(_context, LibZstd.WorkerCount, Math.Min(MaximumWorkers, Environment.ProcessorCount)));
+        int workers = Math.Min(MaximumWorkers, Environment.ProcessorCount);
+        bool hasThreads = !LibZstd.IsError(LibZstd.ZSTD_CCtx_setParameter(_context, LibZstd.WorkerCount, workers));
         if (hasThreads)
         {
-            Require(LibZstd.ZSTD_CCtx_setParameter(_context, LibZstd.JobSize, JobSize));
+            Require(LibZstd.ZSTD_CCtx_setParameter(_context, LibZstd.JobSize, (workers < ManyWorkers ? 4 : 2) << 20));
+            Require(LibZstd.ZSTD_CCtx_setParameter(_context, LibZstd.OverlapLog, HalfWindow));
         }
     }
 

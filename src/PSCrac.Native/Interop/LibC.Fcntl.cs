@@ -40,6 +40,9 @@ internal static partial class LibC
     [LibraryImport(Library, EntryPoint = "posix_fadvise")]
     private static partial int posix_fadvise(SafeHandle descriptor, long offset, long length, int advice);
 
+    [LibraryImport(Library, EntryPoint = "sync_file_range")]
+    private static partial int sync_file_range(SafeHandle descriptor, long offset, long length, uint flags);
+
     /// <summary>open(2), always close-on-exec. The handle is invalid on failure.</summary>
     internal static SafeFileHandle Open(string path, int flags, out Errno errno, uint mode = 0) => OpenAt(WorkingDirectory, path, flags, out errno, mode);
 
@@ -76,5 +79,17 @@ internal static partial class LibC
 
         // Errors are ignored: a file system without page cache may not support it.
         posix_fadvise(file, offset, length, POSIX_FADV_WILLNEED);
+    }
+
+    /// <summary>Starts writing a part of a file to the disk, without waiting (sync_file_range(2)). The file must still be synced.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="offset">The offset of the part, in bytes.</param>
+    /// <param name="length">The length of the part, in bytes; 0 for the rest of the file.</param>
+    internal static void BeginWriteback(SafeHandle file, long offset, long length)
+    {
+        const uint SYNC_FILE_RANGE_WRITE = 2;
+
+        // Errors are ignored: the sync reports them.
+        sync_file_range(file, offset, length, SYNC_FILE_RANGE_WRITE);
     }
 }

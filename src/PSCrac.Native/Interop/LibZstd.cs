@@ -23,6 +23,9 @@ internal static unsafe partial class LibZstd
     /// <summary>ZSTD_c_jobSize: how much of the content one thread compresses at a time, in bytes.</summary>
     internal const int JobSize = 401;
 
+    /// <summary>ZSTD_c_overlapLog: how much of the window before it a job sees. 9 is all of it, each one less the half; 0 is the level's default.</summary>
+    internal const int OverlapLog = 402;
+
     /// <summary>ZSTD_e_continue: collect, and compress what is worth it.</summary>
     internal const int Continue = 0;
 
