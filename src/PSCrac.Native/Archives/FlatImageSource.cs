@@ -7,7 +7,8 @@ namespace PSCrac.Archives;
 
 /// <summary>
 /// An incremental image as one that needs no parent: pages that are in a parent image are in its own pages files, and its pagemaps and
-/// its manifest say so. Nothing is written; the pages are read from where they are.
+/// its manifest say so. A pages file that gets pages of a parent has all of its pages uncompressed. Nothing is written; the pages are
+/// read from where they are.
 /// </summary>
 internal sealed class FlatImageSource : ImageSource
 {
@@ -98,15 +99,20 @@ internal sealed class FlatImageSource : ImageSource
         ProtobufWriter.WriteMagic(edited, entries);
         for (bool isHead = true; entries.MoveNext(); isHead = false)
         {
-            if (isHead || !IsInParent(entries.Reader, out ulong flags))
+            if (isHead)
             {
                 ProtobufWriter.WriteEntry(edited, entries.Message);
-                continue;
             }
-
-            ulong own = (flags & ~(ulong)PageFlags.Parent) | (ulong)PageFlags.Present;
-            new ProtobufWriter().CopyExcept(entries.Reader, Wire.PagemapEntry.InParent, Wire.PagemapEntry.Flags)
-                .WriteVarint(Wire.PagemapEntry.Flags, own).WriteEntry(edited);
+            else if (IsInParent(entries.Reader, out ulong flags))
+            {
+                ulong own = (flags & ~(ulong)PageFlags.Parent) | (ulong)PageFlags.Present;
+                new ProtobufWriter().CopyExcept(entries.Reader, Wire.PagemapEntry.InParent, Wire.PagemapEntry.Flags)
+                    .WriteVarint(Wire.PagemapEntry.Flags, own).WriteEntry(edited);
+            }
+            else
+            {
+                new ProtobufWriter().CopyExcept(entries.Reader, Wire.PagemapEntry.Blocks).WriteEntry(edited);
+            }
         }
 
         return edited.ToArray();
