@@ -3,7 +3,7 @@
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
     $obstacle = Get-CriuObstacle age, ssh-keygen, tar, zstd
-    $nodeObstacle = Get-CriuObstacle node, ssh-keygen, zstd
+    $kestrelObstacle = (Get-CriuObstacle dotnet, ssh-keygen, zstd) ?? ((dotnet --list-runtimes) -match '^Microsoft\.AspNetCore\.App 10\.' ? $null : 'there is no ASP.NET Core 10')
 }
 
 BeforeAll {
@@ -109,20 +109,26 @@ Describe "Import-CracImage of signed images$(Get-SkipNote $obstacle)" -Skip:([bo
         Wait-Process -Id $restored.Id -ErrorAction Ignore
     }
 
-    It "brings a web server to another name and another image root, where it answers$(Get-SkipNote $nodeObstacle)" -Skip:([bool] $nodeObstacle) {
-        Set-Content "$work/server.js" 'let n = 0; const s = require("http").createServer((q, r) => r.end(`answer ${++n}`)); s.listen(0, "127.0.0.1", () => console.log(s.address().port))'
-        $server = Start-TestProgram "node $work/server.js" -Output "$work/port"
-        Wait-Until { [IO.File]::ReadAllText("$work/port").EndsWith("`n") } 'the server listens'
-        $address = "http://127.0.0.1:$([int](Get-Content "$work/port"))/"
-        Invoke-RestMethod $address | Should -Be 'answer 1'
-        $null = Invoke-CracCheckpoint -Id $server -ImageName server -TcpClose | Protect-CracImage -SigningKey "$folder/key"
-        $null = Export-CracImage server "$work/server.tar.zst"
+    It "brings a Kestrel service to another name and another image root, where it answers$(Get-SkipNote $kestrelObstacle)" -Skip:([bool] $kestrelObstacle) {
+        $project = Convert-Path "$PSScriptRoot/../../bench/startup/kestrel/Kestrel.csproj"
+        $said = dotnet build $project --configuration Release --artifacts-path "$work/build" --output "$work/service" --nologo --verbosity quiet
+        $LASTEXITCODE | Should -Be 0 -Because "$said"
+        $listener = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 0)
+        $listener.Start()
+        $port = $listener.LocalEndpoint.Port
+        $listener.Stop()
+        $server = Start-TestProgram "dotnet $work/service/kestrel.dll $port"
+        Wait-Until { try { (Invoke-RestMethod "http://127.0.0.1:$port/health") -eq 'up' } catch { $false } } 'the service answers'
+        Invoke-RestMethod "http://127.0.0.1:$port/hello/you" | Should -Be 'Hello, you, caller 1'
+        $null = Invoke-CracCheckpoint -Id $server -ImageName service -TcpClose | Protect-CracImage -SigningKey "$folder/key"
+        $null = Export-CracImage service "$work/service.tar.zst"
         Set-TestVariable 'PSCRAC_IMAGE_ROOT' "$folder/elsewhere"
         try {
-            $imported = Import-CracImage "$work/server.tar.zst" -ImageName web -RequireSignature
+            $imported = Import-CracImage "$work/service.tar.zst" -ImageName web -RequireSignature
             $imported.Path | Should -Be "$folder/elsewhere/web"
-            $restored = Restore-CracProcess web
-            Invoke-RestMethod $address | Should -Be 'answer 2'
+            Test-Running $server | Should -BeFalse
+            $restored = Restore-CracProcess web -RequireSignature
+            Invoke-RestMethod "http://127.0.0.1:$port/hello/you" | Should -Be 'Hello, you, caller 2'
             Stop-Process -Id $restored.Id -Force
             Wait-Process -Id $restored.Id -ErrorAction Ignore
         }

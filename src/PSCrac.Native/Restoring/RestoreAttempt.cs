@@ -130,12 +130,14 @@ internal sealed class RestoreAttempt : IDisposable
         _start = ChooseStart();
         _terminal = _options.ShellJob == true && !_start.HasFlag(WorkerStart.OwnSession) ? DisposeLaterIfAny(OpenTerminal()) : null;
 
-        // criu starts while the image is checked.
-        _preparedWorker = RestorePlacement.Choose(_request.PidNamespace, _image) == CracPidNamespace.Host ? DisposeLater(StartWorker()) : null;
+        // criu starts while the image is checked, but for an image without the signature that is required none does.
+        bool startsEarly = RestorePlacement.Choose(_request.PidNamespace, _image) == CracPidNamespace.Host;
+        _preparedWorker = startsEarly && !_request.RequireSignature ? DisposeLater(StartWorker()) : null;
 
         // The owner is checked on the descriptor that criu then reads from.
         ImageTrust trust = DisposeLater(ImageTrust.Examine(_image.Path));
         _images = RestorePreflight.RequireTrusted(trust, _request, _cancellation);
+        _preparedWorker ??= startsEarly ? DisposeLater(StartWorker()) : null;
         RestorableImage.RequireSameFolder(_image, _images);
         RestorableImage.Lock(_image, _images);
         RestoreReadahead readahead = DisposeLater(RestoreReadahead.Begin(_images, _image, withPages: !_options.LazyPages));

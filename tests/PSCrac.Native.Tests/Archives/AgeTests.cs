@@ -4,7 +4,7 @@ using Xunit;
 
 namespace PSCrac.Tests.Archives;
 
-[Collection(nameof(AloneCollection))]
+[Collection(AloneCollection.Name)]
 public class AgeTests
 {
     [ProgramFact("age", "tar", "zstd")]
@@ -129,6 +129,40 @@ public class AgeTests
             File.WriteAllBytes(image.At("app.tar.zst.age"), flipped);
             ImageImportTests.Refused(image, Import(image, "key.txt"), CracReason.DecryptionFailed, "age", "app.tar.zst.age", "key.txt");
         }
+    }
+
+    [ProgramTheory("age")]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Nothing_is_kept_of_the_plaintext_that_age_gives_before_it_fails(bool isCut)
+    {
+        const int Before = 30 << 20;
+        byte[] pages = new byte[Before + (4 << 20)];
+        new Random(8).NextBytes(pages);
+        using var image = new SealedImage(folder => folder.Write("pages-2.img", pages));
+        Export(image, MakeIdentity(image, "key.txt"));
+        using (FileStream file = File.Open(image.At("app.tar.zst.age"), FileMode.Open))
+        {
+            Assert.True(file.Length > pages.Length);
+            file.Position = file.Length - (1 << 20);
+            if (isCut)
+            {
+                file.SetLength(file.Position);
+            }
+            else
+            {
+                int there = file.ReadByte();
+                file.Position--;
+                file.WriteByte((byte)(there ^ 1));
+            }
+        }
+
+        long unpacked = 0;
+        var reports = new Reports(report => unpacked = report.Bytes);
+        CracException thrown = Assert.Throws<CracException>(() => ImageImport.Run(Import(image, "key.txt"), reports));
+        Assert.Equal(CracReason.DecryptionFailed, thrown.Reason);
+        Assert.InRange(unpacked, Before, long.MaxValue);
+        Assert.Equal(["app.tar.zst.age", "key.txt"], image.NamesBeside());
     }
 
     [ProgramFact("age", "zstd")]

@@ -74,7 +74,7 @@ public class SignatureCheckTests
 
     [CriuTheory(Keygen)]
     [MemberData(nameof(Refused))]
-    public void IRefusedCases(string what)
+    public void Is_refused(string what)
     {
         using SigningScene scene = SigningScene.CreateSigned();
         Assert.Equal(SigningScene.Signer, scene.Verify().Name);

@@ -14,7 +14,7 @@ public class SignedImportTests
     private const string Keygen = "ssh-keygen";
     private const string Age = "age";
 
-    private static readonly Dictionary<string, (CracReason[] Reasons, Action<SigningScene> Change)> s_damaged = new()
+    internal static readonly Dictionary<string, (CracReason[] Reasons, Action<SigningScene> Change)> DamagedCases = new()
     {
         ["another image's pages"] = ([CracReason.ImageCorrupt, CracReason.ImageIncomplete], static scene =>
         {
@@ -28,7 +28,7 @@ public class SignedImportTests
 
     public static TheoryData<string> Refused => [.. SignatureCheckTests.RefusedCases.Keys];
 
-    public static TheoryData<string> Damaged => [.. s_damaged.Keys];
+    public static TheoryData<string> Damaged => [.. DamagedCases.Keys];
 
     [CriuTheory(Keygen, Age)]
     [MemberData(nameof(Refused))]
@@ -78,11 +78,11 @@ public class SignedImportTests
     public void What_is_not_as_it_was_signed_is_refused(string what)
     {
         using SigningScene scene = SigningScene.CreateSigned();
-        s_damaged[what].Change(scene);
+        DamagedCases[what].Change(scene);
 
         foreach (ImportRequest request in Carried(scene))
         {
-            RefusedBy(scene, request with { RequireSignature = true, AllowedSigners = scene.AllowedSigners }, s_damaged[what].Reasons);
+            RefusedBy(scene, request with { RequireSignature = true, AllowedSigners = scene.AllowedSigners }, DamagedCases[what].Reasons);
         }
     }
 
@@ -238,7 +238,7 @@ public class SignedImportTests
     }
 
     // Of damaged images too, which Export-CracImage refuses.
-    private static string Pack(SigningScene scene, string name, string[] without)
+    internal static string Pack(SigningScene scene, string name, string[] without)
     {
         using FileStream file = File.Create(scene.At(name));
         using var writer = new System.Formats.Tar.TarWriter(file, TarEntryFormat.Ustar);

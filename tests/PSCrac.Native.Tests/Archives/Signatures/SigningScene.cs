@@ -16,9 +16,17 @@ internal sealed class SigningScene : IDisposable
     private SigningScene(Subject subject)
     {
         Subject = subject;
-        Image = subject.Checkpoint().Image;
-        MakeKey("key");
-        Allow($"{Signer} namespaces=\"pscrac\" {PublicKey("key")}");
+        try
+        {
+            Image = subject.Checkpoint().Image;
+            MakeKey("key");
+            Allow($"{Signer} namespaces=\"pscrac\" {PublicKey("key")}");
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     internal Subject Subject { get; }

@@ -1,6 +1,9 @@
 using System.Diagnostics;
+using PSCrac.Archives;
 using PSCrac.Images.Operations;
 using PSCrac.Images.Storage;
+using PSCrac.Options;
+using PSCrac.Restoring;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -52,9 +55,24 @@ public sealed class CracContainerTests : IDisposable
             Assert.DoesNotContain(new ImageContentReader(image).Read(), entry => entry.FileType == "UNKNOWN");
             ImageTraversal.Run(image);
             Assert.InRange(((ArchiveImageSource)image.Source).Unpacked.StartCount, 0, 2);
+            AssertIsImported(image);
         }
 
         Assert.DoesNotContain(ImageComparison.Compare(CracImage.Open(archives[0]), CracImage.Open(archives[1])), d => d.Kind == CracDifferenceKind.File);
+    }
+
+    private void AssertIsImported(CracImage archive)
+    {
+        string command = $"podman container restore --import {archive.Path}";
+        ImportResult imported = ImageImport.Run(new ImportRequest { SourcePath = archive.Path, ImagePath = _home + "/imported", Force = true });
+        string warning = Assert.Single(imported.Warnings);
+        Assert.Contains("a container of Podman", warning, StringComparison.Ordinal);
+        Assert.Contains(command, warning, StringComparison.Ordinal);
+        Assert.Empty(ImageComparison.Compare(archive, imported.Image));
+        Assert.Empty(ImageCheck.Run(imported.Image));
+        Assert.DoesNotContain(Directory.GetFileSystemEntries(imported.Image.Path), static path => !path.EndsWith(".img", StringComparison.Ordinal) && Path.GetFileName(path) is not ("stats-dump" or "dump.log"));
+        CracException refused = Expect.Failure(CracReason.NotAnImage, () => Restore.Run(new RestoreRequest { Image = archive, CriuPath = CriuProgram.Path }));
+        Assert.Contains(command, refused.RecommendedAction, StringComparison.Ordinal);
     }
 
     public void Dispose()
