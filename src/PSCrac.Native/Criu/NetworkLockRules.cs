@@ -17,8 +17,8 @@ internal static class NetworkLockRules
 {
     private const int LogHead = 4096;
 
-    // criu cuts "inet NAME" to 31 characters.
-    private const int MaximumName = 26;
+    // criu before 4.3 cuts "inet NAME" to 31 characters.
+    private const int CutName = 26;
     private const int HeaderLength = 16;
     private const int FamilyHeaderLength = 4;
 
@@ -59,7 +59,8 @@ internal static class NetworkLockRules
     internal static void Remove(SafeFileHandle network, int innerProcessId, FolderHandle folder, string log)
     {
         byte[] table = ReadTableName(innerProcessId, folder, log);
-        NamespaceThread.Run(() => LibC.Enter(network, LibC.CLONE_NEWNET) == 0 && TryDelete(table));
+        NamespaceThread.Run(() => LibC.Enter(network, LibC.CLONE_NEWNET) == 0
+            && (TryDelete(table) | (table.Length > CutName && TryDelete(table.AsSpan(0, CutName)))));
     }
 
     private static byte[] ReadTableName(int innerProcessId, FolderHandle folder, string log)
@@ -75,8 +76,7 @@ internal static class NetworkLockRules
             int length = at < 0 ? -1 : head[(at + RunIdLine.Length)..].IndexOf((byte)'\n');
             if (length > 0)
             {
-                byte[] name = [.. "CRIU-"u8, .. head.Slice(at + RunIdLine.Length, length)];
-                return name.Length > MaximumName ? name[..MaximumName] : name;
+                return [.. "CRIU-"u8, .. head.Slice(at + RunIdLine.Length, length)];
             }
         }
 

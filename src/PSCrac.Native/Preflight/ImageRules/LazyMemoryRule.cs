@@ -4,8 +4,8 @@ using PSCrac.Preflight.Subjects;
 namespace PSCrac.Preflight.ImageRules;
 
 /// <summary>
-/// A lazy restore maps every private area as writable before it moves it to its address (premap_priv_vmas in criu's mem.c),
-/// including memory that a program only reserved. The kernel refuses an area larger than all memory and swap, unless it is set to
+/// Before criu 4.3 a lazy restore maps every private area as writable before it moves it to its address (premap_priv_vmas in
+/// criu's mem.c), including memory that a program only reserved. The kernel refuses an area larger than all memory and swap, unless it is set to
 /// overcommit always (Documentation/mm/overcommit-accounting.rst).
 /// </summary>
 internal sealed class LazyMemoryRule : ImageRule
@@ -13,9 +13,11 @@ internal sealed class LazyMemoryRule : ImageRule
     private const string Overcommit = "/proc/sys/vm/overcommit_memory";
     private const uint NoReserve = 0x4000; // MAP_NORESERVE
 
+    private static readonly Version s_withReservations = new(4, 3);
+
     internal override void Examine(ImageSubject subject)
     {
-        if (!subject.Options.LazyPages || File.ReadAllText(Overcommit).Trim() == "1")
+        if (!subject.Options.LazyPages || subject.Options.CriuVersion >= s_withReservations || File.ReadAllText(Overcommit).Trim() == "1")
         {
             return;
         }
