@@ -76,6 +76,12 @@ internal static partial class KnownFailures
         new("user namespace", @"Unable to convert uid or gid|doesn't belong to the target user namespace", CracReason.NamespaceUnsupported,
             "The process lives in a user namespace whose ids criu cannot map from here.",
             "Give the namespace a mapping for all of its ids (/etc/subuid), or start the process outside of it."),
+        new("binfmt_misc of a user namespace", @"Failed to dump binfmt_misc contents", CracReason.NamespaceUnsupported,
+            "The process lives in a user namespace, whose programs for other binary formats (binfmt_misc) this criu may not read.",
+            "Start the process outside of the namespace, or give it one with mounts of its own.")
+        {
+            NotReproducedBecause = "criu/filesystems.c of criu 4.3: criu 4.2 does not read it",
+        },
         new("mount out of sight", @"Can't lookup mount=\d+ for fd=(?<fd>-?\d+) path=(?<file>.+)", CracReason.NamespaceUnsupported,
             "The process uses {file} on a mount that criu does not see in its mount namespace.",
             "Open the file or start the program again inside the namespace; secret memory and detached mounts cannot be checkpointed at all."),

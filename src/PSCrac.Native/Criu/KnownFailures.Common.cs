@@ -52,7 +52,7 @@ internal static partial class KnownFailures
         new("no capability", @"needs to have the CAP_SYS_ADMIN or the CAP_CHECKPOINT_RESTORE", CracReason.PermissionDenied,
             "criu does not run as root, and lacks the capability CAP_CHECKPOINT_RESTORE.",
             "Run this session as root (sudo pwsh), or give criu the capability with sudo setcap cap_checkpoint_restore+eip (Get-Command criu).Source, and try again."),
-        new("privilege", @"Error \([^)]+\): (?<what>.+: (Operation not permitted|Permission denied))", CracReason.PermissionDenied,
+        new("privilege", @"Error \([^)]+\): (?!Unable to open the binfmt_misc)(?<what>.+: (Operation not permitted|Permission denied))", CracReason.PermissionDenied,
             "criu lacks a privilege: {what}.",
             "Run as root, or grant what Test-CracEnvironment names; an immutable file (lsattr) stops root too."),
     ];

@@ -61,7 +61,7 @@ internal static partial class KnownFailures
         new("fifo missing", @"Can't open fake fifo \S+ \[(?<file>.+)\]: No such file or directory", CracReason.FileMissing,
             "The named pipe /{file} does not exist.",
             "Create it with mkfifo /{file}, and restore again."),
-        new("watched path missing", @"fsnotify: Unable to open (?<path>/.*): (No such file or directory|Not a directory)", CracReason.FileMissing,
+        new("watched path missing", @"fsnotify: Unable to open (inotify via path )?(?<path>/.*?)( \(dev .*\))?: (No such file or directory|Not a directory)", CracReason.FileMissing,
             "The image's processes watched {path} with inotify or fanotify, and it does not exist.",
             "Put it back, or create an empty folder in its place, which is enough for criu."),
         new("removed folder not empty", @"Couldn't unlink remap (?<file>.+): Directory not empty", CracReason.FileUnlinked,

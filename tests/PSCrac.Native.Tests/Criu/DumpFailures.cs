@@ -12,6 +12,9 @@ internal static class DumpFailures
         internal int Target { get; init; }
 
         internal string[] Prefix { get; init; } = [];
+
+        /// <summary>The first criu that can do it; null for none.</summary>
+        internal Version? DoneSince { get; init; }
     }
 
     private static readonly CheckpointOptions Job = new() { ShellJob = true };
@@ -72,7 +75,7 @@ internal static class DumpFailures
             a, b = socket.socketpair()
             b.setsockopt(socket.SOL_SOCKET, 16, 1)
             a.sendmsg([b"x"], [(socket.SOL_SOCKET, 2, struct.pack("iii", os.getpid(), 0, 0))])
-            """),
+            """) { DoneSince = new(4, 3) },
         new("packet pipe", "r, w = os.pipe2(os.O_DIRECT); os.write(w, b'x')"),
         new("terminal", JobOnTerminal) { Target = 2 },
         new("terminal from outside", """

@@ -57,7 +57,15 @@ public partial class KnownFailureTests
         DumpFailures.Case each = DumpFailures.All.Single(each => each.Row == row);
         using var run = new CriuRun(each.Script, each.Target, each.Prefix);
 
-        AssertReached(row, run.Dump(each.Options));
+        CracException? failure = run.Dump(each.Options);
+
+        if (each.DoneSince is { } since && CriuInstallation.Locate().GetVersion() >= since)
+        {
+            Assert.Null(failure);
+            return;
+        }
+
+        AssertReached(row, failure);
     }
 
     [CriuTheory]
@@ -279,7 +287,8 @@ public partial class KnownFailureTests
         Assert.Null(AsNobody(Needed, image, "dump", "--unprivileged", "-t", id));
         Wait.Until(() => PSCrac.Procfs.ProcessStatus.TryRead(program.ProcessId) is null, () => "it stays");
 
-        AssertReached("bounding set", AsNobody(Needed, image, "restore", "--unprivileged", "-d"));
+        // Since 4.3 criu gives pipes their owner first.
+        AssertReached(CriuInstallation.Locate().GetVersion() < new Version(4, 3) ? "bounding set" : "privilege", AsNobody(Needed, image, "restore", "--unprivileged", "-d"));
     }
 
     // Runs as a user with only these privileges, which a private criu, started by its own loader, cannot have itself.

@@ -200,7 +200,7 @@ public class ServiceRunTests
         StartedByCracStart.Run run = service.Start();
         string line = run.WaitForLine("Started as process");
         string id = line.Split("Started as process ")[1].Split(',')[0];
-        Assert.Equal("/bin/sleep\01000\0", File.ReadAllText($"/proc/{id}/cmdline"));
+        Wait.Until(() => File.ReadAllText($"/proc/{id}/cmdline") == "/bin/sleep\01000\0", () => File.ReadAllText($"/proc/{id}/cmdline"));
         string[] status = File.ReadAllLines($"/proc/{id}/status");
         uint user = PSCrac.Interop.LibC.FindUser("nobody")!.UserId;
         Assert.Contains(status, each => each == $"Uid:\t{user}\t{user}\t{user}\t{user}");
