@@ -24,6 +24,7 @@
         'Initialize-CracEnvironment'
         'Invoke-CracCheckpoint'
         'Measure-CracStartup'
+        'Optimize-CracImageStore'
         'Protect-CracImage'
         'Register-CracService'
         'Remove-CracImage'

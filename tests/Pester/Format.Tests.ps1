@@ -43,6 +43,16 @@ BeforeDiscovery {
             Words = 'network_lock_nftables', 'MISSING', 'namespace', 'connections', 'libraries:'; Whole = $path
         }
         @{
+            Type = 'CracStoredImage'; Headers = 'Tag', 'Name', 'Memory', 'StoredSize', 'Base', 'Created'
+            Values = @{ Tag = 'billing-service-of-the-north'; Name = 'nightly billing'; Memory = 1023.9GB; StoredSize = 1023.9MB; Base = 'sha256:3cbfef79d58730e38354b17814c88fc2'; Created = [datetime]::new(2026, 11, 27, 14, 5, 33) }
+            Words = 'nightly', 'billing', 'GiB', 'MiB', '3cbfef79d587', '2026-11-27', '14:05'
+        }
+        @{
+            Type = 'CracStoreOptimization'; Headers = 'RemovedCount', 'FreedSize', 'KeptCount', 'Size', 'Path'
+            Values = @{ RemovedCount = 123456; FreedSize = 1023.9GB; KeptCount = 1048576; Size = 1023.9MB; Path = "oci:$path" }
+            Words = '123456', 'GiB', '1048576', 'MiB'; Whole = "oci:$path"
+        }
+        @{
             Type = 'CracImageProcess'; Headers = 'ProcessId', 'Parent', 'State', 'Threads', 'Descriptors', 'Memory', 'Command'; Cut = 'Command'
             Values = @{ ProcessId = 4194303; ParentProcessId = 4194302; State = 'Stopped'; ThreadIds = 1..4000; DescriptorCount = 1048576; Memory = 1023.9GB; Command = $command }
             Words = '4194303', '4194302', 'Stopped', '4000', '1048576', 'GiB'

@@ -90,7 +90,8 @@ internal sealed class ArchiveEntryRules(string archivePath)
     private static bool IsOfRestore(string name) =>
         name == "stats-restore" || (name.StartsWith("restore", StringComparison.Ordinal) && name.EndsWith(".log", StringComparison.Ordinal));
 
-    private static bool IsOfImage(string name) =>
+    /// <summary>Whether an image can have a file of this name.</summary>
+    internal static bool IsOfImage(string name) =>
         name.Length <= MaximumNameBytes && !name.AsSpan().ContainsAnyExcept(s_nameCharacters) && name != "parent" && ImageRemoval.IsOfImage(name);
 
     private bool IsOfContainer(string folder, string name)

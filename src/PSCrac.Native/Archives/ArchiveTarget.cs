@@ -70,12 +70,6 @@ internal sealed class ArchiveTarget : IDisposable
         }
     }
 
-    /// <summary>Another descriptor of the file, at the same position.</summary>
-    internal SafeFileHandle Reopen() => LibC.Duplicate(File, 0, out _);
-
-    /// <summary>Has the disk write what is in the file so far, so that <see cref="Commit"/> finds little to do.</summary>
-    internal void BeginWriteback() => LibC.BeginWriteback(File, 0, 0);
-
     /// <summary>Syncs the file to the disk and gives it the target's name.</summary>
     /// <exception cref="CracException">The target was created in the meantime, or the file could not be written.</exception>
     internal void Commit()

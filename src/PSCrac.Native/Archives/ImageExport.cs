@@ -1,9 +1,11 @@
 using System.Buffers;
+using Microsoft.Win32.SafeHandles;
 using PSCrac.Common;
 using PSCrac.Images.Manifest;
 using PSCrac.Images.Model;
 using PSCrac.Images.Operations;
 using PSCrac.Images.Storage;
+using PSCrac.Interop;
 
 namespace PSCrac.Archives;
 
@@ -34,7 +36,7 @@ internal static class ImageExport
             ImageSource source = request.Image.Source.Parent is null ? request.Image.Source : new FlatImageSource(request.Image);
             List<ImageFileInfo> files = SelectFiles(source, out List<string> others);
             using ArchiveTarget target = ArchiveTarget.Create(request.DestinationPath, request.Force);
-            Write(request, source, files, target, progress, cancellation);
+            Write(request, source, files, target.File, target.WriteFailed, progress, cancellation);
             cancellation.ThrowIfCancellationRequested();
             target.Commit();
             return others;
@@ -52,7 +54,9 @@ internal static class ImageExport
         + (compression == CracArchiveCompression.Zstd ? ArchiveFormat.ZstandardSuffix : "")
         + (isEncrypted ? ArchiveFormat.AgeSuffix : "");
 
-    private static void RequireExportable(CracImage image)
+    /// <summary>Refuses an image that would be of no use elsewhere.</summary>
+    /// <exception cref="CracException">It is an archive, damaged, or can be restored only once.</exception>
+    internal static void RequireExportable(CracImage image)
     {
         if (image.Source is not DirectoryImageSource)
         {
@@ -122,13 +126,28 @@ internal static class ImageExport
         _ => 2,
     };
 
-    private static void Write(
-        ExportRequest request, ImageSource source, List<ImageFileInfo> files, ArchiveTarget target, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    /// <summary>Writes files of an image as an archive.</summary>
+    /// <param name="request">The image, and how the archive is compressed and encrypted.</param>
+    /// <param name="source">The image's files.</param>
+    /// <param name="files">The files to write, in their order.</param>
+    /// <param name="target">The file that is written to.</param>
+    /// <param name="explain">The exception for a write that failed.</param>
+    /// <param name="progress">Receives how much is written; null for no reports.</param>
+    /// <param name="cancellation">Ends it.</param>
+    internal static void Write(
+        ExportRequest request,
+        ImageSource source,
+        List<ImageFileInfo> files,
+        SafeFileHandle target,
+        Func<IOException, CracException> explain,
+        IProgress<CracProgress>? progress,
+        CancellationToken cancellation)
     {
-        using AgeProgram? age = request.Recipients is { } recipients ? AgeProgram.Encrypt(recipients, target.File, cancellation) : null;
+        using AgeProgram? age = request.Recipients is { } recipients ? AgeProgram.Encrypt(recipients, target, cancellation) : null;
         try
         {
-            using FileStream? file = age is null ? new FileStream(target.Reopen(), FileAccess.Write, bufferSize: 0) : null;
+            // Another descriptor, at the same position.
+            using FileStream? file = age is null ? new FileStream(LibC.Duplicate(target, 0, out _), FileAccess.Write, bufferSize: 0) : null;
             Stream output = age?.Stream ?? file!;
             using (ZstandardWriter? compressed = request.Compression == CracArchiveCompression.Zstd ? new ZstandardWriter(output, request.CompressionLevel) : null)
             {
@@ -142,12 +161,12 @@ internal static class ImageExport
         catch (IOException e)
         {
             cancellation.ThrowIfCancellationRequested();
-            throw age?.Failure(e) ?? target.WriteFailed(e);
+            throw age?.Failure(e) ?? explain(e);
         }
     }
 
     private static void WriteTar(
-        TarWriter tar, Stream content, ImageSource source, List<ImageFileInfo> files, ArchiveTarget target, IProgress<CracProgress>? progress, CancellationToken cancellation)
+        TarWriter tar, Stream content, ImageSource source, List<ImageFileInfo> files, SafeFileHandle target, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         long expected = files.Sum(static file => file.Length);
         long written = 0;
@@ -167,7 +186,8 @@ internal static class ImageExport
                 written += part;
                 if (written - begun >= WritebackSize)
                 {
-                    target.BeginWriteback();
+                    // The disk writes meanwhile, so that the sync finds little to do.
+                    LibC.BeginWriteback(target, 0, 0);
                     begun = written;
                 }
 

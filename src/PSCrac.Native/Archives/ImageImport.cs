@@ -25,7 +25,15 @@ internal static class ImageImport
     /// <param name="cancellation">Cancelling leaves nothing.</param>
     /// <exception cref="CracException">It is refused or damaged, or the image cannot be written. Nothing is left of it.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    internal static ImportResult Run(ImportRequest request, IProgress<CracProgress>? progress = null, CancellationToken cancellation = default)
+    internal static ImportResult Run(ImportRequest request, IProgress<CracProgress>? progress = null, CancellationToken cancellation = default) =>
+        Run(request, folder => Stage(request, folder, progress, cancellation), cancellation);
+
+    /// <summary>Imports an image from where <paramref name="stage"/> gets it.</summary>
+    /// <param name="request">Where to.</param>
+    /// <param name="stage">Writes the image to an empty folder of the caller's own.</param>
+    /// <param name="cancellation">Cancelling leaves nothing.</param>
+    /// <exception cref="CracException">As above.</exception>
+    internal static ImportResult Run(ImportRequest request, Func<FolderHandle, UnpackedImage> stage, CancellationToken cancellation)
     {
         try
         {
@@ -36,7 +44,7 @@ internal static class ImageImport
             SignatureFinding signature;
             try
             {
-                unpacked = Stage(request, staging.Folder, progress, cancellation);
+                unpacked = stage(staging.Folder);
                 signature = RequireAcceptable(unpacked, new SignatureRequirement(request.RequireSignature, request.AllowedSigners), cancellation);
                 staging.RequireWritten(LibC.Sync(staging.Folder.Handle));
                 cancellation.ThrowIfCancellationRequested();

@@ -16,13 +16,13 @@ internal sealed class Unpacking
     private readonly Dictionary<string, byte[]> _descriptions = new(StringComparer.Ordinal);
     private long _read;
 
-    private Unpacking(ArchiveReader archive, string archivePath, FolderHandle folder, long? maximumSize, IProgress<CracProgress>? progress, bool isTemporary)
+    private Unpacking(ArchiveReader archive, string archivePath, FolderHandle folder, long? maximumSize, ImageWriter writer)
     {
         _archive = archive;
         _archivePath = archivePath;
         _folder = folder;
         _maximumSize = maximumSize;
-        _writer = new ImageWriter(folder, progress, isTemporary);
+        _writer = writer;
         _rules = new ArchiveEntryRules(archivePath);
     }
 
@@ -35,9 +35,13 @@ internal sealed class Unpacking
     /// <param name="isTemporary">Whether the files need not be synced.</param>
     /// <exception cref="CracException">The archive is refused, or damaged, or a file could not be written. The folder has a part of the image then.</exception>
     internal static UnpackedImage Run(
-        ArchiveReader archive, string archivePath, FolderHandle folder, long? maximumSize, IProgress<CracProgress>? progress, bool isTemporary = false)
+        ArchiveReader archive, string archivePath, FolderHandle folder, long? maximumSize, IProgress<CracProgress>? progress, bool isTemporary = false) =>
+        Run(archive, archivePath, folder, maximumSize, new ImageWriter(folder, progress, isTemporary));
+
+    /// <summary>The same with a writer that goes on to write what is not in the archive.</summary>
+    internal static UnpackedImage Run(ArchiveReader archive, string archivePath, FolderHandle folder, long? maximumSize, ImageWriter writer)
     {
-        var unpacking = new Unpacking(archive, archivePath, folder, maximumSize, progress, isTemporary);
+        var unpacking = new Unpacking(archive, archivePath, folder, maximumSize, writer);
         try
         {
             while (archive.Scanner.NextEntry() is { } entry)

@@ -194,4 +194,10 @@ public enum CracReason
 
     /// <summary>A process was given away to another host, and whether it runs there is not known.</summary>
     MoveUncertain,
+
+    /// <summary>A registry cannot be reached, or does not answer.</summary>
+    RegistryUnavailable,
+
+    /// <summary>A registry has no TLS, or a certificate that is not trusted.</summary>
+    RegistryNotTrusted,
 }

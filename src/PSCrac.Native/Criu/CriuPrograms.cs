@@ -20,6 +20,7 @@ internal static class CriuPrograms
         ("gzip", "gzip"),
         ("sh", "dash"),
         ("age", "age"),
+        ("skopeo", "skopeo"),
     ];
 
     /// <summary>The system's program folders, searched in addition to the PATH. Tests of missing programs replace them.</summary>

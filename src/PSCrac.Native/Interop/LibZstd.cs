@@ -14,6 +14,12 @@ internal static unsafe partial class LibZstd
     /// <summary>ZSTD_c_compressionLevel, of a compression.</summary>
     internal const int CompressionLevel = 100;
 
+    /// <summary>ZSTD_c_windowLog: how far back a match may lie, as a power of two.</summary>
+    internal const int WindowLog = 101;
+
+    /// <summary>ZSTD_c_hashLog: the size of the table of what was seen, as a power of two.</summary>
+    internal const int HashLog = 102;
+
     /// <summary>ZSTD_c_checksumFlag: whether each frame ends with a checksum of its content.</summary>
     internal const int ChecksumFlag = 201;
 
@@ -76,6 +82,18 @@ internal static unsafe partial class LibZstd
 
     [LibraryImport(Library, EntryPoint = "ZSTD_compressStream2")]
     internal static partial nuint ZSTD_compressStream2(ZstdCompression context, Area* output, Area* input, int operation);
+
+    [LibraryImport(Library, EntryPoint = "ZSTD_compress2")]
+    internal static partial nuint ZSTD_compress2(ZstdCompression context, byte* output, nuint capacity, byte* input, nuint size);
+
+    [LibraryImport(Library, EntryPoint = "ZSTD_CCtx_refPrefix")]
+    internal static partial nuint ZSTD_CCtx_refPrefix(ZstdCompression context, byte* prefix, nuint size);
+
+    [LibraryImport(Library, EntryPoint = "ZSTD_decompressDCtx")]
+    internal static partial nuint ZSTD_decompressDCtx(ZstdDecompression context, byte* output, nuint capacity, byte* input, nuint size);
+
+    [LibraryImport(Library, EntryPoint = "ZSTD_DCtx_refPrefix")]
+    internal static partial nuint ZSTD_DCtx_refPrefix(ZstdDecompression context, byte* prefix, nuint size);
 
     [LibraryImport(Library, EntryPoint = "ZSTD_isError")]
     private static partial uint ZSTD_isError(nuint result);

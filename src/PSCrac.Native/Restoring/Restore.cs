@@ -1,4 +1,5 @@
 using PSCrac.Common;
+using PSCrac.Images.Manifest;
 using PSCrac.Jvm;
 using PSCrac.Options;
 using PSCrac.Running;
@@ -22,9 +23,11 @@ public static class Restore
         try
         {
             CracRestoredProcess restored = RunSelected(request, progress, cancellation);
+            restored.ImagePath = request.Image.StoredName ?? restored.ImagePath;
             RunningProcesses.Add(restored.Id, restored.Command, record => record with
             {
                 ImagePath = restored.ImagePath,
+                ImageManifestHash = HashManifest(request.Image),
                 Service = request.Service,
                 NamespaceInitId = restored.NamespaceInitId,
                 PageDaemonId = restored.LazyPages?.DaemonId,
@@ -35,6 +38,19 @@ public static class Restore
         {
             e.AddContext(CracOperation.Restore, request.Image.IsEncrypted ? null : request.Image.RootProcessId, request.Image.Path);
             throw;
+        }
+    }
+
+    // The tree runs: an image that was removed meanwhile is no failure.
+    private static string? HashManifest(CracImage image)
+    {
+        try
+        {
+            return ImageManifest.HashOf(image.Source);
+        }
+        catch (CracException)
+        {
+            return null;
         }
     }
 

@@ -26,6 +26,9 @@ internal sealed record RunningProcess
     /// <summary>The image that it was restored from; null for a started program.</summary>
     public string? ImagePath { get; init; }
 
+    /// <summary>The SHA-256 of that image's manifest, in lower-case hexadecimal; null if it has none.</summary>
+    public string? ImageManifestHash { get; init; }
+
     /// <summary>The service that it is; null for none.</summary>
     public string? Service { get; init; }
 

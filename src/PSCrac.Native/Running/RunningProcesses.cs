@@ -87,8 +87,22 @@ internal static class RunningProcesses
         return running;
     }
 
+    /// <summary>The record of a process that still runs; null if there is none.</summary>
+    /// <param name="processId">Its pid here.</param>
+    internal static RunningProcess? Find(int processId)
+    {
+        using FolderHandle? folder = FolderHandle.TryOpen(Folder, out _);
+        return folder is not null && folder.BelongsTo(TrustedUsers.Read()) && ReadPidNamespace() is { } own
+            && TryRead(folder, NameOf(own, processId)) is { } record && record.BootId == BootId.Current && record.PidNamespace == own
+            && record.ProcessId == processId && new ProcessIdentity(processId, record.StartTimeTicks).IsRunning()
+                ? record
+                : null;
+    }
+
     // A later process with the same pid has the same name, so there are never more records than pids.
-    private static string NameOf(RunningProcess record) => string.Create(CultureInfo.InvariantCulture, $"{record.PidNamespace}-{record.ProcessId}{Extension}");
+    private static string NameOf(RunningProcess record) => NameOf(record.PidNamespace, record.ProcessId);
+
+    private static string NameOf(ulong pidNamespace, int processId) => string.Create(CultureInfo.InvariantCulture, $"{pidNamespace}-{processId}{Extension}");
 
     private static RunningProcess? TryRead(FolderHandle folder, string name)
     {

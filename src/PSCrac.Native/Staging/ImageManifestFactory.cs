@@ -1,6 +1,7 @@
 using PSCrac.Images.Manifest;
 using PSCrac.Processes;
 using PSCrac.Procfs;
+using PSCrac.Running;
 
 namespace PSCrac.Staging;
 
@@ -19,6 +20,7 @@ internal static class ImageManifestFactory
         {
             Created = DateTimeOffset.UtcNow,
             Host = HostDescription.Read(),
+            RestoredFrom = RunningProcesses.Find(id)?.ImageManifestHash,
             Process = new ImageManifestProcess
             {
                 RootPid = isInside ? tree.Root.Status.InnermostProcessId : id,

@@ -3,12 +3,13 @@ using PSCrac.Commands.Common;
 using PSCrac.Completion;
 using PSCrac.Images.Model;
 using PSCrac.Images.Operations;
+using PSCrac.Stores;
 
 namespace PSCrac.Commands;
 
-/// <summary>Get-CracImage: images as objects.</summary>
+/// <summary>Get-CracImage: images as objects, and the tags of a store.</summary>
 [Cmdlet(VerbsCommon.Get, "CracImage", DefaultParameterSetName = PathSet)]
-[OutputType(typeof(CracImage))]
+[OutputType(typeof(CracImage), typeof(CracStoredImage))]
 public sealed class GetCracImageCommand : ImageReadingCommand
 {
     /// <summary>Paths, with wildcards, or names under the image root.</summary>
@@ -25,6 +26,21 @@ public sealed class GetCracImageCommand : ImageReadingCommand
     [ArgumentCompleter(typeof(ImageCompleter))]
     public string[] LiteralPath { get; set; } = [];
 
+    /// <summary>A file of credentials for a registry.</summary>
+    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? AuthFile { get; set; }
+
+    /// <summary>A folder of certificates for a registry.</summary>
+    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? CertificateDirectory { get; set; }
+
+    /// <summary>Accept a registry without TLS, and any certificate.</summary>
+    [Parameter]
+    public SwitchParameter SkipTlsCheck { get; set; }
+
+    /// <inheritdoc/>
+    private protected override RegistryAccess Access => RegistryAccessOf(AuthFile, CertificateDirectory, SkipTlsCheck);
+
     /// <inheritdoc/>
     private protected override bool MayFindNothing => true;
 
@@ -37,6 +53,44 @@ public sealed class GetCracImageCommand : ImageReadingCommand
         foreach (CracImage image in images)
         {
             WriteObject(image);
+        }
+    }
+
+    /// <inheritdoc/>
+    private protected override bool TakeStored(StoreName name)
+    {
+        if (name.IsRegistry)
+        {
+            ListRegistry(name);
+            return true;
+        }
+
+        using StoreLayout store = StoreLayout.Open(name.Folder!, StopToken);
+        if (name.Tag is not null)
+        {
+            WriteObject(StoredImages.Show(store, name));
+            return true;
+        }
+
+        foreach (CracStoredImage image in StoredImages.List(store, name, (damaged, failure) => OnFailure(failure, damaged.ToString())))
+        {
+            WriteObject(image);
+        }
+
+        return true;
+    }
+
+    private void ListRegistry(StoreName name)
+    {
+        var failures = new List<(StoreName Name, CracException Failure)>();
+        var registry = new Registry(Access);
+        IReadOnlyList<CracStoredImage> images = RunOperation(
+            $"Reading {name}",
+            (_, stopping) => name.Tag is null ? registry.List(name, (damaged, failure) => failures.Add((damaged, failure)), stopping) : [registry.Show(name, stopping)]);
+        WriteObject(images, enumerateCollection: true);
+        foreach ((StoreName damaged, CracException failure) in failures)
+        {
+            OnFailure(failure, damaged.ToString());
         }
     }
 

@@ -1,12 +1,14 @@
 using System.Management.Automation;
 using PSCrac.Archives;
 using PSCrac.Commands.Common;
+using PSCrac.Common;
 using PSCrac.Completion;
 using PSCrac.Images.Operations;
+using PSCrac.Stores;
 
 namespace PSCrac.Commands;
 
-/// <summary>Import-CracImage: makes images of archives, and of images in folders of someone else's.</summary>
+/// <summary>Import-CracImage: makes images of archives, of images in stores, and of images in folders of someone else's.</summary>
 [Cmdlet(VerbsData.Import, "CracImage", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium, DefaultParameterSetName = PathSet)]
 [OutputType(typeof(CracImage))]
 public sealed class ImportCracImageCommand : CracCommand
@@ -15,17 +17,18 @@ public sealed class ImportCracImageCommand : CracCommand
     private const string LiteralPathSet = "LiteralPath";
     private readonly HashSet<string> _made = new(StringComparer.Ordinal);
 
-    /// <summary>Paths of archives and images, with wildcards.</summary>
+    /// <summary>Paths of archives and images, with wildcards, and names of images in stores.</summary>
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
     [ValidateNotNullOrEmpty]
     [SupportsWildcards]
+    [ArgumentCompleter(typeof(StoreTargetCompleter))]
     public string[] Path { get; set; } = [];
 
     /// <summary>Paths taken as they are.</summary>
     [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = LiteralPathSet)]
     [Alias("PSPath")]
     [ValidateNotNullOrEmpty]
-    [ArgumentCompleter(typeof(LiteralPathCompleter))]
+    [ArgumentCompleter(typeof(StoreTargetCompleter))]
     public string[] LiteralPath { get; set; } = [];
 
     /// <summary>The image's name under the image root.</summary>
@@ -65,6 +68,18 @@ public sealed class ImportCracImageCommand : CracCommand
     [Parameter]
     public SwitchParameter Force { get; set; }
 
+    /// <summary>A file of credentials for a registry.</summary>
+    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? AuthFile { get; set; }
+
+    /// <summary>A folder of certificates for a registry.</summary>
+    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? CertificateDirectory { get; set; }
+
+    /// <summary>Accept a registry without TLS, and any certificate.</summary>
+    [Parameter]
+    public SwitchParameter SkipTlsCheck { get; set; }
+
     /// <inheritdoc/>
     protected override void BeginProcessing() => OrEnd(null, () =>
     {
@@ -85,6 +100,12 @@ public sealed class ImportCracImageCommand : CracCommand
         foreach (string given in ParameterSetName == LiteralPathSet ? LiteralPath : Path)
         {
             IReadOnlyList<string> archives = [];
+            if (StoreName.IsName(given))
+            {
+                ForItem(given, () => Import(ResolveStore(given)));
+                continue;
+            }
+
             ForItem(given, () => archives = ParameterSetName == LiteralPathSet ? [ResolveLiteral(given)] : Find(given));
             foreach (string archive in archives)
             {
@@ -114,9 +135,26 @@ public sealed class ImportCracImageCommand : CracCommand
     private static CracException NoMatch(string path, Exception? cause) =>
         new(CracReason.FileMissing, $"No archive or image matches '{path}'.", "Give the path of an archive; -LiteralPath knows no wildcards.", cause);
 
-    private void Import(string archive)
+    private void Import(string archive) =>
+        Import(archive, ImageImport.NameFor(archive), (request, progress, stopping) => ImageImport.Run(request, progress, stopping));
+
+    private void Import(StoreName name)
     {
-        string target = ImagePath is not null ? ResolveLiteral(ImagePath) : ImageRoot.PathOf(ImageName ?? ImageImport.NameFor(archive));
+        if (name.Tag is null)
+        {
+            throw StoredImages.LacksTag(name);
+        }
+
+        Import(name.ToString(), name.Tag, (request, progress, stopping) =>
+        {
+            using var image = OpenedImage.Open(name, RegistryAccessOf(AuthFile, CertificateDirectory, SkipTlsCheck), stopping);
+            return StoreImport.Run(image, request, progress, stopping);
+        });
+    }
+
+    private void Import(string archive, string name, Func<ImportRequest, IProgress<CracProgress>, CancellationToken, ImportResult> import)
+    {
+        string target = ImagePath is not null ? ResolveLiteral(ImagePath) : ImageRoot.PathOf(ImageName ?? name);
         if (!ShouldProcess(archive, $"Import to {target}"))
         {
             return;
@@ -138,7 +176,7 @@ public sealed class ImportCracImageCommand : CracCommand
             AllowedSigners = ResolveOptional(AllowedSigners),
             Force = Force,
         };
-        ImportResult result = RunOperation($"Importing {archive}", (progress, stopping) => ImageImport.Run(request, progress, stopping));
+        ImportResult result = RunOperation($"Importing {archive}", (progress, stopping) => import(request, progress, stopping));
         if (result.SignatureNote is { } note)
         {
             WriteVerbose(note);

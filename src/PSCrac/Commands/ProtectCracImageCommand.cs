@@ -2,6 +2,7 @@ using System.Management.Automation;
 using PSCrac.Archives;
 using PSCrac.Commands.Common;
 using PSCrac.Completion;
+using PSCrac.Stores;
 
 namespace PSCrac.Commands;
 
@@ -15,6 +16,10 @@ public sealed class ProtectCracImageCommand : ImageInputCommand
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string SigningKey { get; set; } = string.Empty;
+
+    /// <inheritdoc/>
+    private protected override bool TakeStored(StoreName name) => throw new CracException(
+        CracReason.OptionRefused, $"{name} is in a store, and is signed before it is exported.", "Import it with Import-CracImage, sign the image, and export it again.");
 
     /// <inheritdoc/>
     private protected override void ProcessImage(CracImage image)

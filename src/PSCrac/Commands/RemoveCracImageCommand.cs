@@ -1,6 +1,8 @@
 using System.Management.Automation;
 using PSCrac.Commands.Common;
+using PSCrac.Completion;
 using PSCrac.Images.Operations;
+using PSCrac.Stores;
 
 namespace PSCrac.Commands;
 
@@ -30,6 +32,21 @@ public sealed class RemoveCracImageCommand : ImageInputCommand
     [ValidateRange(0, long.MaxValue)]
     public long MaximumSize { get; set; }
 
+    /// <summary>A file of credentials for a registry.</summary>
+    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? AuthFile { get; set; }
+
+    /// <summary>A folder of certificates for a registry.</summary>
+    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? CertificateDirectory { get; set; }
+
+    /// <summary>Accept a registry without TLS, and any certificate.</summary>
+    [Parameter]
+    public SwitchParameter SkipTlsCheck { get; set; }
+
+    /// <inheritdoc/>
+    private protected override RegistryAccess Access => RegistryAccessOf(AuthFile, CertificateDirectory, SkipTlsCheck);
+
     private bool Selects => MyInvocation.BoundParameters.Keys.Any(static name => name is nameof(KeepLast) or nameof(OlderThan) or nameof(MaximumSize));
 
     /// <inheritdoc/>
@@ -48,6 +65,38 @@ public sealed class RemoveCracImageCommand : ImageInputCommand
             throw new CracException(CracReason.OptionRefused, $"-OlderThan {OlderThan} is negative.", "Give the age that an image must have, such as 7.00:00:00.");
         }
     });
+
+    /// <inheritdoc/>
+    private protected override bool TakeStored(StoreName name)
+    {
+        if (Selects)
+        {
+            throw new CracException(CracReason.OptionRefused, "-KeepLast, -OlderThan and -MaximumSize select among images in folders, not in stores.", "Select what Get-CracImage lists with Where-Object, and pipe it to Remove-CracImage.");
+        }
+
+        if (name.Tag is null)
+        {
+            throw StoredImages.LacksTag(name);
+        }
+
+        if (ShouldProcess(name.ToString(), "Remove tag"))
+        {
+            if (name.IsRegistry)
+            {
+                RunOperation($"Removing {name}", (_, stopping) =>
+                {
+                    new Registry(Access).Remove(name, stopping);
+                    return true;
+                });
+            }
+            else
+            {
+                StoreCare.RemoveTag(name, StopToken);
+            }
+        }
+
+        return true;
+    }
 
     /// <inheritdoc/>
     private protected override void ProcessImage(CracImage image)

@@ -38,7 +38,7 @@ public sealed class RestoreCracProcessCommand : RestoringCommand
     /// <inheritdoc/>
     private protected override void ProcessImage(CracImage image)
     {
-        if (!ShouldProcess($"{image.Command} ({image.RootProcessId})", $"Restore from {image.Path}"))
+        if (!ShouldProcess($"{image.Command} ({image.RootProcessId})", $"Restore from {image.StoredName ?? image.Path}"))
         {
             return;
         }

@@ -5,7 +5,7 @@ using PSCrac.Images.Operations;
 
 namespace PSCrac.Completion;
 
-/// <summary>Completes names of images under the image root and, where a path may be given, paths.</summary>
+/// <summary>Completes names of images under the image root and, where a path may be given, paths and names in stores.</summary>
 internal sealed class ImageCompleter : IArgumentCompleter
 {
     /// <inheritdoc/>
@@ -14,6 +14,11 @@ internal sealed class ImageCompleter : IArgumentCompleter
     {
         string word = PathCompletion.Unquote(wordToComplete);
         bool isName = parameterName == "ImageName";
+        if (!isName && StoreCompletion.Complete(word) is { } stored)
+        {
+            return stored;
+        }
+
         bool takesWildcards = parameterName == "Path";
         string? here = isName ? null : PathCompletion.TryResolve(".");
         var results = new List<CompletionResult>();

@@ -28,13 +28,14 @@ public class LayeringTests
         ("Options", "Common Interop Processes Images/Manifest Images/Model"),
         ("PidNamespaces", "Common Interop Processes Images/Storage"),
         ("Criu", "Common Interop Procfs Processes Images/Storage Options PidNamespaces"),
-        ("Staging", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Model Images/Operations"),
+        ("Staging", "Common Interop Procfs Running Processes Images/Storage Images/Format Images/Manifest Images/Model Images/Operations"),
         ("Archives/Signatures", "Common Interop Images/Storage Images/Manifest"),
         ("Preflight/Subjects", "Common Interop Procfs Images/Storage Images/Manifest Images/Model Options"),
         ("Preflight/ProcessRules", "Common Interop Procfs Processes/Tracing Options Criu Preflight/Subjects"),
         ("Preflight/ImageRules", "Archives/Signatures Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Images/Operations Options Criu Preflight/Subjects"),
         ("Preflight", "Common Procfs Images/Model Options Preflight/Subjects Preflight/ProcessRules Preflight/ImageRules"),
         ("Archives", "Common Interop Procfs Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Images/Operations Criu Staging Archives/Signatures Preflight/Subjects"),
+        ("Stores", "Common Interop Procfs Images/Storage Images/Manifest Images/Memory Images/Model Images/Operations Criu Staging Preflight/Subjects Archives"),
         ("Jvm", "Common Interop Procfs Processes Images/Storage Images/Format Images/Manifest Images/Model Images/Operations Options Criu Staging"),
         ("Checkpointing", "Common Interop Procfs Processes Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Preflight Jvm"),
         ("Restoring", "Archives/Signatures Common Interop Procfs Running Processes Processes/Tracing Images/Storage Images/Format Images/Manifest Images/Memory Images/Model Options PidNamespaces Criu Preflight/Subjects Preflight/ImageRules Preflight Archives Jvm"),
@@ -44,7 +45,7 @@ public class LayeringTests
         ("Moving", "Common Interop Procfs Processes Images/Storage Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Preflight/ImageRules Preflight Checkpointing Restoring"),
 
         // The cmdlets see what is internal to the engine, and use of it the operations and what these take and give.
-        (EngineSources.Cmdlets, "Archives Common Procfs Running Images/Format Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Preflight Checkpointing Restoring Starting Starting/Services"),
+        (EngineSources.Cmdlets, "Archives Common Procfs Running Images/Format Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Preflight Checkpointing Restoring Starting Starting/Services Stores"),
     ];
 
     [Fact]

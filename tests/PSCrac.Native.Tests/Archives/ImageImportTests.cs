@@ -51,7 +51,7 @@ public class ImageImportTests
         string path = image.Exported("app.tar.zst");
         using PSCrac.Images.Storage.FolderHandle folder = PSCrac.Images.Storage.FolderHandle.Make(image.At("target"), 0x1C0, out _)!;
         using ArchiveReader archive = ImageImport.Open(path, [], CancellationToken.None);
-        UnpackedImage unpacked = Unpacking.Run(archive, path, folder, null, null);
+        UnpackedImage unpacked = Unpacking.Run(archive, path, folder, maximumSize: null, progress: null);
         SortedDictionary<string, string> expected = SealedImage.ContentOf(image.Path);
         expected.Remove("pscrac.json");
         Assert.Equal(expected, new SortedDictionary<string, string>(unpacked.Files.ToDictionary(static file => file.Name, static file => file.Sha256!), StringComparer.Ordinal));

@@ -120,6 +120,21 @@ public sealed partial record ImageManifest
         return Convert.ToHexStringLower(digest);
     }
 
+    /// <summary>The SHA-256 of the manifest of an image, in lower-case hexadecimal; null if it has none.</summary>
+    internal static string? HashOf(ImageSource source)
+    {
+        using ImageFile? file = source.TryOpen(FileName);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(64 << 10);
+        try
+        {
+            return file is null || file.Length > MaximumManifestSize ? null : Hash(file, ref buffer);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
     /// <summary>Reads the manifest from an image's files; null if there is none.</summary>
     internal static ImageManifest? Read(ImageSource source)
     {

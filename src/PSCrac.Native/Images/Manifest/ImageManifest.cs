@@ -30,6 +30,13 @@ public sealed partial record ImageManifest
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ImageManifestStart? Start { get; init; }
 
+    /// <summary>
+    /// The SHA-256 of the manifest of the image that the root was restored from, in lower-case hexadecimal; null if it was not restored,
+    /// or from an image without a manifest. A store finds by it what a later image has in common with that one.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? RestoredFrom { get; init; }
+
     /// <summary>What took the checkpoint: "criu" or "jvm".</summary>
     public string Engine { get; init; } = "criu";
 

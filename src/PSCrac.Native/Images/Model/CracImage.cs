@@ -50,7 +50,7 @@ public sealed partial class CracImage
     }
 
     /// <summary>The name of the directory, or that of the archive without its suffixes (.tar, .zst, .gz, .age).</summary>
-    public string Name { get; }
+    public string Name { get; private set; }
 
     /// <summary>
     /// The service whose image it is: the name of its folder, if the image is named by the time of its checkpoint (yyyyMMdd-HHmmss in UTC);
@@ -171,7 +171,13 @@ public sealed partial class CracImage
     /// </summary>
     public string? ClaimedSigner => _claimedSigner.Value;
 
+    /// <summary>The name of the image in a store that this is a copy of, which is kept for later uses; null for another image.</summary>
+    internal string? StoredName { get; private set; }
+
     internal ImageSource Source => _source;
+
+    /// <summary>Says that it is a copy of an image in a store.</summary>
+    internal void SetStored(string storedName, string name) => (StoredName, Name) = (storedName, name);
 
     /// <summary>Opens an image.</summary>
     /// <param name="path">

@@ -4,6 +4,7 @@ using System.Runtime.ExceptionServices;
 using PSCrac.Common;
 using PSCrac.Formatting;
 using PSCrac.Images.Operations;
+using PSCrac.Stores;
 
 namespace PSCrac.Commands.Common;
 
@@ -279,6 +280,17 @@ public abstract class CracCommand : PSCmdlet, IDisposable
             throw new CracException(CracReason.NotAnImage, $"{path} is no path: {e.Message}", "Get-PSDrive lists the drives; put ./ before a name with a colon.", e);
         }
     }
+
+    /// <summary>The name of a store or of an image in one, with the full path of a layout's folder.</summary>
+    private protected StoreName ResolveStore(string text) => StoreName.Parse(text).WithFullPath(ResolveLiteral);
+
+    /// <summary>How a registry is reached, as parameters say.</summary>
+    private protected RegistryAccess RegistryAccessOf(string? authFile, string? certificateDirectory, bool skipTlsCheck) => new()
+    {
+        AuthFile = ResolveOptional(authFile),
+        CertificateDirectory = ResolveOptional(certificateDirectory),
+        SkipTlsCheck = skipTlsCheck,
+    };
 
     /// <summary>The path of an optional parameter's file, as <see cref="ResolveLiteral"/> gives it; null where there is none.</summary>
     private protected string? ResolveOptional(string? path) => path is null ? null : ResolveLiteral(path);

@@ -80,14 +80,14 @@ internal static class CracErrorRecord
         CracReason.ImageExists or CracReason.ServiceExists => ErrorCategory.ResourceExists,
         CracReason.PermissionDenied => ErrorCategory.PermissionDenied,
         CracReason.ImageNotTrusted or CracReason.ServiceNotTrusted or CracReason.FileNotTrusted or CracReason.SignatureMissing or CracReason.SignatureInvalid
-            or CracReason.SignerNotAllowed or CracReason.DecryptionFailed => ErrorCategory.SecurityError,
+            or CracReason.SignerNotAllowed or CracReason.DecryptionFailed or CracReason.RegistryNotTrusted => ErrorCategory.SecurityError,
         CracReason.ImageIncomplete or CracReason.ImageCorrupt or CracReason.ImageConsumed or CracReason.ImageOutdated or CracReason.FileChanged
             or CracReason.RandomStateRepeated or CracReason.ClockChanged or CracReason.ServiceInvalid => ErrorCategory.InvalidData,
         CracReason.FreezeTimeout or CracReason.TimedOut => ErrorCategory.OperationTimeout,
         CracReason.ProgramNotStarted => ErrorCategory.OpenError,
         CracReason.ProgramEnded or CracReason.Unknown => ErrorCategory.InvalidResult,
         CracReason.WorkerDied or CracReason.MoveUncertain => ErrorCategory.OperationStopped,
-        CracReason.JvmNotAttachable or CracReason.HostUnreachable or CracReason.ConnectionLost => ErrorCategory.ConnectionError,
+        CracReason.JvmNotAttachable or CracReason.HostUnreachable or CracReason.ConnectionLost or CracReason.RegistryUnavailable => ErrorCategory.ConnectionError,
         CracReason.NoSpace or CracReason.SealFailed or CracReason.LogFolderUnusable => ErrorCategory.WriteError,
         CracReason.LimitTooLow => ErrorCategory.LimitsExceeded,
         CracReason.ResourceUnsupported or CracReason.NamespaceUnsupported or CracReason.KernelFeatureMissing or CracReason.CpuIncompatible

@@ -1,15 +1,20 @@
 using System.Management.Automation;
 using PSCrac.Images.Model;
 using PSCrac.Images.Operations;
+using PSCrac.Stores;
 
 namespace PSCrac.Commands.Common;
 
-/// <summary>A cmdlet that reads images, given by path with wildcards, by literal path, by name under the image root, or from the pipeline.</summary>
+/// <summary>
+/// A cmdlet that reads images, given by path with wildcards, by literal path, by name under the image root, by name in a store, or from
+/// the pipeline. An image in a store is imported to be read, and kept for the next time.
+/// </summary>
 public abstract class ImageReadingCommand : CracCommand
 {
     private protected const string PathSet = "Path";
     private protected const string LiteralPathSet = "LiteralPath";
     private protected const string InputObjectSet = "InputObject";
+    private readonly List<CachedImage> _cached = [];
 
     /// <summary>
     /// Whether a wildcard that matches no image is accepted without an error. Only for cmdlets that list: for the others silence
@@ -25,6 +30,16 @@ public abstract class ImageReadingCommand : CracCommand
     {
         foreach (string path in paths)
         {
+            if (StoreName.IsName(path))
+            {
+                if (OpenStored(path) is { } stored)
+                {
+                    yield return stored;
+                }
+
+                continue;
+            }
+
             IReadOnlyList<string>? found = null;
             ForItem(path, () => found = Find(path));
             foreach (string each in (found ?? []).SelectMany(OfService))
@@ -42,6 +57,16 @@ public abstract class ImageReadingCommand : CracCommand
     {
         foreach (string path in paths)
         {
+            if (StoreName.IsName(path))
+            {
+                if (OpenStored(path) is { } stored)
+                {
+                    yield return stored;
+                }
+
+                continue;
+            }
+
             string? found = null;
             ForItem(path, () => found = FindImage(path));
             foreach (string each in found is null ? [] : OfService(found))
@@ -54,11 +79,55 @@ public abstract class ImageReadingCommand : CracCommand
         }
     }
 
+    /// <summary>Takes the name of a store, or of an image in one, as such. False where it is to be imported and read as any other image.</summary>
+    private protected virtual bool TakeStored(StoreName name) => false;
+
+    /// <summary>How a registry is reached.</summary>
+    private protected virtual RegistryAccess Access => RegistryAccess.Usual;
+
+    /// <summary>Refuses an image in a store before it is imported to be read.</summary>
+    private protected virtual void RequireUsable(StoreName name)
+    {
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _cached.ForEach(static each => each.Dispose());
+            _cached.Clear();
+        }
+
+        base.Dispose(disposing);
+    }
+
     /// <summary>Opens one image; null, with the error written, where it cannot be read.</summary>
     private protected CracImage? Open(string path)
     {
         CracImage? image = null;
         ForItem(path, () => image = CracImage.Open(path, StopToken));
+        return image;
+    }
+
+    private CracImage? OpenStored(string text)
+    {
+        CracImage? image = null;
+        ForItem(text, () =>
+        {
+            StoreName name = ResolveStore(text);
+            if (!TakeStored(name))
+            {
+                RequireUsable(name);
+                CachedImage cached = RunOperation($"Importing {name}", (progress, stopping) =>
+                {
+                    using var stored = OpenedImage.Open(name, Access, stopping);
+                    return CachedImage.Open(stored, progress, stopping);
+                });
+                _cached.Add(cached);
+                image = cached.Image;
+            }
+        });
         return image;
     }
 

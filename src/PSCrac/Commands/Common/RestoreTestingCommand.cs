@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using PSCrac.Completion;
 using PSCrac.Options;
+using PSCrac.Stores;
 
 namespace PSCrac.Commands.Common;
 
@@ -32,6 +33,21 @@ public abstract class RestoreTestingCommand : ImageInputCommand
     [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? AllowedSigners { get; set; }
 
+    /// <summary>A file of credentials for a registry.</summary>
+    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? AuthFile { get; set; }
+
+    /// <summary>A folder of certificates for a registry.</summary>
+    [Parameter, ValidateNotNullOrEmpty, ArgumentCompleter(typeof(LiteralPathCompleter))]
+    public string? CertificateDirectory { get; set; }
+
+    /// <summary>Accept a registry without TLS, and any certificate.</summary>
+    [Parameter]
+    public SwitchParameter SkipTlsCheck { get; set; }
+
+    /// <inheritdoc/>
+    private protected override RegistryAccess Access => RegistryAccessOf(AuthFile, CertificateDirectory, SkipTlsCheck);
+
     /// <summary>How long a restore waits for process ids of processes that are ending, in seconds.</summary>
     [Parameter]
     [ValidateRange(0, int.MaxValue)]
@@ -42,6 +58,15 @@ public abstract class RestoreTestingCommand : ImageInputCommand
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(LiteralPathCompleter))]
     public string? CriuPath { get; set; }
+
+    /// <inheritdoc/>
+    private protected override void RequireUsable(StoreName name)
+    {
+        if (!SkipTrustCheck && !RequireSignature)
+        {
+            StoreTrust.Require(name);
+        }
+    }
 
     /// <summary>The restore that the parameters ask for.</summary>
     private protected virtual RestoreRequest Request(CracImage image) => new()
