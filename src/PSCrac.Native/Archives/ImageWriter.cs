@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Common;
 using PSCrac.Images.Manifest;
@@ -38,7 +37,7 @@ internal sealed class ImageWriter(FolderHandle folder, IProgress<CracProgress>? 
         using SafeFileHandle file = folder.Create(name, out Errno errno, PrivateFile);
         Require(errno, name);
         bool isHashed = ImageManifest.IsSealed(name);
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var hash = new Sha256();
         byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
         long position = 0;
         long begun = 0;
@@ -54,7 +53,7 @@ internal sealed class ImageWriter(FolderHandle folder, IProgress<CracProgress>? 
 
             if (isHashed)
             {
-                hash.AppendData(buffer, 0, length);
+                hash.Append(buffer.AsSpan(0, length));
             }
 
             Written += length;
@@ -66,7 +65,9 @@ internal sealed class ImageWriter(FolderHandle folder, IProgress<CracProgress>? 
         Require(isTemporary ? Errno.None : LibC.Sync(file), name);
         if (isHashed)
         {
-            _files.Add(new ImageManifestFile(name, position, Convert.ToHexStringLower(hash.GetHashAndReset())));
+            byte[] digest = new byte[Sha256.Length];
+            hash.Finish(digest);
+            _files.Add(new ImageManifestFile(name, position, Convert.ToHexStringLower(digest)));
         }
         else if (name == ImageManifest.FileName)
         {

@@ -1,19 +1,37 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using System.Security.Cryptography;
 
 namespace PSCrac.Common;
 
 /// <summary>
-/// SHA-256 (FIPS 180-4) of small inputs. The runtime's own loads OpenSSL at its first use, which takes a program that was compiled
-/// ahead longer than all hashes of an image, and 4 MB of memory.
+/// SHA-256 (FIPS 180-4). The runtime's own loads OpenSSL at its first use, which takes a program that was compiled ahead longer than all
+/// hashes of an image, and 4 MB of memory, and ends the process where there is none. So small inputs are hashed here, and large ones
+/// where OpenSSL is missing.
 /// </summary>
-internal static class Sha256
+internal sealed class Sha256 : IDisposable
 {
     /// <summary>The length of a hash, in bytes.</summary>
     internal const int Length = 32;
 
     private const int BlockSize = 64;
     private const int Rounds = 64;
+    private const int Small = 64 * 1024;
+
+    private readonly uint[] _state = [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
+    private readonly byte[] _rest = new byte[BlockSize];
+    private readonly IncrementalHash? _faster;
+    private ulong _length;
+
+    /// <summary>Begins the hash of an input of any length, which is appended part by part.</summary>
+    internal Sha256()
+        : this(OpenSsl.IsAvailable)
+    {
+    }
+
+    private Sha256(bool isFaster) => _faster = isFaster ? IncrementalHash.CreateHash(HashAlgorithmName.SHA256) : null;
+
+    private int RestLength => (int)(_length % BlockSize);
 
     private static ReadOnlySpan<uint> RoundConstants =>
     [
@@ -27,37 +45,97 @@ internal static class Sha256
         0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
     ];
 
-    /// <summary>Hashes an input.</summary>
+    /// <summary>Hashes a whole input.</summary>
     /// <param name="input">The input.</param>
     /// <param name="hash">Receives the hash, <see cref="Length"/> bytes.</param>
     internal static void Hash(ReadOnlySpan<byte> input, Span<byte> hash)
     {
-        Span<uint> state = [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
-        Span<uint> schedule = stackalloc uint[Rounds];
-        int whole = input.Length - input.Length % BlockSize;
-        for (int at = 0; at < whole; at += BlockSize)
+        if (input.Length > Small && OpenSsl.IsAvailable)
         {
-            Add(state, schedule, input.Slice(at, BlockSize));
+            SHA256.HashData(input, hash);
+        }
+        else
+        {
+            HashHere(input, hash);
+        }
+    }
+
+    /// <summary>Begins a hash without OpenSSL.</summary>
+    internal static Sha256 Here() => new(isFaster: false);
+
+    /// <summary>Hashes a whole input without OpenSSL.</summary>
+    internal static void HashHere(ReadOnlySpan<byte> input, Span<byte> hash)
+    {
+        using Sha256 here = Here();
+        here.Append(input);
+        here.Finish(hash);
+    }
+
+    /// <summary>Appends a part of the input.</summary>
+    internal void Append(ReadOnlySpan<byte> part)
+    {
+        if (_faster is not null)
+        {
+            _faster.AppendData(part);
+            return;
+        }
+
+        Span<uint> schedule = stackalloc uint[Rounds];
+        int filled = RestLength;
+        _length += (ulong)part.Length;
+        if (filled > 0)
+        {
+            int taken = Math.Min(BlockSize - filled, part.Length);
+            part[..taken].CopyTo(_rest.AsSpan(filled));
+            part = part[taken..];
+            if (filled + taken < BlockSize)
+            {
+                return;
+            }
+
+            Add(_state, schedule, _rest);
+        }
+
+        for (; part.Length >= BlockSize; part = part[BlockSize..])
+        {
+            Add(_state, schedule, part[..BlockSize]);
+        }
+
+        part.CopyTo(_rest);
+    }
+
+    /// <summary>Gives the hash. Nothing can be appended any more.</summary>
+    /// <param name="hash">Receives the hash, <see cref="Length"/> bytes.</param>
+    internal void Finish(Span<byte> hash)
+    {
+        if (_faster is not null)
+        {
+            _faster.GetHashAndReset(hash);
+            return;
         }
 
         // The rest, a bit that is set, zeros, and the length in bits: one block or two.
+        Span<uint> schedule = stackalloc uint[Rounds];
         Span<byte> last = stackalloc byte[2 * BlockSize];
         last.Clear();
-        ReadOnlySpan<byte> rest = input[whole..];
-        rest.CopyTo(last);
-        last[rest.Length] = 0x80;
-        int padded = rest.Length < BlockSize - sizeof(ulong) ? BlockSize : 2 * BlockSize;
-        BinaryPrimitives.WriteUInt64BigEndian(last[(padded - sizeof(ulong))..], (ulong)input.Length * 8);
+        int length = RestLength;
+        _rest.AsSpan(0, length).CopyTo(last);
+        last[length] = 0x80;
+        int padded = length < BlockSize - sizeof(ulong) ? BlockSize : 2 * BlockSize;
+        BinaryPrimitives.WriteUInt64BigEndian(last[(padded - sizeof(ulong))..], _length * 8);
         for (int at = 0; at < padded; at += BlockSize)
         {
-            Add(state, schedule, last.Slice(at, BlockSize));
+            Add(_state, schedule, last.Slice(at, BlockSize));
         }
 
-        for (int i = 0; i < state.Length; i++)
+        for (int i = 0; i < _state.Length; i++)
         {
-            BinaryPrimitives.WriteUInt32BigEndian(hash[(i * sizeof(uint))..], state[i]);
+            BinaryPrimitives.WriteUInt32BigEndian(hash[(i * sizeof(uint))..], _state[i]);
         }
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _faster?.Dispose();
 
     private static void Add(Span<uint> state, Span<uint> w, ReadOnlySpan<byte> block)
     {

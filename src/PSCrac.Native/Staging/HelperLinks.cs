@@ -1,5 +1,5 @@
+using System.Buffers.Binary;
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Format;
@@ -102,7 +102,7 @@ internal sealed class HelperLinks
             return null;
         }
 
-        string renamed = string.Create(CultureInfo.InvariantCulture, $"{ImageManifestOutsideFile.HelperLinkPrefix}{MinimumNumber + RandomNumberGenerator.GetInt32(int.MaxValue - MinimumNumber)}{RandomNumberGenerator.GetInt32(MinimumNumber):d9}");
+        string renamed = string.Create(CultureInfo.InvariantCulture, $"{ImageManifestOutsideFile.HelperLinkPrefix}{MinimumNumber + NewNumber(int.MaxValue - MinimumNumber)}{NewNumber(MinimumNumber):d9}");
         bool isRenamed = LibC.Rename(walk.Folder, name, walk.Folder, renamed, LibC.RENAME_NOREPLACE) == Errno.None;
         if (isRenamed)
         {
@@ -112,6 +112,9 @@ internal sealed class HelperLinks
         _files.Add(new ImageManifestOutsideFile(Path.Combine(folder, isRenamed ? renamed : name), status.Inode, status.UserId));
         return isRenamed ? path[..^name.Length] + renamed : null;
     }
+
+    // Nobody else can tell it beforehand: the last bytes of a new Guid are random, as the kernel gives them.
+    private static int NewNumber(int limit) => (int)(BinaryPrimitives.ReadUInt32LittleEndian(Guid.NewGuid().ToByteArray().AsSpan(12)) % (uint)limit);
 
     private void ForEach(Func<SafeFileHandle, string, string, Errno> action)
     {

@@ -4,6 +4,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text;
+using PSCrac.Common;
 
 namespace PSCrac.Starting;
 
@@ -30,6 +31,17 @@ internal static class HttpProbe
         {
             cancellation.ThrowIfCancellationRequested();
             return null;
+        }
+    }
+
+    /// <summary>Refuses an https address where nothing can speak it.</summary>
+    /// <exception cref="CracException"><see cref="CracReason.ProgramMissing"/>.</exception>
+    internal static void RequireUsable(Uri uri)
+    {
+        if (uri.Scheme == Uri.UriSchemeHttps && !OpenSsl.IsAvailable)
+        {
+            throw new CracException(
+                CracReason.ProgramMissing, $"{uri} cannot be asked: there is no OpenSSL here, which https needs.", "Install libssl3, or give an http address of the program.");
         }
     }
 

@@ -61,6 +61,7 @@ internal sealed class ReadyUri : ReadyCondition
 
     internal override void Prepare(CancellationToken cancellation)
     {
+        HttpProbe.RequireUsable(_uri);
         if (_uri.IsLoopback && HttpProbe.GetStatus(_uri, MaximumRequestTime, cancellation) is not null)
         {
             throw new CracException(

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Common;
@@ -115,8 +114,8 @@ public sealed partial record ImageManifest
         }
 
         file.ReadExactlyAt(0, buffer.AsSpan(0, length));
-        Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
-        HashWhole(buffer.AsSpan(0, length), digest);
+        Span<byte> digest = stackalloc byte[Sha256.Length];
+        Sha256.Hash(buffer.AsSpan(0, length), digest);
         return Convert.ToHexStringLower(digest);
     }
 
@@ -215,32 +214,20 @@ public sealed partial record ImageManifest
         }
     }
 
-    // OpenSSL, which the runtime uses, is faster once it is loaded.
-    private static void HashWhole(ReadOnlySpan<byte> content, Span<byte> digest)
-    {
-        const int Small = 64 * 1024;
-        if (content.Length <= Small)
-        {
-            Sha256.Hash(content, digest);
-        }
-        else
-        {
-            SHA256.HashData(content, digest);
-        }
-    }
-
     private static string HashInParts(ImageFile file, byte[] buffer)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var hash = new Sha256();
         for (long offset = 0; offset < file.Length;)
         {
             int part = (int)Math.Min(buffer.Length, file.Length - offset);
             file.ReadExactlyAt(offset, buffer.AsSpan(0, part));
-            hash.AppendData(buffer, 0, part);
+            hash.Append(buffer.AsSpan(0, part));
             offset += part;
         }
 
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
+        Span<byte> digest = stackalloc byte[Sha256.Length];
+        hash.Finish(digest);
+        return Convert.ToHexStringLower(digest);
     }
 
     private static long OffsetOf(ReadOnlySpan<byte> text, JsonException e)

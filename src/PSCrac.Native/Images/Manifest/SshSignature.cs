@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
+using PSCrac.Common;
 
 namespace PSCrac.Images.Manifest;
 
@@ -34,7 +35,12 @@ internal sealed record SshSignature(byte[] Text, string KeyType, byte[] Key, str
     internal bool HasCertificate => KeyType.EndsWith(CertificateSuffix, StringComparison.Ordinal);
 
     /// <summary>The fingerprint of a public key, as ssh-keygen shows it.</summary>
-    internal static string Fingerprint(ReadOnlySpan<byte> key) => "SHA256:" + Convert.ToBase64String(SHA256.HashData(key)).TrimEnd('=');
+    internal static string Fingerprint(ReadOnlySpan<byte> key)
+    {
+        Span<byte> hash = stackalloc byte[Sha256.Length];
+        Sha256.Hash(key, hash);
+        return "SHA256:" + Convert.ToBase64String(hash).TrimEnd('=');
+    }
 
     /// <summary>
     /// Reads a signature file. Anything before or behind the armor is refused: OpenSSH ignores it, and who relies on the file could be

@@ -1,6 +1,6 @@
 using System.Buffers;
-using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
+using PSCrac.Common;
 using PSCrac.Images.Manifest;
 using PSCrac.Interop;
 
@@ -140,8 +140,8 @@ internal static class FileFingerprint
                 return null;
             }
 
-            Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
-            SHA256.HashData(buffer.AsSpan(0, length), digest);
+            Span<byte> digest = stackalloc byte[Sha256.Length];
+            Sha256.Hash(buffer.AsSpan(0, length), digest);
             return Convert.ToHexStringLower(digest);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -173,6 +173,7 @@ internal sealed class ServiceStart
     {
         foreach (Uri uri in _description.WarmUpUri)
         {
+            HttpProbe.RequireUsable(uri);
             for (int i = 0; i < _description.WarmUpCount; i++)
             {
                 int? status = HttpProbe.GetStatus(uri, _description.ReadyTimeout, CancellationToken.None);
