@@ -37,6 +37,7 @@ internal static class ContainerInit
         }
 
         using var forwarding = new Registrations(child);
+        IdleMemory.GiveBack();
         while (LibC.ReapAny(out int pid, out int code, out bool exited) == 0)
         {
             if (pid == child)

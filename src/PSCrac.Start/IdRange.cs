@@ -1,7 +1,6 @@
 using System.Globalization;
-using System.Text;
-using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
+using PSCrac.PidNamespaces;
 
 namespace PSCrac.Start;
 
@@ -9,14 +8,7 @@ namespace PSCrac.Start;
 internal static unsafe class IdRange
 {
     /// <summary>Sets the last id of the namespace, so that new ids follow it. If this fails, criu reports an id that is in use.</summary>
-    internal static void Skip(int last)
-    {
-        using SafeFileHandle file = LibC.Open("/proc/sys/kernel/ns_last_pid", LibC.O_WRONLY, out Errno errno);
-        if (errno == Errno.None)
-        {
-            LibC.TryWrite(file, Encoding.ASCII.GetBytes(last.ToString(CultureInfo.InvariantCulture)));
-        }
-    }
+    internal static void Skip(int last) => LastPid.Set(last);
 
     /// <summary>The highest id of this process's threads; lower ids may belong to its other threads.</summary>
     internal static int GetHighestThreadId()

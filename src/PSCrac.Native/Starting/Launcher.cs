@@ -22,32 +22,34 @@ internal sealed class Launcher
     private const int ContainerIdLimit = 1000;
     private const int DefaultMinimumId = 10_000;
     private const string NullDevice = "/dev/null";
-    private const string LastPidPath = "/proc/sys/kernel/ns_last_pid";
 
     private readonly StartRequest _request;
     private readonly List<string> _decisions;
+    private readonly List<string> _warnings;
     private readonly CancellationToken _cancellation;
 
-    private Launcher(StartRequest request, List<string> decisions, CancellationToken cancellation)
+    private Launcher(StartRequest request, List<string> decisions, List<string> warnings, CancellationToken cancellation)
     {
         _request = request;
         _decisions = decisions;
+        _warnings = warnings;
         _cancellation = cancellation;
     }
 
     /// <summary>Starts the program, which ends with this process unless it is handed over.</summary>
     /// <param name="request">The start.</param>
     /// <param name="decisions">Receives a sentence for each decision.</param>
+    /// <param name="warnings">Receives a sentence for what may prevent a restore of it.</param>
     /// <param name="cancellation">Ends the wait for a new pid namespace.</param>
     /// <exception cref="CracException">
     /// <see cref="CracReason.ProgramNotStarted"/>, <see cref="CracReason.OptionRefused"/> for arguments or variables that execve(2) cannot pass,
     /// <see cref="CracReason.PermissionDenied"/> for a pid that may not be chosen,
     /// or <see cref="CracReason.NamespaceUnsupported"/>.
     /// </exception>
-    internal static CracStartedProcess Launch(StartRequest request, List<string> decisions, CancellationToken cancellation)
+    internal static CracStartedProcess Launch(StartRequest request, List<string> decisions, List<string> warnings, CancellationToken cancellation)
     {
         RequireValidArguments(request);
-        return new Launcher(request, decisions, cancellation).Launch();
+        return new Launcher(request, decisions, warnings, cancellation).Launch();
     }
 
     // execve(2) takes strings that end at the first NUL, and the environment as NAME=VALUE.
@@ -228,27 +230,23 @@ internal sealed class Launcher
             return;
         }
 
-        try
+        Errno errno = LastPid.Raise(minimum - 1, out bool isRaised);
+        if (errno == 0)
         {
-            int last = int.Parse(File.ReadAllText(LastPidPath), CultureInfo.InvariantCulture);
-            if (last >= minimum - 1)
-            {
-                return;
-            }
-
-            File.WriteAllText(LastPidPath, (minimum - 1).ToString(CultureInfo.InvariantCulture));
-            _decisions.Add($"Its process id is at least {minimum}{(isAsked ? string.Empty : ": in a fresh pid namespace, low ids would be taken when it is restored")}.");
+            _decisions.AddRange(isRaised ? [$"Its process id is at least {minimum}{(isAsked ? string.Empty : ": in a fresh pid namespace, low ids would be taken when it is restored")}."] : []);
+            return;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+
+        string why = $"The next process id cannot be chosen: {LastPid.Path} cannot be written ({LibC.Message(errno)}).";
+        if (isAsked)
         {
-            string why = $"The next process id cannot be chosen: {LastPidPath} cannot be written ({e.Message.TrimEnd('.')}).";
-            if (isAsked)
-            {
-                throw new CracException(CracReason.PermissionDenied, why, "Run as root with a writable /proc/sys, or leave out -MinimumId.", e);
-            }
-
-            _decisions.Add(why);
+            throw new CracException(CracReason.PermissionDenied, why, "Run as root with a writable /proc/sys, or leave out -MinimumId.");
         }
+
+        bool isImageExpected = _request.ImagePath is not null || _request.Service is not null;
+        (isImageExpected ? _warnings : _decisions).Add(isImageExpected
+            ? $"{why} When the program is restored in another container, a process there may have its low id. Give the container CAP_SYS_ADMIN, or --security-opt unmask=/proc/sys."
+            : why);
     }
 
     private CracException NotStarted(Errno errno) => NamespaceProgram.NotStarted(_request.FilePath, errno);

@@ -118,7 +118,7 @@ internal sealed class MeasureOperation
         for (int i = 0; i <= count; i++)
         {
             _round?.Invoke(i);
-            CracStartupSample cold = Measure(i, CracStartKind.Cold, _ => Launcher.Launch(_request, [], _cancellation));
+            CracStartupSample cold = Measure(i, CracStartKind.Cold, _ => Launcher.Launch(_request, [], [], _cancellation));
             RequireFreePids(image);
             CracStartupSample restored = Measure(
                 i, CracStartKind.Restored, early => StartOperation.RestoreAsChild(image, _request, new RestoreFiles(), early, _cancellation));

@@ -213,7 +213,7 @@ internal sealed class StartOperation
         StartFingerprint? fingerprint = _request.ImagePath is null ? null : TakeFingerprint(_request, _warnings);
         Prepare(_request.Ready);
         long start = Stopwatch.GetTimestamp();
-        CracStartedProcess process = Launcher.Launch(_request, _decisions, _cancellation);
+        CracStartedProcess process = Launcher.Launch(_request, _decisions, _warnings, _cancellation);
         _processId = process.Id;
         try
         {

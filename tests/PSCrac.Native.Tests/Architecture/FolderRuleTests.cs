@@ -53,7 +53,7 @@ public class FolderRuleTests
         ("Restoring/RestoreReadahead.cs", "LibC.Open", "mapped programs and libraries, outside of the image"),
         ("Restoring/RestoreAttempt.cs", "LibC.Open", "/dev/tty"),
         ("Staging/HostDescription.cs", "File.ReadAllText", "/proc and /etc/machine-id"),
-        ("Starting/Launcher.cs", "File.WriteAllText", "ns_last_pid"),
+        ("PidNamespaces/LastPid.cs", "LibC.Open", "ns_last_pid"),
         ("Processes/ThreadAttributes.cs", "File.WriteAllText", "attributes of a thread in /proc"),
         ("Processes/FrozenCgroup.cs", "File.WriteAllText", "the state of a cgroup"),
         ("Jvm/JvmAttachment.cs", "LibC.Open", "the JVM's root, from which a walk goes on"),
