@@ -24,7 +24,7 @@ internal sealed class ArchiveEntryRules(string archivePath)
     private static readonly string[] s_containerFiles =
     [
         ContainerConfiguration, ContainerSpecification, "network.status", "rootfs-diff.tar", "deleted.files", "bind.mounts", "devshm-checkpoint.tar",
-        "ctr.log", "container.log", "status", "io.kubernetes.cri-o.LogPath", "descriptors.json",
+        "ctr.log", "container.log", "status", "status.dump", "pod.dump", "pod.options", "io.kubernetes.cri-o.LogPath", "descriptors.json",
     ];
 
     private static readonly string[] s_containerFolders = ["artifacts", "volumes"];

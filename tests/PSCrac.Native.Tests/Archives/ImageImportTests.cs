@@ -317,6 +317,11 @@ public class ImageImportTests
             Text("rootfs-diff.tar", new string('\0', 1024));
             Text("stats-dump", "statistics");
             Text("artifacts/x", "");
+            foreach (string name in (string[])["status", "status.dump", "container.log", "pod.options", "pod.dump", "network.status", "bind.mounts", "deleted.files", "devshm-checkpoint.tar"])
+            {
+                Text(name, "{}");
+            }
+
             Text("spec.dump", $$$"""{"annotations":{"io.container.manager":"{{{manager}}}"}}""");
 
             void Text(string name, string content) =>
