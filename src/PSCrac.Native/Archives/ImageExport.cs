@@ -187,7 +187,7 @@ internal static class ImageExport
                 if (written - begun >= WritebackSize)
                 {
                     // The disk writes meanwhile, so that the sync finds little to do.
-                    LibC.BeginWriteback(target, 0, 0);
+                    LibC.BeginWriteback(target, 0, RandomAccess.GetLength(target));
                     begun = written;
                 }
 

@@ -47,8 +47,7 @@ internal sealed class ImageWriter(FolderHandle folder, IProgress<CracProgress>? 
             if (!isTemporary && position + length - begun >= WritebackSize)
             {
                 // The disk writes while the rest is decompressed, and the sync finds little to do.
-                LibC.BeginWriteback(file, begun, position + length - begun);
-                begun = position + length;
+                begun += LibC.BeginWriteback(file, begun, position + length - begun);
             }
 
             if (isHashed)

@@ -4,8 +4,8 @@ namespace PSCrac.Archives;
 
 /// <summary>
 /// Compresses a stream with libzstd, on several threads where the library has them. At the library's own size of a job, 8 MiB, 16 threads
-/// take 235 MB. Jobs are smaller here, and each sees half a window of what is before it instead of an eighth: memory that repeats at a
-/// distance of 1 MiB compresses to less than with the library's own sizes, and in less time.
+/// take 235 MB. Jobs are smaller here, the more threads there are, and each sees half a window of what is before it instead of an eighth:
+/// memory that repeats at a distance of 1 MiB compresses to less than with the library's own sizes, and in less time.
 /// </summary>
 internal sealed unsafe class ZstandardWriter : Stream
 {
@@ -16,7 +16,8 @@ internal sealed unsafe class ZstandardWriter : Stream
     internal const int DefaultLevel = 3;
 
     private const int MaximumWorkers = 16;
-    private const int ManyWorkers = 9;
+    private const int LargestJob = 4 << 20;
+    private const int AllJobs = 16 << 20;
     private const int HalfWindow = 8;
     private readonly Stream _output;
     private readonly ZstdCompression _context;
@@ -44,7 +45,7 @@ internal sealed unsafe class ZstandardWriter : Stream
         bool hasThreads = !LibZstd.IsError(LibZstd.ZSTD_CCtx_setParameter(_context, LibZstd.WorkerCount, workers));
         if (hasThreads)
         {
-            Require(LibZstd.ZSTD_CCtx_setParameter(_context, LibZstd.JobSize, (workers < ManyWorkers ? 4 : 2) << 20));
+            Require(LibZstd.ZSTD_CCtx_setParameter(_context, LibZstd.JobSize, Math.Min(LargestJob, AllJobs / workers)));
             Require(LibZstd.ZSTD_CCtx_setParameter(_context, LibZstd.OverlapLog, HalfWindow));
         }
     }

@@ -81,15 +81,25 @@ internal static partial class LibC
         posix_fadvise(file, offset, length, POSIX_FADV_WILLNEED);
     }
 
-    /// <summary>Starts writing a part of a file to the disk, without waiting (sync_file_range(2)). The file must still be synced.</summary>
+    /// <summary>
+    /// Starts writing a part of a file to the disk, without waiting (sync_file_range(2)). The file must still be synced. A page at its end
+    /// that is not whole is left out: it is about to be changed, and would be written twice.
+    /// </summary>
     /// <param name="file">The file.</param>
-    /// <param name="offset">The offset of the part, in bytes.</param>
-    /// <param name="length">The length of the part, in bytes; 0 for the rest of the file.</param>
-    internal static void BeginWriteback(SafeHandle file, long offset, long length)
+    /// <param name="offset">The offset of the part, in bytes: that of a page.</param>
+    /// <param name="length">The length of the part, in bytes.</param>
+    /// <returns>The length of what is written, in bytes.</returns>
+    internal static long BeginWriteback(SafeHandle file, long offset, long length)
     {
         const uint SYNC_FILE_RANGE_WRITE = 2;
+        long whole = length - (length % Environment.SystemPageSize);
 
-        // Errors are ignored: the sync reports them.
-        sync_file_range(file, offset, length, SYNC_FILE_RANGE_WRITE);
+        // The kernel reads 0 as the rest of the file. Errors are ignored: the sync reports them.
+        if (whole > 0)
+        {
+            sync_file_range(file, offset, whole, SYNC_FILE_RANGE_WRITE);
+        }
+
+        return whole;
     }
 }
