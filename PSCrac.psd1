@@ -24,6 +24,7 @@
         'Initialize-CracEnvironment'
         'Invoke-CracCheckpoint'
         'Measure-CracStartup'
+        'Move-CracProcess'
         'Optimize-CracImageStore'
         'Protect-CracImage'
         'Register-CracService'

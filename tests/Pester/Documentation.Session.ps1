@@ -94,6 +94,31 @@ until ls /var/lib/pscrac/images/"`$2"/*/pscrac.json >/dev/null 2>&1; do sleep 0.
     chmod +x "$bin/systemctl"
 }
 
+# An ssh to another host, which has folders of its own, and shares the rest with this one.
+function New-FarStandIn {
+    # Where PowerShell is a .NET tool, it is dotnet and an assembly.
+    $program = [Environment]::ProcessPath
+    $words = [IO.Path]::GetFileName($program) -eq 'dotnet' ? "$program $PSHOME/pwsh.dll" : $program
+    Set-Content -LiteralPath "$bin/pwsh" -Value "#!/bin/sh`nexec $words `"`$@`""
+    chmod +x "$bin/pwsh"
+    Set-Content -LiteralPath "$bin/ssh" -Value @'
+#!/bin/sh
+# ssh OPTIONS [--] HOST COMMAND...
+while :; do
+    case $1 in
+        --) shift; break ;;
+        -[Tx]) shift ;;
+        -*) shift 2 ;;
+        *) break ;;
+    esac
+done
+shift
+export PSCRAC_STATE_ROOT=/srv/far
+exec sh -c "$*"
+'@
+    chmod +x "$bin/ssh"
+}
+
 $read = Get-Content -LiteralPath $Plan -Raw | ConvertFrom-Json
 try {
     $null = . ([scriptblock]::Create($read.World))

@@ -11,7 +11,7 @@ param(
 
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1", "$PSScriptRoot/Documentation.psm1"
-    $obstacle = Get-CriuObstacle age, bash, unshare, perl, ssh-keygen, tar
+    $obstacle = Get-CriuObstacle age, bash, ip, unshare, perl, ssh-keygen, tar
     $root = [IO.Path]::GetFullPath("$PSScriptRoot/../..")
 
     # What PlatyPS has in each page of a cmdlet is made from the cmdlet.
@@ -74,6 +74,9 @@ BeforeDiscovery {
         'Invoke-CracCheckpoint.md: *say what to do with an open connection'                    = 'Start-StandIn postgres; Start-StandIn client -Id 4711'
         'Invoke-CracCheckpoint.md: *several processes, each to its own image'                  = '"" > worker.conf; Start-StandIn worker; Start-StandIn worker'
         'Measure-CracStartup.md: *all samples'                                                 = 'New-StandInImage server ./server'
+        'Move-CracProcess.md: *move a process'                                                 = 'Start-StandIn counter -Id 4711; New-FarStandIn'
+        'Move-CracProcess.md: *'                                                               = '"" > worker.conf; Start-StandIn worker; Start-StandIn worker; New-FarStandIn'
+        'Move-CracProcess.md: *connections move along*'                                        = 'ip link add eth0 type veth peer name eth1; ip addr add 10.0.0.7/24 dev eth0; "" > worker.conf; Start-StandIn worker; New-FarStandIn'
         'Protect-CracImage.md: *'                                                              = 'ssh-keygen -q -t ed25519 -N "" -f release; New-StandInImage app'
         'Protect-CracImage.md: *sign what was just made'                                       = 'ssh-keygen -q -t ed25519 -N "" -f release; Start-StandIn counter -Id 4711'
         'Protect-CracImage.md: *allow a signer*'                                               = 'ssh-keygen -q -t ed25519 -N "" -f release; New-StandInImage app'
@@ -82,6 +85,7 @@ BeforeDiscovery {
         'README.md: Freeze*'                                                                   = 'Start-StandIn java'
         'README.md: Keep*'                                                                     = 'Start-StandIn node'
         'README.md: Keep images*'                                                              = 'New-StandInImage app'
+        'README.md: Move*'                                                                     = 'Start-StandIn counter -Id 4711; New-FarStandIn'
         'README.md: Restore beside*'                                                           = '"" > worker.conf; New-StandInImage ./cr -LeaveRunning'
         'README.md: Run before*'                                                               = 'New-StandInImage ./db bash (''-c'', ''while :; do sleep 1; done'')'
         'README.md: Run it*'                                                                   = 'New-StandInImage build-agent batch; "" > done'

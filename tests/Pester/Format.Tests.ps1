@@ -18,6 +18,11 @@ BeforeDiscovery {
             Words = '4194303', '12345', '123,456', '255'
         }
         @{
+            Type = 'CracMovedProcess'; Headers = 'HostName', 'State', 'ProcessId', 'Downtime', 'BytesSent', 'Command'; Cut = 'Command'
+            Values = @{ HostName = 'blue.servers.example.com'; State = 'Unknown'; RemoteProcessId = 4194303; Downtime = $time; BytesSent = 1023.9GB; Command = $command }
+            Words = 'Unknown', '4194303', '123,456', 'GiB'
+        }
+        @{
             Type = 'CracStartedProcess'; Headers = 'Id', 'State', 'ReadyTime', 'Image', 'Command'; Cut = 'Command'
             Values = @{ Id = 4194303; HasExited = $true; ExitCode = 255; ReadyTime = $time; Image = @{ Name = 'nightly billing service' }; Command = $command }
             Words = '4194303', 'exit', '255', '123,456', 'nightly', 'billing', 'service'

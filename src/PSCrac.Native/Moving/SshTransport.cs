@@ -220,10 +220,11 @@ internal sealed class SshTransport : IDisposable
         return environment;
     }
 
+    // The message has the last line.
     private static string[] Last(string[] lines)
     {
         const int Shown = 5;
-        return lines.Length > Shown ? lines[^Shown..] : lines;
+        return lines.Length > Shown ? lines[^Shown..] : lines.Length > 1 ? lines : [];
     }
 
     private void Reap(int milliseconds)
