@@ -14,6 +14,7 @@
 
     CmdletsToExport      = @(
         'Compare-CracImage'
+        'Export-CracCoreDump'
         'Export-CracImage'
         'Get-CracImage'
         'Get-CracImageContent'

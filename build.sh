@@ -445,6 +445,21 @@ find_crit() {
     close_work
 }
 
+# dotnet-dump, which the tests open cores of .NET with. They do without it where no package feed has it.
+find_dotnet_dump() {
+    if [ -x "$tools/dotnet-dump/bin/dotnet-dump" ]; then return; fi
+    mkdir -p "$tools/dotnet"
+    if [ -d "${HOME:-}/.nuget" ]; then ln -sfn "$HOME/.nuget" "$tools/dotnet/.nuget"; fi
+    DOTNET_CLI_HOME=$tools/dotnet NUGET_PACKAGES=$tools/nuget timeout 300 \
+        dotnet tool install dotnet-dump --tool-path "$tools/dotnet-dump/bin" >"$tools/dotnet-dump.log" 2>&1 </dev/null || true
+    if [ -x "$tools/dotnet-dump/bin/dotnet-dump" ]; then
+        rm -f "$tools/dotnet-dump.log"
+        say dotnet-dump ".NET tool in $(short "$tools")"
+    else
+        say dotnet-dump "could not be fetched; tests with it are skipped ($(short "$tools/dotnet-dump.log"))"
+    fi
+}
+
 # ---------------------------------------------------------------- the programs that single tests want
 
 # The programs of tests/programs.txt that are missing, with their packages: a line each.
@@ -619,6 +634,7 @@ if [ -n "$with_programs" ]; then install_programs; fi
 if [ -n "$needs_criu" ] || [ -n "$system" ]; then find_criu; fi
 if [ -n "$wants_crit" ]; then find_crit; fi
 find_dotnet
+if [ "$task" = Test ]; then find_dotnet_dump; fi
 if find_pwsh; then
     if [ -n "$require_pwsh" ]; then set -- "$@" -RequirePester; fi
     if [ -n "$with_programs" ]; then set -- "$@" -RequirePrograms; fi

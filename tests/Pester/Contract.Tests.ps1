@@ -85,7 +85,7 @@ Describe 'the module' {
         @($fields) + @($properties) | ForEach-Object { "$($_.DeclaringType.Name).$($_.Name)" } | Should -BeNullOrEmpty
     }
 
-    It 'has help topics that Get-Help finds: <_>' -ForEach 'about_PSCrac', 'about_PSCrac_Images', 'about_PSCrac_Errors', 'about_PSCrac_Moving', 'about_PSCrac_Services', 'about_PSCrac_Stores' {
+    It 'has help topics that Get-Help finds: <_>' -ForEach 'about_PSCrac', 'about_PSCrac_Images', 'about_PSCrac_Errors', 'about_PSCrac_Moving', 'about_PSCrac_Services', 'about_PSCrac_Stores', 'about_PSCrac_Debugging' {
         Get-Content "$staged/en-US/$_.help.txt" -Raw | Should -Match "(?s)^TOPIC\s+$_\s+SHORT DESCRIPTION"
         Get-Help $_ | Out-String | Should -Match 'LONG DESCRIPTION'
     }

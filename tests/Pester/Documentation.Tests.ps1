@@ -11,7 +11,7 @@ param(
 
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1", "$PSScriptRoot/Documentation.psm1"
-    $obstacle = Get-CriuObstacle age, bash, ip, unshare, perl, ssh-keygen, tar
+    $obstacle = Get-CriuObstacle age, bash, gdb, ip, unshare, perl, ssh-keygen, tar
     $root = [IO.Path]::GetFullPath("$PSScriptRoot/../..")
 
     # What PlatyPS has in each page of a cmdlet is made from the cmdlet.
@@ -29,12 +29,18 @@ BeforeDiscovery {
         'docs/help/about_PSCrac_Stores.md: Registries'             = 'there is no such registry'
         'docs/help/Export-CracImage.md: Example 6: from a store to a registry' = 'there is no such registry'
         'docs/help/Import-CracImage.md: Example 7: from a registry, if an allowed signer has signed it' = 'there is no such registry'
+        'docs/help/about_PSCrac_Debugging.md: gdb'                 = 'is about a program in C that is compiled first; DebuggerTests asks gdb'
+        'docs/help/about_PSCrac_Debugging.md: lldb'                = 'wants lldb'
+        'docs/help/about_PSCrac_Debugging.md: .NET: dotnet-dump'   = 'is about any .NET program; DebuggerTests asks dotnet-dump'
+        'docs/help/about_PSCrac_Debugging.md: Java: jhsdb'         = 'is about any Java program; DebuggerTests asks jhsdb'
+        'docs/help/about_PSCrac_Debugging.md: On another machine'  = 'is about a program in C that is compiled first'
         'docs/without-root.md: A criu that carries its capability' = 'changes the criu of the machine'
     }
 
     # What the blocks of a section take for granted: programs that run, and images. The words are those of
     # Documentation.Session.ps1; the current folder is empty but for links to the programs.
     $worlds = @{
+        'about_PSCrac_Debugging.md: Long*'                                                     = 'Start-StandIn counter -Id 4711'
         'about_PSCrac_Errors.md: *'                                                            = 'New-StandInImage ./cr -LeaveRunning'
         'about_PSCrac_Images.md: Containers*'                                                  = 'New-StandInImage ./cr db; New-PodmanStandIn'
         'about_PSCrac_Images.md: Images of plain criu'                                         = 'Start-StandIn shop -Id 4711'
@@ -51,6 +57,8 @@ BeforeDiscovery {
         'Get-CracProcess.md: *checkpoint a service again*'                                     = '$null = Register-CracService web counter --output, numbers; New-SystemctlStandIn; systemctl start web'
         'Get-CracProcess.md: *end what was restored'                                           = 'New-StandInImage nightly; $null = Restore-CracProcess nightly'
         'Get-CracService.md: *'                                                                = '$null = mkdir -p /opt/bin; ln -s $standIn /opt/bin/server; $null = Register-CracService web /opt/bin/server 8080'
+        'Export-CracCoreDump.md: *'                                                            = 'New-StandInImage app; Start-StandIn counter -Id 4711'
+        'Export-CracCoreDump.md: *one process of a tree, compressed'                           = 'New-StandInImage app counter -Id 4711'
         'Export-CracImage.md: *'                                                               = 'New-StandInImage app'
         'Export-CracImage.md: *an image in a store*'                                           = 'New-StandInImage app; New-StandInImage app2'
         'Import-CracImage.md: *'                                                               = '"" > worker.conf; New-StandInImage one worker; Export-CracImage one ./app.tar.zst'
@@ -92,6 +100,7 @@ BeforeDiscovery {
         'README.md: See*'                                                                      = 'Remove-Item ./counter; New-StandInImage counter'
         'README.md: What it looks like'                                                        = 'Remove-Item counter; $null = mkdir samples; ln -s $checkout/out out; ln -s $checkout/samples/Counter samples/Counter'
         'README.md: When it fails'                                                             = '"" > worker.conf; New-StandInImage ./cr worker -Id 4711 -LeaveRunning'
+        'README.md: Take it apart*'                                                            = 'Start-StandIn counter -Id 4711'
         'README.md: Will it work*'                                                             = 'Start-StandIn java'
         'Remove-CracImage.md: *keep the newest three*'                                         = '1..4 | ForEach-Object { New-StandInImage "of$_" }'
         'Remove-CracImage.md: *no more than 2 GiB*'                                            = '1..2 | ForEach-Object { New-StandInImage "of$_" }'

@@ -38,6 +38,16 @@ BeforeDiscovery {
             Words = '4194303', '2026-11-27', '14:05', '20261127-140533'
         }
         @{
+            Type = 'CracCoreDump'; Headers = 'ProcessId', 'Command', 'Threads', 'Size', 'Path'
+            Values = @{ ProcessId = 4194303; Command = 'billing-service'; ThreadCount = 12345; Size = 1023.9GB; Path = $path }
+            Words = '4194303', 'billing-service', '12345', 'GiB'; Whole = $path
+        }
+        @{
+            Type = 'CracCoreDumpOmission'; Headers = 'Reason', 'Size', 'Path'
+            Values = @{ Reason = 'MissingInParent'; Size = 1023.9GB; Path = $path }
+            Words = 'MissingInParent', 'GiB'; Whole = $path
+        }
+        @{
             Type = 'CracStartupMeasurement'; Headers = 'Count', 'Cold milliseconds', 'Restored milliseconds', 'Ratio', 'Memory MiB', 'Command'; Cut = 'Command'
             Values = @{ Cold = $summary; Restored = $summary; Ratio = 123.45; Command = $command }
             Words = '100', '123456/123456/123456', '12288/12288'

@@ -7,7 +7,7 @@ using PSCrac.Procfs;
 namespace PSCrac.Archives;
 
 /// <summary>
-/// The file that an archive is written to: a private one beside its target, which gets the target's name in one rename or is deleted. It
+/// The file that an archive or a core is written to: a private one beside its target, which gets the target's name in one rename or is deleted. It
 /// is locked (flock(2)) as long as the process that created it lives; an unlocked one was left by a session that was killed, and the
 /// next export to the folder deletes it.
 /// </summary>
@@ -19,10 +19,12 @@ internal sealed class ArchiveTarget : IDisposable
     private readonly string _targetName;
     private readonly string _temporaryName;
     private readonly bool _force;
+    private readonly string _what;
     private bool _isCommitted;
 
-    private ArchiveTarget(FolderHandle folder, string targetName, string temporaryName, SafeFileHandle file, bool force)
+    private ArchiveTarget(FolderHandle folder, string targetName, string temporaryName, SafeFileHandle file, bool force, string what)
     {
+        _what = what;
         _folder = folder;
         _targetName = targetName;
         _temporaryName = temporaryName;
@@ -39,18 +41,19 @@ internal sealed class ArchiveTarget : IDisposable
     /// <summary>Creates the file.</summary>
     /// <param name="path">The full path of the target.</param>
     /// <param name="force">Whether a file at that path is replaced.</param>
+    /// <param name="what">What is written to it, for messages.</param>
     /// <exception cref="CracException">The target exists, or its folder does not or cannot be written to.</exception>
-    internal static ArchiveTarget Create(string path, bool force)
+    internal static ArchiveTarget Create(string path, bool force, string what = "archive")
     {
         string parent = System.IO.Path.GetDirectoryName(path) ?? throw IsFolder(path);
-        FolderHandle folder = FolderHandle.TryOpen(parent, out Errno errno) ?? throw CannotWrite(path, parent, errno);
+        FolderHandle folder = FolderHandle.TryOpen(parent, out Errno errno) ?? throw CannotWrite(what, path, parent, errno);
         try
         {
             string name = System.IO.Path.GetFileName(path);
             RequireFree(folder, name, path, force);
             DeleteAbandoned(folder);
             SafeFileHandle file = CreateLocked(folder, out string temporary, out errno);
-            return errno == 0 ? new ArchiveTarget(folder, name, temporary, file, force) : throw CannotWrite(path, parent, errno);
+            return errno == 0 ? new ArchiveTarget(folder, name, temporary, file, force, what) : throw CannotWrite(what, path, parent, errno);
         }
         catch
         {
@@ -70,13 +73,14 @@ internal sealed class ArchiveTarget : IDisposable
         }
     }
 
-    /// <summary>Syncs the file to the disk and gives it the target's name.</summary>
+    /// <summary>Gives the file the target's name.</summary>
+    /// <param name="sync">Whether it is synced to the disk first. What can be made again at any time need not be.</param>
     /// <exception cref="CracException">The target was created in the meantime, or the file could not be written.</exception>
-    internal void Commit()
+    internal void Commit(bool sync = true)
     {
         // Whatever the umask is.
         RequireWritten(_folder.ChangeMode(_temporaryName, PrivateFile));
-        RequireWritten(LibC.Sync(File));
+        RequireWritten(sync ? LibC.Sync(File) : Errno.None);
         Errno errno = _folder.Rename(_temporaryName, _folder, _targetName, LibC.RENAME_NOREPLACE);
         if (errno == Errno.EEXIST && _force)
         {
@@ -92,12 +96,12 @@ internal sealed class ArchiveTarget : IDisposable
 
         RequireWritten(errno);
         _isCommitted = true;
-        RequireWritten(LibC.Sync(_folder.Handle));
+        RequireWritten(sync ? LibC.Sync(_folder.Handle) : Errno.None);
     }
 
     /// <summary>The exception for a write that failed.</summary>
     internal CracException WriteFailed(IOException failure) =>
-        CannotWrite(Path, _folder.Path, (Errno)failure.HResult is Errno.ENOSPC or Errno.EDQUOT ? Errno.ENOSPC : Errno.None, failure);
+        CannotWrite(_what, Path, _folder.Path, (Errno)failure.HResult is Errno.ENOSPC or Errno.EDQUOT ? Errno.ENOSPC : Errno.None, failure);
 
     /// <summary>Closes the file, and deletes it unless it was committed.</summary>
     public void Dispose()
@@ -132,7 +136,7 @@ internal sealed class ArchiveTarget : IDisposable
     {
         if (errno != 0)
         {
-            throw CannotWrite(Path, _folder.Path, errno);
+            throw CannotWrite(_what, Path, _folder.Path, errno);
         }
     }
 
@@ -180,15 +184,15 @@ internal sealed class ArchiveTarget : IDisposable
     private static CracException IsFolder(string path) => new(
         CracReason.ImageExists, $"{path} is a folder.", "Give -DestinationPath the path of a file; in an existing folder, the file gets the image's name.");
 
-    private static CracException CannotWrite(string path, string folder, Errno errno, Exception? cause = null) => errno switch
+    private static CracException CannotWrite(string what, string path, string folder, Errno errno, Exception? cause = null) => errno switch
     {
         Errno.ENOENT or Errno.ENOTDIR => new(
-            CracReason.FileMissing, $"There is no folder {folder} to write the archive to.", $"Make it first: New-Item -ItemType Directory -Path '{folder}'.", cause),
+            CracReason.FileMissing, $"There is no folder {folder} to write the {what} to.", $"Make it first: New-Item -ItemType Directory -Path '{folder}'.", cause),
         Errno.EACCES or Errno.EPERM or Errno.EROFS => new(
-            CracReason.PermissionDenied, $"The archive {path} cannot be written: {LibC.Message(errno)}.", "Give -DestinationPath in a folder that you may write to.", cause),
+            CracReason.PermissionDenied, $"The {what} {path} cannot be written: {LibC.Message(errno)}.", "Give -DestinationPath in a folder that you may write to.", cause),
         Errno.ENOSPC or Errno.EDQUOT => new(
-            CracReason.NoSpace, $"No space is left for the archive {path}.", "Free some space, or give -DestinationPath on another file system.", cause),
+            CracReason.NoSpace, $"No space is left for the {what} {path}.", "Free some space, or give -DestinationPath on another file system.", cause),
         _ => new(
-            CracReason.SealFailed, $"The archive {path} could not be written: {cause?.Message ?? LibC.Message(errno)}.", "Give -DestinationPath in another folder.", cause),
+            CracReason.SealFailed, $"The {what} {path} could not be written: {cause?.Message ?? LibC.Message(errno)}.", "Give -DestinationPath in another folder.", cause),
     };
 }

@@ -78,6 +78,36 @@ internal sealed class TemporaryImage : IDisposable
         }
     }
 
+    /// <summary>
+    /// Unpacks an archive of which nothing is to be executed: it is only read. So it may be written by others, be of a container, and
+    /// lack files that a restore needs.
+    /// </summary>
+    /// <param name="archive">The archive.</param>
+    /// <param name="image">The unpacked image, with the path of the archive in messages.</param>
+    /// <param name="progress">Receives how much is written; null for no reports.</param>
+    /// <param name="cancellation">Cancelling leaves nothing.</param>
+    /// <exception cref="CracException">The archive is damaged, or encrypted.</exception>
+    internal static TemporaryImage UnpackToRead(CracImage archive, out CracImage image, IProgress<CracProgress>? progress, CancellationToken cancellation)
+    {
+        if (archive.IsEncrypted)
+        {
+            throw ImageFault.Encrypted(archive.Path);
+        }
+
+        TemporaryImage temporary = Create();
+        try
+        {
+            using ArchiveReader reader = ImageImport.Open(archive.Path, [], cancellation);
+            image = Unpacking.Run(reader, archive.Path, temporary._folder.Folder, maximumSize: null, progress).Open();
+            return temporary;
+        }
+        catch
+        {
+            temporary.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Removes the folder.</summary>
     public void Dispose()
     {

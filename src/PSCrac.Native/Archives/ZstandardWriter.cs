@@ -32,7 +32,7 @@ internal sealed unsafe class ZstandardWriter : Stream
         {
             throw new CracException(
                 CracReason.ProgramMissing,
-                "libzstd, which compresses archives, is not installed.",
+                "libzstd, which compresses the file, is not installed.",
                 "Install the package libzstd1 (on Fedora: libzstd), or give -Compression None.");
         }
 
@@ -124,5 +124,5 @@ internal sealed unsafe class ZstandardWriter : Stream
     }
 
     private static nuint Require(nuint result) =>
-        LibZstd.IsError(result) ? throw new IOException($"libzstd could not compress the archive: {LibZstd.ErrorName(result)}.") : result;
+        LibZstd.IsError(result) ? throw new IOException($"libzstd could not compress the file: {LibZstd.ErrorName(result)}.") : result;
 }

@@ -41,4 +41,7 @@ public enum CracOperation
 
     /// <summary>A process was moved to another host.</summary>
     Move,
+
+    /// <summary>A core was made of a process in an image.</summary>
+    CoreDump,
 }

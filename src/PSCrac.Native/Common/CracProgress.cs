@@ -47,6 +47,9 @@ public enum CracPhase
 
     /// <summary>Sending the image to another host; the tasks are still stopped.</summary>
     Sending,
+
+    /// <summary>Writing a core of a process in an image.</summary>
+    DumpingCore,
 }
 
 /// <summary>The progress of an operation.</summary>

@@ -19,7 +19,7 @@ public class FolderRuleTests
         "Images/", "Staging/", "Checkpointing/", "Criu/CriuWorkDirectory.cs", "Criu/CriuLog.cs", "Criu/CriuSession.cs", "Criu/CriuWorkerNamespace.cs",
         "Criu/PageDaemon.cs", "Restoring/ImageOverlay.cs", "Restoring/RestorableImage.cs", "Restoring/RestoreAttempt.cs", "Restoring/RestorePreflight.cs",
         "Restoring/RestoreReadahead.cs", "Jvm/ImageSetAside.cs", "Jvm/JvmImage", "Jvm/JvmDump.cs", "Jvm/JvmCheckpoint.cs",
-        "Jvm/JavaLaunch.cs", "Jvm/JvmAttachment", "Restoring/SocketPaths.cs", "Archives/", "Restoring/ArchiveRestore.cs", "Preflight/Subjects/ImageTrust.cs",
+        "Jvm/JavaLaunch.cs", "Jvm/JvmAttachment", "Restoring/SocketPaths.cs", "Archives/", "Restoring/ArchiveRestore.cs", "Preflight/Subjects/ImageTrust.cs", "CoreDumps/",
     ];
 
     // What changes files elsewhere by a path, and why it may. One that is not needed any more fails too.
@@ -46,6 +46,8 @@ public class FolderRuleTests
         ("Images/Operations/ImageRoot.cs", "Directory.Exists", "the image root is above the images"),
         ("Images/Operations/ImageRoot.cs", "Directory.EnumerateDirectories", "the image root is above the images"),
         ("Checkpointing/CriuCheckpoint.cs", "FileInfo", "links in /proc"),
+        ("CoreDumps/MappedFile.cs", "LibC.Open", "mapped programs and libraries, outside of the image, which are only read"),
+        ("CoreDumps/CoreDumpTargets.cs", "Directory.Exists", "whether the caller names a folder for cores"),
         ("Preflight/Subjects/ImageTrust.cs", "Directory.Exists", "which of the folders above an image are not made yet"),
         ("Staging/HelperLinks.cs", "LibC.Rename", "links of criu's outside of the image, from the descriptor of their folder"),
         ("Staging/HelperLinks.cs", "LibC.Unlink", "links of criu's outside of the image, from the descriptor of their folder"),

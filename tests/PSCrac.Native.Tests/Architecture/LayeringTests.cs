@@ -43,9 +43,10 @@ public class LayeringTests
         ("Starting", "Common Interop Procfs Running Processes Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Checkpointing Restoring Jvm Starting/Fingerprints"),
         ("Starting/Services", "Common Interop Procfs Running Images/Storage Images/Manifest Images/Model Images/Operations Options PidNamespaces Checkpointing Jvm Starting/Fingerprints Starting"),
         ("Moving", "Common Interop Procfs Processes Images/Storage Images/Model Images/Operations Options PidNamespaces Criu Staging Preflight/Subjects Preflight/ImageRules Preflight Checkpointing Restoring"),
+        ("CoreDumps", "Common Interop Procfs Images/Storage Images/Format Images/Memory Images/Model Preflight/Subjects Archives"),
 
         // The cmdlets see what is internal to the engine, and use of it the operations and what these take and give.
-        (EngineSources.Cmdlets, "Archives Common Procfs Running Images/Format Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Preflight Checkpointing Restoring Starting Starting/Services Stores Moving"),
+        (EngineSources.Cmdlets, "Archives Common Procfs Running Images/Format Images/Manifest Images/Model Images/Operations Options PidNamespaces Criu Preflight Checkpointing Restoring Starting Starting/Services Stores Moving CoreDumps"),
     ];
 
     [Fact]

@@ -194,7 +194,29 @@ internal ref struct ProtobufReader
             values.Add((uint)packed.ReadVarint());
         }
 
-        if (values.Count > maximum)
+        RequireAtMost(maximum, values.Count);
+    }
+
+    /// <summary>The same for values of 64 bits.</summary>
+    internal void AddTo(List<ulong> values, int maximum)
+    {
+        ProtobufReader packed = WireType == WireType.Bytes ? ReadMessage() : default;
+        if (WireType != WireType.Bytes)
+        {
+            values.Add(ReadUInt64());
+        }
+
+        while (!packed.IsAtEnd && values.Count <= maximum)
+        {
+            values.Add(packed.ReadVarint());
+        }
+
+        RequireAtMost(maximum, values.Count);
+    }
+
+    private readonly void RequireAtMost(int maximum, int count)
+    {
+        if (count > maximum)
         {
             ImageFault.Corrupt(_file, FieldOffset, $"field {Field} has more than {maximum} values, the most that are read");
         }

@@ -28,6 +28,7 @@ internal static class Wire
 
     internal static class CoreEntry
     {
+        internal const int Mtype = 1;
         internal const int ThreadInfo = 2;
         internal const int Tc = 3;
         internal const int Ids = 4;
@@ -37,27 +38,60 @@ internal static class Wire
 
     internal static class ThreadCoreEntry
     {
+        internal const int SchedNice = 3;
+        internal const int BlkSigset = 6;
         internal const int PdeathSig = 8;
         internal const int SignalsP = 9;
+        internal const int Creds = 10;
+    }
+
+    internal static class CredsEntry
+    {
+        internal const int Uid = 1;
+        internal const int Gid = 2;
+    }
+
+    internal static class SignalQueueEntry
+    {
+        internal const int Signals = 1;
+    }
+
+    internal static class SiginfoEntry
+    {
+        internal const int Siginfo = 1;
     }
 
     internal static class ThreadInfoX86
     {
         internal const int Gpregs = 2;
+        internal const int Fpregs = 3;
     }
 
     internal static class ThreadInfoAarch64
     {
+        internal const int Tls = 2;
         internal const int Gpregs = 3;
+        internal const int Fpsimd = 4;
     }
 
     internal static class UserAarch64RegsEntry
     {
         internal const int Regs = 1;
+        internal const int Sp = 2;
+        internal const int Pc = 3;
+        internal const int Pstate = 4;
+    }
+
+    internal static class UserAarch64FpsimdContextEntry
+    {
+        internal const int Vregs = 1;
+        internal const int Fpsr = 2;
+        internal const int Fpcr = 3;
     }
 
     internal static class UserX86RegsEntry
     {
+        internal const int R15 = 1;
         internal const int R10 = 8;
         internal const int Ax = 11;
         internal const int Dx = 13;
@@ -65,13 +99,42 @@ internal static class Wire
         internal const int Di = 15;
         internal const int OrigAx = 16;
         internal const int Ip = 17;
+        internal const int Gs = 27;
         internal const int Mode = 28;
+    }
+
+    internal static class UserX86FpregsEntry
+    {
+        internal const int Cwd = 1;
+        internal const int Swd = 2;
+        internal const int Twd = 3;
+        internal const int Fop = 4;
+        internal const int Rip = 5;
+        internal const int Rdp = 6;
+        internal const int Mxcsr = 7;
+        internal const int MxcsrMask = 8;
+        internal const int StSpace = 9;
+        internal const int XmmSpace = 10;
+        internal const int Xsave = 13;
+    }
+
+    internal static class UserX86XsaveEntry
+    {
+        internal const int XstateBv = 1;
+        internal const int YmmhSpace = 2;
+        internal const int BndregState = 3;
+        internal const int BndcsrState = 4;
+        internal const int OpmaskReg = 5;
+        internal const int ZmmUpper = 6;
+        internal const int Hi16Zmm = 7;
+        internal const int Pkru = 8;
     }
 
     internal static class TaskCoreEntry
     {
         internal const int TaskState = 1;
         internal const int ExitCode = 2;
+        internal const int BlkSigset = 5;
         internal const int Comm = 6;
         internal const int SignalsS = 10;
     }
@@ -91,6 +154,7 @@ internal static class Wire
         internal const int MmEnvStart = 10;
         internal const int MmEnvEnd = 11;
         internal const int ExeFileId = 12;
+        internal const int MmSavedAuxv = 13;
         internal const int Vmas = 14;
 
         // Fields 1 to 12.

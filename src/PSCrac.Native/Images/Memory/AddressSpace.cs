@@ -43,6 +43,9 @@ internal sealed class AddressSpace
     /// <summary>The memory that an area takes, in bytes.</summary>
     internal const int AreaSize = 48;
 
+    // Above the kernel's own (AT_VECTOR_SIZE).
+    private const int MaximumAuxiliaryValues = 256;
+
     private MappedArea[] _areas = [];
     private ulong _stack;
     private ulong _heapStart;
@@ -57,6 +60,9 @@ internal sealed class AddressSpace
     internal ulong EnvironmentEnd { get; private set; }
 
     internal uint ExecutableId { get; private set; }
+
+    /// <summary>The auxiliary vector: types and values in turn (getauxval(3)). criu leaves out the last pair, AT_NULL.</summary>
+    internal IReadOnlyList<ulong> AuxiliaryVector { get; private set; } = [];
 
     /// <summary>
     /// The areas, ordered by address, without overlap. Guard areas are left out: they are inside other
@@ -83,6 +89,7 @@ internal sealed class AddressSpace
         entries.MoveToFirst();
         var space = new AddressSpace();
         var areas = new List<MappedArea>();
+        var auxiliary = new List<ulong>();
         ProtobufReader entry = entries.Reader;
         while (entry.MoveNext())
         {
@@ -112,15 +119,12 @@ internal sealed class AddressSpace
                 case Wire.MmEntry.ExeFileId:
                     space.ExecutableId = entry.ReadUInt32();
                     break;
+                case Wire.MmEntry.MmSavedAuxv:
+                    entry.AddTo(auxiliary, MaximumAuxiliaryValues);
+                    break;
                 case Wire.MmEntry.Vmas:
                     long offset = entry.FieldOffset;
-                    MappedArea area = ReadArea(entry.ReadMessage());
-                    if ((area.Status & AreaStatus.Guard) == 0)
-                    {
-                        RequireOrder(entries.File, offset, areas, area);
-                        areas.Add(area);
-                    }
-
+                    AddArea(areas, ReadArea(entry.ReadMessage()), entries.File, offset);
                     break;
                 default:
                     entry.Skip();
@@ -130,6 +134,7 @@ internal sealed class AddressSpace
 
         entry.RequireFields(Wire.MmEntry.Required);
         space._areas = [.. areas];
+        space.AuxiliaryVector = auxiliary;
         return space;
     }
 
@@ -158,12 +163,19 @@ internal sealed class AddressSpace
         return -1;
     }
 
-    private static void RequireOrder(ImageFile file, long offset, List<MappedArea> areas, MappedArea area)
+    private static void AddArea(List<MappedArea> areas, MappedArea area, ImageFile file, long offset)
     {
+        if ((area.Status & AreaStatus.Guard) != 0)
+        {
+            return;
+        }
+
         if (area.End < area.Start || (areas.Count > 0 && area.Start < areas[^1].End))
         {
             ImageFault.Corrupt(file, offset, $"the area 0x{area.Start:x}-0x{area.End:x} ends before its start, or overlaps the previous one");
         }
+
+        areas.Add(area);
     }
 
     private static MappedArea ReadArea(ProtobufReader entry)

@@ -104,6 +104,34 @@ internal sealed class PageBlocks
     /// <param name="pageSize">The size of a page, in bytes.</param>
     internal long StoredLength(int pageSize) => Layout(pageSize).End;
 
+    /// <summary>How many pages, from the first on, are in blocks that end within a length of the pages file.</summary>
+    /// <param name="length">The length, in bytes.</param>
+    /// <param name="pageSize">The size of a page, in bytes.</param>
+    internal long CountPagesWithin(long length, int pageSize)
+    {
+        ulong low = 0;
+        ulong high = _pages;
+        while (low < high)
+        {
+            PageBlock block = Find(low + ((high - low) / 2), pageSize);
+            bool isRaw = block.Length == Extend(0, block.Pages, pageSize);
+            if (block.Length <= length - block.Offset)
+            {
+                low = block.FirstPage + block.Pages;
+            }
+            else if (isRaw && length > block.Offset)
+            {
+                return (long)block.FirstPage + ((length - block.Offset) / pageSize);
+            }
+            else
+            {
+                high = block.FirstPage;
+            }
+        }
+
+        return (long)Math.Min(low, _pages);
+    }
+
     /// <summary>Finds a page.</summary>
     /// <param name="page">Its index among all present pages, which has to be one of them.</param>
     /// <param name="pageSize">The size of a page, in bytes.</param>

@@ -146,6 +146,14 @@ internal sealed class PageMap
         return _blocks is null ? stored : new CompressedPages(stored, _blocks, PageSize, PresentBytes);
     }
 
+    /// <summary>How many of the present bytes, from the first on, can be read; fewer than <see cref="PresentBytes"/> if the pages file was cut off, 0 if there is none.</summary>
+    internal long CountReadableBytes()
+    {
+        using ImageFile? stored = _source.TryOpen(PagesFile);
+        long length = stored?.Length ?? 0;
+        return StoredBytes <= length ? PresentBytes : (_blocks?.CountPagesWithin(length, PageSize) ?? (length / PageSize)) * PageSize;
+    }
+
     /// <summary>Decodes all compressed pages; throws ImageCorrupt or ImageIncomplete for the first that are damaged.</summary>
     internal void RequireSoundPages(CancellationToken cancellation)
     {

@@ -37,8 +37,17 @@ internal sealed class ProcessMemory
             return area.ShmId;
         }
 
-        return (area.Status & AreaStatus.MemFd) != 0 && area.IsShared ? _segmentOfMemFd((uint)area.ShmId) : null;
+        if ((area.Status & AreaStatus.SystemV) != 0)
+        {
+            // criu before 3.16 stores the content of a segment beside its description.
+            return _source.Contains(PageMap.NameForShared(area.ShmId)) ? area.ShmId : null;
+        }
+
+        return area.IsShared ? FindMemFdSegment(area) : null;
     }
+
+    /// <summary>The shared memory segment with the content of the memfd that an area maps, shared or private; null if it maps none.</summary>
+    internal ulong? FindMemFdSegment(in MappedArea area) => (area.Status & AreaStatus.MemFd) != 0 ? _segmentOfMemFd((uint)area.ShmId) : null;
 
     /// <summary>The pages of a shared memory segment; null if the image has none of them.</summary>
     internal PageStack? GetSharedPages(ulong segment) =>

@@ -44,6 +44,9 @@ internal sealed class ArchiveImageSource : ImageSource
 
     internal override long? ArchiveSize { get; }
 
+    /// <summary>Whether the archive is compressed, so that a read further back in it starts at its beginning.</summary>
+    internal bool IsCompressed => _compression != ArchiveCompression.None;
+
     /// <summary>The content of a compressed archive.</summary>
     internal UnpackedContent Unpacked => _unpacked;
 

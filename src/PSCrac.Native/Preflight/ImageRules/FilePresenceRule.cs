@@ -108,7 +108,7 @@ internal sealed class FilePresenceRule : ImageRule
                     Action = static commands => $"{string.Join("; ", commands)}; or give -CriuOption @{{ 'skip-file-rwx-check' = $true }}",
                 });
         }
-        else if (own.GetItems("build_id") is { Length: > 0 } expected && ElfBuildId.TryRead(path) is { } actual && !IsSameBuild(expected, actual))
+        else if (own.GetItems("build_id") is { Length: > 0 } expected && ElfBuildId.TryRead(path) is { } actual && !ElfBuildId.IsSame(expected, actual))
         {
             subject.Block(
                 null,
@@ -223,24 +223,5 @@ internal sealed class FilePresenceRule : ImageRule
         return subject.HasOption("skip-file-rwx-check")
             ? (expected & ~Permissions) == (actual & ~Permissions)
             : expected == actual;
-    }
-
-    private static bool IsSameBuild(object[] expected, byte[] actual)
-    {
-        // criu stores the bytes in 32-bit words, the last one padded.
-        if ((actual.Length + 3) / 4 != expected.Length)
-        {
-            return false;
-        }
-
-        for (int i = 0; i < actual.Length; i++)
-        {
-            if (expected[i / 4] is not uint word || (byte)(word >> (i % 4 * 8)) != actual[i])
-            {
-                return false;
-            }
-        }
-
-        return true;
     }
 }

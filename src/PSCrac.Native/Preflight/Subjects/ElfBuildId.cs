@@ -14,14 +14,15 @@ internal static class ElfBuildId
     /// <summary>Reads it; null if the file is not an ELF file of this machine's byte order, has no build id, or cannot be read.</summary>
     internal static byte[]? TryRead(string path)
     {
+        using SafeFileHandle file = LibC.Open(path, LibC.O_RDONLY, out _);
+        return file.IsInvalid ? null : TryRead(file);
+    }
+
+    /// <summary>The same of an open file.</summary>
+    internal static byte[]? TryRead(SafeFileHandle file)
+    {
         try
         {
-            using SafeFileHandle file = LibC.Open(path, LibC.O_RDONLY, out _);
-            if (file.IsInvalid)
-            {
-                return null;
-            }
-
             // The segment table and the notes are nearly always at the start of the file, so one read gets both.
             Span<byte> start = stackalloc byte[4096];
             start = start[..RandomAccess.Read(file, start, 0)];
@@ -60,6 +61,27 @@ internal static class ElfBuildId
         {
             return null;
         }
+    }
+
+    /// <summary>Whether a build id is the one that an image has of a file.</summary>
+    /// <param name="expected">What the image has: words of 32 bits, the last one padded.</param>
+    /// <param name="actual">The build id.</param>
+    internal static bool IsSame(object[] expected, byte[] actual)
+    {
+        if ((actual.Length + 3) / 4 != expected.Length)
+        {
+            return false;
+        }
+
+        for (int i = 0; i < actual.Length; i++)
+        {
+            if (expected[i / 4] is not uint word || (byte)(word >> (i % 4 * 8)) != actual[i])
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private static bool TryCopy(SafeFileHandle file, ReadOnlySpan<byte> start, long offset, Span<byte> target)

@@ -65,6 +65,7 @@ internal sealed class OperationProgress(Cmdlet command, string activity)
             CracPhase.Unpacking => "Unpacking",
             CracPhase.Connecting => "Asking the other host",
             CracPhase.Sending => "Sending",
+            CracPhase.DumpingCore => "Writing the core",
             _ => "Resuming",
         };
         return report is { Bytes: > 0, ExpectedBytes: 0 } ? string.Create(CultureInfo.CurrentCulture, $"{phase}: {report.Bytes >> 20:N0} MiB")
