@@ -274,7 +274,7 @@ function Export-StartProgram([string] $Into, [string] $Architecture) {
     $now = "$Configuration $(Get-Fingerprint $sources) $($found.Source)"
     if (-not ((Test-Path -LiteralPath $program) -and (Test-Path -LiteralPath $stamp) -and (Get-Content -LiteralPath $stamp -Raw).Trim() -eq $now)) {
         Clear-Tree $made
-        $log = & dotnet publish $project --configuration $Configuration --runtime "linux-$Architecture" --output $made --nologo --verbosity quiet "-p:CppCompilerAndLinker=$($found.Name)"
+        $log = & dotnet publish $project --configuration $Configuration --runtime "linux-$Architecture" --output $made --nologo --verbosity quiet "-p:CppCompilerAndLinker=$($found.Name)" "-p:ObjCopyName=$($found.Name -match '-gcc$' ? ($found.Name -replace 'gcc$', 'objcopy') : '')"
         if ($LASTEXITCODE -ne 0) {
             Clear-Tree $made
             return "crac-start compiled ahead for linux-$Architecture, dotnet runs it ($(@($log -match '\berror\b')[0] -replace '^.*?\berror\b\s*' -replace '\s*\[[^\]]*\]$'))"
@@ -658,7 +658,7 @@ function Invoke-Package {
         finally {
             Clear-Tree $tree
         }
-        Write-Fact 'package' "$(Get-ShortPath $package), $('{0:n0}' -f ((Get-Item -LiteralPath $package).Length / 1kb)) KiB, $($architecture -eq 'x64' ? 'compiled ahead' : 'plain IL, for any architecture')"
+        Write-Fact 'package' "$(Get-ShortPath $package), $('{0:n0}' -f ((Get-Item -LiteralPath $package).Length / 1kb)) KiB, $($architecture -eq 'x64' ? 'compiled ahead' : 'plain IL'), $($portable ? 'dotnet runs crac-start' : 'crac-start compiled ahead')"
     }
 }
 
