@@ -117,6 +117,7 @@ internal sealed class CriuCheckpoint
             : CriuSession.Start(_installation, work, new CriuWorkerNamespace(inside, staging.Folder.Handle));
         session.Apply(_plan.Options, staging.Folder.Handle);
         session.SetRoot(_innerId);
+        session.SetLogLevel(CriuSession.Information);
         session.Notified = (action, _) => OnNotification(action, session, staging, manifest);
         if (_progress is not null)
         {

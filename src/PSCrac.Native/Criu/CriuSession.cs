@@ -15,6 +15,12 @@ internal sealed class CriuSession : IDisposable
     internal const int Debug = 4;
 
     /// <summary>
+    /// criu(8)'s -v3: also which tasks it stops, and the name of its lock rules. Debug messages are as many again, one system call each,
+    /// while a dumped tree is frozen.
+    /// </summary>
+    internal const int Information = 3;
+
+    /// <summary>
     /// criu(8)'s -v2: errors and warnings. criu writes about eight lines for each area of memory that it restores at
     /// <see cref="Debug"/>, one system call each.
     /// </summary>
