@@ -6,7 +6,7 @@
 Images in a store: how much the second image of a service takes, and how long exports, imports, restores and lists take.
 
 .DESCRIPTION
-For each service: a start and an image, which is exported whole; a restore from the store and 150 requests, another image, which is
+For each service: a start, 50 requests to warm it up, and an image, which is exported whole; a restore from the store and 150 requests, another image, which is
 exported as a difference; 600 requests more, and a third one. Of each difference: its size in the store, of the size of its pages. Each is
 imported, and its pages are compared byte for byte; the last one is restored from the store and asked.
 
@@ -84,10 +84,11 @@ function Measure-Delta([string] $Name) {
     $words = @(Get-Program $Name)
     $port = Get-FreePort
     $uri = "http://127.0.0.1:$port/hello/bench"
-    $null = Start-CracProcess $words[0] -ArgumentList (@($words | Select-Object -Skip 1) + $port) -ReadyUri $uri -ImagePath "$folder/$Name-0"
+    $script:id = (Start-CracProcess $words[0] -ArgumentList (@($words | Select-Object -Skip 1) + $port) -ReadyUri $uri).Id
+    foreach ($i in 1..50) { $null = Invoke-WebRequest $uri -DisableKeepAlive }
+    $null = Invoke-CracCheckpoint -Id $script:id -ImagePath "$folder/$Name-0"
+    $script:id = 0
     $null = Export-CracImage "$folder/$Name-0" -DestinationPath "${store}:$Name-0"
-    $image = Get-CracImage "$folder/$Name-0"
-    Stop-Service $image.RootProcessId
     $tag = "$Name-0"
     foreach ($requests in 150, 750) {
         $script:id = (Restore-CracProcess "${store}:$tag").Id

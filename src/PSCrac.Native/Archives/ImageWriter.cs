@@ -17,13 +17,15 @@ internal sealed class ImageWriter(FolderHandle folder, IProgress<CracProgress>? 
     private const int BufferSize = 1 << 20;
     private const int WritebackSize = 8 << 20;
     private readonly List<ImageManifestFile> _files = [];
+    private readonly HashSet<string> _unhashed = new(StringComparer.Ordinal);
     private long _expected;
+    private long _written;
 
     /// <summary>The files that criu or a JVM would read, with their hashes.</summary>
     internal IReadOnlyList<ImageManifestFile> Files => _files;
 
     /// <summary>How much is written, in bytes.</summary>
-    internal long Written { get; private set; }
+    internal long Written => _written;
 
     /// <summary>How much could be written when the writing began, in bytes; null if unknown.</summary>
     internal long? FreeSpace { get; } = LibC.FreeSpaceOf(folder.Handle);
@@ -55,13 +57,12 @@ internal sealed class ImageWriter(FolderHandle folder, IProgress<CracProgress>? 
                 hash.Append(buffer.AsSpan(0, length));
             }
 
-            Written += length;
+            _written += length;
             progress?.Report(new CracProgress(CracPhase.Unpacking, Written, _expected));
         }
 
         ArrayPool<byte>.Shared.Return(buffer);
-        Require(folder.ChangeMode(name, PrivateFile), name);
-        Require(isTemporary ? Errno.None : LibC.Sync(file), name);
+        Finish(file, name);
         if (isHashed)
         {
             byte[] digest = new byte[Sha256.Length];
@@ -74,12 +75,47 @@ internal sealed class ImageWriter(FolderHandle folder, IProgress<CracProgress>? 
         }
     }
 
-    // Only for the progress: a damaged manifest is refused when all is there, after its signature.
+    /// <summary>Whether the manifest, which is written, has no hash of a file, so that there is nothing to compare one with.</summary>
+    internal bool NeedsNoHash(string name) => _unhashed.Contains(name);
+
+    /// <summary>Writes a file in any order, from several threads at a time. It is not hashed.</summary>
+    /// <param name="name">Its name, of a file for which <see cref="NeedsNoHash"/> is true.</param>
+    /// <param name="length">Its length, in bytes.</param>
+    /// <param name="write">Writes all of it, by the function that it is given: the position, the buffer, and how much of it.</param>
+    /// <exception cref="CracException">It cannot be written.</exception>
+    internal void WriteParts(string name, long length, Action<Action<long, byte[], int>> write)
+    {
+        using SafeFileHandle file = folder.Create(name, out Errno errno, PrivateFile);
+        Require(errno, name);
+        write((position, buffer, count) =>
+        {
+            Write(file, name, position, buffer.AsSpan(0, count));
+            if (!isTemporary)
+            {
+                LibC.BeginWriteback(file, position, count);
+            }
+
+            long written = Interlocked.Add(ref _written, count);
+            progress?.Report(new CracProgress(CracPhase.Unpacking, written, _expected));
+        });
+        Finish(file, name);
+        _files.Add(new ImageManifestFile(name, length, null));
+    }
+
+    private void Finish(SafeFileHandle file, string name)
+    {
+        Require(folder.ChangeMode(name, PrivateFile), name);
+        Require(isTemporary ? Errno.None : LibC.Sync(file), name);
+    }
+
+    // Nothing is believed: a damaged manifest is refused when all is there, after its signature.
     private long ReadExpected()
     {
         try
         {
-            return ImageManifest.Read(new DirectoryImageSource(folder))?.Files.Sum(static each => each.Size) ?? 0;
+            IReadOnlyList<ImageManifestFile> files = ImageManifest.Read(new DirectoryImageSource(folder))?.Files ?? [];
+            _unhashed.UnionWith(files.Where(static each => each.Sha256 is null).Select(static each => each.Name));
+            return files.Sum(static each => each.Size);
         }
         catch (Exception e) when (e is CracException or OverflowException)
         {

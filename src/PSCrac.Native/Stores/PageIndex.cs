@@ -13,7 +13,9 @@ internal readonly record struct StoredGroup(ulong Address, int Length, int Store
 
 /// <summary>The groups of one pages file.</summary>
 /// <param name="Name">The name of the pages file.</param>
-/// <param name="MapName">The name of the pagemap file that has the addresses; empty for pages that have none.</param>
+/// <param name="MapName">
+/// The name of the pagemap file that has the addresses, in a delta that of the base's; empty for pages that have none.
+/// </param>
 /// <param name="Groups">The groups, in the order of the file.</param>
 internal sealed record StoredPages(string Name, string MapName, StoredGroup[] Groups)
 {

@@ -18,8 +18,11 @@ internal sealed record StoreExportRequest
     /// <summary>The image in the same store that it builds on; null for the one that the process was restored from, if the store has it.</summary>
     internal StoreName? Base { get; init; }
 
-    /// <summary>The level of the compression, from 1 to <see cref="ZstandardWriter.MaximumLevel"/>.</summary>
-    internal int CompressionLevel { get; init; } = ZstandardWriter.DefaultLevel;
+    /// <summary>
+    /// The level of the compression, from 1 to <see cref="ZstandardWriter.MaximumLevel"/>; null for the usual one, which is higher for what
+    /// differs from a base, since that is little.
+    /// </summary>
+    internal int? CompressionLevel { get; init; }
 
     /// <summary>Who can decrypt it; null where it is not encrypted.</summary>
     internal AgeRecipients? Recipients { get; init; }
@@ -37,6 +40,13 @@ internal sealed record StoreExportResult(CracStoredImage Image, IReadOnlyList<st
 /// <summary>Writes an image to a layout: content first, the tag last. A killed export leaves content that no tag needs.</summary>
 internal static class StoreExport
 {
+    // Of what differs from a base.
+    private const int DeltaLevel = 9;
+
+    // Of the other files, while they are few: their size counts beside that of a difference.
+    private const int SmallFilesLevel = 15;
+    private const long SmallFilesSize = 4 << 20;
+
     /// <summary>Writes the image.</summary>
     /// <param name="request">The image and the store.</param>
     /// <param name="progress">Receives how much is written; null for no reports.</param>
@@ -81,7 +91,7 @@ internal static class StoreExport
         Descriptor first = WriteArchive(request, source, small, ArtifactManifest.FilesType, store, null, cancellation);
         List<PagePlan> plans = PagePlan.Make(source, files.Where(static file => ImageFileName.IsPages(file.Name)));
         using StoredPageReader? before = full is null ? null : StoredPageReader.OpenFull(store, full, request.Base?.ToString() ?? "the base");
-        using var writer = new StoredPageWriter(request.CompressionLevel, before, progress, cancellation);
+        using var writer = new StoredPageWriter(request.CompressionLevel ?? (before is null ? ZstandardWriter.DefaultLevel : DeltaLevel), before, progress, cancellation);
         (Descriptor index, Descriptor pages) = writer.Write(source, plans, store);
         return full is null ? [first, index, pages] : [first, index, pages, full.Full.Index, full.Full.Pages];
     }
@@ -94,7 +104,7 @@ internal static class StoreExport
         {
             Image = request.Image,
             DestinationPath = store.Path,
-            CompressionLevel = request.CompressionLevel,
+            CompressionLevel = request.CompressionLevel ?? (files.Sum(static file => file.Length) <= SmallFilesSize ? SmallFilesLevel : ZstandardWriter.DefaultLevel),
             Recipients = request.Recipients,
         };
         ImageExport.Write(archive, source, files, blob.File, failure => StoreLayout.WriteFailed(failure, store.Path), progress, cancellation);

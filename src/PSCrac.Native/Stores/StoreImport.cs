@@ -10,6 +10,7 @@ internal static class StoreImport
 {
     // Below it, another thread that reads ahead costs more than it saves.
     private const long ReadAheadSize = 4 << 20;
+    private const int MaximumThreads = 4;
 
     /// <summary>Imports an image.</summary>
     /// <param name="image">The image in the store.</param>
@@ -46,6 +47,12 @@ internal static class StoreImport
         RequireNames(pages.Index, writer, request.SourcePath);
         foreach (StoredPages file in pages.Index.Files)
         {
+            if (writer.NeedsNoHash(file.Name))
+            {
+                WriteParts(pages, file, writer, cancellation);
+                continue;
+            }
+
             var content = new StoredPageStream(pages, file);
             using Stream stream = file.Length > ReadAheadSize ? new ReadAheadStream(content, cancellation) : content;
             writer.Write(file.Name, (buffer, _) =>
@@ -56,6 +63,40 @@ internal static class StoreImport
         }
 
         return unpacked;
+    }
+
+    // Each group stands alone: with several threads the disk is the limit.
+    private static void WriteParts(StoredPageReader pages, StoredPages file, ImageWriter writer, CancellationToken cancellation)
+    {
+        long[] offsets = new long[file.Groups.Length];
+        for (int i = 1; i < offsets.Length; i++)
+        {
+            offsets[i] = offsets[i - 1] + file.Groups[i - 1].Length;
+        }
+
+        var options = new ParallelOptions { MaxDegreeOfParallelism = Math.Min(MaximumThreads, Environment.ProcessorCount), CancellationToken = cancellation };
+        writer.WriteParts(file.Name, file.Length, write =>
+        {
+            try
+            {
+                Parallel.For(
+                    0,
+                    offsets.Length,
+                    options,
+                    static () => (Buffers: new StoredPageReader.Buffers(), Pages: new byte[PageIndex.GroupSize]),
+                    (i, _, own) =>
+                    {
+                        pages.Read(file, file.Groups[i], own.Buffers, own.Pages);
+                        write(offsets[i], own.Pages, file.Groups[i].Length);
+                        return own;
+                    },
+                    static own => own.Buffers.Dispose());
+            }
+            catch (AggregateException e)
+            {
+                System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+            }
+        });
     }
 
     // A file of the metadata is an archive like any other.

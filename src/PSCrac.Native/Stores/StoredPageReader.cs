@@ -73,6 +73,24 @@ internal sealed class StoredPageReader : IDisposable
     /// <param name="address">The first address of the MiB.</param>
     internal StoredGroup? Find(string name, string mapName, ulong address) => _groups.TryGetValue((KeyOf(name, mapName), address), out StoredGroup group) ? group : null;
 
+    /// <summary>
+    /// The name of the pagemap under which this image has the same memory as another. That of a process has the same one; that of shared
+    /// memory may have been given another by the kernel since, and is the one with the most addresses in common.
+    /// </summary>
+    /// <param name="mapName">The name in the other image.</param>
+    /// <param name="groups">The groups there.</param>
+    internal string FindMap(string mapName, IReadOnlyList<PageGroup> groups)
+    {
+        const string Shared = "pagemap-shmem-";
+        if (!mapName.StartsWith(Shared, StringComparison.Ordinal) || Index.Files.Any(file => file.MapName == mapName))
+        {
+            return mapName;
+        }
+
+        return Index.Files.Where(static file => file.MapName.StartsWith(Shared, StringComparison.Ordinal))
+            .MaxBy(file => groups.Count(group => _groups.ContainsKey((file.MapName, group.Address))))?.MapName ?? mapName;
+    }
+
     /// <summary>Reads a group.</summary>
     /// <param name="file">The pages file that it is of.</param>
     /// <param name="group">The group.</param>

@@ -41,8 +41,9 @@ internal sealed class StoredPageWriter : IDisposable
         long expected = plans.Sum(static plan => plan.Length);
         using var index = new PageIndex.Builder();
         using BlobWriter output = BlobWriter.Create(store);
-        foreach (PagePlan plan in plans)
+        foreach (PagePlan each in plans)
         {
+            PagePlan plan = _base is null ? each : each with { MapName = _base.FindMap(each.MapName, each.Groups) };
             using ImageFile file = source.Open(plan.Name, _cancellation);
             index.BeginFile(plan.Name, plan.MapName);
             for (int done = 0; done < plan.Groups.Count; done += _slots.Length)

@@ -169,7 +169,7 @@ public sealed class ExportCracImageCommand : ImageInputCommand
             Image = image,
             Target = target,
             Base = full,
-            CompressionLevel = CompressionLevel,
+            CompressionLevel = GetGiven(CompressionLevel, nameof(CompressionLevel)),
             Recipients = _recipients,
             Force = Force,
         };

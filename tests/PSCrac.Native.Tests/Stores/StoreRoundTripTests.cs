@@ -1,4 +1,5 @@
-using PSCrac.Images.Storage;
+using PSCrac.Archives;
+using PSCrac.Images.Manifest;
 using PSCrac.Stores;
 using PSCrac.Tests.Archives;
 using PSCrac.Tests.Support;
@@ -78,6 +79,49 @@ public class StoreRoundTripTests
     }
 
     [Fact]
+    public void Shared_memory_is_the_same_whatever_number_the_kernel_gave_it()
+    {
+        byte[] pages = new byte[3 << 20];
+        new Random(4).NextBytes(pages);
+        using var scene = new StoredScene(pages, map: "pagemap-shmem-370960.img");
+        scene.Export("v1");
+        pages[1 << 20] ^= 1;
+        using var later = new StoredScene(pages, map: "pagemap-shmem-370969.img");
+        StoreExportResult delta = scene.Export("v2", "v1", later.Image.Image);
+        Assert.InRange(delta.Image.StoredSize, 1, 20_000);
+        scene.Import("v2");
+        Assert.Equal(SealedImage.ContentOf(later.Image.Path), SealedImage.ContentOf(scene.Image.At("imported")));
+    }
+
+    [Fact]
+    public void Pages_are_held_against_their_hashes_where_the_manifest_has_them_as_that_of_a_signed_image_does()
+    {
+        using var scene = new StoredScene();
+        ImageManifest manifest = scene.Image.Image.Manifest!;
+        manifest = manifest with
+        {
+            Files = [.. manifest.Files.Select(file => file with { Sha256 = SealedImage.ContentOf(scene.Image.Path)[file.Name] })],
+        };
+        using (FileStream file = File.Create(Path.Combine(scene.Image.Path, ImageManifest.FileName)))
+        {
+            manifest.Write(file);
+        }
+
+        scene.Export("v1");
+        scene.Import("v1");
+        Assert.Equal(SealedImage.ContentOf(scene.Image.Path), SealedImage.ContentOf(scene.Image.At("imported")));
+
+        // The same manifest over other pages.
+        byte[] pages = File.ReadAllBytes(Path.Combine(scene.Image.Path, "pages-1.img"));
+        pages[77] ^= 1;
+        scene.Image.Write("pages-1.img", pages);
+        scene.Export("v2");
+        CracException thrown = Assert.Throws<CracException>(() => scene.Import("v2", "other"));
+        Assert.Equal((CracReason.ImageCorrupt, "pages-1.img"), (thrown.Reason, thrown.FileName));
+        Assert.False(Path.Exists(scene.Image.At("other")));
+    }
+
+    [Fact]
     public void A_delta_against_what_is_quite_different_is_imported_as_it_was_too()
     {
         using var scene = new StoredScene();
@@ -145,7 +189,7 @@ public class StoreRoundTripTests
         (int code, string error) = CriuProgram.RunProgram("age-keygen", "-o", scene.Image.At("key"));
         Assert.True(code == 0, error);
         string recipient = File.ReadLines(scene.Image.At("key")).Single(static line => line.Contains("public key: ", StringComparison.Ordinal)).Split(": ")[1];
-        StoreExportResult exported = scene.Export("v1", recipients: PSCrac.Archives.AgeRecipients.Read([recipient], static path => path));
+        StoreExportResult exported = scene.Export("v1", recipients: AgeRecipients.Read([recipient], static path => path));
         Assert.True(exported.Image.IsEncrypted);
         Assert.Equal((null, null, null), (exported.Image.Command, exported.Image.RootProcessId, exported.Image.ClaimedSigner));
         Assert.Single(scene.ManifestOf("v1").Layers);

@@ -14,7 +14,8 @@ internal sealed class StoredScene : IDisposable
 
     /// <param name="pages">The content of the pages; null for some that compress by half.</param>
     /// <param name="isMapped">Whether the pages have addresses.</param>
-    internal StoredScene(byte[]? pages = null, bool isMapped = true)
+    /// <param name="map">The name of the pagemap.</param>
+    internal StoredScene(byte[]? pages = null, bool isMapped = true, string map = "pagemap-7.img")
     {
         _image = new SealedImage(folder =>
         {
@@ -25,7 +26,7 @@ internal sealed class StoredScene : IDisposable
 
             if (isMapped)
             {
-                folder.Write("pagemap-7.img", PageMapOf((pages?.Length ?? SealedImage.PagesSize) / 4096));
+                folder.Write(map, PageMapOf((pages?.Length ?? SealedImage.PagesSize) / 4096));
             }
         });
     }
