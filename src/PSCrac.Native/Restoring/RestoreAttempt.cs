@@ -148,7 +148,17 @@ internal sealed class RestoreAttempt : IDisposable
     private void Place(RestoreReadahead readahead)
     {
         Report(CracPhase.WaitingForPids);
-        _isInNewNamespace = RestorePlacement.WantsNewNamespace(_request, _cancellation);
+        try
+        {
+            _isInNewNamespace = RestorePlacement.WantsNewNamespace(_request, _cancellation);
+        }
+        catch (CracException)
+        {
+            // A program that is no criu is told first, as it is where the pids are free.
+            _installation.RequireSuitableVersion();
+            throw;
+        }
+
         Report(CracPhase.Preparing);
         _work = DisposeLater(CriuWorkDirectory.Create($"{CracOperation.Restore.Name}-{_image.RootProcessId}", ComposeConfig()));
         KeptFiles.Supply(_image);

@@ -1,8 +1,10 @@
 using System.Formats.Tar;
 using PSCrac.Archives;
 using PSCrac.Checkpointing;
+using PSCrac.CoreDumps;
 using PSCrac.Criu;
 using PSCrac.Images.Operations;
+using PSCrac.Moving;
 using PSCrac.Options;
 using PSCrac.Restoring;
 using PSCrac.Starting;
@@ -77,6 +79,10 @@ public class ErrorContextTests
         ("an export to a folder", CracOperation.Export, static subject => ImageExport.Run(new() { Image = Open(subject), DestinationPath = subject.Folder.FullPath }), Nobody, Path),
         ("an import of nothing", CracOperation.Import, static subject => ImageImport.Run(new() { SourcePath = "/nonexistent", ImagePath = subject.Folder.At("new") }), Nobody, static _ => "/nonexistent"),
         ("an import of text", CracOperation.Import, static subject => ImageImport.Run(new() { SourcePath = Text(subject), ImagePath = subject.Folder.At("new") }), Nobody, static subject => subject.Folder.At("text")),
+        ("a move of no process", CracOperation.Move, static subject => MoveAway(int.MaxValue), static _ => int.MaxValue, static _ => null),
+        ("a move to a host that cannot be reached", CracOperation.Move, static subject => MoveAway(subject.ProcessId), Program, static _ => null),
+        ("a core of damaged memory", CracOperation.CoreDump, static subject => CoreDumpExport.Run(new() { Process = Damaged(subject, "pages-1.img").GetProcess(null), DestinationPath = subject.Folder.At("new.core") }), Program, Path),
+        ("a core where a file is", CracOperation.CoreDump, static subject => CoreDumpExport.Run(new() { Process = Open(subject).GetProcess(null), DestinationPath = Text(subject) }), Program, Path),
         ("a removal from an archive", CracOperation.Remove, static subject => ImageRemoval.Remove(Archive(subject), force: false), Nobody, static subject => subject.Folder.At("image.tar")),
     ];
 
@@ -152,6 +158,10 @@ public class ErrorContextTests
     private static Dictionary<string, object?> Option(string name, string value) => new() { [name] = value };
 
     private static void Take(CheckpointRequest request) => Checkpoint.Run(request);
+
+    // Nobody listens on the first port.
+    private static void MoveAway(int processId) =>
+        Move.Prepare(new MoveRequest { ProcessId = processId, Host = new MoveHost { HostName = "127.0.0.1", Port = 1 } }, null, default).Dispose();
 
     private static void Bring(RestoreRequest request) => Restore.Run(request).Dispose();
 

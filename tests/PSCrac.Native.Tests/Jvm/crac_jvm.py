@@ -180,6 +180,7 @@ class Jvm:
 
     def checkpoint(self):
         self.server.join()  # criu writes nonsense for a thread that ends under its hands.
+        self.wanted.clear()  # Before the next SIGQUIT, which may come while it waits.
         os.unlink(self.socket_path)
         self.listener.close()
         self.listener = None
@@ -203,7 +204,6 @@ class Jvm:
         while LIBC.sigwaitinfo(wait_set, info) < 0:
             pass
         value = info[6] if info[2] == -1 else -1
-        self.wanted.clear()
         if value < 0 and "mute" in MODES:
             return
         if value < 0:

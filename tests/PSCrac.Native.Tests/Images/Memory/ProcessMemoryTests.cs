@@ -1,6 +1,8 @@
 using System.Text;
+using PSCrac.CoreDumps;
 using PSCrac.Images.Memory;
 using PSCrac.Images.Operations;
+using PSCrac.Tests.CoreDumps;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -27,7 +29,7 @@ public class ProcessMemoryTests(Zoo zoo)
     [InlineData(true, false)]
     [InlineData(false, true)]
     [InlineData(true, true)]
-    public void Pages_of_a_parent_image_are_read_and_searched_as_one_memory(bool compressed, bool compressedParent)
+    public void Pages_of_a_parent_image_are_read_searched_and_dumped_as_one_memory(bool compressed, bool compressedParent)
     {
         using DumpedProcess dumped = DumpedProcess.OfScript("x=1; : > $READY; sleep 1000; :");
         CracImageProcess root = CracImage.Open(dumped.Path).Processes[0];
@@ -64,6 +66,8 @@ public class ProcessMemoryTests(Zoo zoo)
             Assert.Equal(run.Address + 4096 - 7, match.Address);
             Assert.Empty(new MemorySearch(opened, MemoryPattern.FromString("!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!")).Run());
             Assert.Empty(ImageCheck.Run(opened));
+            CracCoreDump core = CoreDumpExport.Run(new CoreDumpRequest { Process = opened.Processes[0], DestinationPath = child + ".core" });
+            Assert.Equal(expected, new ElfCore(core.Path).ReadMemory(run.Address, expected.Length));
 
             File.Delete(Path.Combine(child, "parent"));
             Assert.Contains(ImageCheck.Run(CracImage.Open(child)), f => f.Message.Contains("parent", StringComparison.Ordinal));

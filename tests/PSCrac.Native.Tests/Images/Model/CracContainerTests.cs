@@ -1,9 +1,11 @@
 using System.Diagnostics;
 using PSCrac.Archives;
+using PSCrac.CoreDumps;
 using PSCrac.Images.Operations;
 using PSCrac.Images.Storage;
 using PSCrac.Options;
 using PSCrac.Restoring;
+using PSCrac.Tests.CoreDumps;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -56,9 +58,20 @@ public sealed class CracContainerTests : IDisposable
             ImageTraversal.Run(image);
             Assert.InRange(((ArchiveImageSource)image.Source).Unpacked.StartCount, 0, 2);
             AssertIsImported(image);
+            AssertHasCore(image);
         }
 
         Assert.DoesNotContain(ImageComparison.Compare(CracImage.Open(archives[0]), CracImage.Open(archives[1])), d => d.Kind == CracDifferenceKind.File);
+    }
+
+    private static void AssertHasCore(CracImage archive)
+    {
+        using ReadableImage readable = ReadableImage.Open(archive, null, default);
+        CracCoreDump core = CoreDumpExport.Run(new CoreDumpRequest { Process = readable.Image.Processes[0], DestinationPath = archive.Path + ".core" });
+        Assert.Equal("/bin/busybox", core.Executable);
+        Assert.False(core.IsIncomplete);
+        Assert.Equal([1], new ElfCore(core.Path).Threads);
+        Assert.True(File.ReadAllBytes(core.Path).AsSpan().IndexOf("NOTE=kept-in-the-container"u8) > 0);
     }
 
     private void AssertIsImported(CracImage archive)
