@@ -28,6 +28,7 @@ while True:
 
     function Start-StepIn([string] $Path) {
         $null = New-Item -ItemType Directory -Force $Path
+        $before = [Environment]::CurrentDirectory
         Push-Location $Path
         try {
             [Environment]::CurrentDirectory = $Path
@@ -35,6 +36,7 @@ while True:
         }
         finally {
             Pop-Location
+            [Environment]::CurrentDirectory = $before
         }
         Wait-Count "$Path/count" 3
     }
@@ -78,7 +80,11 @@ Describe "Move-CracProcess$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
     It 'moves several side by side, by the pipeline, and keeps the images that are wanted' {
         $ids = 1..3 | ForEach-Object { Start-StepIn "$folder/side$_" }
 
-        $moved = Get-Process -Id $ids | ForEach-Object -Parallel { $_ | Move-CracProcess -HostName blue -KeepImage }
+        $module = (Get-Module PSCrac).Path
+        $moved = Get-Process -Id $ids | ForEach-Object -Parallel {
+            Import-Module $using:module
+            $_ | Move-CracProcess -HostName blue -KeepImage
+        }
 
         $moved.SourceProcessId | Sort-Object | Should -Be ($ids | Sort-Object)
         1..3 | ForEach-Object { Assert-Count "$folder/side$_" }
