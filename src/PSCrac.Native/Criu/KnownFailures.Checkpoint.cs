@@ -78,7 +78,7 @@ internal static partial class KnownFailures
             "Give the namespace a mapping for all of its ids (/etc/subuid), or start the process outside of it."),
         new("binfmt_misc of a user namespace", @"Failed to dump binfmt_misc contents", CracReason.NamespaceUnsupported,
             "The process lives in a user namespace, whose programs for other binary formats (binfmt_misc) this criu may not read.",
-            "Start the process outside of the namespace, or give it one with mounts of its own.")
+            "Start the process outside of the namespace.")
         {
             NotReproducedBecause = "criu/filesystems.c of criu 4.3: criu 4.2 does not read it",
         },
