@@ -1,3 +1,4 @@
+using PSCrac.Paging;
 using PSCrac.PidNamespaces;
 using PSCrac.Starting;
 using PSCrac.Starting.Services;
@@ -21,6 +22,11 @@ internal static class Program
         if (arguments is [NamespaceInitHost.InitArgument])
         {
             NamespaceInit.Run();
+        }
+
+        if (arguments is [PageProcess.Argument])
+        {
+            PageProcess.Run();
         }
 
         if (Environment.ProcessId == 1)

@@ -1,10 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.Loader;
+using PSCrac.Paging;
 using PSCrac.Start;
 
 /// <summary>
-/// If no dotnet is installed, the init runs in the host of the session: a pwsh that includes its
+/// If no dotnet is installed, the init, and a page daemon, run in the host of the session: a pwsh that includes its
 /// runtime calls this, named in DOTNET_STARTUP_HOOKS, before any PowerShell code, which then never runs. The runtime
 /// requires a type of this name in the global namespace.
 /// </summary>
@@ -23,5 +24,13 @@ internal static class StartupHook
 
     // A method of its own: compiling it loads the engine.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void Run() => NamespaceInit.Run();
+    private static void Run()
+    {
+        if (Environment.GetEnvironmentVariable(PageProcess.ModeVariable) is not null)
+        {
+            PageProcess.Run();
+        }
+
+        NamespaceInit.Run();
+    }
 }

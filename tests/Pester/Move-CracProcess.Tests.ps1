@@ -183,6 +183,30 @@ Describe "Move-CracProcess$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         Assert-Count "$folder/back"
     }
 
+    It 'lets it run there before its memory is there' {
+        $null = New-Item -ItemType Directory "$folder/lazy"
+        Set-Content -LiteralPath "$folder/lazy/program.py" @'
+import hashlib, os, sys, time
+memory = os.urandom(64 << 20)
+told = hashlib.sha256(memory).digest()
+n = 0
+with open(sys.argv[1], "a", buffering=1) as count:
+    while hashlib.sha256(memory).digest() == told:
+        n += 1
+        count.write("%d\n" % n)
+        time.sleep(0.01)
+'@
+        $id = Start-TestProgram "$(Find-Program python3) $folder/lazy/program.py $folder/lazy/count"
+        Wait-Count "$folder/lazy/count" 3
+
+        $moved = Move-CracProcess -Id $id -HostName blue -LazyPages
+
+        $moved.State | Should -Be Moved
+        $moved.BytesSentBefore | Should -BeLessThan 8MB
+        $moved.BytesSent | Should -BeGreaterThan 64MB
+        Assert-Count "$folder/lazy"
+    }
+
     It 'moves a tree, with the pipe between its processes' {
         $null = New-Item -ItemType Directory "$folder/tree"
         $id = Start-TestProgram "bash -c 'cd $folder/tree; (i=0; while :; do i=`$((i+1)); echo `$i; read -t 0.02 <> <(:); done) | while read -r n; do echo `$n >>count; done'"
@@ -190,7 +214,8 @@ Describe "Move-CracProcess$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
 
         $moved = Move-CracProcess -Id $id -HostName blue
 
-        $moved.ProcessCount | Should -BeGreaterThan 2
+        $moved.State | Should -Be Moved
+        @(Get-FarProcessId $blue "$folder/tree").Count | Should -BeGreaterThan 2
         Assert-Count "$folder/tree"
     }
 

@@ -30,11 +30,17 @@ public sealed class CracLazyPages
     private readonly long _start = Stopwatch.GetTimestamp();
     private readonly EventHandler _sessionEnds;
 
-    internal CracLazyPages(int daemonId)
+    /// <summary>Begins.</summary>
+    /// <param name="daemonId">The page daemon.</param>
+    /// <param name="isGuarded">Whether the tree is killed without this session too if the daemon is lost.</param>
+    internal CracLazyPages(int daemonId, bool isGuarded = false)
     {
         DaemonId = daemonId;
         _sessionEnds = (_, _) => _ended.Task.Wait(MaximumExitDelay);
-        AppDomain.CurrentDomain.ProcessExit += _sessionEnds;
+        if (!isGuarded)
+        {
+            AppDomain.CurrentDomain.ProcessExit += _sessionEnds;
+        }
     }
 
     /// <summary>The page daemon's pid.</summary>

@@ -64,9 +64,25 @@ internal static partial class LibC
         }
     }
 
-    [StructLayout(LayoutKind.Sequential)]
-    private struct PollDescriptor
+    /// <summary>Waits until one of several descriptors is ready or closed (poll(2)). A signal ends the wait.</summary>
+    /// <param name="descriptors">The descriptors, which must stay open meanwhile; what they are ready for is filled in.</param>
+    /// <param name="milliseconds">The timeout; -1 for none.</param>
+    internal static unsafe Errno Poll(Span<PollDescriptor> descriptors, int milliseconds)
     {
+        fixed (PollDescriptor* first = descriptors)
+        {
+            return poll(first, (nuint)descriptors.Length, milliseconds) < 0 ? LastError : Errno.None;
+        }
+    }
+
+    /// <summary>struct pollfd.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct PollDescriptor
+    {
+        internal const short Readable = 1;
+        internal const short Writable = 4;
+
+
         internal int Descriptor;
         internal short Events;
         internal short Returned;

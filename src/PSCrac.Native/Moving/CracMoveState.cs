@@ -8,4 +8,7 @@ public enum CracMoveState
 
     /// <summary>It runs on the other host.</summary>
     Moved,
+
+    /// <summary>It ran on the other host, and is ended there, since a part of its memory did not come.</summary>
+    Lost,
 }

@@ -23,16 +23,16 @@ public sealed class CracMovedProcess
     /// <summary>The root's pid here, before.</summary>
     public required int SourceProcessId { get; init; }
 
-    /// <summary>How many processes the tree has.</summary>
-    public required int ProcessCount { get; init; }
-
     /// <summary>From the freeze here until the other host said that it runs: the downtime, and the way of that message. Null if it did not say so.</summary>
     public TimeSpan? Downtime { get; init; }
 
     /// <summary>From the freeze until all memory was on the other host.</summary>
     public required TimeSpan TransferTime { get; init; }
 
-    /// <summary>The bytes that were sent.</summary>
+    /// <summary>The bytes that were sent before it ran there.</summary>
+    public required long BytesSentBefore { get; init; }
+
+    /// <summary>The bytes that were sent in all.</summary>
     public required long BytesSent { get; init; }
 
     /// <summary>The path of its image here, if it was kept; null if it was removed.</summary>
@@ -44,10 +44,10 @@ public sealed class CracMovedProcess
     /// <summary>What is different there; sentences.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 
-    /// <summary>How to find out where it is, with the commands; null if it is known.</summary>
+    /// <summary>How to find out where it is, or to continue here, with the commands; null if it runs there.</summary>
     public string? RecommendedAction { get; init; }
 
-    /// <summary>Why it is not known where it is; null if it is known.</summary>
+    /// <summary>Why it is not known where it is, or why it was ended there; null if it runs there.</summary>
     internal CracException? Failure { get; init; }
 
     /// <inheritdoc/>

@@ -12,7 +12,7 @@ internal sealed class MoveLinkException(string message) : IOException(message);
 
 /// <summary>
 /// The frames that the two sides of a move exchange over two descriptors, usually pipes: a byte for the kind, four for the length, in little
-/// endian, and the content. One thread sends and receives at a time.
+/// endian, and the content. One thread receives at a time; several may send.
 /// </summary>
 internal sealed class MoveChannel : IDisposable
 {
@@ -22,6 +22,7 @@ internal sealed class MoveChannel : IDisposable
 
     private readonly SafeFileHandle _input;
     private readonly SafeFileHandle _output;
+    private readonly Lock _sending = new();
     private readonly byte[] _header = new byte[HeaderLength];
     private byte[] _content = new byte[4096];
     private int _length;
@@ -78,8 +79,11 @@ internal sealed class MoveChannel : IDisposable
         Span<byte> header = stackalloc byte[HeaderLength];
         header[0] = (byte)frame;
         BinaryPrimitives.WriteInt32LittleEndian(header[1..], content.Length);
-        Write(header);
-        Write(content);
+        lock (_sending)
+        {
+            Write(header);
+            Write(content);
+        }
     }
 
     /// <summary>Sends a frame with a message.</summary>

@@ -41,4 +41,25 @@ internal enum MoveFrame : byte
 
     /// <summary>The near side: it knows, and nothing more will come.</summary>
     End = 13,
+
+    /// <summary>The near side: pages for the process, which may run already: the file, the offset, the bytes.</summary>
+    Pages = 14,
+
+    /// <summary>The far side: the process waits for a page: the file, the offset.</summary>
+    Want = 15,
+
+    /// <summary>The far side: the oldest frame of pages on the way has come.</summary>
+    Taken = 16,
+
+    /// <summary>The far side: all pages are in; the path of its image, if it keeps it.</summary>
+    Complete = 17,
+
+    /// <summary>The near side, over another connection: the pages of a move go on here.</summary>
+    Attach = 18,
+
+    /// <summary>The far side: which pages it has.</summary>
+    Held = 19,
+
+    /// <summary>The far side: these were all.</summary>
+    Attached = 20,
 }

@@ -10,7 +10,7 @@ namespace PSCrac.Moving;
 internal readonly record struct MoveEnd(MoveOutcome Kind, MoveResumed? Resumed, CracException? Failure, TimeSpan? Downtime);
 
 /// <summary>The end of a move, when the tree has ended here: GO, and if need be the question what became of it, over another connection.</summary>
-internal sealed class MoveGo(MoveRequest request, SshTransport transport, string moveId, long frozenAt)
+internal sealed class MoveGo(MoveRequest request, SshTransport transport, string moveId, long frozenAt, MovePages? pages)
 {
     /// <summary>Says GO, and waits for what comes of it.</summary>
     internal MoveEnd Run()
@@ -19,7 +19,7 @@ internal sealed class MoveGo(MoveRequest request, SshTransport transport, string
         {
             transport.Channel.Send(MoveFrame.Go);
             request.Reached?.Invoke(MoveState.Going);
-            switch (transport.Channel.Receive(MoveProtocol.OutcomeLimit))
+            switch (pages is null ? transport.Channel.Receive(MoveProtocol.OutcomeLimit) : pages.Receive(transport.Channel, MoveProtocol.OutcomeLimit))
             {
                 case MoveFrame.Resumed:
                     TimeSpan downtime = Stopwatch.GetElapsedTime(frozenAt);

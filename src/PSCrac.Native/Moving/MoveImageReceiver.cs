@@ -3,6 +3,7 @@ using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Operations;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
+using PSCrac.Paging;
 using PSCrac.Staging;
 
 namespace PSCrac.Moving;
@@ -54,6 +55,9 @@ internal sealed class MoveImageReceiver : IDisposable
         }
     }
 
+    /// <summary>Its folder.</summary>
+    internal FolderHandle Folder => _staging.Folder;
+
     /// <summary>Gives the image its name, under which it stays.</summary>
     /// <exception cref="CracException">It cannot get it.</exception>
     internal void Keep()
@@ -79,6 +83,7 @@ internal sealed class MoveImageReceiver : IDisposable
 
     private static void ReceiveFiles(MoveChannel channel, MoveImage image, ImageStaging staging)
     {
+        IReadOnlyList<LazyPagesFile>? lazy = null;
         foreach (MoveImageFile file in image.Files)
         {
             if (!ImageRemoval.IsOfImage(file.Name) || file.Size < 0 || file.SentSize < 0)
@@ -92,6 +97,17 @@ internal sealed class MoveImageReceiver : IDisposable
             if (file.IsCompressed)
             {
                 Decompress(channel, file, stream);
+            }
+            else if (image.IsLazy && ImageFileName.IsPages(file.Name))
+            {
+                // The pagemaps were sent before.
+                lazy ??= LazyPagesFile.ReadAll(new DirectoryImageSource(staging.Folder)) ?? throw new MoveLinkException("the image is not what was announced");
+                stream.SetLength(file.Size);
+                foreach ((long start, long end) in MoveImageLayout.FindEager(lazy.FirstOrDefault(each => each.Name == file.Name), file.Size))
+                {
+                    stream.Position = start;
+                    Copy(channel, end - start, stream);
+                }
             }
             else
             {

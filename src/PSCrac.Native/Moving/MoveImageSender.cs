@@ -18,10 +18,11 @@ internal static class MoveImageSender
     /// <param name="path">The image's folder.</param>
     /// <param name="image">The move's id and the image's name there; the files are filled in.</param>
     /// <param name="progress">Receives the number of bytes; null for no reports.</param>
+    /// <param name="pages">What of the memory is sent later; null for nothing.</param>
     /// <param name="check">Called between parts; ends the sending by throwing.</param>
     /// <exception cref="CracException">The image cannot be read.</exception>
     /// <exception cref="MoveLinkException">The connection was closed.</exception>
-    internal static void Send(MoveChannel channel, string path, MoveImage image, IProgress<CracProgress>? progress, Action check)
+    internal static void Send(MoveChannel channel, string path, MoveImage image, IProgress<CracProgress>? progress, MovePages? pages, Action check)
     {
         using FolderHandle folder = FolderHandle.TryOpen(path, out Errno errno) ?? throw CannotRead(path, errno);
         var files = new List<MoveImageFile>();
@@ -34,11 +35,11 @@ internal static class MoveImageSender
             }
 
             byte[]? compressed = ImageFileName.IsPages(name) || status.SizeBytes > MaximumCompressed ? null : Compress(folder, name, path);
-            files.Add(new MoveImageFile(name, status.SizeBytes, compressed?.Length ?? status.SizeBytes, compressed is not null));
+            files.Add(new MoveImageFile(name, status.SizeBytes, compressed?.Length ?? (status.SizeBytes - LazyBytes(pages, name)), compressed is not null));
             contents.Add(compressed);
         }
 
-        channel.Send(MoveFrame.Image, image with { Files = files }, MoveJson.Default.MoveImage);
+        channel.Send(MoveFrame.Image, image with { Files = files, IsLazy = pages is not null }, MoveJson.Default.MoveImage);
         long expected = files.Sum(static file => file.SentSize);
         long sent = 0;
         byte[] buffer = new byte[BufferLength];
@@ -52,22 +53,28 @@ internal static class MoveImageSender
             }
 
             using SafeFileHandle file = folder.OpenToRead(files[i].Name, out errno);
-            for (long at = 0; at < files[i].Size;)
+            foreach ((long start, long end) in MoveImageLayout.FindEager(pages?.Find(files[i].Name), files[i].Size))
             {
-                int count = errno == 0 ? RandomAccess.Read(file, buffer.AsSpan(0, (int)Math.Min(buffer.Length, files[i].Size - at)), at) : 0;
-                if (count == 0)
+                for (long at = start; at < end;)
                 {
-                    throw CannotRead($"{path}/{files[i].Name}", errno);
-                }
+                    int count = errno == 0 ? RandomAccess.Read(file, buffer.AsSpan(0, (int)Math.Min(buffer.Length, end - at)), at) : 0;
+                    if (count == 0)
+                    {
+                        throw CannotRead($"{path}/{files[i].Name}", errno);
+                    }
 
-                channel.Send(MoveFrame.Data, buffer.AsSpan(0, count));
-                at += count;
-                sent += count;
-                check();
-                progress?.Report(new CracProgress(CracPhase.Sending, sent, expected));
+                    channel.Send(MoveFrame.Data, buffer.AsSpan(0, count));
+                    at += count;
+                    sent += count;
+                    check();
+                    progress?.Report(new CracProgress(CracPhase.Sending, sent, expected));
+                }
             }
         }
     }
+
+    private static long LazyBytes(MovePages? pages, string name) =>
+        pages?.Find(name) is { } file ? file.Runs.Sum(static run => run.Count) * Environment.SystemPageSize : 0;
 
     private static void SendContent(MoveChannel channel, ReadOnlySpan<byte> content)
     {

@@ -63,6 +63,9 @@ internal sealed record MoveQuestion
 
     /// <summary>The name that its image gets there.</summary>
     public required string ImageName { get; init; }
+
+    /// <summary>Whether most of its memory follows when it runs.</summary>
+    public bool LazyPages { get; init; }
 }
 
 /// <summary>What the far side found out.</summary>
@@ -90,6 +93,9 @@ internal sealed record MoveImage
 
     /// <summary>Its files, in the order in which they are sent.</summary>
     public required IReadOnlyList<MoveImageFile> Files { get; init; }
+
+    /// <summary>Whether of the processes' memory only that is sent which a restore with lazy pages needs. The pagemaps, which are sent before, say which.</summary>
+    public bool IsLazy { get; init; }
 }
 
 /// <summary>How the image is to be restored.</summary>
@@ -100,6 +106,12 @@ internal sealed record MoveRestore
 
     /// <summary>Whether the image stays there.</summary>
     public required bool KeepImage { get; init; }
+
+    /// <summary>Whether most of the memory follows when it runs.</summary>
+    public bool LazyPages { get; init; }
+
+    /// <summary>For how long nothing of it may come before the process is ended there, in milliseconds.</summary>
+    public int SilenceMilliseconds { get; init; }
 }
 
 /// <summary>The process runs on the far side.</summary>

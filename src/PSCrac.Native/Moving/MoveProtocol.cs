@@ -4,7 +4,7 @@ namespace PSCrac.Moving;
 internal static class MoveProtocol
 {
     /// <summary>The version of the protocol; both sides must have the same.</summary>
-    internal const int Version = 1;
+    internal const int Version = 2;
 
     /// <summary>The largest content of a frame, in bytes.</summary>
     internal const int MaximumFrame = 1 << 20;

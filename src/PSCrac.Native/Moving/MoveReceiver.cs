@@ -2,6 +2,7 @@ using System.Reflection;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
 using PSCrac.Options;
+using PSCrac.Paging;
 using PSCrac.Restoring;
 
 namespace PSCrac.Moving;
@@ -10,10 +11,11 @@ namespace PSCrac.Moving;
 /// The far side of a move. Move-CracProcess starts it on the other host by ssh, in a pwsh of its own; it is not for anyone else. It ends
 /// with the connection.
 /// </summary>
-public sealed class MoveReceiver : IDisposable
+public sealed partial class MoveReceiver : IDisposable
 {
     private readonly MoveChannel _channel;
     private MoveImageReceiver? _image;
+    private PageServer? _server;
     private string _moveId = "";
     private bool _hasBegun;
     private int? _rootId;
@@ -47,7 +49,11 @@ public sealed class MoveReceiver : IDisposable
     }
 
     /// <summary>Removes the image, unless it is kept.</summary>
-    public void Dispose() => _image?.Dispose();
+    public void Dispose()
+    {
+        _server?.Dispose();
+        _image?.Dispose();
+    }
 
     private void Serve()
     {
@@ -61,7 +67,7 @@ public sealed class MoveReceiver : IDisposable
                 HostName = Environment.MachineName,
             },
             MoveJson.Default.MoveHello);
-        while (_channel.Receive(Timeout.InfiniteTimeSpan) is { } frame && frame != MoveFrame.End)
+        while (!_isOver && _channel.Receive(Timeout.InfiniteTimeSpan) is { } frame && frame != MoveFrame.End)
         {
             Answer(frame);
         }
@@ -81,6 +87,9 @@ public sealed class MoveReceiver : IDisposable
                 case MoveFrame.Question:
                     MoveQuestion question = _channel.Message(MoveJson.Default.MoveQuestion);
                     _channel.Send(MoveFrame.Answer, new MoveAnswer { Findings = MoveSuitability.Examine(question) }, MoveJson.Default.MoveAnswer);
+
+                    // It starts while the process is dumped.
+                    _server = question.LazyPages ? _server ?? PageServer.Start() : null;
                     break;
                 case MoveFrame.Image when _image is null:
                     MoveImage image = _channel.Message(MoveJson.Default.MoveImage);
@@ -93,6 +102,9 @@ public sealed class MoveReceiver : IDisposable
                 case MoveFrame.Settle:
                     string moveId = System.Text.Encoding.ASCII.GetString(_channel.Content);
                     _channel.Send(MoveFrame.Settled, MoveRecords.Settle(moveId), MoveJson.Default.MoveSettlement);
+                    break;
+                case MoveFrame.Attach:
+                    Attach(System.Text.Encoding.ASCII.GetString(_channel.Content));
                     break;
                 default:
                     throw new MoveLinkException("what came is not the protocol");
@@ -107,15 +119,17 @@ public sealed class MoveReceiver : IDisposable
     private void RestoreImage(MoveRestore asked, MoveImageReceiver received)
     {
         _hasBegun = true;
-        if (asked.KeepImage)
+        if (asked.KeepImage && !asked.LazyPages)
         {
             received.Keep();
         }
 
         CracImage image = received.Image;
         using var stop = new CancellationTokenSource();
-        using var watch = new LinkWatch(_channel, stop);
         MoveResumed resumed;
+        using PageSource? source = asked.LazyPages ? CreateSource(asked) : null;
+        using MovePageReceiver? pages = source is null ? null : new MovePageReceiver(_channel, () => Connect(source), listsHeld: false, () => CancelRestore(stop));
+        using LinkWatch? watch = pages is null ? new LinkWatch(_channel, stop) : null;
         try
         {
             using CracRestoredProcess restored = Restore.Run(
@@ -123,11 +137,13 @@ public sealed class MoveReceiver : IDisposable
                 {
                     Image = image,
                     PidNamespace = asked.PidNamespace,
+                    Options = new RestoreOptions { LazyPages = source is not null },
+                    Pages = source,
                     Restored = held =>
                     {
-                        watch.Stop();
+                        watch?.Stop();
                         stop.Token.ThrowIfCancellationRequested();
-                        AwaitGo(held, image);
+                        AwaitGo(held, image, pages);
                     },
                     Resuming = () => _isResuming = true,
                 },
@@ -155,10 +171,15 @@ public sealed class MoveReceiver : IDisposable
 
         MoveRecords.Write(_moveId, RecordOf(MoveFarState.Resumed, image) with { Resumed = resumed });
         _channel.Send(MoveFrame.Resumed, resumed, MoveJson.Default.MoveResumed);
+        if (pages is not null)
+        {
+            source!.Close();
+            AwaitPages(pages, asked.KeepImage ? received : null);
+        }
     }
 
     // criu holds the restored tree, in which nothing has run yet, until this returns.
-    private void AwaitGo(HeldTree held, CracImage image)
+    private void AwaitGo(HeldTree held, CracImage image, MovePageReceiver? pages)
     {
         if (_mayResume)
         {
@@ -170,7 +191,7 @@ public sealed class MoveReceiver : IDisposable
         try
         {
             _channel.Send(MoveFrame.Ready);
-            MoveFrame? frame = _channel.Receive(MoveProtocol.GoLimit, () => RequireHeld(held));
+            MoveFrame? frame = pages is null ? _channel.Receive(MoveProtocol.GoLimit, () => RequireHeld(held)) : pages.Receive(MoveProtocol.GoLimit, () => RequireHeld(held));
             if (frame == MoveFrame.Go)
             {
                 RequireHeld(held);

@@ -5,6 +5,7 @@ using PSCrac.Common;
 using PSCrac.Images.Operations;
 using PSCrac.Images.Storage;
 using PSCrac.Interop;
+using PSCrac.Paging;
 using PSCrac.Procfs;
 
 namespace PSCrac.Moving;
@@ -87,6 +88,7 @@ internal static class MoveRecords
     private const string Near = ".near.json";
     private const string Far = ".far.json";
     private const string Verdict = ".verdict";
+    private const string Pages = ".pages";
 
     // Nobody settles a move after that, and a record is small.
     private static readonly TimeSpan KeptTime = TimeSpan.FromDays(30);
@@ -144,11 +146,49 @@ internal static class MoveRecords
         };
     }
 
+    /// <summary>The socket of a move's page daemon, in the folder of the records.</summary>
+    /// <param name="moveId">The move.</param>
+    /// <param name="prepared">A daemon that was started already; null for none.</param>
+    /// <param name="silence">How long nothing may come before the tree is ended.</param>
+    /// <param name="keepsImage">Whether the image is to be whole in the end.</param>
+    /// <exception cref="CracException">It cannot be made.</exception>
+    internal static PageSource CreatePages(string moveId, PageServer? prepared, TimeSpan silence, bool keepsImage)
+    {
+        FolderHandle? folder = Open(out Errno errno);
+        return (folder is null ? null : PageSource.TryCreate(folder, moveId + Pages, prepared, silence, keepsImage, out errno)) ?? throw new CracException(
+            CracReason.PermissionDenied,
+            $"The socket for the memory of the moved process cannot be made in {Folder}: {LibC.Message(errno)}.",
+            $"Make this folder writable, or name another with {StateDirectory.Variable}.");
+    }
+
+    /// <summary>Connects to the page daemon of a move; null where there is none any more.</summary>
+    /// <param name="moveId">The move.</param>
+    /// <param name="isCompleted">Whether it has ended with all pages in.</param>
+    internal static SafeFileHandle? ConnectPages(string moveId, out bool isCompleted)
+    {
+        isCompleted = false;
+        using FolderHandle? folder = IsId(moveId) ? FolderHandle.TryOpen(Folder, out _) : null;
+        if (folder is null || !folder.BelongsTo(TrustedUsers.Read()))
+        {
+            return null;
+        }
+
+        SafeFileHandle connection = LibC.Connect(folder.Handle, moveId + Pages, out Errno errno);
+        if (errno == 0)
+        {
+            return connection;
+        }
+
+        connection.Dispose();
+        isCompleted = folder.Contains(moveId + Pages + PageOrders.CompletedSuffix);
+        return null;
+    }
+
     /// <summary>Removes what is kept of a move.</summary>
     internal static void Remove(string moveId)
     {
         using FolderHandle? folder = FolderHandle.TryOpen(Folder, out _);
-        foreach (string suffix in (ReadOnlySpan<string>)[Near, Far, Verdict])
+        foreach (string suffix in (ReadOnlySpan<string>)[Near, Far, Verdict, Pages, Pages + PageOrders.CompletedSuffix, Pages + PageOrders.LostSuffix])
         {
             folder?.Delete(moveId + suffix);
         }

@@ -18,6 +18,12 @@ internal sealed record MoveRequest
     /// <summary>Where the tree is put on the other host.</summary>
     public CracPidNamespace PidNamespace { get; init; } = CracPidNamespace.Auto;
 
+    /// <summary>Whether it runs on the other host before most of its memory is there.</summary>
+    public bool LazyPages { get; init; }
+
+    /// <summary>For how long this side tries to reach the other one again while pages are missing there. The other side waits a little longer, and then ends the process.</summary>
+    internal TimeSpan PagesLimit { get; init; } = TimeSpan.FromSeconds(45);
+
     /// <summary>Whether the images stay, here and there.</summary>
     public bool KeepImage { get; init; }
 

@@ -20,7 +20,7 @@ namespace PSCrac.Moving;
 /// The near side of a move, from the freeze on; docs/moving.md has its states. Until the process is given away any failure lets it continue
 /// here, since criu still holds it; from then on the far side decides.
 /// </summary>
-internal sealed class MoveRun
+internal sealed partial class MoveRun
 {
     private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(1);
 
@@ -94,7 +94,7 @@ internal sealed class MoveRun
 
         Reach(MoveState.Killed);
         Report(CracPhase.Resuming);
-        return Conclude(new MoveGo(_request, _transport, _moveId, _frozenAt).Run());
+        return Conclude(new MoveGo(_request, _transport, _moveId, _frozenAt, _pages).Run());
     }
 
     /// <summary>The exception for a failure of the far side.</summary>
@@ -129,10 +129,11 @@ internal sealed class MoveRun
             _tree = [.. ProcessTree.Read(_request.ProcessId).Members.Select(static member => member.Status.Identity)];
             MoveRecords.Write(Record(isGiven: false));
             Reach(MoveState.Frozen);
-            MoveImageSender.Send(Channel, held.ImagePath, new MoveImage { MoveId = _moveId, Name = _plan.ImageName, Files = [] }, _progress, () => RequireHeld(held));
+            _pages = _request.LazyPages ? MovePages.TryOpen(held.ImagePath) : null;
+            MoveImageSender.Send(Channel, held.ImagePath, new MoveImage { MoveId = _moveId, Name = _plan.ImageName, Files = [] }, _progress, _pages, () => RequireHeld(held));
             Reach(MoveState.Sent);
             Prepare();
-            Channel.Send(MoveFrame.Restore, new MoveRestore { PidNamespace = _request.PidNamespace, KeepImage = _request.KeepImage }, MoveJson.Default.MoveRestore);
+            Channel.Send(MoveFrame.Restore, RestoreOf(), MoveJson.Default.MoveRestore);
             Report(CracPhase.Restoring);
             Reach(MoveState.Restoring);
             RequireReady(held);
@@ -218,7 +219,8 @@ internal sealed class MoveRun
 
     private void RequireReady(HeldTree held)
     {
-        MoveFrame? frame = Channel.Receive(Timeout.InfiniteTimeSpan, () => RequireHeld(held));
+        Action check = () => RequireHeld(held);
+        MoveFrame? frame = _pages is null ? Channel.Receive(Timeout.InfiniteTimeSpan, check) : _pages.Receive(Channel, Timeout.InfiniteTimeSpan, check);
         _transferTime = Stopwatch.GetElapsedTime(_frozenAt);
         if (frame == MoveFrame.Failed)
         {
@@ -230,6 +232,14 @@ internal sealed class MoveRun
             throw new MoveLinkException("what came is not the protocol");
         }
     }
+
+    private MoveRestore RestoreOf() => new()
+    {
+        PidNamespace = _request.PidNamespace,
+        KeepImage = _request.KeepImage,
+        LazyPages = _pages is not null,
+        SilenceMilliseconds = (int)Math.Min(_request.PagesLimit.TotalMilliseconds * 2, int.MaxValue),
+    };
 
     private void RequireHeld(HeldTree held)
     {
@@ -273,14 +283,21 @@ internal sealed class MoveRun
             return RestoreHere(outcome.Failure!);
         }
 
-        bool isMoved = outcome.Kind == MoveOutcome.Resumed;
-        if (isMoved)
+        CracMoveState state = CracMoveState.Unknown;
+        MovePushed pushed = default;
+        if (outcome.Kind == MoveOutcome.Resumed)
+        {
+            RemoveLock();
+            state = PushPages(outcome.Resumed!, out pushed);
+        }
+
+        if (state != CracMoveState.Unknown)
         {
             Acknowledge();
-            RemoveLock();
             MoveRecords.Remove(_moveId);
         }
 
+        bool isMoved = state == CracMoveState.Moved;
         bool keepsImage = !isMoved || _request.KeepImage;
         if (!keepsImage)
         {
@@ -289,21 +306,21 @@ internal sealed class MoveRun
 
         return new CracMovedProcess
         {
-            State = isMoved ? CracMoveState.Moved : CracMoveState.Unknown,
+            State = state,
             Command = _plan.Command,
             HostName = _request.Host.HostName,
             RemoteProcessId = outcome.Resumed?.ProcessId,
             RemoteNamespaceInitId = outcome.Resumed?.NamespaceInitId,
             SourceProcessId = _request.ProcessId,
-            ProcessCount = _tree.Length,
             Downtime = outcome.Downtime,
             TransferTime = _transferTime,
-            BytesSent = Channel.BytesSent,
+            BytesSentBefore = _bytesSentBefore,
+            BytesSent = Channel.BytesSent + pushed.BytesSent,
             ImagePath = keepsImage ? _imagePath : null,
-            RemoteImagePath = _request.KeepImage ? outcome.Resumed?.ImagePath : null,
+            RemoteImagePath = !_request.KeepImage ? null : _pages is null ? outcome.Resumed?.ImagePath : pushed.ImagePath,
             Warnings = [.. _warnings, .. outcome.Resumed?.Warnings ?? []],
-            RecommendedAction = isMoved ? null : DescribeSettling(_request.Host.Example, _imagePath),
-            Failure = outcome.Failure,
+            RecommendedAction = isMoved ? null : state == CracMoveState.Lost ? DescribeLost() : DescribeSettling(_request.Host.Example, _imagePath),
+            Failure = pushed.Failure ?? outcome.Failure,
         };
     }
 

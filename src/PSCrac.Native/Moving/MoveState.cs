@@ -32,4 +32,7 @@ internal enum MoveState
 
     /// <summary>The far side said that the process runs there.</summary>
     Moved,
+
+    /// <summary>With lazy pages: the far side has all of them.</summary>
+    Completed,
 }

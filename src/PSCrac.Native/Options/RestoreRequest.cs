@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using PSCrac.Paging;
 using PSCrac.Processes;
 using PSCrac.Restoring;
 
@@ -88,6 +89,9 @@ public sealed record RestoreRequest
 
     /// <summary>Called after <see cref="Restored"/>, immediately before the tasks run. Null for nothing.</summary>
     internal Action? Resuming { get; init; }
+
+    /// <summary>Where the pages come from with lazy pages; null for the image.</summary>
+    internal PageSource? Pages { get; init; }
 
     /// <summary>The service that is restored, for the record of running processes; null for none.</summary>
     internal string? Service { get; init; }

@@ -43,7 +43,7 @@ internal sealed class RestoreAttempt : IDisposable
     private BackgroundPreflight? _preflight;
     private CriuWorkDirectory? _work;
     private ImageOverlay? _overlay;
-    private PageDaemon? _pageDaemon;
+    private RestorePages? _pageDaemon;
     private long? _daemonEnded;
     private SessionGuard? _ownGuard;
     private NamespaceInitProcess? _init;
@@ -183,7 +183,7 @@ internal sealed class RestoreAttempt : IDisposable
     private CriuSession StartCriu(int logLevel)
     {
         SafeFileHandle read = _overlay?.Handle ?? _images!.Handle;
-        _pageDaemon = _options.LazyPages ? DisposeLater(PageDaemon.Start(_installation, _images!.Handle, _work!.Folder.Handle)) : null;
+        _pageDaemon = _options.LazyPages ? DisposeLater(RestorePages.Start(_installation, _images!, _work!.Folder, _request.Pages)) : null;
         _ownGuard = _request.Guard is null && CanOutliveSession() ? DisposeLaterIfAny(SessionGuard.TryStart()) : null;
         _init = _isInNewNamespace ? DisposeLater(NamespaceInitProcess.Start(_image.ThreadIds, _image.RootProcessId, _cancellation)) : null;
         PidNamespace? inside = DisposeLaterIfAny(_init?.OpenNamespace());
@@ -332,6 +332,7 @@ internal sealed class RestoreAttempt : IDisposable
         {
             _restoredProcesses = _rootId is { } root ? RestoredTree.Read(root) : [];
             _pageDaemon.RequireAlive();
+            _pageDaemon.Arm(_init is null ? _restoredProcesses : [ProcessIdentity.TryRead(_init.ProcessId) ?? default, .. _restoredProcesses]);
         }
 
         Report(CracPhase.Resuming);

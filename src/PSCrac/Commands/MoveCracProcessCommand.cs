@@ -70,6 +70,10 @@ public sealed class MoveCracProcessCommand : CracCommand
     [Parameter]
     public CracPidNamespace PidNamespace { get; set; } = CracPidNamespace.Auto;
 
+    /// <summary>Let it run there before most of its memory is there.</summary>
+    [Parameter]
+    public SwitchParameter LazyPages { get; set; }
+
     /// <summary>Runs here when the process is frozen, before the other host restores it.</summary>
     [Parameter]
     [ValidateNotNull]
@@ -146,6 +150,7 @@ public sealed class MoveCracProcessCommand : CracCommand
             TcpEstablished = TcpEstablished,
             PidNamespace = PidNamespace,
             KeepImage = KeepImage,
+            LazyPages = LazyPages,
             BeforeRestore = BeforeRestore is null ? null : plan => OnPipeline(() => Run(BeforeRestore, plan)),
             OnFallback = OnFallback is null ? null : RunFallback,
         };
@@ -163,11 +168,13 @@ public sealed class MoveCracProcessCommand : CracCommand
         }
 
         WriteObject(moved);
-        if (moved.State == CracMoveState.Unknown)
+        if (moved.State != CracMoveState.Moved)
         {
+            bool isLost = moved.State == CracMoveState.Lost;
+            string what = isLost ? "ran there, and is ended there, since a part of its memory did not come" : "whether it runs there is not known";
             throw new CracException(
-                CracReason.MoveUncertain,
-                $"{moved.Command} ({id}) was given to {HostName}, and whether it runs there is not known{(moved.Failure is { } failure ? $": {failure.Message}" : ".")}",
+                isLost ? CracReason.ConnectionLost : CracReason.MoveUncertain,
+                $"{moved.Command} ({id}) was given to {HostName}, and {what}{(moved.Failure is { } failure ? $": {failure.Message}" : ".")}",
                 moved.RecommendedAction,
                 moved.Failure)
             {

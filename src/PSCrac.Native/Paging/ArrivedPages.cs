@@ -1,0 +1,153 @@
+using System.Numerics;
+using Microsoft.Win32.SafeHandles;
+using PSCrac.Interop;
+
+namespace PSCrac.Paging;
+
+/// <summary>A pages file that the daemon serves: all of it is there, or parts of it come from elsewhere.</summary>
+internal sealed class ArrivedPages : IDisposable
+{
+    private const int WordBits = 64;
+    private readonly SafeFileHandle _file;
+    private readonly ulong[]? _arrived;
+    private readonly ulong[]? _wanted;
+
+    /// <summary>Takes over the file.</summary>
+    /// <param name="file">Open for reading, and for writing if pages are yet to come.</param>
+    /// <param name="layout">Its pages.</param>
+    /// <param name="isWhole">Whether all its pages are there.</param>
+    internal ArrivedPages(SafeFileHandle file, LazyPagesFile layout, bool isWhole)
+    {
+        _file = file;
+        Layout = layout;
+        if (isWhole)
+        {
+            return;
+        }
+
+        int words = (int)((layout.Pages + WordBits - 1) / WordBits);
+        _arrived = new ulong[words];
+        _wanted = new ulong[words];
+        Array.Fill(_arrived, ulong.MaxValue);
+        foreach (LazyRun run in layout.Runs)
+        {
+            Left += run.Count;
+            for (long page = run.Page; page < run.Page + run.Count; page++)
+            {
+                _arrived[page / WordBits] &= ~(1UL << (int)(page % WordBits));
+            }
+        }
+    }
+
+    internal LazyPagesFile Layout { get; }
+
+    /// <summary>How many pages are yet to come.</summary>
+    internal long Left { get; private set; }
+
+    internal bool Has(long page) => _arrived is null || (_arrived[page / WordBits] & (1UL << (int)(page % WordBits))) != 0;
+
+    /// <summary>64 pages from a multiple of 64 on, a bit each.</summary>
+    internal ulong Word(long word) => _arrived is null ? ulong.MaxValue : _arrived[word];
+
+    /// <summary>Notes that a page is asked for.</summary>
+    /// <returns>Whether it was not asked for before.</returns>
+    internal bool Want(long page)
+    {
+        ulong bit = 1UL << (int)(page % WordBits);
+        bool isNew = (_wanted![page / WordBits] & bit) == 0;
+        _wanted[page / WordBits] |= bit;
+        return isNew;
+    }
+
+    /// <summary>Forgets what was asked for: the connection over which it was has ended.</summary>
+    internal void ForgetWants() => _wanted?.AsSpan().Clear();
+
+    /// <summary>Writes pages that came.</summary>
+    /// <returns>The first page that they touch, and the number of pages that are there now and were not before; -1 if they cannot be written, or are not of the file.</returns>
+    internal bool Arrive(long offset, ReadOnlySpan<byte> bytes, out long first, out long count)
+    {
+        int pageSize = Environment.SystemPageSize;
+        first = offset / pageSize;
+        count = bytes.Length / pageSize;
+        if (_arrived is null || offset < 0 || offset % pageSize != 0 || bytes.Length % pageSize != 0 || first + count > Layout.Pages)
+        {
+            return false;
+        }
+
+        try
+        {
+            RandomAccess.Write(_file, bytes, offset);
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+
+        for (long page = first; page < first + count; page++)
+        {
+            ref ulong word = ref _arrived[page / WordBits];
+            ulong bit = 1UL << (int)(page % WordBits);
+            if ((word & bit) == 0)
+            {
+                word |= bit;
+                Left--;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Reads pages that are there.</summary>
+    internal bool Read(long page, Span<byte> bytes)
+    {
+        long offset = page * Environment.SystemPageSize;
+        try
+        {
+            while (bytes.Length > 0)
+            {
+                int count = RandomAccess.Read(_file, bytes, offset);
+                if (count == 0)
+                {
+                    return false;
+                }
+
+                bytes = bytes[count..];
+                offset += count;
+            }
+
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>The lazy pages that are there already, as runs of pages.</summary>
+    internal IEnumerable<(long Page, long Count)> Held()
+    {
+        foreach (LazyRun run in Layout.Runs)
+        {
+            for (long page = run.Page; page < run.Page + run.Count;)
+            {
+                long start = page;
+                while (page < run.Page + run.Count && Has(page))
+                {
+                    page++;
+                }
+
+                if (page > start)
+                {
+                    yield return (start, page - start);
+                }
+
+                while (page < run.Page + run.Count && !Has(page))
+                {
+                    page++;
+                }
+            }
+        }
+    }
+
+    public void Dispose() => _file.Dispose();
+}
