@@ -20,13 +20,16 @@ internal sealed class MovePages : IDisposable
 
     private const int WordBits = 64;
     private const int PieceSize = 64 << 10;
-    private const int WantedSize = 32 << 10;
+    private const int BusyPieceSize = 16 << 10;
+    private const int WantedSize = 16 << 10;
     private const int LeastWindow = 128 << 10;
     private const int FirstWindow = 256 << 10;
     private const int MostWindow = 16 << 20;
     private const int TickMilliseconds = 1000;
 
     private static readonly int s_pageSize = Environment.SystemPageSize;
+    private static readonly TimeSpan s_calm = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan s_jitter = TimeSpan.FromMilliseconds(0.3);
     private static readonly TimeSpan s_silence = TimeSpan.FromSeconds(20);
 
     private readonly List<Part> _parts = [];
@@ -34,6 +37,7 @@ internal sealed class MovePages : IDisposable
     private readonly Queue<(long At, int Length)> _onTheWay = new();
     private long _window = FirstWindow;
     private long _unconfirmed;
+    private long _asked;
     private TimeSpan _leastTime = TimeSpan.MaxValue;
 
     private MovePages()
@@ -154,6 +158,7 @@ internal sealed class MovePages : IDisposable
             throw new MoveLinkException("what came is not the protocol");
         }
 
+        _asked = Stopwatch.GetTimestamp();
         uint file = BinaryPrimitives.ReadUInt32LittleEndian(content);
         long page = BinaryPrimitives.ReadInt64LittleEndian(content[4..]) / s_pageSize;
         if (_parts.Find(part => part.File.Id == file) is { } asked)
@@ -173,13 +178,13 @@ internal sealed class MovePages : IDisposable
         _unconfirmed -= first.Length;
         TimeSpan time = Stopwatch.GetElapsedTime(first.At);
         _leastTime = time < _leastTime ? time : _leastTime;
-        if (time < _leastTime * 2)
+        if (time < (_leastTime * 1.2) + s_jitter)
         {
-            _window = Math.Min(MostWindow, _window + (PieceSize / 4));
+            _window = Math.Min(MostWindow, _window + (first.Length / 8));
         }
-        else if (time > (_leastTime * 3) + TimeSpan.FromMilliseconds(2))
+        else if (time > (_leastTime * 1.5) + s_jitter)
         {
-            _window = Math.Max(LeastWindow, _window - PieceSize);
+            _window = Math.Max(LeastWindow, _window - (first.Length / 4));
         }
     }
 
@@ -190,7 +195,8 @@ internal sealed class MovePages : IDisposable
             if (part.FindUnsent(part.Cursor) is >= 0 and var page)
             {
                 part.Cursor = page;
-                Send(channel, part, page, PieceSize / s_pageSize);
+                bool isAsked = Stopwatch.GetElapsedTime(_asked) < s_calm;
+                Send(channel, part, page, (isAsked ? BusyPieceSize : PieceSize) / s_pageSize);
                 return true;
             }
         }

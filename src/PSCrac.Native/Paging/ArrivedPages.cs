@@ -1,4 +1,3 @@
-using System.Numerics;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
 
@@ -62,21 +61,28 @@ internal sealed class ArrivedPages : IDisposable
     /// <summary>Forgets what was asked for: the connection over which it was has ended.</summary>
     internal void ForgetWants() => _wanted?.AsSpan().Clear();
 
-    /// <summary>Writes pages that came.</summary>
-    /// <returns>The first page that they touch, and the number of pages that are there now and were not before; -1 if they cannot be written, or are not of the file.</returns>
-    internal bool Arrive(long offset, ReadOnlySpan<byte> bytes, out long first, out long count)
+    /// <summary>Whether pages that came can be of this file.</summary>
+    internal bool Contains(long offset, int length)
     {
         int pageSize = Environment.SystemPageSize;
-        first = offset / pageSize;
-        count = bytes.Length / pageSize;
-        if (_arrived is null || offset < 0 || offset % pageSize != 0 || bytes.Length % pageSize != 0 || first + count > Layout.Pages)
-        {
-            return false;
-        }
+        return _arrived is not null && offset >= 0 && offset % pageSize == 0 && length % pageSize == 0 && (offset + length) / pageSize <= Layout.Pages;
+    }
 
+    /// <summary>Notes pages that came.</summary>
+    /// <param name="offset">Where they are in the file.</param>
+    /// <param name="bytes">The pages.</param>
+    /// <param name="writes">Whether they are written to the file; they need not be where nobody lacks them any more.</param>
+    /// <returns>Whether they were written.</returns>
+    internal bool Arrive(long offset, ReadOnlySpan<byte> bytes, bool writes)
+    {
+        long first = offset / Environment.SystemPageSize;
+        int count = bytes.Length / Environment.SystemPageSize;
         try
         {
-            RandomAccess.Write(_file, bytes, offset);
+            if (writes)
+            {
+                RandomAccess.Write(_file, bytes, offset);
+            }
         }
         catch (IOException)
         {
@@ -85,7 +91,7 @@ internal sealed class ArrivedPages : IDisposable
 
         for (long page = first; page < first + count; page++)
         {
-            ref ulong word = ref _arrived[page / WordBits];
+            ref ulong word = ref _arrived![page / WordBits];
             ulong bit = 1UL << (int)(page % WordBits);
             if ((word & bit) == 0)
             {

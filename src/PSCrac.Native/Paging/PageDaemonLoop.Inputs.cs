@@ -137,21 +137,25 @@ internal sealed partial class PageDaemonLoop
             return true;
         }
 
-        if (!pages.Arrive(offset, bytes, out long first, out _))
+        if (!pages.Contains(offset, bytes.Length))
         {
-            _hasFailed = true;
             return false;
         }
 
+        // Before criu has finished, an area may not be where it belongs.
+        long first = offset / Environment.SystemPageSize;
+        bool isLacked = !_isFinished;
         foreach (PageSpace space in _spaces)
         {
-            if (space.Pages == pages)
+            if (space.Pages == pages && (!_isFinished || !space.Bring(first, bytes)))
             {
+                isLacked = true;
                 space.LookFrom(first);
                 _hasMore = true;
             }
         }
 
-        return true;
+        _hasFailed |= !pages.Arrive(offset, bytes, writes: isLacked || _orders!.KeepsImage);
+        return !_hasFailed;
     }
 }

@@ -117,6 +117,37 @@ internal sealed class PageSpace : IDisposable
         return Copy(next.Page, next.Address, (int)next.Count, buffer, mayBeUnmapped: true);
     }
 
+    /// <summary>Brings pages that have come just now, as far as it lacks them.</summary>
+    /// <returns>Whether it lacks none of them any more.</returns>
+    internal bool Bring(long first, ReadOnlySpan<byte> content)
+    {
+        for (long page = first, end = first + (content.Length / s_pageSize); page < end;)
+        {
+            if (IsDone(page))
+            {
+                page++;
+                continue;
+            }
+
+            LazyRun run = _byPage[FindRun(page)];
+            long count = 1;
+            while (page + count < Math.Min(end, run.Page + run.Count) && !IsDone(page + count))
+            {
+                count++;
+            }
+
+            ReadOnlySpan<byte> part = content.Slice((int)(page - first) * s_pageSize, (int)count * s_pageSize);
+            if (CopyFrom(page, run.Address + ((ulong)(page - run.Page) * (ulong)s_pageSize), part, mayBeUnmapped: true) != PageResult.Done)
+            {
+                return false;
+            }
+
+            page += count;
+        }
+
+        return true;
+    }
+
     /// <summary>Looks for pages to bring from here on, which have come now.</summary>
     internal void LookFrom(long page) => _cursor = Math.Min(_cursor, page);
 
@@ -285,11 +316,11 @@ internal sealed class PageSpace : IDisposable
     private PageResult Copy(long page, ulong address, int count, Span<byte> buffer, bool mayBeUnmapped)
     {
         Span<byte> content = buffer[..(count * s_pageSize)];
-        if (!Pages!.Read(page, content))
-        {
-            return PageResult.Failed;
-        }
+        return Pages!.Read(page, content) ? CopyFrom(page, address, content, mayBeUnmapped) : PageResult.Failed;
+    }
 
+    private PageResult CopyFrom(long page, ulong address, ReadOnlySpan<byte> content, bool mayBeUnmapped)
+    {
         int limit = content.Length;
         while (content.Length > 0)
         {
