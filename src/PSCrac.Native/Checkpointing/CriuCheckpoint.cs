@@ -43,6 +43,8 @@ internal sealed class CriuCheckpoint
     private bool _isIrrevocable;
     private readonly List<string> _warnings = [];
     private HelperLinks? _links;
+    private SessionGuard? _stopGuard;
+    private QueuedStop? _stop;
 
     private CriuCheckpoint(CheckpointRequest request, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
@@ -127,6 +129,7 @@ internal sealed class CriuCheckpoint
         FrozenCgroup cgroup = FrozenCgroup.Read(_plan.Options.TextOf("freeze-cgroup"));
         using SessionGuard? guard = RunsScripts() ? SessionGuard.TryStart() : null;
         guard?.WatchPrograms(session.Worker.Identity);
+        using SessionGuard? stopGuard = _stopGuard = _request.Sealed is null ? null : SessionGuard.TryStart();
         int result = session.Run(CriuRequest.Dump, _cancellation);
         if (result < 0)
         {
@@ -153,7 +156,13 @@ internal sealed class CriuCheckpoint
                 cgroup.Thaw();
             }
 
-            Exception failure = session.Failure(CracOperation.Checkpoint, _cancellation, () => _before.Examine(work.ReadStopped()));
+            if (!_isIrrevocable)
+            {
+                _stop?.Undo();
+            }
+
+            // What is left of a tree that was to be killed must not continue.
+            Exception failure = session.Failure(CracOperation.Checkpoint, _cancellation, _isIrrevocable ? null : () => _before.Examine(work.ReadStopped()));
             if (_isIrrevocable)
             {
                 throw WorkerDiedWhileKilling(staging, failure);
@@ -205,10 +214,32 @@ internal sealed class CriuCheckpoint
             case "post-dump":
                 _frozenTree = ProcessTree.Read(_request.ProcessId);
                 Seal(staging, manifest);
-                _request.Sealed?.Invoke(new HeldTree(_request.ProcessId, staging.TargetPath, () => !session.Worker.WaitForEnd(TimeSpan.Zero)));
+                if (_request.Sealed is { } holder)
+                {
+                    Hold(holder, new HeldTree(_request.ProcessId, staging.TargetPath, () => !session.Worker.WaitForEnd(TimeSpan.Zero)));
+                }
+
                 session.IsPastCancellation = true;
                 Report(CracPhase.Finishing);
                 break;
+        }
+    }
+
+    // If criu is killed meanwhile, nothing runs with its connections in criu's repair mode, nor without the processes that criu has killed.
+    private void Hold(Action<HeldTree> holder, HeldTree held)
+    {
+        _stop = _stopGuard is null ? null : new QueuedStop(
+            _frozenTree!.Members.Select(static member => member.Status.Identity),
+            _tree.Members.Where(static member => member.Status.State == ProcessState.Stopped).Select(static member => member.Status.Identity).ToHashSet(),
+            _stopGuard);
+        try
+        {
+            holder(held);
+        }
+        catch when (held.IsHeld())
+        {
+            _stop?.Undo();
+            throw;
         }
     }
 

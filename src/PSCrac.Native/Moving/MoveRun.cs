@@ -84,7 +84,7 @@ internal sealed partial class MoveRun
         }
         catch (CracException e)
         {
-            // criu was killed while it killed the tree. What is left of it has run on, and the image is whole.
+            // criu was killed while it killed the tree. What is left of it is stopped (QueuedStop), and the image is whole.
             if (Array.FindAll(_tree, static each => each.IsRunning()) is { Length: > 0 } left)
             {
                 Array.ForEach(left, ProcessKill.Kill);
@@ -274,7 +274,8 @@ internal sealed partial class MoveRun
     };
 
     // criu had not begun to kill the tree when it ended, or when it refused.
-    private bool WasNotKilled() => Array.TrueForAll(_tree, static each => each.IsRunning()) || !CracImage.IsImageDirectory(_imagePath);
+    private bool WasNotKilled() => !CracImage.IsImageDirectory(_imagePath)
+        || Array.TrueForAll(_tree, static each => ProcessStatus.TryRead(each.ProcessId) is { HasEnded: false, IsKilled: false } status && status.Identity == each);
 
     private CracMovedProcess Conclude(MoveEnd outcome)
     {
@@ -395,7 +396,7 @@ internal sealed partial class MoveRun
     // While an address of a connection is still here, the kernel would answer its packets by closing it.
     private void RemoveLock()
     {
-        if (!_request.TcpEstablished || _plan.Addresses.Count == 0 || _network is not { IsInvalid: false } network)
+        if (_network is not { IsInvalid: false } network)
         {
             return;
         }

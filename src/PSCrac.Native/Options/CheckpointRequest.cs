@@ -50,7 +50,7 @@ public sealed record CheckpointRequest
 
     /// <summary>
     /// Called when the image is complete and criu still holds the frozen tree. Its exception lets the tree continue and removes the image;
-    /// after it criu kills the tree. Null for nothing.
+    /// after it criu kills the tree. If criu is killed before it has killed all, the others are left stopped. Null for nothing.
     /// </summary>
     internal Action<HeldTree>? Sealed { get; init; }
 }

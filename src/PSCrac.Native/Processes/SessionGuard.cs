@@ -9,7 +9,8 @@ namespace PSCrac.Processes;
 
 /// <summary>
 /// Ends processes with all their descendants if this process ends, for any reason, before the guard is disposed: a
-/// started program, a criu during a restore with its children, or the scripts that a criu waits for during a checkpoint.
+/// started program, a criu during a restore with its children, or the scripts that a criu waits for during a checkpoint. Lets processes
+/// continue that this process has stopped.
 /// The kernel's PR_SET_PDEATHSIG depends on the parent's thread and cannot be revoked by the parent. Instead a shell waits for
 /// the end of a socket: it starts in a millisecond, a .NET process would take fifty.
 /// </summary>
@@ -28,6 +29,7 @@ internal sealed class SessionGuard : IDisposable
         is_since() { stat=$(cat "/proc/$1/stat") && set -- "$1" "$2" ${stat##*) } && [ "${22}" -ge "$2" ] && state=$3 group=$5; }
         is_gone() { [ ! -e "/proc/$1" ]; }
         all() { if is_since "$1" "$2"; then end "$1"; [ "$group" != "$1" ] || end_group "$1"; elif is_gone "$1"; then end_group "$1"; fi; }
+        resume() { ! is_since "$1" "$2" || kill -CONT "$1"; }
         programs() {
             while is_since "$1" "$2" && [ "$state" != Z ]; do
                 sleep 1
@@ -95,6 +97,9 @@ internal sealed class SessionGuard : IDisposable
     /// has started have ended: these are ended, if they take longer than a second.
     /// </summary>
     internal void WatchPrograms(ProcessIdentity process) => Send("programs", process);
+
+    /// <summary>Sets processes that continue when this process ends, in place of the previous ones.</summary>
+    internal void WatchStopped(params ReadOnlySpan<ProcessIdentity> processes) => Send("resume", processes);
 
     private void Send(string action, params ReadOnlySpan<ProcessIdentity> processes)
     {

@@ -5,35 +5,59 @@ using Xunit;
 namespace PSCrac.Tests.Moving;
 
 /// <summary>
-/// A program that appends the next number to a file in each step. Both hosts see the file, so it tells what happened: a number that is there
-/// twice was written by two, one that is missing was lost.
+/// A program whose processes append the next number to a file in each step, each to one of its own. Both hosts see the files, so they tell what
+/// happened: a number that is there twice was written by two, one that is missing was lost. Its first process sends each number through a
+/// connection with itself.
 /// </summary>
 internal sealed class CountingProgram : IDisposable
 {
     private const string Program = """
-        import os, sys, time
-        memory = [bytearray(os.urandom(1 << 20)) for _ in range(int(sys.argv[1]))]
-        f = os.open("counter", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        print("counting", flush=True)
+        import os, socket, sys, time
+        children = int(sys.argv[2])
+        own = 0
+        for i in range(children):
+            if os.fork() == 0:
+                own = i + 1
+                break
+        if own == 0:
+            memory = [bytearray(os.urandom(1 << 20)) for _ in range(int(sys.argv[1]))]
+            listener = socket.create_server(("127.0.0.1", 0))
+            near = socket.create_connection(listener.getsockname())
+            far, _ = listener.accept()
+            listener.close()
+        f = os.open("counter%d" % own, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        if own == 0:
+            print("counting", flush=True)
         n = 0
         while True:
             n += 1
             os.write(f, b"%d\n" % n)
-            time.sleep(.002)
+            if own == 0:
+                near.sendall(b"%8d" % n)
+                if int(far.recv(8)) != n:
+                    break
+            time.sleep(.002 * (1 + children))
         """;
 
     private readonly TestProgram _program;
 
-    internal CountingProgram(int mebibytes = 4)
+    internal CountingProgram(int mebibytes = 4, int children = 2)
     {
-        _program = TestProgram.Start(PythonProgram.Path!, ["-c", Program, $"{mebibytes}"]);
+        ProcessCount = 1 + children;
+        _program = TestProgram.Start(PythonProgram.Path!, ["-c", Program, $"{mebibytes}", $"{children}"]);
         _program.WaitForLine("counting");
         RequireCounting();
     }
 
+    /// <summary>How many processes it has.</summary>
+    internal int ProcessCount { get; }
+
     internal int ProcessId => _program.ProcessId;
 
     internal string Folder => _program.Folder;
+
+    /// <summary>What it has written to its standard error.</summary>
+    internal string Errors => _program.ReadErrors();
 
     /// <summary>The processes that run it, wherever, by their pids here.</summary>
     internal List<int> Find()
@@ -51,28 +75,37 @@ internal sealed class CountingProgram : IDisposable
         return found;
     }
 
-    /// <summary>Asserts that each number was written once, in order.</summary>
-    internal int RequireConsecutive()
+    /// <summary>Asserts that each process has written each number once, in order.</summary>
+    internal void RequireConsecutive()
     {
-        string text = File.ReadAllText(Path.Combine(Folder, "counter"));
-        string[] lines = text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        for (int i = 0; i < lines.Length; i++)
+        for (int own = 0; own < ProcessCount; own++)
         {
-            Assert.True(lines[i] == $"{i + 1}", $"line {i + 1} is {lines[i]}");
+            string text = File.ReadAllText(FileOf(own));
+            string[] lines = text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries);
+            for (int i = 0; i < lines.Length; i++)
+            {
+                Assert.True(lines[i] == $"{i + 1}", $"line {i + 1} of process {own} is {lines[i]}");
+            }
         }
-
-        return lines.Length;
     }
 
-    /// <summary>Waits until it has written more.</summary>
+    /// <summary>Waits until each process has written more.</summary>
     internal void RequireCounting()
     {
         const int Steps = 3;
-        long before = Length();
-        Wait.Until(() => Length() >= before + (Steps * 2), () => "it does not count");
+        long[] before = [.. Enumerable.Range(0, ProcessCount).Select(Length)];
+        Wait.Until(
+            () => Array.TrueForAll([.. Enumerable.Range(0, ProcessCount)], own => Length(own) >= before[own] + (Steps * 2)),
+            () => $"not all count: {string.Join(", ", Find().Select(static id => $"{id} {ProcessStatus.TryRead(id)?.State}"))}");
     }
 
-    private long Length() => new FileInfo(Path.Combine(Folder, "counter")) is { Exists: true } file ? file.Length : 0;
+    private string FileOf(int own) => Path.Combine(Folder, $"counter{own}");
 
-    public void Dispose() => _program.Dispose();
+    private long Length(int own) => new FileInfo(FileOf(own)) is { Exists: true } file ? file.Length : 0;
+
+    public void Dispose()
+    {
+        // Those that were restored are no descendants.
+        _program.Dispose();
+    }
 }

@@ -13,7 +13,7 @@ namespace PSCrac.Tests.Moving;
 /// <summary>
 /// Moves in which one part is killed: each part in each state, in a random order, and then at random moments. Afterwards the program counts on
 /// one host, or on none and the near side says that it does not know; it never counts twice. PSCRAC_MOVE_FAULTS sets how many, PSCRAC_MOVE_SEED
-/// repeats another run.
+/// repeats another run. After each nothing else is left either: no process, no lock of connections, no image, no record.
 /// </summary>
 [Collection(AloneCollection.Name)]
 public sealed class MoveFaultSeriesTests(ITestOutputHelper output) : IDisposable
@@ -30,10 +30,11 @@ public sealed class MoveFaultSeriesTests(ITestOutputHelper output) : IDisposable
     private static readonly string[] s_parts = ["link", "ssh", "sshd", "far session", "far criu", "near criu", "near session", "both far"];
 
     private readonly FarHost _far = new();
+    private HashSet<string> _tablesBefore = [];
 
     public void Dispose() => _far.Dispose();
 
-    [CriuFact("sshd", "ssh", "ssh-keygen", "unshare", "nsenter", "ip", "python3")]
+    [CriuFact("sshd", "ssh", "ssh-keygen", "unshare", "nsenter", "ip", "nft", "python3")]
     public void Whatever_is_killed_the_program_never_counts_twice()
     {
         int seed = int.TryParse(Environment.GetEnvironmentVariable(SeedVariable), CultureInfo.InvariantCulture, out int given) ? given : FixedSeed;
@@ -71,6 +72,7 @@ public sealed class MoveFaultSeriesTests(ITestOutputHelper output) : IDisposable
 
     private string RunOne(MoveState state, string part, int delay)
     {
+        _tablesBefore = Tables("nft");
         using var program = new CountingProgram();
         string end = part == "near session" ? RunKilled(program, state) : Run(program, state, part, delay);
         Require(program, end);
@@ -143,36 +145,95 @@ public sealed class MoveFaultSeriesTests(ITestOutputHelper output) : IDisposable
     private void Require(CountingProgram program, string end)
     {
         // What is killed takes a moment to go.
-        Wait.Until(() => _far.Find("receive").Count + _far.Find("swrk").Count + _far.Find("sshd").Count == 0, () => $"left on the far side: {Describe(_far.Processes())}");
+        int expected = end == "unknown" ? 0 : program.ProcessCount;
         List<int> running = [];
-        Wait.Until(() => (running = program.Find()).Count <= 1, () => $"it runs {running.Count} times: {string.Join(", ", running)}");
+        Wait.Until(() => (running = program.Find()).Count <= program.ProcessCount, () => $"{running.Count} processes run it: {string.Join(", ", running)}");
+        Wait.Until(() => Strays(running).Count == 0, () => $"left on the far side: {Describe(Strays(running))}");
+        Wait.Until(() => StraysHere(running).Length == 0, () => $"left here: {string.Join("; ", StraysHere(running))}");
         HashSet<int> there = [.. _far.Processes().Select(static status => status.ProcessId)];
         string[] images = Names(ImageRoot.Path);
         switch (end)
         {
             case "runs there":
-                Assert.Contains(Assert.Single(running), there);
+                Assert.Equal(expected, running.Count);
+                Assert.True(running.TrueForAll(there.Contains), "a part of it is here");
                 program.RequireCounting();
                 break;
             case "unknown":
+                Assert.True(running.Count == 0 || (running.Count == program.ProcessCount && running.TrueForAll(there.Contains)), $"{running.Count} processes run it, and it is unknown");
                 Directory.Delete(Path.Combine(ImageRoot.Path, Assert.Single(images)), recursive: true);
                 _ = MoveRecords.ReadUnsettled();
                 Array.ForEach(Names(MoveRecords.Folder), static name => File.Delete(Path.Combine(MoveRecords.Folder, name)));
                 break;
             default:
-                Assert.DoesNotContain(Assert.Single(running), there);
+                Assert.Equal(expected, running.Count);
+                Assert.False(running.Exists(there.Contains), "a part of it is there");
                 program.RequireCounting();
                 break;
         }
 
         Assert.True(end == "unknown" || images.Length == 0, $"images left here: {string.Join(", ", images)}");
         program.RequireConsecutive();
+        if (end == "unknown")
+        {
+            // The connections stay locked until the image is restored or given up.
+            foreach (string table in Tables("nft").Except(_tablesBefore))
+            {
+                CriuProgram.RunProgram("nft", "delete", "table", "inet", table);
+            }
+        }
+
+        Wait.Until(() => !Tables("nft").Except(_tablesBefore).Any(), () => $"locks left here: {string.Join(", ", Tables("nft").Except(_tablesBefore))}");
+        Wait.Until(() => FarTables().Count == 0, () => $"locks left there: {string.Join(", ", FarTables())}");
         Wait.Until(() => LeftThere().Length == 0, () => $"images left there: {string.Join(", ", LeftThere())}");
         Assert.True(end == "unknown" || Names(MoveRecords.Folder).Length == 0, $"records left here: {string.Join(", ", Names(MoveRecords.Folder))}");
     }
 
     // The next session removes the unfinished image of one that was killed.
     private string[] LeftThere() => Array.FindAll(Names(_far.ImageRoot), static name => !name.StartsWith(ImageName.StagingPrefix, StringComparison.Ordinal));
+
+    private HashSet<string> FarTables() => Tables("nsenter", $"--net=/proc/{_far.InitId}/ns/net", "nft");
+
+    // criu's, by their names.
+    private static HashSet<string> Tables(params string[] command)
+    {
+        using var list = Process.Start(new ProcessStartInfo(command[0], [.. command[1..], "list", "tables", "inet"]) { RedirectStandardOutput = true })!;
+        string text = list.StandardOutput.ReadToEnd();
+        list.WaitForExit();
+        return [.. text.Split('\n').Select(static line => line.Split(' ')[^1]).Where(static name => name.StartsWith("CRIU-", StringComparison.Ordinal))];
+    }
+
+    private List<ProcessStatus> Strays(List<int> running) => _far.Processes().FindAll(status => !running.Contains(status.ProcessId));
+
+    // All that a move starts here has the variable that names its ssh, or is the shell that guards it.
+    private string[] StraysHere(List<int> running)
+    {
+        HashSet<int> ours = [Environment.ProcessId, .. running];
+        var found = new List<string>();
+        foreach (string directory in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(Path.GetFileName(directory), out int id) && !ours.Contains(id) && ProcessStatus.TryRead(id) is { HasEnded: false } status
+                && status.NamespaceProcessIds.Count == 1 && IsOfMove(directory, status))
+            {
+                found.Add($"{id} {FarHost.CommandLineOf(id)}");
+            }
+        }
+
+        return [.. found];
+    }
+
+    private bool IsOfMove(string directory, ProcessStatus status)
+    {
+        try
+        {
+            return File.ReadAllText(Path.Combine(directory, "environ")).Contains($"{SshTransport.ProgramVariable}={_far.At("ssh")}", StringComparison.Ordinal)
+                || (status.ParentProcessId == Environment.ProcessId && FarHost.CommandLineOf(status.ProcessId).StartsWith("pscrac-guard", StringComparison.Ordinal));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
 
     private void Kill(string part)
     {
