@@ -3,6 +3,67 @@
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
     $obstacle = Get-CriuObstacle gdb, python3, tar, zstd
+
+    # Each prints Ready; Debug is its debugger with $exe and ./app.core, and Shows what only a core of the program can show.
+    $languages = @(
+        @{
+            Language = 'C'
+            Obstacle = Get-CriuObstacle cc, gdb
+            Ready    = 'ready'
+            Start    = {
+                Set-Content app.c @'
+#include <stdio.h>
+#include <unistd.h>
+int answer = 4711;
+static void waits(void) { for (;;) pause(); }
+int main(void) { puts("ready"); fflush(stdout); waits(); }
+'@
+                cc -g -O0 -o app app.c
+                "$PWD/app"
+            }
+            Debug    = { gdb -nx -batch -iex 'set debuginfod enabled off' -ex bt -ex 'p answer' $exe ./app.core 2>&1 }
+            Shows    = 'waits \(\) at app\.c:4', '\$1 = 4711'
+        }
+        @{
+            Language = 'Python'
+            Obstacle = Get-CriuObstacle python3, gdb
+            Ready    = 'ready'
+            Start    = { "$(Find-Program python3) -uc 'import time; print(`"ready`"); time.sleep(1000000)'" }
+            Debug    = { gdb -nx -batch -iex 'set debuginfod enabled off' -ex bt $exe ./app.core 2>&1 }
+            Shows    = 'nanosleep', '_PyEval_|PyObject_Vectorcall'
+        }
+        @{
+            Language = 'node'
+            Obstacle = Get-CriuObstacle node, gdb
+            Ready    = 'ready'
+            Start    = { "$(Find-Program node) -e 'setInterval(() => {}, 1 << 30); console.log(`"ready`")'" }
+            Debug    = { gdb -nx -batch -iex 'set debuginfod enabled off' -ex bt $exe ./app.core 2>&1 }
+            Shows    = 'epoll_pwait|epoll_wait', 'uv_run'
+        }
+        @{
+            Language = 'Java'
+            Obstacle = Get-CriuObstacle java, javac, jhsdb
+            Ready    = 'ready'
+            Start    = {
+                Set-Content Waiting.java 'public class Waiting { public static void main(String[] a) throws Exception { System.out.println("ready"); Thread.sleep(1000000); } }'
+                javac -d . Waiting.java
+                "$(Find-Program java) -Xmx64m -XX:+UseSerialGC -XX:-UsePerfData -cp $PWD Waiting"
+            }
+            Debug    = { jhsdb jstack --core ./app.core --exe $exe 2>&1 }
+            Shows    = 'Waiting\.main', 'java\.lang\.Thread\.sleep'
+        }
+        @{
+            Language = '.NET'
+            Obstacle = Get-CriuObstacle dotnet-dump
+            Ready    = '1'
+            Start    = {
+                $counter = Get-ChildItem "$PSScriptRoot/../../samples/Counter/bin" -Recurse -Filter counter.dll | Select-Object -First 1 -ExpandProperty FullName
+                "dotnet $counter --interval 2147483647"
+            }
+            Debug    = { & (Find-Program dotnet-dump) analyze ./app.core -c 'clrstack -all' -c exit 2>&1 }
+            Shows    = 'OS Thread Id', 'Main'
+        }
+    )
 }
 
 BeforeAll {
@@ -62,6 +123,7 @@ time.sleep(1000000)
         @{ What = 'literal path'; Export = { Export-CracCoreDump -LiteralPath $image.Path -DestinationPath "$work/x.core" -ProcessId $ids[1] } }
         @{ What = 'object'; Export = { $image | Export-CracCoreDump -DestinationPath "$work/x.core" -ProcessId $ids[1] } }
         @{ What = 'tar file'; Export = { $null = Export-CracImage tree "$work/tree.tar" -Compression None; Export-CracCoreDump "$work/tree.tar" "$work/x.core" -ProcessId $ids[1] } }
+        @{ What = 'tag of a store'; Export = { $null = Export-CracImage tree "oci:$work/store:v1"; Export-CracCoreDump "oci:$work/store:v1" "$work/x.core" -ProcessId $ids[1] } }
         @{ What = 'compressed archive'; Export = { $null = Export-CracImage tree "$work/tree.tar.zst"; Export-CracCoreDump "$work/tree.tar.zst" "$work/x.core" -ProcessId $ids[1] } }
     ) {
         $core = & $Export
@@ -136,5 +198,32 @@ time.sleep(1000000)
     It 'completes the pids of the image' {
         $line = 'Export-CracCoreDump tree ./x.core -ProcessId '
         (TabExpansion2 $line $line.Length).CompletionMatches.CompletionText | Should -Be $ids.ForEach({ "$_" })
+    }
+}
+
+# The cores themselves are compared with the debuggers' own in DebuggerTests.
+Describe 'the lines that lead to a debugger' {
+    AfterEach {
+        Pop-Location
+        Stop-TestProgram
+    }
+
+    It 'run as they stand for a program in <Language><Note>' -ForEach $languages.ForEach({ $_ + @{ Note = Get-SkipNote $_.Obstacle } }) {
+        Push-Location (New-Item -ItemType Directory "$folder/$Language")
+        if ($Obstacle) { Set-ItResult -Skipped -Because $Obstacle }
+        $started = Start-TestProgram (& $Start) -Output "$PWD/out"
+        Wait-Until { Select-String -LiteralPath "$PWD/out" -Pattern "^$Ready" -Quiet } 'the program is ready'
+
+        $core = Invoke-CracCheckpoint -Id $started -ImagePath ./cr -LeaveRunning | Export-CracCoreDump -DestinationPath ./app.core
+        Test-Running $started | Should -BeTrue
+        $core.Path | Should -Be "$PWD/app.core"
+        $exe = $core.Executable
+        $said = & $Debug | Out-String
+        foreach ($shown in $Shows) { $said | Should -Match $shown }
+
+        $null = Invoke-CracCheckpoint -Id $started -ImageName "app-$($Language -replace '\W')"
+        $cores = Get-CracImage "app-$($Language -replace '\W')" | Export-CracCoreDump -DestinationPath ./cores/
+        $cores.Path | Should -Be "$PWD/cores/app-$($Language -replace '\W').$started.core"
+        $exe | Should -Be $cores.Executable
     }
 }

@@ -164,7 +164,7 @@ Describe "Get-CracImageContent beside crit$(Get-SkipNote $noCrit)" -Skip:([bool]
         # One file of each type; the engine's tests hold more of them against crit. It does not know pages.
         foreach ($type in Get-CracImageContent $image | Where-Object FileType -NE PAGES | Group-Object FileType) {
             $file = ($type.Group | Group-Object File)[0]
-            $theirs = & (Find-Crit) decode -i "$($image.Path)/$($file.Name)" | Out-String
+            $theirs = & (Find-Program crit) decode -i "$($image.Path)/$($file.Name)" | Out-String
             $ours = ConvertTo-Json -InputObject @($file.Group) -Depth 20
             $expected = [Text.Json.Nodes.JsonNode]::Parse($theirs)['entries']
             $same = [Text.Json.Nodes.JsonNode]::DeepEquals([Text.Json.Nodes.JsonNode]::Parse($ours), $expected)

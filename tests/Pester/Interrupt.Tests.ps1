@@ -121,6 +121,32 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) & 255)
     }
 }
 
+Describe "an interrupted export of a core$(Get-SkipNote $noPython)" -Skip:([bool] $noPython) {
+    AfterAll {
+        Stop-TestProgram
+    }
+
+    It 'leaves nothing' {
+        $work = (New-Item -ItemType Directory "$folder/core").FullName
+        $id = Start-TestProgram "$(Find-Program python3) -c 'import os, time; big = os.urandom(500 << 20); open(`"$work/ready`", `"w`").close(); time.sleep(1000000)'"
+        Wait-Until { Test-Path "$work/ready" } 'the program is ready'
+        $null = Invoke-CracCheckpoint $id "$work/cr" -NoSync
+        $null = New-Item -ItemType Directory "$work/to"
+
+        $shell = [powershell]::Create()
+        $null = $shell.AddScript("Import-Module '$(Split-Path (Get-Module PSCrac).Path)/PSCrac.psd1'; Export-CracCoreDump '$work/cr' '$work/to/app.core' -Compression Zstd")
+        $running = $shell.BeginInvoke()
+        Wait-Until { (Get-ChildItem "$work/to" -Force) -or $running.IsCompleted } 'the export is under way'
+        $shell.Stop()
+        $shell.InvocationStateInfo.State | Should -Be 'Stopped' -Because 'it had not ended before'
+        $shell.Dispose()
+        Get-ChildItem "$work/to" -Force | Should -BeNullOrEmpty
+
+        # Once more, to its end.
+        (Export-CracCoreDump "$work/cr" "$work/to/app.core" -Compression Zstd).Path | Should -Be "$work/to/app.core"
+    }
+}
+
 Describe 'an interrupted test of an image' {
     It 'ends at once, however long its files are' {
         $path = (New-Item -ItemType Directory "$folder/long").FullName

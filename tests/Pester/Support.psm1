@@ -24,7 +24,7 @@ function Get-CriuObstacle([string[]] $Program) {
     }
     if (-not [Environment]::IsPrivilegedProcess) { return 'needs root' }
     foreach ($name in $Program) {
-        if (-not ($name -eq 'crit' ? (Find-Crit) : (Find-Program $name))) { return "there is no $name" }
+        if (-not (Find-Program $name)) { return "there is no $name" }
     }
 }
 
@@ -38,24 +38,18 @@ function Get-SkipNote([string] $Reason) {
 
 <#
 .SYNOPSIS
-The path of a program; nothing where it is not installed. Names that lead to a script (a version manager's) are followed.
+The path of a program: the checkout's own, else the system's; nothing where there is none. Names that lead to a script (a version
+manager's) are followed.
 #>
 function Find-Program([string] $Name) {
+    $own = Join-Path $script:root ".tools/$Name/bin/$Name"
+    if (Test-Path -LiteralPath $own) { return $own }
     if ($Name -eq 'python3') {
         # Asked of itself: the name may lead to a script that chooses a version.
         $path = Get-Command -Name python3 -CommandType Application -ErrorAction Ignore | Select-Object -First 1
         return $(if ($path) { & $path.Source -c 'import sys; print(sys.executable)' })
     }
     (Get-Command -Name $Name -CommandType Application -ErrorAction Ignore | Select-Object -First 1).Source
-}
-
-<#
-.SYNOPSIS
-The path of crit: the checkout's own, else the system's; nothing where there is none.
-#>
-function Find-Crit {
-    $own = Join-Path $script:root '.tools/crit/bin/crit'
-    (Test-Path -LiteralPath $own) ? $own : (Find-Program crit)
 }
 
 <#
