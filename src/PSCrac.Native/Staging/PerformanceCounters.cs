@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Images.Manifest;
 using PSCrac.Images.Storage;
@@ -21,6 +22,11 @@ internal static class PerformanceCounters
     internal static List<ImageManifestKeptFile> Save(ImageStaging staging, ProcessTree tree)
     {
         var kept = new List<ImageManifestKeptFile>();
+        if (!MayHaveMapped(staging))
+        {
+            return kept;
+        }
+
         using FolderHandle? parent = FolderHandle.TryOpen(ImageManifestKeptFile.PerformanceCountersParent, out _);
         foreach (string name in parent?.ReadNames() ?? [])
         {
@@ -41,6 +47,22 @@ internal static class PerformanceCounters
         }
 
         return kept;
+    }
+
+    // The tree stands still meanwhile, and the folder, /tmp, may have thousands of others in it.
+    private static bool MayHaveMapped(ImageStaging staging)
+    {
+        const int MaximumSize = 1 << 24;
+        using SafeFileHandle file = staging.Folder.OpenToRead(StagedTable.Files, out Errno errno);
+        try
+        {
+            return errno != 0 || SmallFile.Read(file, MaximumSize) is not { } table
+                || table.AsSpan().IndexOf(Encoding.ASCII.GetBytes(ImageManifestKeptFile.PerformanceCountersFolderPrefix)) >= 0;
+        }
+        catch (IOException e)
+        {
+            throw staging.SealFailed(e.Message, e);
+        }
     }
 
     private static bool HasMapped(int processId, string path, in FileStatus status)
