@@ -21,8 +21,18 @@ function Invoke-FreshPwsh([string[]] $Argument) {
 }
 
 function Get-Median([double[]] $Value) {
-    $sorted = @($Value | Sort-Object)
-    ($sorted[[Math]::Floor(($sorted.Count - 1) / 2)] + $sorted[[Math]::Floor($sorted.Count / 2)]) / 2
+    Get-Quantile $Value 0.5
 }
 
-Export-ModuleMember -Function Invoke-FreshPwsh, Get-Median
+<#
+.SYNOPSIS
+The value below which a fraction of the values is; between two values, in proportion.
+#>
+function Get-Quantile([double[]] $Value, [double] $Fraction) {
+    $sorted = @($Value | Sort-Object)
+    $at = ($sorted.Count - 1) * $Fraction
+    $below = $sorted[[Math]::Floor($at)]
+    $below + ($sorted[[Math]::Ceiling($at)] - $below) * ($at - [Math]::Floor($at))
+}
+
+Export-ModuleMember -Function Invoke-FreshPwsh, Get-Median, Get-Quantile

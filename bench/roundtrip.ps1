@@ -6,7 +6,7 @@
 The two cmdlets beside plain criu, doing the same to the same small process in turn.
 
 .DESCRIPTION
-Prints medians of wall times in milliseconds, and the ratio of the cmdlets' to plain criu's. Plain criu runs as its
+Prints medians of wall times in milliseconds, with the quartiles, and the ratio of the cmdlets' medians to plain criu's. Plain criu runs as its
 manual shows it, timed by a shell around it; the cmdlets run within this session, without the sync of the image, whose
 cost is a column of its own. Waiting for the killed process's pid to become free is not counted on either side. Between
 them is a pause, in which the kernel switches off what criu's breakpoints had it switch on, so that none finds it done.
@@ -90,16 +90,20 @@ finally {
 }
 
 $median = @{}
+$spread = @{}
 foreach ($name in $times.Keys) {
     $median[$name] = Get-Median $times[$name]
+    $spread[$name] = '{0:0.0}-{1:0.0}' -f (Get-Quantile $times[$name] 0.25), (Get-Quantile $times[$name] 0.75)
 }
 $rows = foreach ($what in 'dump', 'restore') {
     [pscustomobject]@{
-        Operation  = $what
-        'criu ms'  = [Math]::Round($median["plain $what"], 1)
+        Operation = $what
+        'criu ms' = [Math]::Round($median["plain $what"], 1)
+        'Quartiles' = $spread["plain $what"]
         'PSCrac ms' = [Math]::Round($median[$what], 1)
-        'Ratio'    = [Math]::Round($median[$what] / $median["plain $what"], 2)
-        'Sync ms'  = $what -eq 'dump' ? [Math]::Round($median['dump synced'] - $median['dump'], 1) : $null
+        'Its quartiles' = $spread[$what]
+        Ratio = [Math]::Round($median[$what] / $median["plain $what"], 2)
+        'Sync ms' = $what -eq 'dump' ? [Math]::Round($median['dump synced'] - $median['dump'], 1) : $null
     }
 }
 $both = [Math]::Round(($median['dump'] + $median['restore']) / ($median['plain dump'] + $median['plain restore']), 2)

@@ -165,18 +165,27 @@ function Measure-Start([string[]] $Program, [int] $Port) {
     if (-not (Test-Path -LiteralPath $start)) { return $null }
     $uri = "http://127.0.0.1:$Port/hello/bench"
     $state = Join-Path $folder 'state'
-    $null = New-Item -ItemType Directory -Path (Join-Path $state 'services') -Force
+    # Not /: a host of ASP.NET watches its working directory, with all that is in it.
+    $work = Join-Path $folder 'work'
+    $null = New-Item -ItemType Directory -Path (Join-Path $state 'services'), $work -Force
     @{
-        name = 'bench'; filePath = $Program[0]; arguments = @($Program | Select-Object -Skip 1) + "$Port"; workingDirectory = '/'
+        name = 'bench'; filePath = $Program[0]; arguments = @($Program | Select-Object -Skip 1) + "$Port"; workingDirectory = $work
         readyUri = $uri; warmUpUri = @($uri); warmUpCount = 50; collectGarbage = $Program[0] -eq 'java'
     } | ConvertTo-Json | Set-Content -LiteralPath (Join-Path $state 'services' 'bench.json')
     $env:PSCRAC_STATE_ROOT = $state
     try {
         Set-Cache $true
-        $first = Start-Process -FilePath $start -ArgumentList 'bench' -RedirectStandardError (Join-Path $folder 'start.err') -PassThru
-        while (-not (Select-String -LiteralPath (Join-Path $folder 'start.err') -Pattern 'Checkpointed|skipped|failed' -Quiet)) { Start-Sleep -Milliseconds 50 }
-        $image = Get-CracImage -LiteralPath (Get-ChildItem -LiteralPath (Join-Path $state 'images' 'bench') -Directory).FullName
-        Stop-Process -Id $first.Id
+        $said = Join-Path $folder 'start.err'
+        $first = Start-Process -FilePath $start -ArgumentList 'bench' -RedirectStandardError $said -PassThru
+        try {
+            while (-not $first.HasExited -and -not (Select-String -LiteralPath $said -Pattern 'Checkpointed|skipped|failed' -Quiet)) { Start-Sleep -Milliseconds 50 }
+            $made = Get-ChildItem -LiteralPath (Join-Path $state 'images' 'bench') -Directory -ErrorAction Ignore
+            if (-not $made) { throw "crac-start made no image: $(Get-Content -LiteralPath $said -Raw)" }
+            $image = Get-CracImage -LiteralPath $made.FullName
+        }
+        finally {
+            Stop-Process -Id $first.Id -ErrorAction Ignore
+        }
         while (Test-Path -LiteralPath "/proc/$($image.RootProcessId)") { Start-Sleep -Milliseconds 5 }
         Start-Sleep -Milliseconds 1500
         $time = & bash -c $startRestore bash $start bench
@@ -285,7 +294,9 @@ try {
             'criu'          = [Math]::Round($median.plain, 1)
             'criu + cache'  = [Math]::Round($median['plain cached'], 1)
             'crac-start'    = $null -eq $median.start ? $null : [Math]::Round($median.start, 1)
+            'start - criu'  = $null -eq $median.start ? $null : [Math]::Round($median.start - $median['plain cached'], 1)
             'Shell'         = [int]$median.shell
+            'Shell/start'   = $null -eq $median.start ? $null : [Math]::Round($median.shell / $median.start, 1)
             'Cold/Restore'  = [Math]::Round($median.cold / $median['restore cached'], 1)
             'criu/Restore'  = [Math]::Round($median.plain / $median['restore cached'], 2)
             'Disk'          = [int]$median['restore cached disk']
@@ -311,7 +322,7 @@ try {
             "Milliseconds until the first answer with status 200, medians of $Count rounds in turn. $machine. Cold: the program started;"
             'Restore: `Restore-CracProcess` with criu''s feature cache; No cache: without it; Lazy: with the cache and `-LazyPages`; criu: plain `criu restore -d` of the same image;'
             'Disk: with the cache, when neither the image nor what the service alone maps is in the page cache, much as after a reboot.'
-            'crac-start: from the start of `crac-start`, which was compiled ahead, with the cache.'
+            'crac-start: from the start of `crac-start`, which was compiled ahead, with the cache; start - criu: how much longer that is than criu + cache.'
             'Shell: from the start of a fresh `pwsh` that imports the module and calls `Start-CracProcess -OrRestore`; the other columns leave out the start of PowerShell, the import and the first call''s compiling.'
             'Checkpoint: `Invoke-CracCheckpoint`, for Spring with `-CollectGarbage`.'
             foreach ($line in $missing) { "Left out: $line." }
