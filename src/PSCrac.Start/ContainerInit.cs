@@ -2,6 +2,7 @@ using System.Collections;
 using System.Runtime.InteropServices;
 using System.Text;
 using PSCrac.Interop;
+using PSCrac.Starting;
 using PSCrac.Starting.Services;
 
 namespace PSCrac.Start;
@@ -56,18 +57,9 @@ internal static class ContainerInit
         internal Registrations(int child) => _registrations = Array.ConvertAll(s_forwarded, signal => PosixSignalRegistration.Create(signal, context =>
         {
             context.Cancel = true;
-            LibC.Kill(child, Number(context.Signal));
+            LibC.Kill(child, SignalForwarding.NumberOf(context.Signal));
         }));
 
         public void Dispose() => Array.ForEach(_registrations, static registration => registration.Dispose());
-
-        private static int Number(PosixSignal signal) => signal switch
-        {
-            PosixSignal.SIGHUP => LibC.SIGHUP,
-            PosixSignal.SIGINT => LibC.SIGINT,
-            PosixSignal.SIGQUIT => LibC.SIGQUIT,
-            PosixSignal.SIGTERM => LibC.SIGTERM,
-            _ => (int)signal,
-        };
     }
 }

@@ -1,15 +1,11 @@
 using System.Globalization;
 using PSCrac.Interop;
-using PSCrac.PidNamespaces;
 
 namespace PSCrac.Start;
 
-/// <summary>Keeps the ids that the image needs free of this process's threads and of processes that criu starts.</summary>
+/// <summary>Keeps the ids that the image needs free of this process's threads.</summary>
 internal static unsafe class IdRange
 {
-    /// <summary>Sets the last id of the namespace, so that new ids follow it. If this fails, criu reports an id that is in use.</summary>
-    internal static void Skip(int last) => LastPid.Set(last);
-
     /// <summary>The highest id of this process's threads; lower ids may belong to its other threads.</summary>
     internal static int GetHighestThreadId()
     {

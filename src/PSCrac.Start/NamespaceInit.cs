@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
+using PSCrac.PidNamespaces;
+using PSCrac.Starting.Services;
 
 namespace PSCrac.Start;
 
@@ -95,7 +97,8 @@ internal static class NamespaceInit
             Fail(FailedMount, errno);
         }
 
-        IdRange.Skip(ReadSetting("PSCRAC_INIT_LAST", 0));
+        // New ids follow the last one. Where it cannot be set, criu reports an id that is in use.
+        LastPid.Set(ReadSetting("PSCRAC_INIT_LAST", 0));
         if (IdRange.GetHighestThreadId() >= lowest)
         {
             // Threads of this runtime use ids of the image. After executing the program again, its threads
@@ -156,7 +159,12 @@ internal static class NamespaceInit
             LibC.Exit(FailedToStart);
         }
 
-        s_running = true;
+        if (!s_running)
+        {
+            s_running = true;
+            IdleMemory.GiveBack();
+        }
+
         s_kept = message == Go;
     }
 

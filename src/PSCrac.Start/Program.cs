@@ -34,7 +34,7 @@ internal static class Program
             return ContainerInit.Run();
         }
 
-        string subject = arguments is [{ } name] ? Path.GetFileNameWithoutExtension(name) : "once";
+        string subject = arguments is not [{ } name] ? "once" : name.Contains('/', StringComparison.Ordinal) ? Path.GetFileNameWithoutExtension(name) : name;
         Action<string> say = line => Console.Error.WriteLine($"crac-start: {subject}: {line}");
         try
         {

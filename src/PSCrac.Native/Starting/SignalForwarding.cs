@@ -74,7 +74,7 @@ internal sealed class SignalForwarding : IDisposable
         {
             Quitting?.Invoke();
             _wasEnded = true;
-            child.Signal(Numbers[PosixSignal.SIGQUIT]);
+            child.Signal(NumberOf(PosixSignal.SIGQUIT));
             e.Cancel |= _keepsThisProcess;
         }
     }
@@ -88,7 +88,10 @@ internal sealed class SignalForwarding : IDisposable
 
         _wasInterrupted |= context.Signal == PosixSignal.SIGINT;
         _wasEnded |= context.Signal is PosixSignal.SIGINT or PosixSignal.SIGTERM;
-        child.Signal(Numbers.TryGetValue(context.Signal, out int number) ? number : (int)context.Signal);
+        child.Signal(NumberOf(context.Signal));
         context.Cancel = _keepsThisProcess;
     }
+
+    /// <summary>The number of a signal, which it may be already.</summary>
+    internal static int NumberOf(PosixSignal signal) => Numbers.TryGetValue(signal, out int number) ? number : (int)signal;
 }

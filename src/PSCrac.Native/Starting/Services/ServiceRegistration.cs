@@ -10,7 +10,6 @@ internal sealed class ServiceRegistration
     private readonly ServiceDescription _description;
     private readonly UnitFolder? _units;
     private readonly string? _unit;
-
     private readonly bool _force;
 
     private ServiceRegistration(ServiceDescription description, UnitFolder? units, string? unit, bool force) =>
