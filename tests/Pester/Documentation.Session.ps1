@@ -83,14 +83,18 @@ tar -C box -czf "$4" .
     chmod +x "$bin/podman"
 }
 
-# A systemctl that starts a service as its unit would, and returns once it has an image.
+# A systemctl that starts a service as its unit has it, and returns once it has an image; and units for it, which systemd verifies where
+# it is installed.
 function New-SystemctlStandIn {
-    Set-Content -LiteralPath "$bin/systemctl" -Value @"
+    $global:PSDefaultParameterValues['Register-CracService:UnitDirectory'] = '/run/units'
+    Set-Content -LiteralPath "$bin/systemctl" -Value @'
 #!/bin/sh
 # systemctl start NAME
-$checkout/out/PSCrac/crac-start "`$2" </dev/null >/dev/null 2>&1 &
-until ls /var/lib/pscrac/images/"`$2"/*/pscrac.json >/dev/null 2>&1; do sleep 0.1; done
-"@
+unit=/run/units/$2.service
+if command -v systemd-analyze >/dev/null; then systemd-analyze verify "$unit" || exit; fi
+sh -c "exec $(sed -n 's/^ExecStart=//p' "$unit")" </dev/null >/dev/null 2>&1 &
+until ls /var/lib/pscrac/images/"$2"/*/pscrac.json >/dev/null 2>&1; do sleep 0.1; done
+'@
     chmod +x "$bin/systemctl"
 }
 

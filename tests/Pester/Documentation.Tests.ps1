@@ -54,7 +54,7 @@ BeforeDiscovery {
         'Compare-CracImage.md: *what an hour of work did to a service'                         = 'Start-StandIn shop -Id 6040; function Start-Sleep { "" > rush; while (Test-Path rush) { [Threading.Thread]::Sleep(20) } }'
         'Compare-CracImage.md: *which descriptors leak'                                        = 'New-StandInImage before -LeaveRunning; New-StandInImage after'
         'Get-CracProcess.md: *all of them'                                                     = 'New-StandInImage nightly ./counter (''--output'', ''numbers'') -Id 4711; $null = Restore-CracProcess nightly'
-        'Get-CracProcess.md: *checkpoint a service again*'                                     = '$null = Register-CracService web counter --output, numbers; New-SystemctlStandIn; systemctl start web'
+        'Get-CracProcess.md: *checkpoint a service again*'                                     = 'New-SystemctlStandIn; $null = Register-CracService web counter --output, numbers; systemctl start web'
         'Get-CracProcess.md: *end what was restored'                                           = 'New-StandInImage nightly; $null = Restore-CracProcess nightly'
         'Get-CracService.md: *'                                                                = '$null = mkdir -p /opt/bin; ln -s $standIn /opt/bin/server; $null = Register-CracService web /opt/bin/server 8080'
         'Export-CracCoreDump.md: *'                                                            = 'New-StandInImage app; Start-StandIn counter -Id 4711'
