@@ -309,7 +309,7 @@ try {
     $load = (Get-Content /proc/loadavg).Split(' ')[0]
     $machine = "$(Get-Date -Format yyyy-MM-dd), Linux $((Get-Content /proc/sys/kernel/osrelease).Split('-')[0]), $([Environment]::ProcessorCount) CPUs ($cpu), load $load, criu $(($environmentRows | Where-Object Name -EQ criu).Detail.Split(' ')[0])"
     "Milliseconds until the first answer, medians of $Count rounds: $machine"
-    $rows | Format-Table -AutoSize | Out-String -Width 160
+    $rows | Format-Table -Property * -AutoSize | Out-String -Width 200
     "The first restore of this session took $([int]$firstTime) ms longer than later ones."
     foreach ($line in $missing) { "left out: $line" }
     if ($MarkdownPath -and $rows) {
