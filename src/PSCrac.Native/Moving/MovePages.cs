@@ -22,8 +22,7 @@ internal sealed class MovePages : IDisposable
     private const int PieceSize = 64 << 10;
     private const int BusyPieceSize = 16 << 10;
     private const int WantedSize = 16 << 10;
-    private const int LeastWindow = 128 << 10;
-    private const int FirstWindow = 256 << 10;
+    private const int LeastWindow = 256 << 10;
     private const int MostWindow = 16 << 20;
     private const int TickMilliseconds = 1000;
 
@@ -35,7 +34,7 @@ internal sealed class MovePages : IDisposable
     private readonly List<Part> _parts = [];
     private readonly byte[] _frame = new byte[HeadSize + PieceSize];
     private readonly Queue<(long At, int Length)> _onTheWay = new();
-    private long _window = FirstWindow;
+    private long _window = LeastWindow;
     private long _unconfirmed;
     private long _asked;
     private TimeSpan _leastTime = TimeSpan.MaxValue;

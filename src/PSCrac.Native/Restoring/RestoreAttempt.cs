@@ -171,7 +171,7 @@ internal sealed class RestoreAttempt : IDisposable
             return findings;
         }));
         _ = readahead.ContinueAfter(_preflight.Completion);
-        if (_isInNewNamespace || _options.LazyPages)
+        if (_isInNewNamespace || (_options.LazyPages && _request.Pages is null))
         {
             // A page daemon or a namespace is started only for a tree that can be restored.
             _preflight.Require();
