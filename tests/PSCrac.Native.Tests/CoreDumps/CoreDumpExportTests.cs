@@ -1,10 +1,13 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Text;
 using PSCrac.Common;
 using PSCrac.CoreDumps;
+using PSCrac.Images.Format;
 using PSCrac.Images.Memory;
 using PSCrac.Procfs;
 using PSCrac.Tests.Images;
+using PSCrac.Tests.Images.Format;
 using PSCrac.Tests.Images.Operations;
 using PSCrac.Tests.Support;
 using Xunit;
@@ -291,6 +294,44 @@ public sealed class CoreDumpExportTests(Zoo zoo) : IDisposable
         }
     }
 
+    // No machine of arm64 is at hand: a real image with threads written here, and a reader of other people's that knows that architecture.
+    [CriuFact("python3", "eu-readelf", "readelf")]
+    public void Of_an_arm64_core_a_reader_shows_the_registers()
+    {
+        string copy = PSCrac.Tests.Images.ImageCopy.Create(zoo.Host.Path);
+        try
+        {
+            foreach (int thread in zoo.Host.Processes[0].ThreadIds)
+            {
+                using FileStream file = File.Create(Path.Combine(copy, $"core-{thread}.img"));
+                file.Write(ImageBytes.Head(ImageType.Core));
+                CoreThreadTests.Arm64().WriteEntry(file);
+            }
+
+            (CracCoreDump dump, ElfCore core) = Export(CracImage.Open(copy).Processes[0], CracIncludeFile.Header);
+            Assert.Equal(("arm64", zoo.Host.Processes[0].ThreadIds.Count), (dump.Architecture, core.Threads.Length));
+            foreach (string program in (string[])["readelf", "eu-readelf"])
+            {
+                (int code, string error) = CriuProgram.RunProgram(program, "-a", dump.Path);
+                Assert.Equal((0, ""), (code, error));
+            }
+
+            string notes = ReadOutput("eu-readelf", "-h", "-n", dump.Path);
+            Assert.Contains("AARCH64", notes, StringComparison.OrdinalIgnoreCase);
+            Assert.Matches(@"x0: +1000\b", notes);
+            Assert.Matches(@"x30: +1030\b", notes);
+            Assert.Matches(@"sp: +0x0*ffff1234\b", notes);
+            Assert.Matches(@"pc: +0x0*ffff5678\b", notes);
+            Assert.Matches(@"fpsr: 0x0000001b, fpcr: 0x03000000\b", notes);
+            Assert.Matches(@"tls: 0x0*deadbeef\b", notes);
+            Assert.Matches(@"v31: +0x0*80f0{13}80e\b", notes);
+        }
+        finally
+        {
+            Directory.Delete(Path.GetDirectoryName(copy)!, recursive: true);
+        }
+    }
+
     [CriuFact("python3")]
     public void A_process_that_had_ended_has_no_core()
     {
@@ -301,6 +342,14 @@ public sealed class CoreDumpExportTests(Zoo zoo) : IDisposable
     }
 
     public void Dispose() => _folder.Dispose();
+
+    private static string ReadOutput(string program, params string[] arguments)
+    {
+        using Process reader = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;
+        string output = reader.StandardOutput.ReadToEnd();
+        reader.WaitForExit();
+        return output;
+    }
 
     private static CoreDumpRequest Request(CracImageProcess process, string path) => new() { Process = process, DestinationPath = path };
 

@@ -97,23 +97,7 @@ public sealed class CoreThreadTests : IDisposable
     [Fact]
     public void The_registers_of_arm64_are_those_of_the_kernels_headers()
     {
-        ProtobufWriter registers = new();
-        for (int i = 0; i <= 30; i++)
-        {
-            registers.WriteVarint(1, (ulong)(i + 1000));
-        }
-
-        registers.WriteVarint(2, 0xffff_1234).WriteVarint(3, 0xffff_5678).WriteVarint(4, 0x6000_0000);
-        ProtobufWriter floating = new();
-        for (int i = 0; i < 64; i++)
-        {
-            floating.WriteVarint(1, (ulong)(i + 2000));
-        }
-
-        floating.WriteVarint(2, 0x1b).WriteVarint(3, 0x300_0000);
-        ProtobufWriter info = new ProtobufWriter().WriteVarint(1, 77).WriteVarint(2, 0xdead_beef).WriteBytes(3, registers.Message).WriteBytes(4, floating.Message);
-
-        CoreThread thread = Read(new ProtobufWriter().WriteVarint(1, 3).WriteBytes(8, info.Message));
+        CoreThread thread = Read(Arm64());
 
         Assert.Equal(183, thread.Layout.Machine);
         Assert.Equal(392, thread.Layout.StatusSize);
@@ -157,6 +141,27 @@ public sealed class CoreThreadTests : IDisposable
         Assert.Equal(CracReason.ImageCorrupt, Assert.Throws<CracException>(() => Read(new ProtobufWriter().WriteVarint(1, 1))).Reason);
 
     public void Dispose() => _image.Dispose();
+
+    /// <summary>A thread of arm64 whose registers have numbers that tell which they are.</summary>
+    internal static ProtobufWriter Arm64()
+    {
+        ProtobufWriter registers = new();
+        for (int i = 0; i <= 30; i++)
+        {
+            registers.WriteVarint(1, (ulong)(i + 1000));
+        }
+
+        registers.WriteVarint(2, 0xffff_1234).WriteVarint(3, 0xffff_5678).WriteVarint(4, 0x6000_0000);
+        ProtobufWriter floating = new();
+        for (int i = 0; i < 64; i++)
+        {
+            floating.WriteVarint(1, (ulong)(i + 2000));
+        }
+
+        floating.WriteVarint(2, 0x1b).WriteVarint(3, 0x300_0000);
+        ProtobufWriter info = new ProtobufWriter().WriteVarint(1, 77).WriteVarint(2, 0xdead_beef).WriteBytes(3, registers.Message).WriteBytes(4, floating.Message);
+        return new ProtobufWriter().WriteVarint(1, 3).WriteBytes(8, info.Message);
+    }
 
     private static ProtobufWriter X64(ProtobufWriter registers, ProtobufWriter floating) => new ProtobufWriter()
         .WriteVarint(1, 1)
