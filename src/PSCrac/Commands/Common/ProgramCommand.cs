@@ -7,6 +7,10 @@ using PSCrac.Starting;
 namespace PSCrac.Commands.Common;
 
 /// <summary>The parameters that all cmdlets share that name a program to start: the program, its environment, and when it is ready.</summary>
+/// <remarks>
+/// -ReadyPattern, -ReadyFile, -PidNamespace and -Engine are in Start-CracProcess and in Register-CracService, each by itself: Measure-CracStartup,
+/// which shares the script blocks of <see cref="StartingCommand"/> with the first, has none of them, and a class has one base.
+/// </remarks>
 public abstract class ProgramCommand : CracCommand
 {
     /// <summary>The program: a path, or a name on the PATH.</summary>
