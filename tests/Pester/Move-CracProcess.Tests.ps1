@@ -75,6 +75,7 @@ Describe "Move-CracProcess$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         Get-CracImage | Should -BeNullOrEmpty
         Get-ChildItem "$($blue.Folder)/state/images" -Force | Should -BeNullOrEmpty
         & $blue.Ssh blue "pwsh -c '(Get-CracProcess).Id'" | Should -Be $id
+        & $blue.Ssh blue "pwsh -c '(Get-CracProcess).ImagePath'" | Should -Match "^$($blue.Folder)/state/images/python3[.\d]*-$id-\w+`$" -Because 'the folder of the meantime has gone'
     }
 
     It 'moves several side by side, by the pipeline, and keeps the images that are wanted' {
@@ -307,6 +308,20 @@ Move-CracProcess -Id $id -HostName blue -TcpEstablished -BeforeRestore {
         Get-Process -Id $id | Should -Not -BeNullOrEmpty
         Assert-Count "$folder/lacks"
         Stop-Process -Id $id -Force
+    }
+
+    It 'refuses a shell job, since there is no terminal there' {
+        Set-Content "$folder/job.py" "import pty; pty.spawn(['sleep', '1000'])"
+        $parent = Start-TestProgram "$(Find-Program python3) $folder/job.py"
+        Wait-Until { Get-ChildId $parent } 'the job runs'
+        $job = @(Get-ChildId $parent)[0]
+
+        Move-CracProcess -Id $job -HostName blue -ErrorVariable failure -ErrorAction SilentlyContinue
+
+        $failure[0].FullyQualifiedErrorId | Should -Match '^TerminalAttached'
+        $failure[0].ErrorDetails.RecommendedAction | Should -Match 'without a terminal'
+        Get-Process -Id $job | Should -Not -BeNullOrEmpty
+        Stop-Process -Id $job -Force
     }
 
     It 'refuses what would not work there, before anything is frozen' {

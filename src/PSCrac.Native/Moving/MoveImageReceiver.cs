@@ -23,6 +23,9 @@ internal sealed class MoveImageReceiver : IDisposable
     {
         _staging = staging;
         Image = CracImage.Open(staging.Folder.Path);
+
+        // The record of what runs names this, not the folder of the meantime.
+        Image.SetStored(staging.TargetPath, Path.GetFileName(staging.TargetPath));
     }
 
     /// <summary>The image.</summary>

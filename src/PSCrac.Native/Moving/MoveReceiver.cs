@@ -3,6 +3,7 @@ using Microsoft.Win32.SafeHandles;
 using PSCrac.Interop;
 using PSCrac.Options;
 using PSCrac.Paging;
+using PSCrac.Procfs;
 using PSCrac.Restoring;
 
 namespace PSCrac.Moving;
@@ -240,7 +241,14 @@ public sealed partial class MoveReceiver : IDisposable
         SendFailure(failure as CracException ?? new CracException(CracReason.Unknown, failure.Message, null, failure), mayHaveRun);
     }
 
-    private static MoveFarRecord RecordOf(MoveFarState state, CracImage image) => new() { State = state, Command = image.Command, Since = DateTimeOffset.UtcNow };
+    private static MoveFarRecord RecordOf(MoveFarState state, CracImage image) => new()
+    {
+        State = state,
+        Command = image.Command,
+        Since = DateTimeOffset.UtcNow,
+        SessionId = Environment.ProcessId,
+        SessionStartTimeTicks = ProcessIdentity.TryRead(Environment.ProcessId)?.StartTimeTicks ?? 0,
+    };
 
     private void SendFailure(CracException failure, bool mayHaveRun) => _channel.Send(
         MoveFrame.Failed,

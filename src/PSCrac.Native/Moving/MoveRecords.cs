@@ -37,6 +37,12 @@ internal sealed record MoveFarRecord
 
     /// <summary>The answer to the near side, once the process runs.</summary>
     public MoveResumed? Resumed { get; init; }
+
+    /// <summary>The session that receives it; null in a record of an earlier version.</summary>
+    public int? SessionId { get; init; }
+
+    /// <summary>The session's start time, in clock ticks since boot (proc(5)).</summary>
+    public ulong SessionStartTimeTicks { get; init; }
 }
 
 /// <summary>What the near side keeps of a process that it gives away, until it knows that the far side has it.</summary>
@@ -230,6 +236,34 @@ internal static class MoveRecords
         }
 
         return unsettled;
+    }
+
+    /// <summary>
+    /// The processes that were received here by sessions that were killed when these had decided to let them run. Whether they ran is not known.
+    /// They are given once, and removed: who settles such a move is told that it is unknown with a record or without.
+    /// </summary>
+    internal static IReadOnlyList<MoveFarRecord> TakeLost()
+    {
+        var lost = new List<MoveFarRecord>();
+        using FolderHandle? folder = FolderHandle.TryOpen(Folder, out _);
+        if (folder is null || !folder.BelongsTo(TrustedUsers.Read()))
+        {
+            return lost;
+        }
+
+        foreach (string name in folder.ReadNames() ?? [])
+        {
+            if (name.EndsWith(Far, StringComparison.Ordinal) && IsId(name[..^Far.Length])
+                && Read(folder, name, MoveJson.Default.MoveFarRecord) is { State: MoveFarState.Ready, SessionId: { } session } record
+                && HasVerdict(name[..^Far.Length], ResumeVerdict)
+                && !new ProcessIdentity(session, record.SessionStartTimeTicks).IsRunning())
+            {
+                lost.Add(record);
+                Remove(name[..^Far.Length]);
+            }
+        }
+
+        return lost;
     }
 
     private static void RemoveImage(MoveNearRecord record)

@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using PSCrac.Commands.Common;
 using PSCrac.Completion;
+using PSCrac.Moving;
 
 namespace PSCrac.Commands;
 
@@ -23,6 +24,15 @@ public sealed class GetCracProcessCommand : CracCommand
     [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [ValidateRange(1, int.MaxValue)]
     public int[] Id { get; set; } = [];
+
+    /// <inheritdoc/>
+    protected override void BeginProcessing()
+    {
+        foreach (MoveFarRecord record in MoveRecords.TakeLost())
+        {
+            WriteWarning($"{record.Command} came from another host, and the session that received it was killed on {record.Since.LocalDateTime:g} when it let it run. If it is not listed it does not run here: the other host still has its image.");
+        }
+    }
 
     /// <inheritdoc/>
     protected override void ProcessRecord()

@@ -1,4 +1,5 @@
 using PSCrac.Moving;
+using PSCrac.Procfs;
 using Xunit;
 
 namespace PSCrac.Tests.Moving;
@@ -54,11 +55,39 @@ public sealed class MoveRecordTests : IDisposable
         Assert.Equal(MoveOutcome.Unknown, MoveRecords.Settle(_moveId).Outcome);
     }
 
+    [Fact]
+    public void A_process_whose_receiver_was_killed_after_GO_is_told_once()
+    {
+        const int NoProcess = 1 << 22;
+        WriteBy(Environment.ProcessId, ProcessIdentity.TryRead(Environment.ProcessId)!.Value.StartTimeTicks);
+        Assert.True(MoveRecords.TryDecide(_moveId, resumes: true));
+        Assert.Empty(MoveRecords.TakeLost());
+
+        WriteBy(NoProcess, 1);
+        Assert.Equal("program", Assert.Single(MoveRecords.TakeLost()).Command);
+
+        Assert.Empty(MoveRecords.TakeLost());
+        Assert.Equal(MoveOutcome.Unknown, MoveRecords.Settle(_moveId).Outcome);
+    }
+
+    [Fact]
+    public void A_process_whose_receiver_was_killed_before_GO_is_not_told_of_and_will_not_run()
+    {
+        WriteBy(1 << 22, 1);
+
+        Assert.Empty(MoveRecords.TakeLost());
+        Assert.Equal(MoveOutcome.NotResumed, MoveRecords.Settle(_moveId).Outcome);
+    }
+
     [Theory]
     [InlineData("00000000000000000000000000000000")]
     [InlineData("../running/1")]
     [InlineData("")]
     public void A_move_that_nobody_knows_is_unknown(string moveId) => Assert.Equal(MoveOutcome.Unknown, MoveRecords.Settle(moveId).Outcome);
+
+    private void WriteBy(int sessionId, ulong startTime) => MoveRecords.Write(
+        _moveId,
+        new MoveFarRecord { State = MoveFarState.Ready, Command = "program", Since = DateTimeOffset.UtcNow, SessionId = sessionId, SessionStartTimeTicks = startTime });
 
     private void Write(MoveFarState state, MoveResumed? resumed = null) =>
         MoveRecords.Write(_moveId, new MoveFarRecord { State = state, Command = "program", Since = DateTimeOffset.UtcNow, Resumed = resumed });
