@@ -117,6 +117,12 @@ function Measure-Delta([string] $Name) {
     $script:id = 0
 }
 
+# A virtual machine may give its host what was free for a few seconds, and gets it back page by page: a file of a GiB then takes 1.2 s to
+# write where it takes 0.2 s. Each of two that are compared begins after as much was written and removed.
+function Reset-FreeMemory {
+    & sh -c 'head -c "$1M" /dev/zero >"$2"; rm "$2"' sh $Mebibytes "$folder/freed"
+}
+
 # Of each MiB a third is random, the rest text: zstd -3 makes about a half of it.
 $python = @'
 import os, sys, time
@@ -139,8 +145,10 @@ try {
     $times = @{ export = @(); import = @(); zstd = @(); cached = @(); folder = @() }
     foreach ($round in 0..$Count) {
         $export = Measure-Step { Export-CracImage $image.Path -DestinationPath "${store}:large" -Force }
+        Reset-FreeMemory
         $import = Measure-Step { Import-CracImage "${store}:large" -ImagePath "$folder/own" }
         Remove-CracImage "$folder/own"
+        Reset-FreeMemory
         $zstd = Measure-Step { & zstd -q -d -f "$folder/beside.tar.zst" -o "$folder/beside.tar"; & sync "$folder/beside.tar" }
         Remove-Item "$folder/beside.tar"
         $cached = Measure-Step { $script:id = (Restore-CracProcess "${store}:large").Id }

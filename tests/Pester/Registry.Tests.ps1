@@ -2,7 +2,7 @@
 
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
-    $obstacle = Get-CriuObstacle skopeo, docker-registry
+    $obstacle = Get-CriuObstacle skopeo, docker-registry, python3, ssh-keygen
 }
 
 BeforeAll {
@@ -196,6 +196,111 @@ Describe "images in a registry$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle
         (Import-CracImage "oci://127.0.0.1:$dying/app:v1" -ImagePath "$work/app" -SkipTlsCheck).RootProcessId | Should -Be $id
         $null = Export-CracImage app2 -DestinationPath "oci://127.0.0.1:$dying/app:v2" -SkipTlsCheck -WarningAction SilentlyContinue
         (Get-CracImage "oci://127.0.0.1:$dying/app" -SkipTlsCheck).Tag | Should -Be 'v1', 'v2'
+    }
+
+    It 'completes tags, and nothing of a registry that does not answer' {
+        $null = Export-CracImage app -DestinationPath "oci://127.0.0.1:$port/completed:one" -SkipTlsCheck -WarningAction SilentlyContinue
+        $null = Export-CracImage app -DestinationPath "oci://127.0.0.1:$port/completed:other" -SkipTlsCheck -WarningAction SilentlyContinue
+        $complete = { param($line) (TabExpansion2 $line $line.Length).CompletionMatches.CompletionText }
+        & $complete "Import-CracImage -SkipTlsCheck -Path oci://127.0.0.1:$port/completed:" | Should -Be "oci://127.0.0.1:$port/completed:one", "oci://127.0.0.1:$port/completed:other"
+        & $complete "Restore-CracProcess -SkipTlsCheck -Path oci://127.0.0.1:$port/completed:ot" | Should -Be "oci://127.0.0.1:$port/completed:other"
+        & $complete 'Import-CracImage -SkipTlsCheck -Path oci://127.0.0.1:1/completed:' | Should -BeNullOrEmpty
+    }
+
+    It 'gets one image whole where a tag has moved since it was listed' {
+        $name = "oci://127.0.0.1:$port/moving:v1"
+        $null = Export-CracImage app -DestinationPath $name -SkipTlsCheck -WarningAction SilentlyContinue
+        $listed = Get-CracImage "oci://127.0.0.1:$port/moving" -SkipTlsCheck
+        $moved = Export-CracImage app2 -DestinationPath $name -SkipTlsCheck -Force -WarningAction SilentlyContinue
+        $moved.Digest | Should -Not -Be $listed.Digest
+        $files = Get-ChildItem "$folder/one/images/app2"
+        Use-Machine 'five'
+        $imported = $listed | Import-CracImage -ImagePath "$work/app" -SkipTlsCheck
+        foreach ($file in $files) {
+            (Get-FileHash $file).Hash | Should -Be (Get-FileHash "$($imported.Path)/$($file.Name)").Hash -Because $file.Name
+        }
+    }
+
+    It 'keeps the store and the images whole where a registry dies in the middle of a <What>' -ForEach @(
+        @{ What = 'push'; Limit = 60kB }
+        @{ What = 'pull'; Limit = 60kB }
+    ) {
+        # Forwards to the registry, and ends with all of its connections after so many bytes in one direction.
+        Set-Content "$work/between.py" @'
+import os, socket, sys, threading
+limit, port, direction = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+listener = socket.create_server(("127.0.0.1", 0))
+with open(sys.argv[4] + ".new", "w") as file: file.write(str(listener.getsockname()[1]))
+os.rename(sys.argv[4] + ".new", sys.argv[4])
+passed = 0
+def forward(source, target, counts):
+    global passed
+    while data := source.recv(4096):
+        if counts:
+            passed += len(data)
+            if passed > limit: os._exit(0)
+        target.sendall(data)
+    target.shutdown(socket.SHUT_WR)
+while True:
+    near, _ = listener.accept()
+    far = socket.create_connection(("127.0.0.1", port))
+    threading.Thread(target=forward, args=(near, far, direction == "push"), daemon=True).start()
+    threading.Thread(target=forward, args=(far, near, direction == "pull"), daemon=True).start()
+'@
+        $direct = "oci://127.0.0.1:$port/cut-${What}:v1"
+        Use-Machine 'one'
+        if ($What -eq 'pull') { $null = Export-CracImage app -DestinationPath $direct -SkipTlsCheck -WarningAction SilentlyContinue }
+        $between = [Diagnostics.Process]::Start((Find-Program python3), [string[]]("$work/between.py", $Limit, $port, $What, "$work/port"))
+        try {
+            Wait-Until { Test-Path "$work/port" } 'the connection between is there'
+            $cut = "oci://127.0.0.1:$(Get-Content "$work/port")/cut-${What}:v1"
+            if ($What -eq 'pull') { Use-Machine 'six' }
+            $failure = {
+                if ($What -eq 'push') { Export-CracImage app -DestinationPath $cut -SkipTlsCheck -ErrorAction Stop -WarningAction SilentlyContinue }
+                else { Import-CracImage $cut -ImagePath "$work/app" -SkipTlsCheck -ErrorAction Stop }
+            } | Should -Throw -ErrorId 'RegistryUnavailable,*' -PassThru
+            $failure.ErrorDetails.RecommendedAction | Should -Match '\.$'
+            $between.WaitForExit(10000) | Should -BeTrue -Because 'it ends in the middle of the transfer'
+        }
+        finally {
+            if (-not $between.HasExited) { $between.Kill(); $between.WaitForExit() }
+        }
+        "$work/app" | Should -Not -Exist
+        Get-ChildItem -Force "$env:PSCRAC_STATE_ROOT/transfers" -ErrorAction Ignore | Should -BeNullOrEmpty
+        if ($What -eq 'push') {
+            { Get-CracImage $direct -SkipTlsCheck -ErrorAction Stop } | Should -Throw -ErrorId 'NotAnImage,*'
+            $null = Export-CracImage app -DestinationPath $direct -SkipTlsCheck -WarningAction SilentlyContinue
+        }
+        (Import-CracImage $direct -ImagePath "$work/app" -SkipTlsCheck).RootProcessId | Should -Be $id
+    }
+
+    It 'runs the lines from a process to another machine as they stand' {
+        Use-Machine 'near'
+        ssh-keygen -q -t ed25519 -N '' -f "$work/key"
+        Set-TestVariable 'PSCRAC_ALLOWED_SIGNERS' "$work/allowed"
+        Set-Content "$work/allowed" "me $(Get-Content "$work/key.pub")"
+        $counting = Start-Count "$work/n"
+        $null = Invoke-CracCheckpoint -Id $counting -ImageName app -LeaveRunning
+        $remote = "oci://127.0.0.1:$port/lines"
+
+        Export-CracImage app -DestinationPath "oci:$work/store:v1"
+        $signed = Invoke-CracCheckpoint -Id $counting -ImageName app2 -LeaveRunning | Protect-CracImage -SigningKey "$work/key"
+        Export-CracImage app2 -Base "oci:$work/store:v1" -DestinationPath "oci:$work/store:v2"
+        Export-CracImage "oci:$work/store:v2" -DestinationPath "${remote}:v2" -SkipTlsCheck
+        (Get-CracImage "oci:$work/store").Tag | Should -Be 'v1', 'v2'
+        (Get-CracImage $remote -SkipTlsCheck).Tag | Should -Be 'v2'
+        Use-Machine 'far'
+        $imported = Import-CracImage "${remote}:v2" -ImageName app3 -RequireSignature -SkipTlsCheck
+        $imported.Path | Should -Be "$folder/far/images/app3"
+        foreach ($file in Get-ChildItem $signed.Path) {
+            (Get-FileHash $file).Hash | Should -Be (Get-FileHash "$($imported.Path)/$($file.Name)").Hash -Because $file.Name
+        }
+        { Import-CracImage "oci://127.0.0.1:$port/team/app:v1" -ImageName app4 -RequireSignature -SkipTlsCheck -ErrorAction Stop } | Should -Throw -ErrorId 'ImageNotTrusted,*'
+        bash -c "kill -9 -$counting"
+        Wait-Until { -not (Test-Path "/proc/$counting") } 'the program has ended'
+        $last = @(Get-Content "$work/n").Count
+        (Restore-CracProcess app3).Id | Should -Be $counting
+        Wait-Count "$work/n" ($last + 2)
     }
 
     It 'gets content again that was damaged here' {

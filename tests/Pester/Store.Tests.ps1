@@ -2,7 +2,7 @@
 
 BeforeDiscovery {
     Import-Module "$PSScriptRoot/Support.psm1"
-    $obstacle = Get-CriuObstacle
+    $obstacle = Get-CriuObstacle python3
 }
 
 BeforeAll {
@@ -111,6 +111,52 @@ Describe "images in a store$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         $done.FreedSize | Should -BeGreaterThan 5
         (Optimize-CracImageStore "$folder/store").RemovedCount | Should -Be 0
         (Import-CracImage "${store}:v2" -ImagePath "$work/still").RootProcessId | Should -Be $id
+    }
+
+    It 'is whole after a session was killed in the middle of an <What>' -ForEach @(
+        @{ What = 'export'; Command = { "Export-CracImage big -DestinationPath 'oci:$work/store:new'" }; Grows = { "$work/store" } }
+        @{ What = 'import'; Command = { "Import-CracImage 'oci:$work/store:v1' -ImagePath '$work/to/big'" }; Grows = { "$work/to" } }
+    ) {
+        if (-not (Get-CracImage big -ErrorAction Ignore)) {
+            $program = "import os, time; big = os.urandom(400 << 20); open('$folder/ready', 'w').close(); time.sleep(1000000)"
+            $big = Start-TestProgram "$(Find-Program python3) -c `"$program`""
+            Wait-Until { Test-Path "$folder/ready" } 'the program is ready'
+            $null = Invoke-CracCheckpoint -Id $big -ImageName big -NoSync
+        }
+        $null = New-Item -ItemType Directory "$work/to"
+        if ($What -eq 'import') { $null = Export-CracImage big -DestinationPath "oci:$work/store:v1" }
+        else { $null = Export-CracImage app -DestinationPath "oci:$work/store:v1" }
+        $before = (Get-CracImage "oci:$work/store").Digest
+        $size = { [long]((Get-ChildItem -Force -Recurse -File (& $Grows) | Measure-Object Length -Sum).Sum) }
+        $least = (& $size) + 8MB
+
+        $words = @(Get-PwshCommand) + '-NoProfile', '-NonInteractive', '-Command', "Import-Module '$((Get-Module PSCrac).Path)'; $(& $Command)"
+        $session = [Diagnostics.Process]::Start($words[0], [string[]] $words[1..($words.Count - 1)])
+        Wait-Until { (& $size) -ge $least -or $session.HasExited } 'it is under way'
+        $session.HasExited | Should -BeFalse -Because 'it is to be killed in the middle'
+        $session.Kill()
+        $session.WaitForExit()
+
+        (Get-CracImage "oci:$work/store").Digest | Should -Be $before
+        Import-CracImage "oci:$work/store:v1" -ImagePath "$work/whole" | Should -HaveCount 1
+        "$work/to/big" | Should -Not -Exist
+        # The next one removes what is left, and comes to its end.
+        & ([scriptblock]::Create((& $Command))) | Should -HaveCount 1
+        if ($What -eq 'import') { Get-ChildItem -Force "$work/to" | Should -HaveCount 1 }
+        else { (Optimize-CracImageStore "oci:$work/store").RemovedCount | Should -Be 0 }
+    }
+
+    It 'imports nothing where the disk is too small' {
+        $small = (New-Item -ItemType Directory "$work/small").FullName
+        mount -t tmpfs -o size=64k tmpfs $small
+        try {
+            $failure = { Import-CracImage "${store}:v2" -ImagePath "$small/app" -ErrorAction Stop } | Should -Throw -ErrorId 'NoSpace,*' -PassThru
+            $failure.ErrorDetails.RecommendedAction | Should -Match 'space'
+            Get-ChildItem -Force $small | Should -BeNullOrEmpty
+        }
+        finally {
+            umount $small
+        }
     }
 
     It 'does not restore from a store that others may write to, unless told otherwise' {

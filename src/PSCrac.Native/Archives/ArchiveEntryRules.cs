@@ -47,6 +47,15 @@ internal sealed class ArchiveEntryRules(string archivePath)
         }
 
         string[] parts = SplitName(entry);
+        if (entry.Type == '2' && parts is [.., "parent"])
+        {
+            throw Refused(
+                CracReason.ImageIncomplete,
+                entry,
+                "it leads to a parent image that has a part of the memory and is not in the archive, as in one that podman made with --with-previous",
+                "Unpack the archive and that of the pre-checkpoint into the same folder with tar, and import the folder 'checkpoint' in it: the memory of the parents is taken in.");
+        }
+
         RequireType(entry);
         if (entry.Type == '5')
         {

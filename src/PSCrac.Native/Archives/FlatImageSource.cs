@@ -7,8 +7,8 @@ namespace PSCrac.Archives;
 
 /// <summary>
 /// An incremental image as one that needs no parent: pages that are in a parent image are in its own pages files, and its pagemaps and
-/// its manifest say so. A pages file that gets pages of a parent has all of its pages uncompressed. Nothing is written; the pages are
-/// read from where they are.
+/// its manifest say so. No page is compressed, and the inventory says that too, so that any criu can restore it. Nothing is written; the
+/// pages are read from where they are.
 /// </summary>
 internal sealed class FlatImageSource : ImageSource
 {
@@ -29,6 +29,11 @@ internal sealed class FlatImageSource : ImageSource
             {
                 Flatten(file.Name);
             }
+        }
+
+        if (image.IsCompressed)
+        {
+            _edited[ImageInventory.FileName] = EditInventory();
         }
 
         if (image.Manifest is { } manifest)
@@ -59,7 +64,7 @@ internal sealed class FlatImageSource : ImageSource
     {
         PageStack stack = PageStack.Open(_source, name)!;
         PageMap map = stack.Levels[0].Map;
-        if (!map.Runs.ToArray().Any(static run => run.IsInParent))
+        if (!map.HasBlocks && !map.Runs.ToArray().Any(static run => run.IsInParent))
         {
             return;
         }
@@ -113,6 +118,21 @@ internal sealed class FlatImageSource : ImageSource
             {
                 new ProtobufWriter().CopyExcept(entries.Reader, Wire.PagemapEntry.Blocks).WriteEntry(edited);
             }
+        }
+
+        return edited.ToArray();
+    }
+
+    private byte[] EditInventory()
+    {
+        using ImageEntryReader entries = _source.OpenEntries(ImageInventory.FileName, ImageType.Inventory);
+        using var edited = new MemoryStream();
+        ProtobufWriter.WriteMagic(edited, entries);
+        while (entries.MoveNext())
+        {
+            new ProtobufWriter().WriteVarint(Wire.InventoryEntry.ImgVersion, ImageInventory.VersionWithoutCompression)
+                .CopyExcept(entries.Reader, Wire.InventoryEntry.ImgVersion, Wire.InventoryEntry.Compress, Wire.InventoryEntry.CompressBlockSize)
+                .WriteEntry(edited);
         }
 
         return edited.ToArray();

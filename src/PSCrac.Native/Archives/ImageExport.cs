@@ -35,7 +35,7 @@ internal static class ImageExport
             RequireExportable(request.Image);
             ImageSource source = request.Image.Source.Parent is null ? request.Image.Source : new FlatImageSource(request.Image);
             List<ImageFileInfo> files = SelectFiles(source, out List<string> others);
-            using ArchiveTarget target = ArchiveTarget.Create(request.DestinationPath, request.Force);
+            using PrivateOutput target = PrivateOutput.Create(request.DestinationPath, request.Force);
             Write(request, source, files, target.File, target.WriteFailed, progress, cancellation);
             cancellation.ThrowIfCancellationRequested();
             target.Commit();

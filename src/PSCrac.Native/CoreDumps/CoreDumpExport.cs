@@ -40,7 +40,7 @@ internal static class CoreDumpExport
 
             List<CoreThread> threads = ReadThreads(request, memory, contents, out int undone);
             RequireComplete(request, contents);
-            using ArchiveTarget target = ArchiveTarget.Create(request.DestinationPath, request.Force, "core");
+            using PrivateOutput target = PrivateOutput.Create(request.DestinationPath, request.Force, "core");
             long size = Write(request, memory, contents, threads, target, progress, cancellation);
             cancellation.ThrowIfCancellationRequested();
             FileStatus.TryReadAt(target.File, "", LibC.AT_EMPTY_PATH, out FileStatus status, out _);
@@ -125,7 +125,7 @@ internal static class CoreDumpExport
     }
 
     private static long Write(
-        CoreDumpRequest request, CoreMemory memory, CoreContents contents, List<CoreThread> threads, ArchiveTarget target, IProgress<CracProgress>? progress, CancellationToken cancellation)
+        CoreDumpRequest request, CoreMemory memory, CoreContents contents, List<CoreThread> threads, PrivateOutput target, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         try
         {

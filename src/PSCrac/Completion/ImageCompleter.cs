@@ -14,7 +14,7 @@ internal sealed class ImageCompleter : IArgumentCompleter
     {
         string word = PathCompletion.Unquote(wordToComplete);
         bool isName = parameterName == "ImageName";
-        if (!isName && StoreCompletion.Complete(word) is { } stored)
+        if (!isName && StoreCompletion.Complete(word, fakeBoundParameters) is { } stored)
         {
             return stored;
         }

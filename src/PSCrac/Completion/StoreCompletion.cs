@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Management.Automation;
 using PSCrac.Stores;
 
@@ -6,9 +7,13 @@ namespace PSCrac.Completion;
 /// <summary>Completes names of stores: the folders of layouts, and tags.</summary>
 internal static class StoreCompletion
 {
+    // The session waits for it. A registry nearby answers in hundredths of a second.
+    private static readonly TimeSpan s_registryTimeout = TimeSpan.FromSeconds(2);
+
     /// <summary>What fits behind a word; null where it does not begin as the name of a store.</summary>
     /// <param name="word">The word, without quotes.</param>
-    internal static IEnumerable<CompletionResult>? Complete(string word)
+    /// <param name="bound">The parameters that are there already: how a registry is reached.</param>
+    internal static IEnumerable<CompletionResult>? Complete(string word, IDictionary bound)
     {
         if (!StoreName.IsName(word))
         {
@@ -17,7 +22,7 @@ internal static class StoreCompletion
 
         string rest = word[StoreName.Prefix.Length..];
         int colon = rest.IndexOf(':', StringComparison.Ordinal);
-        return rest.StartsWith("//", StringComparison.Ordinal) ? []
+        return rest.StartsWith("//", StringComparison.Ordinal) ? RegistryTags(rest[2..], bound)
             : colon >= 0 ? Tags(StoreName.Prefix + rest[..colon], rest[..colon], rest[(colon + 1)..])
             : rest.Contains('/', StringComparison.Ordinal) || rest is "." or ".." or "~" ? Folders(rest)
             : Tags(StoreName.Prefix, null, rest);
@@ -60,8 +65,7 @@ internal static class StoreCompletion
             {
                 if (each.Tag is { } tag && StoreName.IsTag(tag) && tag.StartsWith(start, StringComparison.Ordinal))
                 {
-                    string name = folder is null ? store + tag : $"{store}:{tag}";
-                    found.Add(new CompletionResult(PathCompletion.Quote(name), tag, CompletionResultType.ParameterValue, name));
+                    found.Add(TagOf(folder is null ? store + tag : $"{store}:{tag}", tag));
                 }
             }
         }
@@ -72,4 +76,37 @@ internal static class StoreCompletion
 
         return found;
     }
+
+    private static List<CompletionResult> RegistryTags(string rest, IDictionary bound)
+    {
+        int colon = rest.IndexOf(':', rest.IndexOf('/', StringComparison.Ordinal) + 1);
+        if (!rest.Contains('/', StringComparison.Ordinal) || colon < 0)
+        {
+            return [];
+        }
+
+        string repository = $"{StoreName.Prefix}//{rest[..colon]}";
+        using var timeout = new CancellationTokenSource(s_registryTimeout);
+        try
+        {
+            IReadOnlyList<string> tags = new Registry(AccessOf(bound)).ListTags(StoreName.Parse(repository), timeout.Token);
+            return [.. tags.Where(tag => tag.StartsWith(rest[(colon + 1)..], StringComparison.Ordinal)).Select(tag => TagOf($"{repository}:{tag}", tag))];
+        }
+        catch (Exception e) when (e is CracException or OperationCanceledException)
+        {
+            // It cannot be reached, or not in time: nothing to offer.
+            return [];
+        }
+    }
+
+    private static RegistryAccess AccessOf(IDictionary bound) => new()
+    {
+        AuthFile = PathOf(bound["AuthFile"]),
+        CertificateDirectory = PathOf(bound["CertificateDirectory"]),
+        SkipTlsCheck = LanguagePrimitives.IsTrue(bound["SkipTlsCheck"]),
+    };
+
+    private static string? PathOf(object? value) => value is string path ? PathCompletion.TryResolve(path) ?? path : null;
+
+    private static CompletionResult TagOf(string name, string tag) => new(PathCompletion.Quote(name), tag, CompletionResultType.ParameterValue, name);
 }

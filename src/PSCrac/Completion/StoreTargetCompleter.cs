@@ -12,6 +12,6 @@ internal sealed class StoreTargetCompleter : IArgumentCompleter
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters)
     {
         string word = PathCompletion.Unquote(wordToComplete);
-        return StoreCompletion.Complete(word) ?? PathCompletion.Complete(word, takesWildcards: false);
+        return StoreCompletion.Complete(word, fakeBoundParameters) ?? PathCompletion.Complete(word, takesWildcards: false);
     }
 }

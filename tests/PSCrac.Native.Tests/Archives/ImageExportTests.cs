@@ -134,7 +134,7 @@ public class ImageExportTests
     {
         using var image = new SealedImage();
         File.WriteAllText(image.At(".pscrac-0123.partial"), "left");
-        using ArchiveTarget other = ArchiveTarget.Create(image.At("other.tar"), force: false);
+        using PrivateOutput other = PrivateOutput.Create(image.At("other.tar"), force: false);
         string[] running = [.. image.NamesBeside()];
         Assert.Single(running);
         image.Exported("app.tar.zst");

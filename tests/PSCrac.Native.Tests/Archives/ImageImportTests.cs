@@ -170,7 +170,7 @@ public class ImageImportTests
     public static TheoryData<string, CracReason, string> HostileEntries => new()
     {
         { "symbolic link", CracReason.ImageNotTrusted, "is a symbolic link" },
-        { "symbolic link named parent", CracReason.ImageNotTrusted, "is a symbolic link" },
+        { "symbolic link named parent", CracReason.ImageIncomplete, "leads to a parent image" },
         { "hard link", CracReason.ImageNotTrusted, "is a hard link" },
         { "device", CracReason.ImageNotTrusted, "is a device" },
         { "fifo", CracReason.ImageNotTrusted, "is a FIFO" },

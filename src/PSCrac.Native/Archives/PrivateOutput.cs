@@ -11,7 +11,7 @@ namespace PSCrac.Archives;
 /// is locked (flock(2)) as long as the process that created it lives; an unlocked one was left by a session that was killed, and the
 /// next export to the folder deletes it.
 /// </summary>
-internal sealed class ArchiveTarget : IDisposable
+internal sealed class PrivateOutput : IDisposable
 {
     private const uint PrivateFile = 0x180; // 0600
     private const string Suffix = ".partial";
@@ -22,7 +22,7 @@ internal sealed class ArchiveTarget : IDisposable
     private readonly string _what;
     private bool _isCommitted;
 
-    private ArchiveTarget(FolderHandle folder, string targetName, string temporaryName, SafeFileHandle file, bool force, string what)
+    private PrivateOutput(FolderHandle folder, string targetName, string temporaryName, SafeFileHandle file, bool force, string what)
     {
         _what = what;
         _folder = folder;
@@ -43,7 +43,7 @@ internal sealed class ArchiveTarget : IDisposable
     /// <param name="force">Whether a file at that path is replaced.</param>
     /// <param name="what">What is written to it, for messages.</param>
     /// <exception cref="CracException">The target exists, or its folder does not or cannot be written to.</exception>
-    internal static ArchiveTarget Create(string path, bool force, string what = "archive")
+    internal static PrivateOutput Create(string path, bool force, string what = "archive")
     {
         string parent = System.IO.Path.GetDirectoryName(path) ?? throw IsFolder(path);
         FolderHandle folder = FolderHandle.TryOpen(parent, out Errno errno) ?? throw CannotWrite(what, path, parent, errno);
@@ -53,7 +53,7 @@ internal sealed class ArchiveTarget : IDisposable
             RequireFree(folder, name, path, force);
             DeleteAbandoned(folder);
             SafeFileHandle file = CreateLocked(folder, out string temporary, out errno);
-            return errno == 0 ? new ArchiveTarget(folder, name, temporary, file, force, what) : throw CannotWrite(what, path, parent, errno);
+            return errno == 0 ? new PrivateOutput(folder, name, temporary, file, force, what) : throw CannotWrite(what, path, parent, errno);
         }
         catch
         {
