@@ -13,6 +13,7 @@ internal sealed class ServiceLock : IDisposable
     private const uint FolderMode = 0x1ED; // 0755
     private const uint FileMode = 0x1A4; // 0644
     private const int MaximumText = 32;
+    private static readonly TimeSpan s_holderTimeout = TimeSpan.FromMilliseconds(200);
     private readonly SafeFileHandle _file;
 
     private ServiceLock(SafeFileHandle file) => _file = file;
@@ -77,7 +78,7 @@ internal sealed class ServiceLock : IDisposable
         {
             using (file)
             {
-                throw Held(service, Encoding.ASCII.GetString(SmallFile.Read(file, MaximumText) ?? []).Trim());
+                throw Held(service, ReadHolder(file));
             }
         }
 
@@ -88,6 +89,21 @@ internal sealed class ServiceLock : IDisposable
 
         file.Dispose();
         return null;
+    }
+
+    // Who has just taken the lock has not written its pid yet: the file is empty, or has that of one before.
+    private static string ReadHolder(SafeFileHandle file)
+    {
+        string holder = "";
+        SpinWait.SpinUntil(
+            () =>
+            {
+                string text = Encoding.ASCII.GetString(SmallFile.Read(file, MaximumText) ?? []).Trim();
+                holder = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int id) && ProcessStatus.TryRead(id) is not null ? text : "";
+                return holder.Length > 0;
+            },
+            s_holderTimeout);
+        return holder;
     }
 
     /// <inheritdoc/>
