@@ -201,7 +201,7 @@ Describe "images in a registry$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle
     It 'completes tags, and nothing of a registry that does not answer' {
         $null = Export-CracImage app -DestinationPath "oci://127.0.0.1:$port/completed:one" -SkipTlsCheck -WarningAction SilentlyContinue
         $null = Export-CracImage app -DestinationPath "oci://127.0.0.1:$port/completed:other" -SkipTlsCheck -WarningAction SilentlyContinue
-        $complete = { param($line) (TabExpansion2 $line $line.Length).CompletionMatches.CompletionText }
+        $complete = { param($line) (TabExpansion2 $line $line.Length).CompletionMatches.ForEach({ $_.CompletionText.Trim("'") }) }
         & $complete "Import-CracImage -SkipTlsCheck -Path oci://127.0.0.1:$port/completed:" | Should -Be "oci://127.0.0.1:$port/completed:one", "oci://127.0.0.1:$port/completed:other"
         & $complete "Restore-CracProcess -SkipTlsCheck -Path oci://127.0.0.1:$port/completed:ot" | Should -Be "oci://127.0.0.1:$port/completed:other"
         & $complete 'Import-CracImage -SkipTlsCheck -Path oci://127.0.0.1:1/completed:' | Should -BeNullOrEmpty
@@ -295,7 +295,7 @@ while True:
         foreach ($file in Get-ChildItem $signed.Path) {
             (Get-FileHash $file).Hash | Should -Be (Get-FileHash "$($imported.Path)/$($file.Name)").Hash -Because $file.Name
         }
-        { Import-CracImage "oci://127.0.0.1:$port/team/app:v1" -ImageName app4 -RequireSignature -SkipTlsCheck -ErrorAction Stop } | Should -Throw -ErrorId 'ImageNotTrusted,*'
+        { Import-CracImage "oci://127.0.0.1:$port/team/app:v1" -ImageName app4 -RequireSignature -SkipTlsCheck -ErrorAction Stop } | Should -Throw -ErrorId 'SignatureMissing,*'
         bash -c "kill -9 -$counting"
         Wait-Until { -not (Test-Path "/proc/$counting") } 'the program has ended'
         $last = @(Get-Content "$work/n").Count
