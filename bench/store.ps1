@@ -142,7 +142,10 @@ try {
     & tar -C $folder -I 'zstd -T0 -3' -cf "$folder/beside.tar.zst" image
     [IO.File]::WriteAllText('/proc/self/clear_refs', '5')
     $memory = Read-Field /proc/self/status VmHWM
-    $times = @{ export = @(); import = @(); zstd = @(); cached = @(); folder = @() }
+    $id = (Restore-CracProcess $image.Path).Id
+    $changed = Invoke-CracCheckpoint -Id $id -ImagePath "$folder/changed"
+    $id = 0
+    $times = @{ export = @(); import = @(); delta = @(); zstd = @(); cached = @(); folder = @() }
     foreach ($round in 0..$Count) {
         $export = Measure-Step { Export-CracImage $image.Path -DestinationPath "${store}:large" -Force }
         Reset-FreeMemory
@@ -151,18 +154,23 @@ try {
         Reset-FreeMemory
         $zstd = Measure-Step { & zstd -q -d -f "$folder/beside.tar.zst" -o "$folder/beside.tar"; & sync "$folder/beside.tar" }
         Remove-Item "$folder/beside.tar"
+        $null = Export-CracImage $changed.Path -Base "${store}:large" -DestinationPath "${store}:changed" -Force
+        Reset-FreeMemory
+        $delta = Measure-Step { Import-CracImage "${store}:changed" -ImagePath "$folder/own" }
+        Remove-CracImage "$folder/own"
         $cached = Measure-Step { $script:id = (Restore-CracProcess "${store}:large").Id }
         Stop-Service $id
         $direct = Measure-Step { $script:id = (Restore-CracProcess $image.Path).Id }
         Stop-Service $id
         $id = 0
         # The first round finds code that is not compiled yet and an empty cache, and is not counted.
-        if ($round) { $times.export += $export; $times.import += $import; $times.zstd += $zstd; $times.cached += $cached; $times.folder += $direct }
+        if ($round) { $times.export += $export; $times.import += $import; $times.delta += $delta; $times.zstd += $zstd; $times.cached += $cached; $times.folder += $direct }
     }
     $peak = ((Read-Field /proc/self/status VmHWM) - $memory) / 1000
     $median = { param($name) [Math]::Round((Get-Median $times[$name]), 3) }
     Add-Row "export of $Mebibytes MiB, s" (& $median export) $null $null
     Add-Row "import of it, s; beside 'zstd -d' and sync" (& $median import) (& $median zstd) "1.2 x $(& $median zstd)"
+    Add-Row 'import of it as a difference, s; beside the same' (& $median delta) (& $median zstd) "1.2 x $(& $median zstd)"
     Add-Row 'restore of it from the cache, s; beside a folder' (& $median cached) (& $median folder) "1.1 x $(& $median folder)"
     Add-Row 'memory over the session, MB' ([Math]::Round($peak)) $null 100
 
