@@ -5,8 +5,8 @@ namespace PSCrac.Preflight.ImageRules;
 
 /// <summary>
 /// Before criu 4.3 a lazy restore maps every private area as writable before it moves it to its address (premap_priv_vmas in
-/// criu's mem.c), including memory that a program only reserved. The kernel refuses an area larger than all memory and swap, unless it is set to
-/// overcommit always (Documentation/mm/overcommit-accounting.rst).
+/// criu's mem.c), including memory that a program only reserved. The kernel refuses an area larger than all memory and swap, unless it is
+/// set to overcommit always (Documentation/mm/overcommit-accounting.rst).
 /// </summary>
 internal sealed class LazyMemoryRule : ImageRule
 {
