@@ -14,8 +14,8 @@ internal static partial class SkopeoFailure
         ("invalid username/password|unauthorized|authentication required|denied: |403 \\(?Forbidden|authentication is required", CracReason.PermissionDenied, "the registry refuses access", "Log in with skopeo login or podman login, or name a file of credentials with -AuthFile."),
         ("manifest unknown|was deleted or has expired", CracReason.NotAnImage, "the repository has no image with this tag", "Get-CracImage with the name of the repository lists its images."),
         ("name unknown|repository name not known|404 \\(?Not Found", CracReason.NotAnImage, "the registry has no such repository", "Check the name; an export makes a repository."),
-        ("UNSUPPORTED\"|405|Method Not Allowed|operation is unsupported", CracReason.ResourceUnsupported, "the registry does not delete images", "Have its administrator switch deletion on: for the registry of the CNCF, REGISTRY_STORAGE_DELETE_ENABLED=true or storage: delete: enabled: true."),
-        ("connection refused|no such host|no route to host|network is unreachable|i/o timeout|connection reset|unexpected EOF|: EOF|deadline exceeded|broken pipe|server misbehaving|502|503|504", CracReason.RegistryUnavailable, "the registry cannot be reached, or does not answer", "Check the name and the network, and that the registry runs; then do it again: what was transferred is not transferred again."),
+        ("UNSUPPORTED\"|Method Not Allowed|status(?: ?code)?:? 405|operation is unsupported", CracReason.ResourceUnsupported, "the registry does not delete images", "Have its administrator switch deletion on: for the registry of the CNCF, REGISTRY_STORAGE_DELETE_ENABLED=true or storage: delete: enabled: true."),
+        ("connection refused|no such host|no route to host|network is unreachable|i/o timeout|connection reset|unexpected EOF|: EOF|deadline exceeded|broken pipe|server misbehaving|server closed idle connection|transport connection broken|Bad Gateway|Service Unavailable|Gateway Time-?out|status(?: ?code)?:? 50[234]", CracReason.RegistryUnavailable, "the registry cannot be reached, or does not answer", "Check the name and the network, and that the registry runs; then do it again: what was transferred is not transferred again."),
         ("error loading trust policy|open /etc/containers/policy.json", CracReason.FileMissing, "skopeo has no policy", "Install the package golang-github-containers-common (on Fedora: containers-common), which has /etc/containers/policy.json."),
         ("(error reading|reading) .*auth|credentials", CracReason.FileMissing, "the file of credentials cannot be read", "Check what -AuthFile names; skopeo login --authfile FILE makes such a file."),
     ];
@@ -27,9 +27,10 @@ internal static partial class SkopeoFailure
     internal static CracException Explain(StoreName name, string said, int exitCode)
     {
         string message = MessageOf(said, exitCode);
+        string told = NamePattern().Replace(message, "");
         foreach ((string pattern, CracReason reason, string what, string action) in s_rows)
         {
-            if (Regex.IsMatch(message, pattern, RegexOptions.IgnoreCase | RegexOptions.CultureInvariant))
+            if (Regex.IsMatch(told, pattern, RegexOptions.IgnoreCase | RegexOptions.CultureInvariant))
             {
                 return new CracException(reason, $"{name} could not be reached as wanted: {what}. skopeo says: {message}", action) { ImagePath = name.ToString() };
             }
@@ -47,6 +48,10 @@ internal static partial class SkopeoFailure
         string text = match.Success ? match.Groups[1].Value.Replace("\\\"", "\"", StringComparison.Ordinal) : line;
         return text.EndsWith('.') ? text : text + ".";
     }
+
+    // Addresses, digests and references, in which any word or number may stand.
+    [GeneratedRegex("[^\\s\"]*(?:://|:[0-9/])[^\\s\"]*|sha256:[0-9a-f]*", RegexOptions.CultureInvariant)]
+    private static partial Regex NamePattern();
 
     [GeneratedRegex("msg=\"((?:[^\"\\\\]|\\\\.)*)\"", RegexOptions.CultureInvariant)]
     private static partial Regex MessagePattern();
