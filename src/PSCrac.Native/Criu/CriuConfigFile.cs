@@ -89,6 +89,9 @@ internal static class CriuConfigFile
     /// <summary>The value that those files give an option; null if they do not name it. The last one counts.</summary>
     internal static string? FindInEffect(string name) => ReadInEffect().LastOrDefault(each => each.Name == name).Value;
 
+    /// <summary>Whether the file can hold a value of an option.</summary>
+    internal static bool CanHold(string value) => value.Length > 0 && !value.AsSpan().ContainsAny(ForbiddenCharacters) && !value.Any(char.IsWhiteSpace);
+
     private static void RequireName(string name, OptionScope scope)
     {
         if (name.Length == 0 || !name.All(static c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-') || name[0] == '-')
@@ -131,7 +134,7 @@ internal static class CriuConfigFile
         if (value is not (null or true))
         {
             string argument = Convert.ToString(value, CultureInfo.InvariantCulture) ?? string.Empty;
-            if (argument.Length == 0 || argument.AsSpan().ContainsAny(ForbiddenCharacters) || argument.Any(char.IsWhiteSpace))
+            if (!CanHold(argument))
             {
                 throw new CracException(
                     CracReason.OptionRefused,

@@ -27,5 +27,6 @@ internal enum Errno
     ENOSYS = 38,
     ENOTEMPTY = 39,
     ELOOP = 40,
+    ESTALE = 116,
     EDQUOT = 122,
 }

@@ -41,12 +41,19 @@ internal sealed class AutomaticOptions
             options._reasons.Add(finding);
             object value = row.Value.Read(finding.CriuValue);
 
-            // Several findings may each need a limit; the largest suffices for all.
-            options._values[row] = value is long limit && options._values.TryGetValue(row, out object? other) ? Math.Max(limit, (long)other) : value;
+            options._values[row] = options._values.TryGetValue(row, out object? other) ? Join(row, other, value) : value;
         }
 
         return options;
     }
+
+    // Several findings may each need a limit, of which the largest suffices for all, or a path, of which each is needed.
+    private static object Join(OptionRow row, object one, object other) =>
+        one is long limit ? Math.Max(limit, (long)other)
+        : row == OptionTable.IrmapScanPath ? new List<string>([.. ToLines(one), .. ToLines(other)]).Distinct(StringComparer.Ordinal).ToArray()
+        : other;
+
+    private static string[] ToLines(object value) => value as string[] ?? [(string)value];
 
     /// <summary>The caller's options with those that were chosen where nothing was given.</summary>
     internal CheckpointOptions AddTo(CheckpointOptions given)

@@ -63,7 +63,7 @@ internal sealed class OptionRow(string name, OptionValue value)
         }
 
         string key = Name.Contains('-', StringComparison.Ordinal) ? $"'{Name}'" : Name;
-        return $"-CriuOption @{{ {key} = {(value is null ? "$true" : $"'{value}'")} }}";
+        return $"-CriuOption @{{ {key} = {(value is null ? "$true" : $"'{value.Replace("\n", "', '", StringComparison.Ordinal)}'")} }}";
     }
 
     /// <summary>The exception for an option that -CriuOption may not name.</summary>

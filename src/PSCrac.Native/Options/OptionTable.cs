@@ -71,13 +71,17 @@ internal static class OptionTable
     internal static readonly OptionRow Unprivileged =
         new("unprivileged", OptionValue.Any) { MayBeChosen = true, LosesNothing = true, IsRepeated = true };
 
+    /// <summary>Paths, a line each.</summary>
+    internal static readonly OptionRow IrmapScanPath =
+        new("irmap-scan-path", OptionValue.Lines) { Scope = OptionScope.Checkpoint, MayBeChosen = true, LosesNothing = true };
+
     internal static readonly OptionRow AllowUprobes = new("allow-uprobes", OptionValue.Any);
 
     /// <summary>The rows, in the order in which options are set, shown and kept in a manifest.</summary>
     internal static IReadOnlyList<OptionRow> Rows { get; } =
     [
         ShellJob, TcpEstablished, TcpClose, FileLocks, LinkRemap, ExternalUnixSocket, LeaveRunning, TrackMemory, GhostLimit, NetworkLock,
-        ParentImage, FreezeTimeout, SkipInFlight, Compress, LazyPages, Root, Unprivileged, AllowUprobes,
+        ParentImage, FreezeTimeout, SkipInFlight, Compress, LazyPages, Root, Unprivileged, IrmapScanPath, AllowUprobes,
 
         // What means the same at the checkpoint and at the restore.
         .. Given(OptionScope.Both, isRepeated: true,
@@ -87,7 +91,7 @@ internal static class OptionTable
         // What is given at either, or has a meaning of its own there.
         .. Given(OptionScope.Both, isRepeated: false,
             "action-script", "cgroup-dump-controller", "cgroup-props-file", "cgroup-root", "cgroup-yard", "empty-ns", "enable-fs", "external",
-            "force-irmap", "freeze-cgroup", "ghost-fiemap", "irmap-scan-path", "join-ns", "libdir", "lsm-mount-context", "lsm-profile",
+            "force-irmap", "freeze-cgroup", "ghost-fiemap", "join-ns", "libdir", "lsm-mount-context", "lsm-profile",
             "skip-mnt"),
 
         // What criu 4.3 has added.

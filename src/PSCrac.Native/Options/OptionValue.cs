@@ -22,6 +22,9 @@ internal sealed class OptionValue
     /// <summary>Whatever -CriuOption takes: true, a text, a number, a list.</summary>
     internal static OptionValue Any { get; } = new(static value => value ?? true);
 
+    /// <summary>As <see cref="Any"/>; a text of several lines is a list of them.</summary>
+    internal static OptionValue Lines { get; } = new(static value => value is string text && text.Contains('\n', StringComparison.Ordinal) ? text.Split('\n') : value ?? true);
+
     /// <summary>Whether the loaded libcriu has a setter for it; else it goes into criu's configuration file.</summary>
     internal bool HasSetter => _setter is not null && (_export is null || LibCriu.Has(_export));
 

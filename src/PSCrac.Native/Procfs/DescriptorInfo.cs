@@ -37,12 +37,13 @@ internal static class DescriptorInfo
         return new EventPollTarget(number, inode);
     }
 
-    private static InotifyWatch ParseWatch(AsciiReader words)
+    private static FileWatch ParseWatch(AsciiReader words, ulong inode = 0)
     {
         // inotify wd:1 ino:2 sdev:800001 mask:800afce ignored_mask:0 fhandle-bytes:8 fhandle-type:1 f_handle:…
-        ulong inode = 0;
+        // fanotify ino:2 sdev:800001 mflags:0 mask:20 ignored_mask:0 fhandle-bytes:8 fhandle-type:1 f_handle:…
         uint device = 0;
-        bool handle = false;
+        int type = 0;
+        byte[]? handle = null;
         for (ReadOnlySpan<byte> word = words.ReadWord(); !word.IsEmpty; word = words.ReadWord())
         {
             if (word.StartsWith("ino:"u8))
@@ -53,14 +54,20 @@ internal static class DescriptorInfo
             {
                 device = (uint)AsciiReader.ParseHex(word[5..]);
             }
+            else if (word.StartsWith("fhandle-type:"u8))
+            {
+                type = (int)AsciiReader.ParseHex(word[13..]);
+            }
             else if (word.StartsWith("f_handle:"u8))
             {
-                handle = true;
+                ReadOnlySpan<byte> digits = word[9..];
+                handle = new byte[digits.Length / 2];
+                _ = Convert.FromHexString(digits, handle, out _, out _);
             }
         }
 
         // This is the kernel's internal dev_t, with 20 bits for the minor number.
-        return new InotifyWatch(inode, new DeviceNumber(device >> 20, device & 0xfffff), handle);
+        return new FileWatch(inode, new DeviceNumber(device >> 20, device & 0xfffff), type, handle);
     }
 
     private static int ParseOctal(ReadOnlySpan<byte> word)
@@ -85,7 +92,7 @@ internal static class DescriptorInfo
         private int? _process;
         private List<FileLock>? _locks;
         private List<EventPollTarget>? _targets;
-        private List<InotifyWatch>? _watches;
+        private List<FileWatch>? _watches;
 
         public Fields()
         {
@@ -117,6 +124,9 @@ internal static class DescriptorInfo
                 case var _ when key.SequenceEqual("inotify wd"u8):
                     (_watches ??= []).Add(ParseWatch(words));
                     break;
+                case var _ when key.SequenceEqual("fanotify ino"u8):
+                    (_watches ??= []).Add(ParseWatch(words, AsciiReader.ParseHex(words.ReadWord())));
+                    break;
                 case var _ when key.SequenceEqual("clockid"u8):
                     _clock = words.ReadInt32();
                     break;
@@ -139,7 +149,7 @@ internal static class DescriptorInfo
             TargetProcessId = descriptor.Kind == DescriptorKind.ProcessHandle ? _process ?? -1 : null,
             Locks = _locks ?? (IReadOnlyList<FileLock>)[],
             PollTargets = _targets ?? (IReadOnlyList<EventPollTarget>)[],
-            Watches = _watches ?? (IReadOnlyList<InotifyWatch>)[],
+            Watches = _watches ?? (IReadOnlyList<FileWatch>)[],
         };
     }
 }

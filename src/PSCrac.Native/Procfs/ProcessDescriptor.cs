@@ -5,11 +5,12 @@ namespace PSCrac.Procfs;
 /// <param name="Inode">The file's inode.</param>
 internal readonly record struct EventPollTarget(int Descriptor, ulong Inode);
 
-/// <summary>A file or directory that an inotify descriptor watches: an "inotify" line of its fdinfo.</summary>
+/// <summary>A file or directory that an inotify or fanotify descriptor watches: such a line of its fdinfo.</summary>
 /// <param name="Inode">The inode.</param>
 /// <param name="Device">The device of its file system.</param>
-/// <param name="HasHandle">Whether the file system provides a file handle, with which the file can be opened again.</param>
-internal readonly record struct InotifyWatch(ulong Inode, DeviceNumber Device, bool HasHandle);
+/// <param name="HandleType">The type of its file handle (fanotify(7), name_to_handle_at(2)).</param>
+/// <param name="Handle">The bytes of its file handle; null where the file system has none.</param>
+internal readonly record struct FileWatch(ulong Inode, DeviceNumber Device, int HandleType, byte[]? Handle);
 
 /// <summary>An open descriptor: /proc/PID/fd/N and /proc/PID/fdinfo/N (proc(5)).</summary>
 internal sealed record ProcessDescriptor
@@ -59,8 +60,8 @@ internal sealed record ProcessDescriptor
     /// <summary>The files that an epoll descriptor watches; empty for other kinds.</summary>
     internal IReadOnlyList<EventPollTarget> PollTargets { get; init; } = [];
 
-    /// <summary>The files that an inotify descriptor watches; empty for other kinds.</summary>
-    internal IReadOnlyList<InotifyWatch> Watches { get; init; } = [];
+    /// <summary>The files that an inotify or fanotify descriptor watches; empty for other kinds. What fanotify watches as mounts is not among them.</summary>
+    internal IReadOnlyList<FileWatch> Watches { get; init; } = [];
 
     /// <summary>The pid of a <see cref="DescriptorKind.ProcessHandle"/>; -1 if the process has ended; null for other kinds.</summary>
     internal int? TargetProcessId { get; init; }

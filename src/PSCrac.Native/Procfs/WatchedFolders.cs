@@ -1,7 +1,7 @@
 namespace PSCrac.Procfs;
 
 /// <summary>
-/// The folders that a tree watches with inotify. A program that watches a folder recursively, as .NET's FileSystemWatcher does,
+/// The folders that a tree watches with inotify or fanotify. A program that watches a folder recursively, as .NET's FileSystemWatcher does,
 /// adds a watch for each new folder in it. A temporary folder for the checkpoint must not be
 /// created there: the image would contain the folder's path, which does not exist afterwards.
 /// </summary>
@@ -20,7 +20,7 @@ internal sealed class WatchedFolders
         {
             foreach (ProcessDescriptor descriptor in member.Descriptors)
             {
-                foreach (InotifyWatch watch in descriptor.Watches)
+                foreach (FileWatch watch in descriptor.Watches)
                 {
                     folders._watched.Add((watch.Device, watch.Inode));
                 }

@@ -43,8 +43,7 @@ internal static class PulledStore
         List<string> tags;
         using (StoreLayout store = StoreLayout.OpenOwned(Path, cancellation))
         {
-            long total = SizeOf(store);
-            if (total + size <= Math.Min(MaximumSize, (total + (LibC.FreeSpaceOf(store.Folder.Handle) ?? long.MaxValue / 2)) / 2))
+            if (HasRoom(store, size))
             {
                 return;
             }
@@ -57,11 +56,17 @@ internal static class PulledStore
         {
             StoreCare.RemoveTag(StoreName.Parse($"{StoreName.Prefix}{Path}:{tag}"), cancellation);
             using StoreLayout store = StoreLayout.OpenOwned(Path, cancellation);
-            if (SizeOf(store) + size <= MaximumSize)
+            if (HasRoom(store, size))
             {
                 return;
             }
         }
+    }
+
+    private static bool HasRoom(StoreLayout store, long size)
+    {
+        long total = SizeOf(store);
+        return total + size <= Math.Min(MaximumSize, (total + (LibC.FreeSpaceOf(store.Folder.Handle) ?? long.MaxValue / 2)) / 2);
     }
 
     private static long SizeOf(StoreLayout store)

@@ -134,6 +134,9 @@ internal static class DumpFailures
             libc.inotify_add_watch(libc.inotify_init1(0), path, 2)
             os.unlink(path)
             """),
+        new("watch without a handle", """
+            libc.inotify_add_watch(libc.inotify_init1(0), b"/proc/sys", 2)
+            """),
         new("folder of an ended process", """
             pid = os.fork()
             if pid == 0: signal.pause()

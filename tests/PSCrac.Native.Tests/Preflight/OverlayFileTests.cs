@@ -8,7 +8,7 @@ using Xunit;
 
 namespace PSCrac.Tests.Preflight;
 
-/// <summary>Unlinked and replaced files of an overlay file system.</summary>
+/// <summary>Unlinked, replaced and watched files of an overlay file system.</summary>
 public sealed class OverlayFileTests : IDisposable
 {
     private const string Rest = """
@@ -81,6 +81,33 @@ public sealed class OverlayFileTests : IDisposable
         Assert.Equal(CracReason.FileUnlinked, failure.Reason);
         Assert.Contains("overlay", failure.Message, StringComparison.Ordinal);
         subject.AssertUnharmed();
+    }
+
+    [CriuFact("python3")]
+    public void Folders_that_are_watched_are_found_by_their_paths()
+    {
+        string[] folders = ["", "outer", "outer/inner", "with blank", "with blank/inner"];
+        foreach (string folder in folders)
+        {
+            Directory.CreateDirectory(_folder.At(Path.Combine("merged", folder)));
+        }
+
+        using Subject subject = Subject.Watching(_folder.At("merged"));
+
+        CracFinding finding = ProcessPreflight.Examine(subject.ProcessId).Findings.Single(static each => each.CriuOption == "irmap-scan-path");
+
+        // criu's configuration has no blanks: a folder above is told instead.
+        Assert.Equal(
+            string.Join('\n', _folder.At("merged/outer/inner"), _folder.At("merged/outer"), _folder.At("merged")),
+            finding.CriuValue);
+        subject.Checkpoint();
+        using CracRestoredProcess restored = subject.Restore();
+        foreach (string folder in folders)
+        {
+            string name = $"seen-in-{folder.Replace('/', '-')}";
+            Directory.CreateDirectory(_folder.At(Path.Combine("merged", folder, name)));
+            subject.Program.WaitForLine(name);
+        }
     }
 
     /// <inheritdoc/>

@@ -176,6 +176,29 @@ internal static partial class ProcessShapes
             ready(); wait()
             answer(os.pread(f, 10, 0) == b"kept" and os.path.sameopenfile(f, os.open("other", 0)))
             """) { ExpectedText = "-LinkRemap" },
+        new("inotify on the folder of terminals", ShapeNeed.ChosenOptions, """
+            i = libc.inotify_init1(0)
+            libc.inotify_add_watch(i, b"/dev/pts", 0x100)
+            ready(); wait()
+            os.openpty()
+            answer(len(os.read(i, 1000)) > 0)
+            """) { SkipReason = WhyKernelOlderThan(6, 5), ExpectedText = "irmap-scan-path' = '/dev/pts'" },
+        new("inotify on two folders of proc and sysfs", ShapeNeed.ChosenOptions, """
+            i = libc.inotify_init1(0)
+            watches = lambda: [l.split()[1:4] for l in open("/proc/self/fdinfo/%d" % i) if l.startswith("inotify")]
+            for path in b"/proc/sys", b"/sys/class/net":
+                libc.inotify_add_watch(i, path, 2)
+            before = watches()
+            ready(); wait()
+            answer(len(before) == 2 and watches() == before, before, watches())
+            """) { SkipReason = WhyKernelOlderThan(6, 5), ExpectedText = "'/sys/class/net', '/proc/sys'" },
+        new("fanotify on a folder of sysfs", ShapeNeed.ChosenOptions, """
+            f = libc.fanotify_init(0, os.O_RDONLY)
+            libc.fanotify_mark(f, 1, ctypes.c_uint64(0x20 | 0x08000000), -100, b"/sys/class/net")
+            ready(); wait()
+            os.listdir("/sys/class/net"); open("/sys/class/net/lo/mtu").close()
+            answer("fanotify ino:" in open("/proc/self/fdinfo/%d" % f).read())
+            """) { SkipReason = WhyKernelOlderThan(6, 5), ExpectedText = "fanotify watch on /sys/class/net" },
         new("session that began outside", ShapeNeed.ChosenOptions, """
             n = 41
             ready(); wait()
