@@ -1,3 +1,4 @@
+using PSCrac.Moving;
 using PSCrac.Paging;
 using PSCrac.PidNamespaces;
 using PSCrac.Starting;
@@ -29,6 +30,11 @@ internal static class Program
             PageProcess.Run();
         }
 
+        if (arguments is [MoveReceiver.Argument])
+        {
+            return Receive();
+        }
+
         if (Environment.ProcessId == 1)
         {
             return ContainerInit.Run();
@@ -54,6 +60,21 @@ internal static class Program
         {
             say(ServiceReports.Describe(e));
             return e.ExitCode ?? ServiceRun.Failed;
+        }
+    }
+
+    // The near side shows the last line of what is written here.
+    private static int Receive()
+    {
+        try
+        {
+            MoveReceiver.Run(3, 4);
+            return 0;
+        }
+        catch (Exception e)
+        {
+            Console.Error.WriteLine($"crac-start: {e.Message}");
+            return ServiceRun.Failed;
         }
     }
 

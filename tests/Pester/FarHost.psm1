@@ -49,6 +49,9 @@ function Start-FarHost {
         # Run in it before anything else.
         [string] $Setup = ':',
 
+        # The folders in which its pwsh finds modules.
+        [string[]] $ModulePath = [IO.Path]::GetFullPath("$PSScriptRoot/../../out"),
+
         # Without pwsh.
         [switch] $Bare
     )
@@ -79,7 +82,8 @@ while True:
     }
     $variables = @(
         "PATH=$at/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        "PSModulePath=$([IO.Path]::GetFullPath("$PSScriptRoot/../../out"))"
+        "PSModulePath=$($ModulePath -join ':')"
+        "XDG_DATA_HOME=$at/data"
         "PSCRAC_STATE_ROOT=$at/state"
         "PSCRAC_SSH=$Folder/ssh"
         "PSCRAC_LOG_ROOT=$at/logs"

@@ -57,6 +57,36 @@ Describe "Move-CracProcess$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
     BeforeAll {
         $blue = Start-FarHost blue $folder
         $bare = Start-FarHost bare $folder -Bare
+
+        # One answers, the other asks again and again, and notes the answers.
+        Set-Content "$folder/echo.py" @'
+import os, socket, sys
+os.closerange(3, 1024) # what the test's shell left open belongs to its mount namespace
+s = socket.create_server((sys.argv[1], 7000))
+c, _ = s.accept()
+while part := c.recv(4096):
+    c.sendall(part)
+'@
+        Set-Content "$folder/ask.py" @'
+import socket, sys, time
+for _ in range(200):
+    try:
+        c = socket.create_connection((sys.argv[1], 7000))
+        break
+    except OSError:
+        time.sleep(.05)
+f = open(sys.argv[2], 'w', buffering=1)
+n = 0
+while True:
+    n += 1
+    want = b'%d\n' % n
+    c.sendall(want)
+    got = b''
+    while len(got) < len(want):
+        got += c.recv(4096)
+    f.write(got.decode())
+    time.sleep(.01)
+'@
     }
 
     It 'moves a process, which goes on where it was' {
@@ -76,6 +106,34 @@ Describe "Move-CracProcess$(Get-SkipNote $obstacle)" -Skip:([bool] $obstacle) {
         Get-ChildItem "$($blue.Folder)/state/images" -Force | Should -BeNullOrEmpty
         & $blue.Ssh blue "pwsh -c '(Get-CracProcess).Id'" | Should -Be $id
         & $blue.Ssh blue "pwsh -c '(Get-CracProcess).ImagePath'" | Should -Match "^$($blue.Folder)/state/images/python3[.\d]*-$id-\w+`$" -Because 'the folder of the meantime has gone'
+    }
+
+    It 'is received by <Receiver> where <Where>' -ForEach @(
+        @{ Where = 'crac-start was compiled ahead'; Name = 'ahead'; Path = { "$root/out" }; Receiver = 'crac-start' }
+        @{ Where = 'it was not'; Name = 'plain'; Path = { "$folder/plain-modules" }; Receiver = 'pwsh' }
+        @{ Where = 'two versions leave open which one pwsh imports'; Name = 'two'; Path = { "$folder/versions", "$root/out" }; Receiver = 'pwsh' }
+    ) {
+        $root = [IO.Path]::GetFullPath("$PSScriptRoot/../..")
+        if ($Name -eq 'ahead' -and -not (Test-Path "$root/out/PSCrac/crac-start")) {
+            Set-ItResult -Skipped -Because 'crac-start was not compiled ahead'
+            return
+        }
+        $null = New-Item -ItemType Directory "$folder/plain-modules/PSCrac", "$folder/versions/PSCrac" -Force
+        Get-ChildItem "$root/out/PSCrac" | Where-Object Name -NE crac-start | ForEach-Object { $null = New-Item -ItemType SymbolicLink -Force "$folder/plain-modules/PSCrac/$($_.Name)" -Target $_.FullName }
+        $null = New-Item -ItemType SymbolicLink -Force "$folder/versions/PSCrac/0.1.0" -Target "$root/out/PSCrac"
+        $there = Start-FarHost $Name $folder -ModulePath (& $Path)
+        $id = Start-StepIn "$folder/by-$Name"
+        $global:commands = @()
+
+        $moved = Move-CracProcess -Id $id -HostName $Name -BeforeRestore {
+            $global:commands = & $there.Ssh $Name 'for each in /proc/[0-9]*/cmdline; do tr "\0" " " <$each; echo; done'
+        }
+
+        $moved.State | Should -Be Moved
+        $global:commands -match ($Receiver -eq 'pwsh' ? '^\S*(pwsh|dotnet) .*MoveReceiver' : '^\S*/crac-start --receive') | Should -HaveCount 1
+        Assert-Count "$folder/by-$Name"
+        Get-ChildItem "$($there.Folder)/state/images" -Force | Should -BeNullOrEmpty
+        Remove-Variable commands -Scope Global
     }
 
     It 'moves several side by side, by the pipeline, and keeps the images that are wanted' {
@@ -229,35 +287,8 @@ with open(sys.argv[1], "a", buffering=1) as count:
         & $in $peer 'ip link add br0 type bridge; for i in one two; do ip link set $i master br0 up; done; ip addr add 10.9.0.1/24 dev br0; ip link set br0 up'
         & $in $near 'ip addr add 10.9.0.7/24 dev eth0; ip link set eth0 up'
         & $in $blue 'ip link set eth0 up; echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_notify'
-        Set-Content "$folder/echo.py" @'
-import socket
-s = socket.create_server(('10.9.0.7', 7000))
-c, _ = s.accept()
-while part := c.recv(4096):
-    c.sendall(part)
-'@
-        Set-Content "$folder/ask.py" @'
-import socket, sys, time
-for _ in range(200):
-    try:
-        c = socket.create_connection(('10.9.0.7', 7000))
-        break
-    except OSError:
-        time.sleep(.05)
-f = open(sys.argv[1], 'w', buffering=1)
-n = 0
-while True:
-    n += 1
-    want = b'%d\n' % n
-    c.sendall(want)
-    got = b''
-    while len(got) < len(want):
-        got += c.recv(4096)
-    f.write(got.decode())
-    time.sleep(.01)
-'@
-        $id = Start-TestProgram "nsenter --net=/proc/$($near.InitId)/ns/net $(Find-Program python3) $folder/echo.py"
-        $null = Start-TestProgram "nsenter --net=/proc/$($peer.InitId)/ns/net $(Find-Program python3) $folder/ask.py $folder/answers"
+        $id = Start-TestProgram "nsenter --net=/proc/$($near.InitId)/ns/net $(Find-Program python3) $folder/echo.py 10.9.0.7"
+        $null = Start-TestProgram "nsenter --net=/proc/$($peer.InitId)/ns/net $(Find-Program python3) $folder/ask.py 10.9.0.7 $folder/answers"
         Wait-Count "$folder/answers" 5
 
         $ran = Invoke-ChildPwsh -Prefix 'nsenter', "--net=/proc/$($near.InitId)/ns/net" @"
@@ -275,13 +306,41 @@ Move-CracProcess -Id $id -HostName blue -TcpEstablished -BeforeRestore {
         & $in $near 'nft list tables' | Should -BeNullOrEmpty -Because 'the lock has gone with the address'
     }
 
+    It 'moves a worker with its connection, as one types it' {
+        # A host of its own, in which Get-Process sees no other worker.
+        $near = Start-FarHost desk $folder -Bare
+        $peer = Start-FarHost client $folder -Bare
+        $far = Start-FarHost blue.example $folder
+        ip link add one netns $peer.InitId type veth peer name eth0 netns $near.InitId
+        ip link add two netns $peer.InitId type veth peer name eth0 netns $far.InitId
+        $in = { param($FarHost, $Script) nsenter "--net=/proc/$($FarHost.InitId)/ns/net" sh -ec $Script }
+        & $in $peer 'ip link add br0 type bridge; for i in one two; do ip link set $i master br0 up; done; ip addr add 10.0.0.1/24 dev br0; ip link set br0 up'
+        & $in $near 'ip addr add 10.0.0.7/24 dev eth0; ip link set eth0 up'
+        & $in $far 'ip link set eth0 up; echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_notify'
+        $null = New-Item -ItemType SymbolicLink "$folder/worker" -Target (Find-Program python3)
+        $enter = 'nsenter', '--target', $near.InitId, '--pid', '--net', '--mount'
+        $null = Start-TestProgram "$enter setsid sh -c 'exec $folder/worker $folder/echo.py 10.0.0.7 </dev/null >/dev/null 2>&1'"
+        $null = Start-TestProgram "nsenter --net=/proc/$($peer.InitId)/ns/net $(Find-Program python3) $folder/ask.py 10.0.0.7 $folder/worked"
+        Wait-Count "$folder/worked" 5
+
+        $ran = Invoke-ChildPwsh -Prefix $enter -Environment @{ PATH = "${folder}:$env:PATH"; PSCRAC_SSH = '' } @'
+Get-Process worker | Move-CracProcess -HostName blue.example -TcpEstablished -BeforeRestore { ip addr del 10.0.0.7/24 dev eth0; ssh blue.example ip addr add 10.0.0.7/24 dev eth0 } | ConvertTo-Json -EnumsAsStrings
+'@
+
+        $ran.Error | Should -BeNullOrEmpty
+        $ran.Output | Should -Match '"State": "Moved"'
+        Wait-CountingOn "$folder/worked"
+        $numbers = Get-Count "$folder/worked"
+        $numbers | Should -Be (1..$numbers.Count)
+        & $in $near 'nft list tables' | Should -BeNullOrEmpty -Because 'the lock has gone with the address'
+        & $far.Ssh blue.example 'cat /proc/[0-9]*/comm' | Should -Contain worker
+    }
+
     It 'keeps the connection here where its address is not there' {
         $near = Start-FarHost alone $folder -Bare
         nsenter "--net=/proc/$($near.InitId)/ns/net" ip addr add 10.9.1.7/24 dev lo
-        Set-Content "$folder/echo2.py" ((Get-Content "$folder/echo.py" -Raw).Replace('10.9.0.7', '10.9.1.7'))
-        Set-Content "$folder/ask2.py" ((Get-Content "$folder/ask.py" -Raw).Replace('10.9.0.7', '10.9.1.7'))
-        $id = Start-TestProgram "nsenter --net=/proc/$($near.InitId)/ns/net $(Find-Program python3) $folder/echo2.py"
-        $null = Start-TestProgram "nsenter --net=/proc/$($near.InitId)/ns/net $(Find-Program python3) $folder/ask2.py $folder/answers2"
+        $id = Start-TestProgram "nsenter --net=/proc/$($near.InitId)/ns/net $(Find-Program python3) $folder/echo.py 10.9.1.7"
+        $null = Start-TestProgram "nsenter --net=/proc/$($near.InitId)/ns/net $(Find-Program python3) $folder/ask.py 10.9.1.7 $folder/answers2"
         Wait-Count "$folder/answers2" 5
 
         $ran = Invoke-ChildPwsh -Prefix 'nsenter', "--net=/proc/$($near.InitId)/ns/net" "try { Move-CracProcess -Id $id -HostName blue -TcpEstablished -ErrorAction Stop } catch { `$_.FullyQualifiedErrorId }"

@@ -9,11 +9,14 @@ using PSCrac.Restoring;
 namespace PSCrac.Moving;
 
 /// <summary>
-/// The far side of a move. Move-CracProcess starts it on the other host by ssh, in a pwsh of its own; it is not for anyone else. It ends
-/// with the connection.
+/// The far side of a move. Move-CracProcess starts it on the other host by ssh, in a crac-start or a pwsh of its own; it is not for anyone
+/// else. It ends with the connection.
 /// </summary>
 public sealed partial class MoveReceiver : IDisposable
 {
+    /// <summary>The argument that makes crac-start the far side, over descriptors 3 and 4.</summary>
+    internal const string Argument = "--receive";
+
     private readonly MoveChannel _channel;
     private MoveImageReceiver? _image;
     private PageServer? _server;
@@ -92,13 +95,17 @@ public sealed partial class MoveReceiver : IDisposable
                     // It starts while the process is dumped.
                     _server = question.LazyPages ? _server ?? PageServer.Start() : null;
                     break;
-                case MoveFrame.Image when _image is null:
+                case MoveFrame.Image when _image is null && !_hasBegun:
                     MoveImage image = _channel.Message(MoveJson.Default.MoveImage);
                     _moveId = MoveRecords.IsId(image.MoveId) ? image.MoveId : throw new MoveLinkException("what came is not the protocol");
                     _image = MoveImageReceiver.Receive(_channel, image);
                     break;
                 case MoveFrame.Restore when _image is not null && !_hasBegun:
                     RestoreImage(_channel.Message(MoveJson.Default.MoveRestore), _image);
+
+                    // While the near side removes its own.
+                    _image.Dispose();
+                    _image = null;
                     break;
                 case MoveFrame.Settle:
                     string moveId = System.Text.Encoding.ASCII.GetString(_channel.Content);

@@ -401,9 +401,15 @@ internal sealed partial class MoveRun
             return;
         }
 
+        // The kernel takes some 20 ms to find that there is no such table.
+        using FolderHandle? image = FolderHandle.TryOpen(_imagePath, out _);
+        if (image?.ReadNames() is { } names && !names.Exists(static name => name.StartsWith("tcp-stream-", StringComparison.Ordinal) || name.StartsWith("netns-", StringComparison.Ordinal)))
+        {
+            return;
+        }
+
         IPAddress[] addresses = [.. _plan.Addresses.Select(IPAddress.Parse)];
         bool isHere = NamespaceThread.Run(() => LibC.Enter(network, LibC.CLONE_NEWNET) != 0 || Array.Exists(addresses, LocalAddresses.CanBind));
-        using FolderHandle? image = FolderHandle.TryOpen(_imagePath, out _);
         if (isHere || image is null)
         {
             _warnings.Add($"The lock of the connections stays here, since {string.Join(", ", _plan.Addresses)} is still an address of this host.");

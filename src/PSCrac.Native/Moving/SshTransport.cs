@@ -11,8 +11,8 @@ using PSCrac.Preflight.Subjects;
 namespace PSCrac.Moving;
 
 /// <summary>
-/// A run of ssh(1), with the user's own configuration, agent and known hosts, that starts pwsh with this module on another host. Without a
-/// terminal ssh asks nothing (BatchMode).
+/// A run of ssh(1), with the user's own configuration, agent and known hosts, that starts the far side on another host. Without a terminal
+/// ssh asks nothing (BatchMode).
 /// </summary>
 internal sealed class SshTransport : IDisposable
 {
@@ -21,8 +21,17 @@ internal sealed class SshTransport : IDisposable
 
     // The login shell there may be any. pwsh reads its standard input by itself, and writes warnings and errors of its own: the frames go
     // over two other descriptors. Nothing in it comes from the user.
+    //
+    // pwsh and a module take most of a second to start. The module's crac-start, compiled ahead, takes some milliseconds, so it receives
+    // where there is one, and where no second PSCrac leaves open which one pwsh would import: then pwsh decides.
     private const string Command =
-        "sh -c 'exec pwsh -NoLogo -NoProfile -NonInteractive -Command \"Import-Module PSCrac -ErrorAction Stop; [PSCrac.Moving.MoveReceiver]::Run(3, 4)\" 3<&0 4>&1 </dev/null >&2'";
+        "sh -c 'exec 3<&0 4>&1 </dev/null >&2; all= program= IFS=:; "
+        + "if command -v pwsh >/dev/null; then "
+        + "for folder in \"${XDG_DATA_HOME:-$HOME/.local/share}/powershell/Modules\" /usr/local/share/powershell/Modules $PSModulePath; do "
+        + "for manifest in \"$folder\"/PSCrac/PSCrac.psd1 \"$folder\"/PSCrac/*/PSCrac.psd1; do "
+        + "if [ -f \"$manifest\" ]; then all=$all. program=${manifest%PSCrac.psd1}crac-start; fi; done; done; fi; "
+        + "if [ \"$all\" = . ] && [ -x \"$program\" ]; then exec \"$program\" " + MoveReceiver.Argument + "; fi; "
+        + "exec pwsh -NoLogo -NoProfile -NonInteractive -Command \"Import-Module PSCrac -ErrorAction Stop; [PSCrac.Moving.MoveReceiver]::Run(3, 4)\"'";
 
     private const int LowestSource = 200;
     private const int MaximumMessage = 1 << 16;

@@ -136,12 +136,22 @@ internal sealed class FarHost : IDisposable
         File.Copy(At("user_key.pub"), At("authorized_keys"));
         File.WriteAllText(At("known_hosts"), $"far {File.ReadAllText(At("host_key.pub"))}");
         Directory.CreateDirectory(At("bin"));
+
+        // Two versions leave it to pwsh which one receives.
+        foreach (string version in (string[])["1.0", "2.0"])
+        {
+            Directory.CreateDirectory(At($"modules/PSCrac/{version}"));
+            File.WriteAllText(At($"modules/PSCrac/{version}/PSCrac.psd1"), "");
+        }
+
         string helper = string.Join(' ', Helper.Command("receive").Select(static word => $"'{word}'"));
         WriteProgram(Path.Combine("bin", "pwsh"), $"#!/bin/sh\nexec {helper}\n");
         WriteProgram("ssh", $"#!/bin/sh\nexec {Require("ssh")} -F '{At("ssh_config")}' \"$@\"\n");
         string[] environment =
         [
             $"PATH={At("bin")}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            $"XDG_DATA_HOME={At("data")}",
+            $"PSModulePath={At("modules")}",
             $"PSCRAC_IMAGE_ROOT={ImageRoot}",
             $"PSCRAC_STATE_ROOT={StateRoot}",
             $"PSCRAC_LOG_ROOT={At("logs")}",
