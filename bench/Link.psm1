@@ -71,4 +71,67 @@ function Connect-FarHost {
     Wait-Until { & $FarHost.Ssh $FarHost.Name true 2>/dev/null; $LASTEXITCODE -eq 0 } "$($FarHost.Name) is there over the link"
 }
 
-Export-ModuleMember -Function Connect-FarHost
+<#
+.SYNOPSIS
+Starts the host blue behind such a link, and returns it.
+#>
+function Start-LinkedHost {
+    [CmdletBinding()]
+    param(
+        # Where its files are.
+        [Parameter(Mandatory)]
+        [string] $Folder,
+
+        # The rate, as tc takes it.
+        [string] $Rate = '1gbit',
+
+        # One way, in milliseconds.
+        [double] $Delay = 1
+    )
+    $blue = Start-FarHost blue $Folder
+    Connect-FarHost $blue (Start-FarHost near $Folder -Bare) -Rate $Rate -Delay $Delay
+    $blue
+}
+
+<#
+.SYNOPSIS
+Starts a program in Python that writes a line to its first argument, a file, when it is ready; lets it rest, empties the file, and returns its id.
+#>
+function Start-NotingProgram([string] $Script, [string] $Notes, [object[]] $Arguments) {
+    Remove-Item -LiteralPath $Notes -ErrorAction Ignore
+    $id = Start-TestProgram "$(Find-Program python3) $Script $Notes $Arguments"
+    Wait-Until { Test-Path -LiteralPath $Notes } 'the process is ready'
+    Start-Sleep -Milliseconds 1500
+    Set-Content -LiteralPath $Notes '' -NoNewline
+    $id
+}
+
+<#
+.SYNOPSIS
+The path of the criu that PSCrac uses.
+#>
+function Get-CriuPath { (Test-CracEnvironment | Where-Object Name -EQ criu).Detail -replace '^\S+ at (.*) \(from .*\)$', '$1' }
+
+<#
+.SYNOPSIS
+How long plain criu takes to dump a process, in milliseconds.
+#>
+function Measure-PlainDump([string] $Criu, [int] $Id, [string] $Folder) {
+    $null = New-Item -ItemType Directory "$Folder/plain"
+    $watch = [Diagnostics.Stopwatch]::StartNew()
+    & $Criu dump -t $Id -D "$Folder/plain" -o dump.log
+    $watch.Elapsed.TotalMilliseconds
+    Remove-Item -Recurse -Force "$Folder/plain"
+}
+
+<#
+.SYNOPSIS
+How long ssh takes to bring a file to a host, in milliseconds.
+#>
+function Measure-SshCat($FarHost, [string] $File) {
+    $watch = [Diagnostics.Stopwatch]::StartNew()
+    sh -c "'$($FarHost.Ssh)' $($FarHost.Name) 'cat >$($FarHost.Folder)/bytes' <'$File'"
+    $watch.Elapsed.TotalMilliseconds
+}
+
+Export-ModuleMember -Function Connect-FarHost, Start-LinkedHost, Start-NotingProgram, Get-CriuPath, Measure-PlainDump, Measure-SshCat

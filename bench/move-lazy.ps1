@@ -55,16 +55,17 @@ while True:
     time.sleep(0.001)
 '@
 
-# The processor time that the page daemon has taken, in percent of its life.
+# The processor time that the host's page daemon has taken, in percent of its life.
 $sampler = {
-    param($Stop)
+    param($Stop, $InitId)
+    $there = [IO.FileInfo]::new("/proc/$InitId/ns/pid").LinkTarget
     $share = $null
     while (-not (Test-Path -LiteralPath $Stop)) {
         foreach ($folder in [IO.Directory]::EnumerateDirectories('/proc')) {
             try {
-                if ($folder -match '\d+$' -and [IO.File]::ReadAllText("$folder/comm") -eq "pscrac-pages`n") {
+                if ($folder -match '\d+$' -and [IO.File]::ReadAllText("$folder/comm") -eq "pscrac-pages`n" -and [IO.FileInfo]::new("$folder/ns/pid").LinkTarget -eq $there) {
                     $id = [int] $Matches[0]
-                    while ($true) {
+                    while (-not (Test-Path -LiteralPath $Stop)) {
                         $fields = ([IO.File]::ReadAllText("/proc/$id/stat") -replace '^.*\) ').Split(' ')
                         $since = [double] [IO.File]::ReadAllText('/proc/uptime').Split(' ')[0] - [double] $fields[19] / 100
                         if ($since -gt 0.2) { $share = ([double] $fields[11] + [double] $fields[12]) / $since }
@@ -81,27 +82,22 @@ $sampler = {
 
 $folder = Enter-CracTest
 try {
-    $blue = Start-FarHost blue $folder
-    $near = Start-FarHost near $folder -Bare
-    Connect-FarHost $blue $near -Rate $Rate -Delay $Delay
+    $blue = Start-LinkedHost $folder -Rate $Rate -Delay $Delay
     Set-Content "$folder/still.py" $program
     $notes = "$folder/notes"
     $kinds = [ordered]@{ 'quiet' = 0; '20 pages a ms' = 20 }
     $samples = @{}
     foreach ($kind in $kinds.Keys) { $samples[$kind] = [Collections.Generic.List[object]]::new() }
     $cat = [Collections.Generic.List[double]]::new()
-    $criu = ((Test-CracEnvironment | Where-Object Name -EQ criu).Detail -replace '^\S+ at (.*) \(from .*\)$', '$1')
+    $criu = Get-CriuPath
     $dumps = [Collections.Generic.List[double]]::new()
     $null = sh -c "head -c ${Size}M /dev/urandom >'$folder/bytes'"
     foreach ($round in 0..$Count) {
         Write-Progress -Activity 'Moving a process and its memory' -Status "$round of $Count" -PercentComplete (100 * $round / $Count)
         foreach ($kind in $kinds.Keys) {
-            Remove-Item -LiteralPath $notes, "$folder/stop" -ErrorAction Ignore
-            $id = Start-TestProgram "$(Find-Program python3) $folder/still.py $notes $Size $($kinds[$kind])"
-            Wait-Until { Test-Path -LiteralPath $notes } 'the process is ready'
-            Start-Sleep -Milliseconds 1500
-            Set-Content -LiteralPath $notes '' -NoNewline
-            $job = Start-ThreadJob -ScriptBlock $sampler -ArgumentList "$folder/stop"
+            Remove-Item -LiteralPath "$folder/stop" -ErrorAction Ignore
+            $id = Start-NotingProgram "$folder/still.py" $notes $Size, $kinds[$kind]
+            $job = Start-ThreadJob -ScriptBlock $sampler -ArgumentList "$folder/stop", $blue.InitId
             $moved = Move-CracProcess -Id $id -HostName blue -LazyPages
             Start-Sleep -Milliseconds 500
             Set-Content -LiteralPath "$folder/stop" ''
@@ -118,17 +114,12 @@ try {
             }
             & $blue.Ssh blue "kill -9 $id"
         }
-        Remove-Item -LiteralPath $notes
-        $id = Start-TestProgram "$(Find-Program python3) $folder/still.py $notes $Size 0"
-        Wait-Until { Test-Path -LiteralPath $notes } 'the process is ready'
-        $null = New-Item -ItemType Directory "$folder/plain"
-        $watch = [Diagnostics.Stopwatch]::StartNew()
-        & $criu dump -t $id -D "$folder/plain" -o dump.log
-        if ($round -gt 0) { $dumps.Add($watch.Elapsed.TotalMilliseconds) }
-        Remove-Item -Recurse -Force "$folder/plain"
-        $watch = [Diagnostics.Stopwatch]::StartNew()
-        sh -c "'$($blue.Ssh)' blue 'cat >$($blue.Folder)/bytes' <'$folder/bytes'"
-        if ($round -gt 0) { $cat.Add($watch.Elapsed.TotalMilliseconds) }
+        $dump = Measure-PlainDump $criu (Start-NotingProgram "$folder/still.py" $notes $Size, 0) $folder
+        $bytes = Measure-SshCat $blue "$folder/bytes"
+        if ($round -gt 0) {
+            $dumps.Add($dump)
+            $cat.Add($bytes)
+        }
     }
 }
 finally {
