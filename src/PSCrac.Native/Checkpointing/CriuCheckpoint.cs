@@ -217,6 +217,7 @@ internal sealed class CriuCheckpoint
                 if (_request.Sealed is { } holder)
                 {
                     Hold(holder, new HeldTree(_request.ProcessId, staging.TargetPath, () => !session.Worker.WaitForEnd(TimeSpan.Zero)));
+                    _stop?.BeginKilling(session.Worker.Identity);
                 }
 
                 session.IsPastCancellation = true;
@@ -229,7 +230,7 @@ internal sealed class CriuCheckpoint
     private void Hold(Action<HeldTree> holder, HeldTree held)
     {
         _stop = _stopGuard is null ? null : new QueuedStop(
-            _frozenTree!.Members.Select(static member => member.Status.Identity),
+            _frozenTree!.Members.Where(static member => member.Status is not { HasEnded: true, ThreadCount: <= 1 }).Select(static member => member.Status.Identity),
             _tree.Members.Where(static member => member.Status.State == ProcessState.Stopped).Select(static member => member.Status.Identity).ToHashSet(),
             _stopGuard);
         try

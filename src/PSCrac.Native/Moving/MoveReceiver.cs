@@ -23,6 +23,7 @@ public sealed partial class MoveReceiver : IDisposable
     private string _moveId = "";
     private bool _hasBegun;
     private int? _rootId;
+    private bool _isReady;
     private bool _mayResume;
     private bool _isResuming;
 
@@ -52,9 +53,14 @@ public sealed partial class MoveReceiver : IDisposable
         }
     }
 
-    /// <summary>Removes the image, unless it is kept.</summary>
+    /// <summary>Removes the image, unless it is kept, and what is kept of a move that did not come as far as READY: nobody asks for it.</summary>
     public void Dispose()
     {
+        if (_hasBegun && !_isReady)
+        {
+            MoveRecords.Remove(_moveId);
+        }
+
         _server?.Dispose();
         _image?.Dispose();
     }
@@ -195,6 +201,7 @@ public sealed partial class MoveReceiver : IDisposable
         }
 
         _rootId = held.RootProcessId;
+        _isReady = true;
         MoveRecords.Write(_moveId, RecordOf(MoveFarState.Ready, image));
         try
         {

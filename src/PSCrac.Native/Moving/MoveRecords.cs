@@ -7,6 +7,7 @@ using PSCrac.Images.Storage;
 using PSCrac.Interop;
 using PSCrac.Paging;
 using PSCrac.Procfs;
+using PSCrac.Staging;
 
 namespace PSCrac.Moving;
 
@@ -57,8 +58,8 @@ internal sealed record MoveNearRecord
     /// <summary>The root's pid here.</summary>
     public required int ProcessId { get; init; }
 
-    /// <summary>Its start time, in clock ticks since boot (proc(5)).</summary>
-    public required ulong StartTimeTicks { get; init; }
+    /// <summary>The processes of the tree when it was frozen, the root first.</summary>
+    public required IReadOnlyList<ProcessIdentity> Tree { get; init; }
 
     /// <summary>The boot in which it ran.</summary>
     public required string BootId { get; init; }
@@ -78,7 +79,7 @@ internal sealed record MoveNearRecord
     /// <summary>The session that moves it.</summary>
     public required int SessionId { get; init; }
 
-    /// <summary>The session's start time, as <see cref="StartTimeTicks"/>.</summary>
+    /// <summary>The session's start time, in clock ticks since boot (proc(5)).</summary>
     public required ulong SessionStartTimeTicks { get; init; }
 }
 
@@ -200,10 +201,10 @@ internal static class MoveRecords
         }
     }
 
-    /// <summary>The processes of moves whose sessions were killed, and of which nobody knows whether they run. Removes what is left of those that continue here, and old records.</summary>
-    internal static IReadOnlyList<MoveNearRecord> ReadUnsettled()
+    /// <summary>The moves whose sessions were killed, and of whose processes nobody knows whether they run. Removes what is left of those that continue here, and old records.</summary>
+    internal static IReadOnlyList<MoveUnsettled> ReadUnsettled()
     {
-        var unsettled = new List<MoveNearRecord>();
+        var unsettled = new List<MoveUnsettled>();
         using FolderHandle? folder = FolderHandle.TryOpen(Folder, out _);
         if (folder is null || !folder.BelongsTo(TrustedUsers.Read()))
         {
@@ -219,19 +220,25 @@ internal static class MoveRecords
                     continue;
                 }
 
-                if (IsHere(record) || !CracImage.IsImageDirectory(record.ImagePath))
+                IReadOnlyList<ProcessStatus> left = FindLeft(record);
+                if (IsHere(record, left) || !CracImage.IsImageDirectory(record.ImagePath))
                 {
-                    RemoveImage(record);
+                    StagingFolder.RemoveImage(record.ImagePath);
                     folder.Delete(name);
                 }
                 else
                 {
-                    unsettled.Add(record);
+                    unsettled.Add(new MoveUnsettled(record, [.. left.Select(static each => each.ProcessId)]));
                 }
             }
             else if (name.EndsWith(Far, StringComparison.Ordinal) && Read(folder, name, MoveJson.Default.MoveFarRecord) is { } far && far.Since < DateTimeOffset.UtcNow - KeptTime)
             {
                 Remove(name[..^Far.Length]);
+            }
+            else if (name.EndsWith(Pages, StringComparison.Ordinal) && File.GetLastWriteTimeUtc(Path.Combine(Folder, name)) < DateTime.UtcNow - KeptTime)
+            {
+                // Of a receiver that was killed before it had a record.
+                Remove(name[..^Pages.Length]);
             }
         }
 
@@ -266,20 +273,24 @@ internal static class MoveRecords
         return lost;
     }
 
-    private static void RemoveImage(MoveNearRecord record)
+    private static List<ProcessStatus> FindLeft(MoveNearRecord record)
     {
-        try
+        var left = new List<ProcessStatus>();
+        foreach (ProcessIdentity each in record.BootId == BootId.Current ? record.Tree : [])
         {
-            ImageRemoval.Remove(CracImage.Open(record.ImagePath), force: true);
+            if (ProcessStatus.TryRead(each.ProcessId) is { HasEnded: false, IsKilled: false } status && status.Identity == each)
+            {
+                left.Add(status);
+            }
         }
-        catch (CracException)
-        {
-            // There is none, or it stays, and Get-CracImage lists it.
-        }
+
+        return left;
     }
 
-    // The session ended before criu was told to kill the process.
-    private static bool IsHere(MoveNearRecord record) => record.BootId == BootId.Current && new ProcessIdentity(record.ProcessId, record.StartTimeTicks).IsRunning();
+    // A part of a tree that criu was killing was stopped, and is ended by the session's guard. Where the root runs, nothing was killed, and
+    // the others have ended by themselves.
+    private static bool IsHere(MoveNearRecord record, IReadOnlyList<ProcessStatus> left) =>
+        left.Count > 0 && (!record.IsGiven || left.Count == record.Tree.Count || (left[0].Identity == record.Tree[0] && left[0].State != ProcessState.Stopped));
 
     private static MoveFarRecord? ReadFar(string moveId)
     {

@@ -13,6 +13,7 @@ using PSCrac.PidNamespaces;
 using PSCrac.Processes;
 using PSCrac.Procfs;
 using PSCrac.Restoring;
+using PSCrac.Staging;
 
 namespace PSCrac.Moving;
 
@@ -126,7 +127,10 @@ internal sealed partial class MoveRun
     {
         try
         {
-            _tree = [.. ProcessTree.Read(_request.ProcessId).Members.Select(static member => member.Status.Identity)];
+            _tree =
+            [
+                .. ProcessTree.Read(_request.ProcessId).Members.Where(static member => member.Status is not { HasEnded: true, ThreadCount: <= 1 }).Select(static member => member.Status.Identity),
+            ];
             MoveRecords.Write(Record(isGiven: false));
             Reach(MoveState.Frozen);
             _pages = _request.LazyPages ? MovePages.TryOpen(held.ImagePath) : null;
@@ -264,7 +268,7 @@ internal sealed partial class MoveRun
         MoveId = _moveId,
         HostName = _request.Host.HostName,
         ProcessId = _request.ProcessId,
-        StartTimeTicks = _tree[0].StartTimeTicks,
+        Tree = _tree,
         BootId = BootId.Current,
         Command = _plan.Command,
         ImagePath = _imagePath,
@@ -292,17 +296,22 @@ internal sealed partial class MoveRun
             state = PushPages(outcome.Resumed!, out pushed);
         }
 
+        bool isMoved = state == CracMoveState.Moved;
+        bool keepsImage = !isMoved || _request.KeepImage;
         if (state != CracMoveState.Unknown)
         {
             Acknowledge();
-            MoveRecords.Remove(_moveId);
         }
 
-        bool isMoved = state == CracMoveState.Moved;
-        bool keepsImage = !isMoved || _request.KeepImage;
+        // A record without its image reports nothing.
         if (!keepsImage)
         {
             RemoveImage();
+        }
+
+        if (state != CracMoveState.Unknown)
+        {
+            MoveRecords.Remove(_moveId);
         }
 
         return new CracMovedProcess
@@ -358,8 +367,8 @@ internal sealed partial class MoveRun
 
         using (restored)
         {
-            MoveRecords.Remove(_moveId);
             RemoveImage();
+            MoveRecords.Remove(_moveId);
             throw new CracException(failure.Reason, string.Create(CultureInfo.InvariantCulture, $"{failure.Message} It was restored here, as process {restored.Id}."), failure.RecommendedAction, failure)
             {
                 ProcessId = restored.Id,
@@ -383,13 +392,9 @@ internal sealed partial class MoveRun
 
     private void RemoveImage()
     {
-        try
+        if (StagingFolder.RemoveImage(_imagePath) is not Errno.None and var errno)
         {
-            ImageRemoval.Remove(CracImage.Open(_imagePath), force: true);
-        }
-        catch (CracException e)
-        {
-            _warnings.Add($"The image {_imagePath} could not be removed: {e.Message}");
+            _warnings.Add($"The image {_imagePath} could not be removed: {LibC.Message(errno)}.");
         }
     }
 

@@ -44,6 +44,7 @@ internal sealed class SshTransport : IDisposable
     private readonly SafeFileHandle _messages;
     private readonly Lock _reaping = new();
     private (int Code, bool Exited)? _end;
+    private bool _hasGreeted;
 
     private SshTransport(MoveHost host, SafeFileHandle pidFd, SafeFileHandle messages, MoveChannel channel)
     {
@@ -70,6 +71,7 @@ internal sealed class SshTransport : IDisposable
         try
         {
             transport.Channel.ReceiveGreeting(host.ConnectingTimeout + MoveProtocol.AnswerLimit, cancellation.ThrowIfCancellationRequested);
+            transport._hasGreeted = true;
             hello = transport.Channel.Receive(MoveProtocol.AnswerLimit, cancellation.ThrowIfCancellationRequested) == MoveFrame.Hello
                 ? transport.Channel.Message(MoveJson.Default.MoveHello) : throw new MoveLinkException("no greeting came");
             return hello.Protocol == MoveProtocol.Version ? transport : throw new CracException(
@@ -115,7 +117,7 @@ internal sealed class SshTransport : IDisposable
         string everything = string.Join('\n', lines);
         return _end switch
         {
-            (NoConnectionCode, true) => new CracException(
+            (NoConnectionCode, true) when !_hasGreeted => new CracException(
                 CracReason.HostUnreachable,
                 $"ssh cannot connect to {_host}: {said}.",
                 $"Make this work without a question first: {_host.Example} true. It needs a key (ssh-keygen, ssh-copy-id, or an agent), and the host's key among the known hosts.",

@@ -117,6 +117,20 @@ internal sealed class StagingFolder : IDisposable
         return null;
     }
 
+    /// <summary>Removes an image that is not needed any more. It loses its name first, so that what an interrupted removal leaves is removed with the next one.</summary>
+    /// <param name="path">The image's path; it has no helper files outside of its folder.</param>
+    internal static Errno RemoveImage(string path)
+    {
+        using FolderHandle? parent = FolderHandle.TryOpen(System.IO.Path.GetDirectoryName(path)!, out Errno errno);
+        errno = parent?.Rename(System.IO.Path.GetFileName(path), parent, NewName()) ?? errno;
+        if (errno == 0)
+        {
+            RemoveAbandoned(parent!, TrustedUsers.Read());
+        }
+
+        return errno;
+    }
+
     /// <summary>
     /// Removes unlocked staging folders with the image files in them, if they belong to one of the given users. Works on one level, so
     /// that it removes nothing else.

@@ -101,12 +101,9 @@ public sealed class MoveCracProcessCommand : CracCommand
             throw new CracException(CracReason.OptionRefused, $"'{HostName}' is no host: it begins with a dash, as options of ssh do.", "Give the host's name or address.");
         }
 
-        foreach (MoveNearRecord record in MoveRecords.ReadUnsettled())
+        foreach (MoveUnsettled unsettled in MoveRecords.ReadUnsettled())
         {
-            string action = MoveRun.DescribeSettling(new MoveHost { HostName = record.HostName }.Example, record.ImagePath);
-            WriteWarning(record.IsGiven
-                ? $"A session that was killed had given {record.Command} ({record.ProcessId}) to {record.HostName}, and whether it runs there is not known. {action}"
-                : $"A session that was killed was moving {record.Command} ({record.ProcessId}) to {record.HostName}, and the process has ended since. It does not run there. Its image is whole: Restore-CracProcess '{record.ImagePath}'.");
+            WriteWarning(unsettled.Describe());
         }
     });
 

@@ -7,20 +7,25 @@ namespace PSCrac.Tests.Moving;
 /// <summary>
 /// A program whose processes append the next number to a file in each step, each to one of its own. Both hosts see the files, so they tell what
 /// happened: a number that is there twice was written by two, one that is missing was lost. Its first process sends each number through a
-/// connection with itself.
+/// connection with itself. In each step a process also changes and checks random pages of its memory, each of which has its own number, and
+/// writes a line for one that is not what it was.
 /// </summary>
 internal sealed class CountingProgram : IDisposable
 {
     private const string Program = """
-        import os, socket, sys, time
+        import os, random, socket, sys, time
         children = int(sys.argv[2])
         own = 0
         for i in range(children):
             if os.fork() == 0:
                 own = i + 1
                 break
+        pages = int(sys.argv[1]) << (8 if own == 0 else 6)
+        memory = bytearray(os.urandom(1 << 12) * pages)
+        changes = [0] * pages
+        for page in range(pages):
+            memory[page << 12:(page << 12) + 8] = page.to_bytes(4, "little") + bytes(4)
         if own == 0:
-            memory = [bytearray(os.urandom(1 << 20)) for _ in range(int(sys.argv[1]))]
             listener = socket.create_server(("127.0.0.1", 0))
             near = socket.create_connection(listener.getsockname())
             far, _ = listener.accept()
@@ -31,6 +36,12 @@ internal sealed class CountingProgram : IDisposable
         n = 0
         while True:
             n += 1
+            for page in random.sample(range(pages), min(pages, 8)):
+                at = page << 12
+                if memory[at:at + 8] != page.to_bytes(4, "little") + changes[page].to_bytes(4, "little"):
+                    os.write(f, b"page %d is %s\n" % (page, memory[at:at + 8].hex().encode()))
+                changes[page] += 1
+                memory[at + 4:at + 8] = changes[page].to_bytes(4, "little")
             os.write(f, b"%d\n" % n)
             if own == 0:
                 near.sendall(b"%8d" % n)
@@ -40,14 +51,22 @@ internal sealed class CountingProgram : IDisposable
         """;
 
     private readonly TestProgram _program;
+    private readonly HashSet<ProcessIdentity> _first;
 
+    /// <summary>Starts it.</summary>
+    /// <param name="mebibytes">The memory that its first process fills; each other one fills a quarter of it.</param>
+    /// <param name="children">How many other processes it has.</param>
     internal CountingProgram(int mebibytes = 4, int children = 2)
     {
         ProcessCount = 1 + children;
         _program = TestProgram.Start(PythonProgram.Path!, ["-c", Program, $"{mebibytes}", $"{children}"]);
         _program.WaitForLine("counting");
         RequireCounting();
+        _first = [.. ProcessTree.Read(ProcessId).Members.Select(static member => member.Status.Identity)];
     }
+
+    /// <summary>Whether a process is one that it was started with.</summary>
+    internal bool WasIn(ProcessIdentity process) => _first.Contains(process);
 
     /// <summary>How many processes it has.</summary>
     internal int ProcessCount { get; }
@@ -75,7 +94,7 @@ internal sealed class CountingProgram : IDisposable
         return found;
     }
 
-    /// <summary>Asserts that each process has written each number once, in order.</summary>
+    /// <summary>Asserts that each process has written each number once, in order, and that no page was wrong.</summary>
     internal void RequireConsecutive()
     {
         for (int own = 0; own < ProcessCount; own++)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using PSCrac.Images.Operations;
 using PSCrac.Moving;
 using PSCrac.Procfs;
@@ -82,6 +83,63 @@ public sealed class LazyMoveTests : IDisposable
             });
 
         RequireLost(program, moved);
+    }
+
+    [CriuFact("sshd", "ssh", "ssh-keygen", "unshare", "nsenter", "ip", "python3")]
+    public void A_link_that_is_cut_while_the_other_side_restores_lets_the_process_continue_here()
+    {
+        using var program = new CheckingProgram(Mebibytes);
+
+        CracException e = Assert.Throws<CracException>(() => Move(
+            program,
+            new()
+            {
+                ProcessId = 0,
+                Host = _far.Host,
+                Reached = At(MoveState.Restoring, () =>
+                {
+                    // It has connected to the page daemon, and does not come as far as READY.
+                    Wait.Until(() => _far.Find("swrk").Count > 0, () => "nothing is restored there");
+                    int criu = _far.Find("swrk")[0].ProcessId;
+                    CriuProgram.Kill("-STOP", $"{criu}");
+                    Kill("relay.py");
+                    CriuProgram.Kill("-CONT", $"{criu}");
+                }),
+            }));
+
+        Assert.Equal(CracReason.ConnectionLost, e.Reason);
+        Assert.Equal(program.ProcessId, Assert.Single(program.Find()));
+        program.RequireSound();
+        RequireNothingLeft();
+        Assert.Empty(MoveRemains.Names(MoveRecords.Folder));
+    }
+
+    [CriuFact("sshd", "ssh", "ssh-keygen", "unshare", "nsenter", "ip", "python3")]
+    public void A_session_that_is_killed_while_pages_are_missing_leaves_an_image_and_the_process_is_ended_there()
+    {
+        using var program = new CheckingProgram(Mebibytes);
+        string[] command = MoveFault.SessionCommand(program.ProcessId, lazyPages: true);
+        using var session = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        while (session.StandardOutput.ReadLine() is { } line && line != $"{MoveState.Moved}")
+        {
+            session.StandardInput.WriteLine();
+        }
+
+        Assert.Contains(_far.Processes(), status => status.ProcessId == Assert.Single(program.Find()));
+
+        session.Kill();
+
+        session.WaitForExit();
+        MoveUnsettled unsettled = Assert.Single(MoveRecords.ReadUnsettled());
+        Assert.True(unsettled.Record.IsGiven);
+        Assert.Empty(unsettled.Left);
+        Assert.Contains($"Restore-CracProcess '{unsettled.Record.ImagePath}'", unsettled.Describe());
+        Wait.Until(() => program.Find().Count == 0, () => "it still runs");
+        program.RequireSoundSoFar();
+        Wait.Until(() => _far.Find("--pages").Count + _far.Find("receive").Count == 0, () => "the page daemon, its guard or the receiver is left");
+        Assert.True(CracImage.Open(unsettled.Record.ImagePath).IsRestorable(out string? missing), missing);
+        Directory.Delete(unsettled.Record.ImagePath, recursive: true);
+        Assert.Empty(MoveRecords.ReadUnsettled());
     }
 
     [CriuFact("sshd", "ssh", "ssh-keygen", "unshare", "nsenter", "ip", "python3")]

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using PSCrac.Checkpointing;
 using PSCrac.Common;
@@ -69,13 +70,15 @@ internal static class Helper
                 case ["receive"]:
                     MoveReceiver.Run(3, 4);
                     return 0;
-                case ["move", var moved]:
+                case ["move", var moved, var withLazyPages, var pagesMilliseconds]:
                     // Tells each state and goes on when it is answered, so that it can be killed in it.
                     using (Move move = Move.Prepare(
                         new MoveRequest
                         {
                             ProcessId = int.Parse(moved),
                             Host = new MoveHost { HostName = "far" },
+                            LazyPages = bool.Parse(withLazyPages),
+                            PagesLimit = TimeSpan.FromMilliseconds(double.Parse(pagesMilliseconds, CultureInfo.InvariantCulture)),
                             Reached = static state =>
                             {
                                 Console.WriteLine(state);
