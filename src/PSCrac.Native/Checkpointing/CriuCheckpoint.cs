@@ -21,6 +21,8 @@ namespace PSCrac.Checkpointing;
 internal sealed class CriuCheckpoint
 {
     private const int KillTimeoutMilliseconds = 1000;
+    private const string ImageLogName = "dump.log";
+    private const uint PrivateFile = 0x180; // 0600
 
     private readonly CheckpointRequest _request;
     private readonly IProgress<CracProgress>? _progress;
@@ -165,7 +167,7 @@ internal sealed class CriuCheckpoint
             Exception failure = session.Failure(CracOperation.Checkpoint, _cancellation, _isIrrevocable ? null : () => _before.Examine(work.ReadStopped()));
             if (_isIrrevocable)
             {
-                throw WorkerDiedWhileKilling(staging, failure);
+                throw WorkerDiedWhileKilling(staging, work, failure);
             }
 
             bool endedByItself = !session.WasKilled && !session.Worker.WasSignalled;
@@ -189,9 +191,12 @@ internal sealed class CriuCheckpoint
 
     private bool HasKilledAll() => _frozenTree!.Members.All(static member => !member.Status.Identity.IsRunning());
 
-    private CracException WorkerDiedWhileKilling(ImageStaging staging, Exception failure)
+    private CracException WorkerDiedWhileKilling(ImageStaging staging, CriuWorkDirectory work, Exception failure)
     {
         staging.Finish();
+
+        // It names the lock of the connections.
+        work.Folder.Copy(CriuWorkDirectory.LogName, staging.Folder, ImageLogName, PrivateFile);
         int[] alive = [.. _frozenTree!.Members.Where(static member => member.Status.Identity.IsRunning()).Select(static member => member.ProcessId)];
         return new CracException(
             CracReason.WorkerDied,
@@ -353,11 +358,10 @@ internal sealed class CriuCheckpoint
     private static void MoveLogAndStatistics(CriuWorkDirectory work, FolderHandle image)
     {
         Move("stats-dump", "stats-dump");
-        Move(CriuWorkDirectory.LogName, "dump.log");
+        Move(CriuWorkDirectory.LogName, ImageLogName);
 
         void Move(string from, string to)
         {
-            const uint PrivateFile = 0x180; // 0600
             if (work.Folder.Move(from, image, to, PrivateFile) == 0)
             {
                 image.ChangeMode(to, PrivateFile);

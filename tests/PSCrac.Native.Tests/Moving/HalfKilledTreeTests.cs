@@ -2,6 +2,7 @@ using System.Diagnostics;
 using PSCrac.Interop;
 using PSCrac.Moving;
 using PSCrac.Options;
+using PSCrac.Processes;
 using PSCrac.Procfs;
 using PSCrac.Restoring;
 using PSCrac.Tests.Support;
@@ -39,6 +40,22 @@ public sealed class HalfKilledTreeTests : IDisposable
 
         Assert.Equal(MoveFault.RestoredHere, await moving);
         remains.Require(_program, [], MoveFault.RestoredHere);
+    }
+
+    [CriuFact("sshd", "ssh", "ssh-keygen", "unshare", "nsenter", "ip", "nft", "python3")]
+    public async Task When_criu_is_killed_and_nothing_is_left_it_runs_there_and_no_lock_is_left_here()
+    {
+        var remains = new MoveRemains(_far);
+        using var criu = new CriuHeldInKill(_tree[^1].ProcessId);
+        Task<string> moving = Task.Run(() => new MoveFault(MoveState.Completed + 1, "nothing", 0, LazyPages: false).Run(_far, _program.ProcessId));
+        criu.WaitUntilHeld();
+        ProcessKill.Kill(_tree[^1]);
+        Wait.Until(() => !Array.Exists(_tree, static each => each.IsRunning()), () => "a part of it runs");
+
+        Assert.Equal(1, new MoveParts(_far).Kill(MoveParts.NearCriu));
+
+        Assert.Equal(MoveFault.RunsThere, await moving);
+        remains.Require(_program, [], MoveFault.RunsThere);
     }
 
     [CriuFact("sshd", "ssh", "ssh-keygen", "unshare", "nsenter", "ip", "nft", "python3")]

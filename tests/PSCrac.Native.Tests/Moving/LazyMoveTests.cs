@@ -35,11 +35,11 @@ public sealed class LazyMoveTests : IDisposable
     }
 
     [CriuTheory("sshd", "ssh", "ssh-keygen", "unshare", "nsenter", "ip", "python3")]
-    [InlineData("relay.py")]
-    [InlineData("ssh_config")]
-    [InlineData("sshd")]
-    [InlineData("receive")]
-    [InlineData("guard")]
+    [InlineData(MoveParts.Link)]
+    [InlineData(MoveParts.Ssh)]
+    [InlineData(MoveParts.Sshd)]
+    [InlineData(MoveParts.FarSession)]
+    [InlineData(MoveParts.PageGuard)]
     public void The_rest_comes_whatever_part_of_the_way_is_lost(string killed)
     {
         using var program = new CheckingProgram(Mebibytes);
@@ -58,7 +58,7 @@ public sealed class LazyMoveTests : IDisposable
     {
         using var program = new CheckingProgram(Mebibytes);
 
-        CracMovedProcess moved = Move(program, new() { ProcessId = 0, Host = _far.Host, Reached = At(MoveState.Moved, () => Kill("daemon")) });
+        CracMovedProcess moved = Move(program, new() { ProcessId = 0, Host = _far.Host, Reached = At(MoveState.Moved, () => Kill(MoveParts.PageDaemon)) });
 
         RequireLost(program, moved);
     }
@@ -78,7 +78,7 @@ public sealed class LazyMoveTests : IDisposable
                 Reached = At(MoveState.Moved, () =>
                 {
                     File.Delete(_far.At("ssh_config"));
-                    Kill("relay.py");
+                    Kill(MoveParts.Link);
                 }),
             });
 
@@ -102,7 +102,7 @@ public sealed class LazyMoveTests : IDisposable
                     Wait.Until(() => _far.Find("swrk").Count > 0, () => "nothing is restored there");
                     int criu = _far.Find("swrk")[0].ProcessId;
                     CriuProgram.Kill("-STOP", $"{criu}");
-                    Kill("relay.py");
+                    Kill(MoveParts.Link);
                     CriuProgram.Kill("-CONT", $"{criu}");
                 }),
             }));
@@ -254,29 +254,7 @@ public sealed class LazyMoveTests : IDisposable
         Wait.Until(() => _far.Find("--pages").Count == 0, () => "the page daemon or its guard is left");
     }
 
-    private void Kill(string part)
-    {
-        switch (part)
-        {
-            case "relay.py" or "ssh_config":
-                foreach (ProcessTreeMember member in ProcessTree.Read(Environment.ProcessId).Members.Skip(1))
-                {
-                    if (member.Status.NamespaceProcessIds.Count == 1 && FarHost.CommandLineOf(member.ProcessId).Contains(part, StringComparison.Ordinal))
-                    {
-                        CriuProgram.Kill("-KILL", $"{member.ProcessId}");
-                    }
-                }
-
-                break;
-            case "daemon" or "guard":
-                string name = part == "guard" ? "pscrac-guard" : "pscrac-pages";
-                CriuProgram.Kill("-KILL", $"{Assert.Single(_far.Processes(), each => each.CommandName == name).ProcessId}");
-                break;
-            default:
-                _far.Find(part).ForEach(static each => CriuProgram.Kill("-KILL", $"{each.ProcessId}"));
-                break;
-        }
-    }
+    private void Kill(string part) => Assert.NotEqual(0, new MoveParts(_far).Kill(part));
 
     // Neither daemons nor sessions, and no records.
     private void RequireNothingLeft()
