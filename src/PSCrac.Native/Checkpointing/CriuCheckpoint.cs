@@ -114,7 +114,6 @@ internal sealed class CriuCheckpoint
 
     private void Dump(ImageStaging staging, CriuWorkDirectory work)
     {
-        ImageManifest manifest = DescribeImage();
         using PidNamespace? inside = _isInPidNamespace ? OpenNamespace() : null;
         using CriuSession session = inside is null
             ? CriuSession.Start(_installation, work, _worker!)
@@ -122,7 +121,9 @@ internal sealed class CriuCheckpoint
         session.Apply(_plan.Options, staging.Folder.Handle);
         session.SetRoot(_innerId);
         session.SetLogLevel(CriuSession.Information);
-        session.Notified = (action, _) => OnNotification(action, session, staging, manifest);
+        var describing = new Task<ImageManifest>(DescribeImage);
+        session.Begun = describing.RunSynchronously;
+        session.Notified = (action, _) => OnNotification(action, session, staging, describing);
         if (_progress is not null)
         {
             session.Polled = () => ReportGrowth(_sealed ? 0 : staging.WrittenBytes());
@@ -178,7 +179,7 @@ internal sealed class CriuCheckpoint
         _isIrrevocable = true;
         if (!_sealed)
         {
-            Seal(staging, manifest);
+            Seal(staging, describing.GetAwaiter().GetResult());
         }
     }
 
@@ -209,16 +210,18 @@ internal sealed class CriuCheckpoint
         };
     }
 
-    private void OnNotification(string action, CriuSession session, ImageStaging staging, ImageManifest manifest)
+    private void OnNotification(string action, CriuSession session, ImageStaging staging, Task<ImageManifest> describing)
     {
         switch (action)
         {
             case "pre-dump":
+                // A failure must come before criu stops the tree, and never once it has killed it.
+                describing.GetAwaiter().GetResult();
                 Report(CracPhase.Freezing);
                 break;
             case "post-dump":
                 _frozenTree = ProcessTree.Read(_request.ProcessId);
-                Seal(staging, manifest);
+                Seal(staging, describing.GetAwaiter().GetResult());
                 if (_request.Sealed is { } holder)
                 {
                     Hold(holder, new HeldTree(_request.ProcessId, staging.TargetPath, () => !session.Worker.WaitForEnd(TimeSpan.Zero)));

@@ -51,6 +51,9 @@ internal sealed class CriuSession : IDisposable
     /// <summary>Called for each of criu's notifications, on the thread that calls libcriu; an exception makes criu roll back.</summary>
     internal Action<string, int>? Notified { get; set; }
 
+    /// <summary>Called once when the request has been sent, on the thread that called <see cref="Run"/>; throws nothing.</summary>
+    internal Action? Begun { get; set; }
+
     /// <summary>
     /// Called several times a second while criu works, on the thread that called <see cref="Run"/>. Its exception makes criu roll
     /// back, and <see cref="Failure"/> then throws it.
@@ -226,6 +229,7 @@ internal sealed class CriuSession : IDisposable
         })
         { IsBackground = true, Name = "criu " + request };
         caller.Start();
+        Begun?.Invoke();
         Supervise(request, answered, cancellation);
         caller.Join();
 
