@@ -206,6 +206,25 @@ while True:
         Stop-Process -Id $id -Force
     }
 
+    It 'lets the process continue here when what receives it is killed, and moves again' {
+        $id = Start-StepIn "$folder/orphan"
+
+        Move-CracProcess -Id $id -HostName blue -ErrorVariable failure -ErrorAction SilentlyContinue -BeforeRestore {
+            & $blue.Ssh blue 'for each in /proc/[0-9]*; do case $(tr "\0" " " <$each/cmdline) in /*crac-start\ --receive*|/*MoveReceiver*) kill -9 ${each#/proc/}; echo $each >&2;; esac; done' 2>"$folder/killed"
+        } | Should -BeNullOrEmpty
+
+        Get-Content "$folder/killed" | Should -HaveCount 1
+        $failure | Should -HaveCount 1
+        Get-Process -Id $id | Should -Not -BeNullOrEmpty
+        Assert-Count "$folder/orphan"
+        Get-CracImage | Should -BeNullOrEmpty
+
+        # The next one there removes what it has left.
+        (Move-CracProcess -Id $id -HostName blue).State | Should -Be Moved
+        Assert-Count "$folder/orphan"
+        Get-ChildItem "$($blue.Folder)/state/images" -Force -Filter '.pscrac-*' | Should -BeNullOrEmpty
+    }
+
     It 'warns of a move whose session was killed when the process had ended here' {
         $moves = (New-Item -ItemType Directory -Force "$env:PSCRAC_STATE_ROOT/moves").FullName
         $image = Invoke-CracCheckpoint -Id (Start-StepIn "$folder/lost") -ImageName lost
