@@ -10,10 +10,10 @@ namespace PSCrac.Moving;
 
 /// <summary>
 /// The pages that are sent after the process runs on the far side, from the image here. Each is sent once over a connection: in the order of
-/// the files, and before that those that the far side asks for. What is on the way is bounded by how long the far side takes to say that it
-/// came, so that a page that is asked for does not wait behind much else.
+/// the files, and before that those that the far side asks for and, in the beginning, what lies around these. What is on the way is bounded by
+/// how long the far side takes to say that it came, so that a page that is asked for does not wait behind much else.
 /// </summary>
-internal sealed class MovePages : IDisposable
+internal sealed partial class MovePages : IDisposable
 {
     /// <summary>The file and the offset before the bytes of a frame of pages, and before the length of one that asks for some.</summary>
     internal const int HeadSize = 12;
@@ -78,6 +78,11 @@ internal sealed class MovePages : IDisposable
     /// <summary>Receives a frame, and sends the pages that are asked for meanwhile.</summary>
     internal MoveFrame? Receive(MoveChannel channel, TimeSpan limit, Action? check = null)
     {
+        if (TakeEarly() is { } early)
+        {
+            return early;
+        }
+
         while (true)
         {
             MoveFrame? frame = channel.Receive(limit, check);
@@ -95,7 +100,7 @@ internal sealed class MovePages : IDisposable
     /// <exception cref="MoveLinkException">The connection was closed, or is silent.</exception>
     internal MoveFrame Push(MoveChannel channel)
     {
-        long heard = Stopwatch.GetTimestamp();
+        long heard = _begun = Stopwatch.GetTimestamp();
         bool hasMore = true;
         while (true)
         {
@@ -127,6 +132,8 @@ internal sealed class MovePages : IDisposable
     {
         _onTheWay.Clear();
         _unconfirmed = 0;
+        _early = null;
+        _isBroken = false;
         _parts.ForEach(static part => part.Forget());
     }
 
@@ -163,6 +170,7 @@ internal sealed class MovePages : IDisposable
         if (_parts.Find(part => part.File.Id == file) is { } asked)
         {
             Send(channel, asked, page, WantedSize / s_pageSize);
+            NoteAsked(asked, page);
         }
     }
 
@@ -189,12 +197,17 @@ internal sealed class MovePages : IDisposable
 
     private bool SendNext(MoveChannel channel)
     {
+        bool isAsked = Stopwatch.GetElapsedTime(_asked) < s_calm;
+        if (isAsked && Stopwatch.GetElapsedTime(_begun) < s_beginning && SendAround(channel))
+        {
+            return true;
+        }
+
         foreach (Part part in _parts)
         {
             if (part.FindUnsent(part.Cursor) is >= 0 and var page)
             {
                 part.Cursor = page;
-                bool isAsked = Stopwatch.GetElapsedTime(_asked) < s_calm;
                 Send(channel, part, page, (isAsked ? BusyPieceSize : PieceSize) / s_pageSize);
                 return true;
             }
@@ -272,6 +285,21 @@ internal sealed class MovePages : IDisposable
                 }
 
                 page = (page / WordBits * WordBits) + WordBits;
+            }
+
+            return -1;
+        }
+
+        /// <summary>The last page before this one that was not sent; -1 for none.</summary>
+        internal long FindUnsentBefore(long page)
+        {
+            for (page = Math.Min(page, File.Pages) - 1; page >= 0; page = (page / WordBits * WordBits) - 1)
+            {
+                ulong word = ~_isSent[page / WordBits] & (ulong.MaxValue >> (WordBits - 1 - (int)(page % WordBits)));
+                if (word != 0)
+                {
+                    return (page / WordBits * WordBits) + WordBits - 1 - System.Numerics.BitOperations.LeadingZeroCount(word);
+                }
             }
 
             return -1;

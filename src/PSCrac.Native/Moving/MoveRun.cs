@@ -119,7 +119,14 @@ internal sealed partial class MoveRun
             Sealed = GiveAway,
         };
         _innerId = ProcessTree.Read(_request.ProcessId).Root.Status.InnermostProcessId;
-        Checkpoint.Run(request, new FreezeWatch(this), _cancellation);
+        try
+        {
+            Checkpoint.Run(request, new FreezeWatch(this), _cancellation);
+        }
+        finally
+        {
+            _pages?.EndAhead(_transport.Kill);
+        }
     }
 
     // criu holds the frozen tree until this returns, and kills it then. It lets the tree continue if this throws, or if this process ends.
@@ -147,6 +154,7 @@ internal sealed partial class MoveRun
             MoveRecords.Write(Record(isGiven: true));
             IsGiven = true;
             Reach(MoveState.Given);
+            _pages?.BeginAhead(Channel);
         }
         catch (Exception e) when (!IsGiven)
         {
