@@ -111,7 +111,7 @@ internal sealed class Move : IDisposable
     {
         ProcessTreeSnapshot tree = preflight.Tree;
         string imageName = request.ImageName ?? $"{ImageName.ForProcess(tree.Root.Status.CommandName, request.ProcessId)}-{Guid.NewGuid():N}"[..^24];
-        channel.Send(MoveFrame.Question, MoveNeeds.Read(tree, request.PidNamespace, imageName) with { LazyPages = request.LazyPages }, MoveJson.Default.MoveQuestion);
+        channel.Send(MoveFrame.Question, MoveNeeds.Read(tree, request, imageName), MoveJson.Default.MoveQuestion);
         switch (channel.Receive(MoveProtocol.AnswerLimit, cancellation.ThrowIfCancellationRequested))
         {
             case MoveFrame.Answer:

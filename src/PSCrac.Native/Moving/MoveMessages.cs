@@ -37,6 +37,12 @@ internal sealed record MoveFile
     public string? BuildId { get; init; }
 }
 
+/// <summary>A private area of memory that the kernel counts as a whole, however little of it is in use (without MAP_NORESERVE).</summary>
+/// <param name="ProcessId">The process, by its pid on the near side.</param>
+/// <param name="Start">The first address.</param>
+/// <param name="Size">The size, in bytes.</param>
+internal sealed record MoveArea(int ProcessId, ulong Start, long Size);
+
 /// <summary>What the process needs, as far as the far side can check it before anything is frozen.</summary>
 internal sealed record MoveQuestion
 {
@@ -66,6 +72,9 @@ internal sealed record MoveQuestion
 
     /// <summary>Whether most of its memory follows when it runs.</summary>
     public bool LazyPages { get; init; }
+
+    /// <summary>With lazy pages the largest area of each process.</summary>
+    public IReadOnlyList<MoveArea> Areas { get; init; } = [];
 }
 
 /// <summary>What the far side found out.</summary>

@@ -11,11 +11,13 @@ internal static class MoveNeeds
     // Kernel files, which every host has of its own, and which criu opens again without comparing them.
     private static readonly string[] s_kernelFolders = ["/proc/", "/sys/", "/dev/"];
 
+    private const long LeastMemory = 64 << 20;
+
     /// <summary>Reads it.</summary>
     /// <param name="tree">The process tree.</param>
-    /// <param name="place">Where it will be put.</param>
+    /// <param name="request">How it is moved.</param>
     /// <param name="imageName">The name that its image gets.</param>
-    internal static MoveQuestion Read(ProcessTreeSnapshot tree, CracPidNamespace place, string imageName)
+    internal static MoveQuestion Read(ProcessTreeSnapshot tree, MoveRequest request, string imageName)
     {
         var files = new Dictionary<string, MoveFile>(StringComparer.Ordinal);
         var listeners = new SortedSet<string>(StringComparer.Ordinal);
@@ -39,10 +41,12 @@ internal static class MoveNeeds
             ProcessorFeatures = ProcessorFeatures.Read(),
             Files = [.. files.Values],
             Ids = ReadIds(tree),
-            PidNamespace = place,
+            PidNamespace = request.PidNamespace,
             Listeners = [.. listeners],
             Bytes = tree.Tree.AnonymousBytes,
             ImageName = imageName,
+            LazyPages = request.LazyPages,
+            Areas = request.LazyPages ? [.. tree.Members.Select(static member => FindLargestArea(member.ProcessId)).OfType<MoveArea>()] : [],
         };
     }
 
@@ -62,6 +66,30 @@ internal static class MoveNeeds
         }
 
         return found;
+    }
+
+    // What is only reserved shows in no other file of /proc, and this one takes longer where more memory is in use.
+    private static MoveArea? FindLargestArea(int processId)
+    {
+        using ProcessDirectory? directory = ProcessDirectory.TryOpen(processId);
+        if (directory is null || MemoryMap.TryRead(directory, namedOnly: false)?.Exists(static area => IsLarge(area.IsShared, area.LengthBytes)) != true)
+        {
+            return null;
+        }
+
+        MoveArea? largest = null;
+        foreach (MemoryAccount area in MemoryAccount.Read(directory))
+        {
+            if (IsLarge(area.IsShared, area.LengthBytes) && area.IsCounted && !(largest?.Size >= area.LengthBytes))
+            {
+                largest = new MoveArea(processId, area.Start, area.LengthBytes);
+            }
+        }
+
+        return largest;
+
+        // No host that can run PowerShell has less memory.
+        static bool IsLarge(bool isShared, long length) => !isShared && length > LeastMemory;
     }
 
     private static List<int> ReadIds(ProcessTreeSnapshot tree)

@@ -23,7 +23,7 @@ internal static class MoveSuitability
     internal static IReadOnlyList<CracFinding> Examine(MoveQuestion question)
     {
         var findings = new List<CracFinding>();
-        ExamineCriu(findings);
+        ExamineMemory(findings, question, ExamineCriu(findings));
         ExamineProcessor(findings, question);
         ExamineIds(findings, question);
         ExaminePorts(findings, question);
@@ -32,7 +32,7 @@ internal static class MoveSuitability
         return findings;
     }
 
-    private static void ExamineCriu(List<CracFinding> findings)
+    private static Version? ExamineCriu(List<CracFinding> findings)
     {
         if (!PreflightEnvironment.Read().IsPrivileged)
         {
@@ -43,11 +43,31 @@ internal static class MoveSuitability
 
         try
         {
-            CriuInstallation.Locate().GetVersion();
+            return CriuInstallation.Locate().GetVersion();
         }
         catch (CracException e)
         {
             findings.Add(Block(e.Reason, "criu", e.Message, e.RecommendedAction));
+            return null;
+        }
+    }
+
+    private static void ExamineMemory(List<CracFinding> findings, MoveQuestion question, Version? criu)
+    {
+        if (criu is null || question.Areas.Count == 0 || LazyMemoryRule.FindLimit(criu) is not { } limit)
+        {
+            return;
+        }
+
+        foreach (MoveArea area in question.Areas)
+        {
+            if (area.Size > limit)
+            {
+                findings.Add(Block(
+                    CracReason.ResourceUnsupported, LazyMemoryRule.Describe(area.Size, area.Start, limit), LazyMemoryRule.Why,
+                    "Leave out -LazyPages, or install criu 4.3 or later there, or let the kernel there overcommit memory: sysctl vm.overcommit_memory=1.")
+                    with { ProcessId = area.ProcessId });
+            }
         }
     }
 

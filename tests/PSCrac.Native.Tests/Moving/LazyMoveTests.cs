@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using PSCrac.Criu;
 using PSCrac.Images.Operations;
 using PSCrac.Moving;
 using PSCrac.Procfs;
@@ -226,6 +227,50 @@ public sealed class LazyMoveTests : IDisposable
         string pages = Assert.Single(Directory.GetFiles(moved.ImagePath!, "pages-*.img"));
         Assert.Equal(File.ReadAllBytes(pages), File.ReadAllBytes(Path.Combine(moved.RemoteImagePath!, Path.GetFileName(pages))));
         ImageRemoval.Remove(CracImage.Open(moved.ImagePath!), force: true);
+    }
+
+    [CriuTheory("sshd", "ssh", "ssh-keygen", "unshare", "nsenter", "ip", "python3")]
+    [InlineData(true, 0)]
+    [InlineData(false, 0)]
+
+    // MAP_NORESERVE, which the kernel does not count.
+    [InlineData(true, 0x4000)]
+    public void More_reserved_memory_than_the_other_host_has_is_told_before_anything_is_frozen(bool isLazy, int flags)
+    {
+        using TestProgram program = TestProgram.Start(
+            PythonProgram.Path!,
+            [
+                "-c",
+                """
+                import ctypes, sys, time
+                libc = ctypes.CDLL(None)
+                libc.mmap.restype = ctypes.c_void_p
+                assert libc.mmap(None, ctypes.c_size_t(4 << 40), 0, 0x22 | int(sys.argv[1]), -1, ctypes.c_long(0)) != ctypes.c_void_p(-1).value
+                print("reserved", flush=True)
+                time.sleep(1000)
+                """,
+                $"{flags}",
+            ]);
+        program.WaitForLine("reserved");
+        var reached = new List<MoveState>();
+
+        using Move move = PSCrac.Moving.Move.Prepare(
+            new() { ProcessId = program.ProcessId, Host = _far.Host, LazyPages = isLazy, Reached = reached.Add }, null, CancellationToken.None);
+
+        if (isLazy && flags == 0 && CriuInstallation.Locate().GetVersion() < new Version(4, 3))
+        {
+            CracException refused = Expect.Failure(CracReason.ResourceUnsupported, () => move.Run(null, CancellationToken.None));
+            Assert.Contains("4096 GiB", refused.Message);
+            Assert.Contains("-LazyPages", refused.RecommendedAction);
+            Assert.Equal(program.ProcessId, Assert.Single(refused.Findings, static finding => finding.Severity == CracFindingSeverity.Blocker).ProcessId);
+        }
+        else
+        {
+            move.RequirePossible();
+        }
+
+        Assert.Equal([MoveState.Connected], reached);
+        Assert.NotEqual(ProcessState.Stopped, ProcessStatus.TryRead(program.ProcessId)!.State);
     }
 
     private static Action<MoveState> At(MoveState state, Action then) => reached =>

@@ -10,6 +10,9 @@ namespace PSCrac.Preflight.ImageRules;
 /// </summary>
 internal sealed class LazyMemoryRule : ImageRule
 {
+    /// <summary>Why it cannot be restored.</summary>
+    internal const string Why = "A lazy restore maps reserved memory as if it were in use, and the kernel does not overcommit by that much.";
+
     private const string Overcommit = "/proc/sys/vm/overcommit_memory";
     private const uint NoReserve = 0x4000; // MAP_NORESERVE
 
@@ -17,12 +20,11 @@ internal sealed class LazyMemoryRule : ImageRule
 
     internal override void Examine(ImageSubject subject)
     {
-        if (!subject.Options.LazyPages || subject.Options.CriuVersion >= s_withReservations || File.ReadAllText(Overcommit).Trim() == "1")
+        if (!subject.Options.LazyPages || FindLimit(subject.Options.CriuVersion) is not { } totalMemory)
         {
             return;
         }
 
-        long totalMemory = ReadTotalMemory();
         foreach (CracImageProcess process in subject.Image.Processes)
         {
             foreach (CracImageMemoryArea area in process.MemoryAreas)
@@ -31,9 +33,9 @@ internal sealed class LazyMemoryRule : ImageRule
                 {
                     subject.Block(
                         process.ProcessId,
-                        string.Create(CultureInfo.InvariantCulture, $"an area of {area.Size >> 30} GiB at 0x{area.Start:x}, on a machine of {totalMemory >> 30} GiB"),
+                        Describe(area.Size, area.Start, totalMemory),
                         CracReason.ResourceUnsupported,
-                        "A lazy restore maps reserved memory as if it were in use, and the kernel does not overcommit by that much.",
+                        Why,
                         "Leave out -LazyPages, or let the kernel overcommit memory: sysctl vm.overcommit_memory=1.",
                         new($"processes with an area that is larger than this machine's memory of {totalMemory >> 30} GiB", Place: $"{area.Size >> 30} GiB"));
                     break;
@@ -41,6 +43,15 @@ internal sealed class LazyMemoryRule : ImageRule
             }
         }
     }
+
+    /// <summary>The size that no private area may exceed unless its memory is not counted (MAP_NORESERVE), in bytes; null for no limit.</summary>
+    /// <param name="criu">The criu that restores; null if that is not known.</param>
+    internal static long? FindLimit(Version? criu) =>
+        criu >= s_withReservations || File.ReadAllText(Overcommit).Trim() == "1" ? null : ReadTotalMemory();
+
+    /// <summary>An area above the limit.</summary>
+    internal static string Describe(long size, ulong start, long limit) =>
+        string.Create(CultureInfo.InvariantCulture, $"an area of {size >> 30} GiB at 0x{start:x}, on a machine of {limit >> 30} GiB");
 
     // Lines such as "MemTotal:       24576 kB".
     private static long ReadTotalMemory()
