@@ -9,6 +9,9 @@ A process of a gigabyte, restored at once and lazily: how long until its first i
 The process, in Python, notes the time again and again; what it notes first after a restore is its first instruction. All
 times count from the start of the cmdlet, or of plain criu by a shell. The ways take turns; medians in milliseconds. A
 first round, with cold files and code, is not counted.
+
+CPU is the time of criu and, with lazy pages, of what brings them, without that of the process itself: a mean, since the
+kernel counts it in hundredths of a second. Memory is the peak of what brings the pages, the sum of its processes.
 #>
 [CmdletBinding()]
 param(
@@ -59,6 +62,23 @@ function Wait-Note {
     $lines[0]
 }
 
+# Of all children that have ended (proc_pid_stat(5), fields 16 and 17), in hundredths of a second.
+function Get-ChildTime {
+    $fields = (Get-Content -LiteralPath '/proc/self/stat' -Raw).Split(') ')[-1].Split(' ')
+    [long] $fields[13] + [long] $fields[14]
+}
+
+# Of the children that run, in MiB.
+function Get-ChildPeak {
+    $sum = 0
+    foreach ($task in Get-ChildItem -LiteralPath '/proc/self/task') {
+        foreach ($child in -split (Get-Content -LiteralPath "$task/children" -Raw -ErrorAction Ignore) -ne '') {
+            if ((Get-Content -LiteralPath "/proc/$child/status" -Raw -ErrorAction Ignore) -match 'VmHWM:\s+(\d+)') { $sum += [long] $Matches[1] }
+        }
+    }
+    $sum / 1KB
+}
+
 # Each restores, and gives how long it took in milliseconds until all pages were there, from the start on.
 $ways = [ordered]@{
     'criu'              = {
@@ -71,11 +91,14 @@ $ways = [ordered]@{
     }
     'PSCrac -LazyPages' = {
         $restored = Restore-CracProcess -LiteralPath $image -LazyPages
+        # In the round that is not counted, which this would disturb.
+        while ($round -eq 0 -and $restored.LazyPages.State -eq 'InProgress') { $script:peak = [Math]::Max($peak, (Get-ChildPeak)) }
         if (-not $restored.LazyPages.WaitForAll([timespan]::FromMinutes(5))) { throw 'the pages did not come' }
         $watch.Elapsed.TotalMilliseconds
     }
 }
 
+$peak = 0
 $null = New-Item -ItemType Directory -Path $folder
 Set-Content -LiteralPath (Join-Path $folder 'big.py') $program
 # Not a version manager's script in front of it.
@@ -96,9 +119,11 @@ try {
             Start-Sleep -Milliseconds 1500
             $start = [DateTime]::UtcNow.Ticks
             $watch = [Diagnostics.Stopwatch]::StartNew()
+            $time = Get-ChildTime
             $all = & $ways[$way]
+            $time = (Get-ChildTime) - $time
             $first = ([DateTime]::UnixEpoch.Ticks + [long](Wait-Note) / 100 - $start) / [timespan]::TicksPerMillisecond
-            if ($round -gt 0) { $samples[$way].Add([pscustomobject]@{ First = $first; All = $all }) }
+            if ($round -gt 0) { $samples[$way].Add([pscustomobject]@{ First = $first; All = $all; Processor = 10 * $time }) }
             Stop-Process -Id $process.Id -Force
             while (Test-Path -LiteralPath "/proc/$($process.Id)") { Start-Sleep -Milliseconds 5 }
         }
@@ -116,5 +141,7 @@ foreach ($way in $ways.Keys) {
         Restore             = $way
         'First instruction' = [Math]::Round((Get-Median $samples[$way].First), 1)
         'All pages in'      = [Math]::Round((Get-Median $samples[$way].All), 1)
+        'CPU'               = [Math]::Round(($samples[$way].Processor | Measure-Object -Average).Average, 1)
+        'Memory, MiB'       = $way -match 'Lazy' ? [Math]::Round($peak, 1) : 0
     }
 }

@@ -335,7 +335,7 @@ internal sealed class CriuWorker : IDisposable
     }
 
     /// <summary>The exception for a criu that could not be started.</summary>
-    internal static CracException CannotStart(CriuInstallation installation, Errno errno) => LimitFailure.Explain("criu could not be started", errno) ?? new(
+    private static CracException CannotStart(CriuInstallation installation, Errno errno) => LimitFailure.Explain("criu could not be started", errno) ?? new(
         CracReason.CriuNotFound,
         $"The criu worker {installation.CriuPath} could not be started: {LibC.Message(errno)}.",
         $"Check that this program runs, or name another with {CriuInstallation.CriuPathVariable}.");

@@ -99,7 +99,7 @@ public sealed partial class MoveReceiver : IDisposable
                     _channel.Send(MoveFrame.Answer, new MoveAnswer { Findings = MoveSuitability.Examine(question) }, MoveJson.Default.MoveAnswer);
 
                     // It starts while the process is dumped.
-                    _server = question.LazyPages ? _server ?? PageServer.Start() : null;
+                    _server = question.LazyPages ? _server ?? PageServer.Start(question.Ids) : null;
                     break;
                 case MoveFrame.Image when _image is null && !_hasBegun:
                     MoveImage image = _channel.Message(MoveJson.Default.MoveImage);

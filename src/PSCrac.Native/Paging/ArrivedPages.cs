@@ -1,5 +1,5 @@
 using Microsoft.Win32.SafeHandles;
-using PSCrac.Interop;
+using PSCrac.Images.Storage;
 
 namespace PSCrac.Paging;
 
@@ -7,23 +7,27 @@ namespace PSCrac.Paging;
 internal sealed class ArrivedPages : IDisposable
 {
     private const int WordBits = 64;
-    private readonly SafeFileHandle _file;
+    private readonly ImageFile? _whole;
+    private readonly SafeFileHandle? _file;
     private readonly ulong[]? _arrived;
     private readonly ulong[]? _wanted;
 
-    /// <summary>Takes over the file.</summary>
-    /// <param name="file">Open for reading, and for writing if pages are yet to come.</param>
+    /// <summary>Takes over a file of which all pages are there.</summary>
+    /// <param name="file">The pages one after the other.</param>
     /// <param name="layout">Its pages.</param>
-    /// <param name="isWhole">Whether all its pages are there.</param>
-    internal ArrivedPages(SafeFileHandle file, LazyPagesFile layout, bool isWhole)
+    internal ArrivedPages(ImageFile file, LazyPagesFile layout)
+    {
+        _whole = file;
+        Layout = layout;
+    }
+
+    /// <summary>Takes over a file whose pages are yet to come.</summary>
+    /// <param name="file">Open for reading and writing.</param>
+    /// <param name="layout">Its pages.</param>
+    internal ArrivedPages(SafeFileHandle file, LazyPagesFile layout)
     {
         _file = file;
         Layout = layout;
-        if (isWhole)
-        {
-            return;
-        }
-
         int words = (int)((layout.Pages + WordBits - 1) / WordBits);
         _arrived = new ulong[words];
         _wanted = new ulong[words];
@@ -81,7 +85,7 @@ internal sealed class ArrivedPages : IDisposable
         {
             if (writes)
             {
-                RandomAccess.Write(_file, bytes, offset);
+                RandomAccess.Write(_file!, bytes, offset);
             }
         }
         catch (IOException)
@@ -109,9 +113,15 @@ internal sealed class ArrivedPages : IDisposable
         long offset = page * Environment.SystemPageSize;
         try
         {
+            if (_whole is not null)
+            {
+                _whole.ReadExactlyAt(offset, bytes);
+                return true;
+            }
+
             while (bytes.Length > 0)
             {
-                int count = RandomAccess.Read(_file, bytes, offset);
+                int count = RandomAccess.Read(_file!, bytes, offset);
                 if (count == 0)
                 {
                     return false;
@@ -123,7 +133,7 @@ internal sealed class ArrivedPages : IDisposable
 
             return true;
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or CracException)
         {
             return false;
         }
@@ -155,5 +165,9 @@ internal sealed class ArrivedPages : IDisposable
         }
     }
 
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        _whole?.Dispose();
+        _file?.Dispose();
+    }
 }

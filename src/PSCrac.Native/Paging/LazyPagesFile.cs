@@ -36,31 +36,14 @@ internal sealed class LazyPagesFile
     /// <summary>The pages that can come later, in the order of the file.</summary>
     internal IReadOnlyList<LazyRun> Runs { get; }
 
-    /// <summary>Reads which pages of a process can come later; null if it has no pagemap.</summary>
-    /// <exception cref="CracException">The pagemap is damaged, or has pages of another size, compressed or in another image.</exception>
-    internal static LazyPagesFile? Read(ImageSource source, string pagemap)
+    /// <summary>Finds which pages of a process can come later.</summary>
+    internal static LazyPagesFile Find(PageMap map)
     {
-        if (PageMap.Read(source, pagemap) is not { } map)
-        {
-            return null;
-        }
-
-        // A file that is being received is empty at first.
-        using ImageFile? pages = source.TryOpen(map.PagesFile);
-        if (map.HasBlocks || (pages is { Length: > 0 } && pages.Length != (long)map.PresentPages * Environment.SystemPageSize))
-        {
-            throw NotServed(source, pagemap);
-        }
-
         var runs = new List<LazyRun>();
         foreach (PageRun run in map.Runs)
         {
-            if (run.IsInParent)
-            {
-                throw NotServed(source, pagemap);
-            }
-
-            if (run.IsPresent && (run.Flags & PageFlags.Lazy) != 0)
+            // criu restores at once what is in a parent image.
+            if (run.IsPresent && !run.IsInParent && (run.Flags & PageFlags.Lazy) != 0)
             {
                 runs.Add(new LazyRun(run.Address, (long)run.FilePage, (long)run.Pages));
             }
@@ -69,31 +52,51 @@ internal sealed class LazyPagesFile
         return new LazyPagesFile(map.PagesId, map.PagesFile, (long)map.PresentPages, [.. runs]);
     }
 
-    /// <summary>Reads all of an image; null if one of its processes has pages that are not served.</summary>
+    /// <summary>Reads all of an image that is brought from elsewhere; null if one of its processes has pages that are compressed or in a parent image.</summary>
     internal static IReadOnlyList<LazyPagesFile>? ReadAll(ImageSource source)
     {
         var files = new List<LazyPagesFile>();
         foreach (ImageFileInfo file in source.Files)
         {
-            if (PageMap.IsName(file.Name) && !file.Name.StartsWith("pagemap-shmem-", StringComparison.Ordinal))
+            if (!PageMap.IsName(file.Name) || file.Name.StartsWith("pagemap-shmem-", StringComparison.Ordinal))
             {
-                try
-                {
-                    if (Read(source, file.Name) is { Runs.Count: > 0 } lazy)
-                    {
-                        files.Add(lazy);
-                    }
-                }
-                catch (CracException)
+                continue;
+            }
+
+            try
+            {
+                PageMap? map = PageMap.Read(source, file.Name);
+                if (map is not null && !IsPlain(source, map))
                 {
                     return null;
                 }
+
+                if (map is not null && Find(map) is { Runs.Count: > 0 } lazy)
+                {
+                    files.Add(lazy);
+                }
+            }
+            catch (CracException)
+            {
+                return null;
             }
         }
 
         return files;
     }
 
-    private static CracException NotServed(ImageSource source, string pagemap) =>
-        new(CracReason.OptionRefused, $"{source.Path}/{pagemap} has pages that cannot be brought later.", "Restore it without -LazyPages.");
+    private static bool IsPlain(ImageSource source, PageMap map)
+    {
+        foreach (PageRun run in map.Runs)
+        {
+            if (run.IsInParent)
+            {
+                return false;
+            }
+        }
+
+        // A file that is being received is empty at first.
+        using ImageFile? pages = source.TryOpen(map.PagesFile);
+        return !map.HasBlocks && (pages is not { Length: > 0 } || pages.Length == (long)map.PresentPages * Environment.SystemPageSize);
+    }
 }

@@ -80,19 +80,29 @@ internal sealed partial class PageDaemonLoop
     private ArrivedPages? OpenPages(int pid)
     {
         FolderHandle images = _orders!.Images;
-        if (LazyPagesFile.Read(new DirectoryImageSource(images), PageMap.NameFor(pid)) is not { Pages: > 0 } layout)
+        if (PageMap.Read(new DirectoryImageSource(images), PageMap.NameFor(pid)) is not { PresentPages: > 0 } map)
         {
             return null;
         }
 
-        if (!_files.TryGetValue(layout.Id, out ArrivedPages? pages))
+        if (_files.TryGetValue(map.PagesId, out ArrivedPages? pages))
         {
-            SafeFileHandle file = images.Open(layout.Name, HasFeed ? LibC.O_RDWR : LibC.O_RDONLY, out Errno errno);
-            pages = new ArrivedPages(file, layout, isWhole: !HasFeed);
-            _files.Add(layout.Id, pages);
-            _hasFailed |= errno != 0;
+            return pages;
         }
 
+        LazyPagesFile layout = LazyPagesFile.Find(map);
+        if (HasFeed)
+        {
+            SafeFileHandle file = images.Open(layout.Name, LibC.O_RDWR, out Errno errno);
+            _hasFailed |= errno != 0;
+            pages = new ArrivedPages(file, layout);
+        }
+        else
+        {
+            pages = new ArrivedPages(map.OpenPages(isWhole: true), layout);
+        }
+
+        _files.Add(layout.Id, pages);
         return pages;
     }
 

@@ -33,6 +33,17 @@ internal static class PageProcess
 
         LibC.SetThreadName("pscrac-pages\0"u8);
         using var daemon = new PageDaemonLoop(control, new SafeFileHandle(Guard, ownsHandle: false));
-        LibC.Exit(daemon.Run());
+        int code = PageDaemonLoop.Ended;
+        try
+        {
+            code = daemon.Run();
+        }
+        catch (CracException e)
+        {
+            // The image is damaged. Who started it reads this.
+            Console.Error.WriteLine(e.Message);
+        }
+
+        LibC.Exit(code);
     }
 }

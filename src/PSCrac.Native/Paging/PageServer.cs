@@ -21,11 +21,15 @@ internal sealed class PageServer : IDisposable
     private const int MaximumOutput = 4096;
     private const int ArmMilliseconds = 30_000;
 
+    // Of both and their threads, also where dotnet or pwsh runs them.
+    private const int MaximumIds = 40;
+
     private readonly SafeFileHandle _control;
     private readonly SafeFileHandle _pidFd;
     private readonly SafeFileHandle _guardPidFd;
     private readonly SafeFileHandle _output;
     private readonly Lock _reaping = new();
+    private int _firstId;
     private bool _isReleased;
     private (int Code, bool Exited)? _end;
 
@@ -45,8 +49,22 @@ internal sealed class PageServer : IDisposable
     internal SafeFileHandle ProcessHandle => _pidFd;
 
     /// <summary>Starts both.</summary>
+    /// <param name="avoided">Pids that they and their threads must not have, since the tree is restored with them; those of another namespace do no harm.</param>
     /// <exception cref="CracException">They could not be started.</exception>
-    internal static PageServer Start()
+    internal static PageServer Start(IReadOnlyCollection<int> avoided)
+    {
+        PageServer server = StartAnywhere();
+        while (avoided.Any(id => id >= server._firstId && id < server._firstId + MaximumIds))
+        {
+            // It keeps its pids until another one with other pids runs.
+            using PageServer inTheWay = server;
+            server = StartAnywhere();
+        }
+
+        return server;
+    }
+
+    private static PageServer StartAnywhere()
     {
         Errno errno = LibC.CreateSocketPair(out SafeFileHandle ours, out SafeFileHandle theirs);
         Errno noPair = LibC.CreateSocketPair(out SafeFileHandle daemonEnd, out SafeFileHandle guardEnd);
@@ -63,7 +81,7 @@ internal sealed class PageServer : IDisposable
         SafeFileHandle? pidFd = errno == 0 ? LibC.OpenPidFd(pid, out errno) : null;
         if (errno == 0)
         {
-            return new PageServer(pid, ours, pidFd!, guard!, output);
+            return new PageServer(pid, ours, pidFd!, guard!, output) { _firstId = Math.Min(pid, guardPid) };
         }
 
         if (guard is not null)

@@ -46,7 +46,7 @@ internal sealed class PageSource : IDisposable
     /// <summary>The daemon that serves the restore; another one for each attempt.</summary>
     internal PageServer TakeServer()
     {
-        PageServer server = _prepared ?? PageServer.Start();
+        PageServer server = _prepared ?? PageServer.Start([]);
         _prepared = null;
         return server;
     }

@@ -52,7 +52,7 @@ internal sealed record NamespaceInitHost(string Program, IReadOnlyList<string> A
         {
             throw new CracException(
                 CracReason.NamespaceUnsupported,
-                $"{assembly} is missing. It is the first process of a new pid namespace.",
+                $"{assembly} is missing. It is the first process of a new pid namespace, and the page daemon of -LazyPages.",
                 "Install the module again with all of its files.");
         }
 

@@ -5,7 +5,7 @@ using PSCrac.Options;
 
 namespace PSCrac.Restoring;
 
-/// <summary>A restore from an archive: the image is unpacked for it, and removed when nobody reads it any more.</summary>
+/// <summary>A restore from an archive: the image is unpacked for it, and removed when the tree runs. A page daemon has open what it still reads.</summary>
 internal static class ArchiveRestore
 {
     /// <summary>Restores a process tree.</summary>
@@ -17,26 +17,9 @@ internal static class ArchiveRestore
         RestoreRequest request, Func<RestoreRequest, CracRestoredProcess> restore, IProgress<CracProgress>? progress, CancellationToken cancellation)
     {
         var signature = new SignatureRequirement(request.RequireSignature, request.AllowedSigners);
-        TemporaryImage temporary = TemporaryImage.Unpack(request.Image, request.SkipTrustCheck, signature, out CracImage image, progress, cancellation);
-        bool isServed = false;
-        try
-        {
-            CracRestoredProcess restored = restore(request with { Image = image });
-            restored.ImagePath = request.Image.Path;
-            if (restored.LazyPages is { } pages)
-            {
-                isServed = true;
-                _ = pages.Ended.ContinueWith(_ => temporary.Dispose(), TaskScheduler.Default);
-            }
-
-            return restored;
-        }
-        finally
-        {
-            if (!isServed)
-            {
-                temporary.Dispose();
-            }
-        }
+        using TemporaryImage temporary = TemporaryImage.Unpack(request.Image, request.SkipTrustCheck, signature, out CracImage image, progress, cancellation);
+        CracRestoredProcess restored = restore(request with { Image = image });
+        restored.ImagePath = request.Image.Path;
+        return restored;
     }
 }

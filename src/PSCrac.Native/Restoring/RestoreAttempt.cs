@@ -82,7 +82,6 @@ internal sealed class RestoreAttempt : IDisposable
         session.Notified = (action, _) => OnNotification(action, session);
 
         session.Polled = _pageDaemon is null ? null : () => RequirePageDaemon(session);
-        _pageDaemon?.WaitUntilReady(_cancellation);
         long start = Stopwatch.GetTimestamp();
         Report(CracPhase.Restoring);
         int result = session.Run(CriuRequest.Restore, _cancellation);
@@ -138,6 +137,7 @@ internal sealed class RestoreAttempt : IDisposable
         ImageTrust trust = DisposeLater(ImageTrust.Examine(_image.Path));
         _images = RestorePreflight.RequireTrusted(trust, _request, _cancellation);
         _preparedWorker ??= startsEarly ? DisposeLater(StartWorker()) : null;
+        _pageDaemon = _options.LazyPages ? DisposeLater(RestorePages.Start(_request.Pages, RequiredIds())) : null;
         RestorableImage.RequireSameFolder(_image, _images);
         RestorableImage.Lock(_image, _images);
         RestoreReadahead readahead = DisposeLater(RestoreReadahead.Begin(_images, _image, withPages: !_options.LazyPages));
@@ -171,9 +171,9 @@ internal sealed class RestoreAttempt : IDisposable
             return findings;
         }));
         _ = readahead.ContinueAfter(_preflight.Completion);
-        if (_isInNewNamespace || (_options.LazyPages && _request.Pages is null))
+        if (_isInNewNamespace)
         {
-            // A page daemon or a namespace is started only for a tree that can be restored.
+            // A namespace is made only for a tree that can be restored.
             _preflight.Require();
         }
 
@@ -183,7 +183,7 @@ internal sealed class RestoreAttempt : IDisposable
     private CriuSession StartCriu(int logLevel)
     {
         SafeFileHandle read = _overlay?.Handle ?? _images!.Handle;
-        _pageDaemon = _options.LazyPages ? DisposeLater(RestorePages.Start(_installation, _images!, _work!.Folder, _request.Pages)) : null;
+        _pageDaemon?.Serve(_images!, _work!.Folder);
         _ownGuard = _request.Guard is null && CanOutliveSession() ? DisposeLaterIfAny(SessionGuard.TryStart()) : null;
         _init = _isInNewNamespace ? DisposeLater(NamespaceInitProcess.Start(_image.ThreadIds, _image.RootProcessId, _cancellation)) : null;
         PidNamespace? inside = DisposeLaterIfAny(_init?.OpenNamespace());
@@ -296,7 +296,7 @@ internal sealed class RestoreAttempt : IDisposable
 
     private CriuWorker StartWorker()
     {
-        HashSet<int> needed = [.. PidRule.FindRequiredIds(_image).Select(static needed => needed.Id)];
+        HashSet<int> needed = RequiredIds();
         CriuWorker worker = CriuSession.StartWorker(_installation, _terminal, _request.Inherited, _start);
         while (needed.Contains(worker.ProcessId))
         {
@@ -307,6 +307,8 @@ internal sealed class RestoreAttempt : IDisposable
 
         return worker;
     }
+
+    private HashSet<int> RequiredIds() => [.. PidRule.FindRequiredIds(_image).Select(static needed => needed.Id)];
 
     // Most restores replace no files; then the image's tables need not be read here.
     private FileEdits EditFiles()

@@ -1,8 +1,14 @@
+using System.Diagnostics;
+using PSCrac.Checkpointing;
 using PSCrac.Criu;
+using PSCrac.Images.Operations;
+using PSCrac.Interop;
 using PSCrac.Options;
+using PSCrac.Paging;
 using PSCrac.Procfs;
 using PSCrac.Restoring;
 using PSCrac.Tests.Criu;
+using PSCrac.Tests.Moving;
 using PSCrac.Tests.Support;
 using Xunit;
 
@@ -15,17 +21,17 @@ public class LazyPagesTests
 
     // Says "ready", and whenever it is asked, whether all of its memory is what it was.
     private const string Big = """
-        import hashlib, os, signal, time
+        import hashlib, os, signal
         big = bytearray(os.urandom(1 << 20) * 200)
         for i in range(0, len(big), 1 << 20):
             big[i:i + 4] = i.to_bytes(4, "little")
         told = hashlib.sha256(big).hexdigest()
-        def ask(*_):
-            print("good" if hashlib.sha256(big).hexdigest() == told else "bad", flush=True)
-        signal.signal(signal.SIGUSR1, ask)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
         print("ready", flush=True)
         while True:
-            time.sleep(60)
+            # In sleep() a signal that comes just before it is seen only after it.
+            signal.sigwait([signal.SIGUSR1])
+            print("good" if hashlib.sha256(big).hexdigest() == told else "bad", flush=True)
         """;
 
     [CriuFact("python3")]
@@ -51,17 +57,16 @@ public class LazyPagesTests
     {
         using Subject subject = Subject.Python(
             """
-            import os, signal, time
+            import os, signal
             big = bytearray(b"\x5a") * (200 << 20)
-            def ask(*_):
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+            print("ready", flush=True)
+            while True:
+                signal.sigwait([signal.SIGUSR1])
                 pid = os.fork()
                 if pid == 0:
                     os._exit(7 if big.count(b"\x5a") == len(big) else 8)
                 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-            signal.signal(signal.SIGUSR1, ask)
-            print("ready", flush=True)
-            while True:
-                time.sleep(60)
             """,
             "ready");
         subject.Checkpoint();
@@ -212,32 +217,121 @@ public class LazyPagesTests
 
         Task<CracRestoredProcess> restore = Task.Run(() => subject.Restore(options));
         Wait.Until(() => File.Exists(marker), () => "criu did not get to its script");
-        LinuxKill(Assert.Single(Daemons()), "KILL");
+        LinuxKill(Assert.Single(Children("pscrac-pages")), "KILL");
         LinuxKill(int.Parse(File.ReadAllText(marker)), "KILL");
 
         Assert.Throws<CracException>(() => restore.GetAwaiter().GetResult());
         Assert.True(Subject.HasEnded(subject.ProcessId));
     }
 
-    [CriuFact("python3")]
-    public void What_a_killed_daemon_had_started_ends_with_it()
+    [CriuTheory("python3")]
+    [InlineData(CracPidNamespace.Host)]
+    [InlineData(CracPidNamespace.New)]
+    public void A_thread_that_waits_for_a_page_of_a_lost_daemon_reads_no_zeros(CracPidNamespace place)
     {
-        using Subject subject = Subject.Counting();
+        for (int round = 0; round < 3; round++)
+        {
+            using var program = new CheckingProgram(2 * Megabytes);
+            using var folder = new TemporaryFolder();
+            Checkpoint.Run(new CheckpointRequest { ProcessId = program.ProcessId, ImagePath = folder.At("image"), NoSync = true });
+            program.RequireSoundSoFar();
+
+            using CracRestoredProcess restored = Restore.Run(
+                new RestoreRequest { Image = CracImage.Open(folder.At("image")), Options = new() { LazyPages = true }, PidNamespace = place });
+            LinuxKill(restored.LazyPages!.DaemonId, "STOP");
+            Assert.Equal(CracLazyPagesState.InProgress, restored.LazyPages.State);
+            Wait.Until(() => WaitsFor(restored.Id).Contains("userfault", StringComparison.Ordinal), () => $"it waits for {WaitsFor(restored.Id)}");
+            LinuxKill(restored.LazyPages.DaemonId, "KILL");
+
+            Assert.True(restored.WaitForExit(Wait.Limit));
+            Wait.Until(() => program.Find().Count == 0, () => "it still runs");
+            program.RequireSoundSoFar();
+        }
+    }
+
+    [CriuFact("python3")]
+    public void A_lost_daemon_ends_the_tree_without_a_session_too()
+    {
+        using Subject subject = Subject.Python(Big, "ready");
         subject.Checkpoint();
-        string started = subject.Folder.At("started");
+        string[] command = Helper.Command("restore", subject.ImagePath, "Lazy");
+        using Process session = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true })!;
+        ReadTo("phase Restoring");
+        Wait.Until(() => Children("pscrac-pages", session.Id).Length == 1, () => "there is no page daemon");
+        int daemon = Children("pscrac-pages", session.Id)[0];
+        ReadTo("phase Resuming");
+        LinuxKill(daemon, "STOP");
+        ReadTo("restored");
+        subject.Program.Remember();
+        session.Kill();
+        session.WaitForExit();
+        Assert.Equal(ProcessState.Stopped, ProcessStatus.TryRead(daemon)!.State);
+        subject.Signal("USR1");
+        Wait.Until(() => WaitsFor(subject.ProcessId).Contains("userfault", StringComparison.Ordinal), () => $"it waits for {WaitsFor(subject.ProcessId)}");
+        LinuxKill(daemon, "KILL");
 
-        // A criu that is killed while it probes the kernel leaves a child, which keeps the daemon's descriptors open.
-        using var criu = new ChangedCriu($"""
-            *" lazy-pages "*)
-                sleep 1000 &
-                echo $! > {started}
-                kill -s KILL $$
-            """);
-        Expect.Failure(
-            CracReason.KernelFeatureMissing,
-            () => Restore.Run(new RestoreRequest { Image = CracImage.Open(subject.ImagePath), Options = new() { LazyPages = true }, CriuPath = criu.Path }));
+        Wait.Until(() => Subject.HasEnded(subject.ProcessId), () => "it still runs");
+        Assert.Equal("ready", subject.LastLine());
 
-        Wait.Until(() => Subject.HasEnded(int.Parse(File.ReadAllText(started))), () => "it still runs");
+        void ReadTo(string start)
+        {
+            string? line;
+            do
+            {
+                line = session.StandardOutput.ReadLine();
+                Assert.NotNull(line);
+            }
+            while (!line.StartsWith(start, StringComparison.Ordinal));
+        }
+    }
+
+    [CriuFact("python3")]
+    public void The_image_may_go_as_soon_as_the_tree_runs()
+    {
+        using Subject subject = Subject.Python(Big, "ready");
+        subject.Checkpoint();
+
+        using CracRestoredProcess restored = subject.Restore(new() { LazyPages = true });
+        LinuxKill(restored.LazyPages!.DaemonId, "STOP");
+        Assert.Equal(CracLazyPagesState.InProgress, restored.LazyPages.State);
+        ImageRemoval.Remove(CracImage.Open(subject.ImagePath), force: true);
+        LinuxKill(restored.LazyPages.DaemonId, "CONT");
+
+        Assert.True(restored.LazyPages.WaitForAll(Wait.Limit));
+        subject.Signal("USR1");
+        Wait.Until(() => subject.LastLine() == "good", () => $"it said {subject.LastLine()}; {subject.Program.ReadErrors()}");
+    }
+
+    [CriuFact("python3")]
+    public void Without_its_guard_the_daemon_goes_on()
+    {
+        using Subject subject = Subject.Python(Big, "ready");
+        subject.Checkpoint();
+
+        using CracRestoredProcess restored = subject.Restore(new() { LazyPages = true });
+        foreach (int guard in Children("pscrac-guard"))
+        {
+            LinuxKill(guard, "KILL");
+        }
+
+        subject.Signal("USR1");
+        Wait.Until(() => subject.LastLine() == "good", () => $"it said {subject.LastLine()}; {subject.Program.ReadErrors()}");
+        Assert.True(restored.LazyPages!.WaitForAll(Wait.Limit));
+        Assert.Equal(CracLazyPagesState.Completed, restored.LazyPages.State);
+    }
+
+    [CriuFact("python3")]
+    public void Neither_the_daemon_nor_its_guard_takes_a_pid_of_the_tree()
+    {
+        for (int round = 0; round < 10; round++)
+        {
+            using PageServer first = PageServer.Start([]);
+            int next = first.Identity.ProcessId + 1;
+
+            using PageServer server = PageServer.Start([.. Enumerable.Range(next, 100)]);
+
+            Assert.False(server.Identity.ProcessId >= next && server.Identity.ProcessId < next + 100, $"{server.Identity.ProcessId}, from {next} on");
+        }
     }
 
     [CriuFact("python3")]
@@ -296,19 +390,30 @@ public class LazyPagesTests
         }
     }
 
-    private static void LinuxKill(int processId, string signal) =>
-        Assert.Equal(0, CriuProgram.Kill("-" + signal, $"{processId}").ExitCode);
+    // No program does it: meanwhile all pages could come.
+    private static void LinuxKill(int processId, string signal) => Assert.Equal(Errno.None, LibC.Kill(processId, signal switch
+    {
+        "STOP" => 19,
+        "CONT" => 18,
+        "USR1" => 10,
+        _ => LibC.SIGKILL,
+    }));
 
-    private static int[] Daemons() =>
-        [.. ProcessTree.Read(Environment.ProcessId).Members
-            .Where(static member => member.Status.ParentProcessId == Environment.ProcessId && !member.Status.HasEnded && IsDaemon(member.ProcessId))
+    private static string WaitsFor(int processId) => File.ReadAllText($"/proc/{processId}/wchan");
+
+    // With what has only just been started.
+    private static int[] Daemons() => Children(null);
+
+    private static int[] Children(string? name, int? parent = null) =>
+        [.. ProcessTree.Read(parent ?? Environment.ProcessId).Members
+            .Where(member => member.Status.ParentProcessId == (parent ?? Environment.ProcessId) && !member.Status.HasEnded && (name is null ? IsDaemon(member.ProcessId) : member.Status.CommandName == name))
             .Select(static member => member.ProcessId)];
 
     private static bool IsDaemon(int processId)
     {
         try
         {
-            return File.ReadAllText($"/proc/{processId}/cmdline").Split('\0').Contains("lazy-pages");
+            return File.ReadAllText($"/proc/{processId}/cmdline").Split('\0').Contains("--pages");
         }
         catch (IOException)
         {

@@ -15,6 +15,7 @@ internal enum KillVictim
     Worker,
     Guard,
     PageDaemon,
+    PageGuard,
     Session,
 }
 

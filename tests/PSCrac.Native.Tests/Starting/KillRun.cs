@@ -141,7 +141,7 @@ internal sealed class KillRun : IDisposable
         Wait.Until(() => (victim = Find(_victim)) is not null || IsDone(), () => $"there is no {_victim}");
         Wait.Until(() => Stopwatch.GetElapsedTime(start).TotalMilliseconds >= delay, static () => "the time does not pass");
         Find(KillVictim.None);
-        if (victim is not { } found || !found.IsRunning() || (IsDone() && _victim != KillVictim.PageDaemon))
+        if (victim is not { } found || !found.IsRunning() || (IsDone() && _victim is not (KillVictim.PageDaemon or KillVictim.PageGuard)))
         {
             return null;
         }
@@ -169,8 +169,12 @@ internal sealed class KillRun : IDisposable
         foreach (ProcessTreeMember member in ProcessTree.Read(_session.Id).Members.Skip(1))
         {
             string[] words = CommandOf(member.ProcessId);
-            KillVictim kind = words.Contains("swrk") ? KillVictim.Worker : words.Contains("lazy-pages") ? KillVictim.PageDaemon : words is ["pscrac-guard", ..] ? KillVictim.Guard : KillVictim.None;
-            if (kind != KillVictim.None && member.Status.ParentProcessId == _session.Id && !_tree.Contains(member.ProcessId))
+            bool servesPages = words.Contains("--pages");
+            KillVictim kind = words.Contains("swrk") ? KillVictim.Worker
+                : servesPages && member.Status.CommandName == "pscrac-pages" ? KillVictim.PageDaemon
+                : servesPages && member.Status.CommandName == "pscrac-guard" ? KillVictim.PageGuard
+                : words is ["pscrac-guard", ..] ? KillVictim.Guard : KillVictim.None;
+            if ((kind != KillVictim.None || servesPages) && member.Status.ParentProcessId == _session.Id && !_tree.Contains(member.ProcessId))
             {
                 _helpers.Add(member.Status.Identity);
                 found = kind == victim ? member.Status.Identity : found;

@@ -7,7 +7,7 @@ using Xunit.Abstractions;
 namespace PSCrac.Tests.Starting;
 
 /// <summary>
-/// Kills the worker, the guard, the page daemon or the session at random moments of dumps, restores and lazy restores. PSCRAC_KILLS sets
+/// Kills the worker, the guard, the page daemon, its guard or the session at random moments of dumps, restores and lazy restores. PSCRAC_KILLS sets
 /// how often, PSCRAC_KILL_SEED repeats another run.
 /// </summary>
 [Collection(AloneCollection.Name)]
@@ -24,7 +24,7 @@ public class KillSeriesTests(ITestOutputHelper output)
         (KilledOperation.Dump, KillVictim.Worker), (KilledOperation.Restore, KillVictim.Worker), (KilledOperation.LazyRestore, KillVictim.Worker),
         (KilledOperation.Dump, KillVictim.Session), (KilledOperation.Restore, KillVictim.Session), (KilledOperation.LazyRestore, KillVictim.Session),
         (KilledOperation.Dump, KillVictim.Guard), (KilledOperation.LazyRestore, KillVictim.PageDaemon),
-        (KilledOperation.Dump, KillVictim.Worker), (KilledOperation.LazyRestore, KillVictim.Guard),
+        (KilledOperation.Dump, KillVictim.Worker), (KilledOperation.LazyRestore, KillVictim.Guard), (KilledOperation.LazyRestore, KillVictim.PageGuard),
     ];
 
     [CriuFact("python3")]

@@ -11,37 +11,21 @@ public enum CracLazyPagesState
     /// <summary>All are transferred, and the image is no longer needed.</summary>
     Completed,
 
-    /// <summary>
-    /// The page daemon ended with some missing, and the tree was killed, because it would have read zeros in their place.
-    /// </summary>
+    /// <summary>The page daemon ended with some missing, and the tree was killed: it never reads zeros in their place.</summary>
     Failed,
 }
 
 /// <summary>
-/// The transfer of the pages of a tree that runs before all of its memory is present. A session that exits first waits for it, a
-/// minute at most: the page daemon works without the session, but only the session would kill the tree if the daemon were lost.
+/// The transfer of the pages of a tree that runs before all of its memory is present. It goes on when the session ends.
 /// </summary>
 public sealed class CracLazyPages
 {
-    // A stopped daemon (SIGSTOP) must not keep the session from exiting.
-    private static readonly TimeSpan MaximumExitDelay = TimeSpan.FromMinutes(1);
-
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly long _start = Stopwatch.GetTimestamp();
-    private readonly EventHandler _sessionEnds;
 
     /// <summary>Begins.</summary>
     /// <param name="daemonId">The page daemon.</param>
-    /// <param name="isGuarded">Whether the tree is killed without this session too if the daemon is lost.</param>
-    internal CracLazyPages(int daemonId, bool isGuarded = false)
-    {
-        DaemonId = daemonId;
-        _sessionEnds = (_, _) => _ended.Task.Wait(MaximumExitDelay);
-        if (!isGuarded)
-        {
-            AppDomain.CurrentDomain.ProcessExit += _sessionEnds;
-        }
-    }
+    internal CracLazyPages(int daemonId) => DaemonId = daemonId;
 
     /// <summary>The page daemon's pid.</summary>
     public int DaemonId { get; }
@@ -51,9 +35,6 @@ public sealed class CracLazyPages
 
     /// <summary>The time from the start of the tree until all pages were transferred; null while some are missing.</summary>
     public TimeSpan? TransferTime { get; private set; }
-
-    /// <summary>Completes when the page daemon has ended.</summary>
-    internal Task Ended => _ended.Task;
 
     /// <summary>Waits until the transfer has ended.</summary>
     /// <param name="timeout">The maximum wait; <see cref="Timeout.InfiniteTimeSpan"/> for no limit.</param>
@@ -76,6 +57,5 @@ public sealed class CracLazyPages
         TransferTime = hasSucceeded ? Stopwatch.GetElapsedTime(_start) : null;
         State = hasSucceeded ? CracLazyPagesState.Completed : CracLazyPagesState.Failed;
         _ended.SetResult();
-        AppDomain.CurrentDomain.ProcessExit -= _sessionEnds;
     }
 }
