@@ -5,8 +5,8 @@ namespace PSCrac.Moving;
 // else goes over the connection.
 internal sealed partial class MovePages
 {
-    // With what criu must have at once, what is sent before the process runs stays below 5 MB.
-    private const long MostBefore = 4_500_000;
+    // What is sent before the process runs is to stay below 5 MB; what it asks for between GO and its first instruction comes on top.
+    private const long MostBefore = 3_500_000;
     private const int AheadTickMilliseconds = 1;
 
     private static readonly TimeSpan s_beginning = TimeSpan.FromMilliseconds(200);

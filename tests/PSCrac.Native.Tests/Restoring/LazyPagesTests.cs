@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using PSCrac.Checkpointing;
+using PSCrac.Common;
 using PSCrac.Criu;
 using PSCrac.Images.Operations;
 using PSCrac.Interop;
@@ -95,9 +96,8 @@ public class LazyPagesTests
         using Subject subject = Subject.Python(Big, "ready");
         subject.Checkpoint();
 
-        using CracRestoredProcess restored = subject.Restore(new() { LazyPages = true });
-        LinuxKill(restored.LazyPages!.DaemonId, "STOP");
-        Assert.Equal(CracLazyPagesState.InProgress, restored.LazyPages.State);
+        using CracRestoredProcess restored = subject.Restore(new() { LazyPages = true }, progress: new DaemonStopper());
+        Assert.Equal(CracLazyPagesState.InProgress, restored.LazyPages!.State);
         LinuxKill(restored.LazyPages.DaemonId, "KILL");
 
         Assert.True(restored.WaitForExit(Wait.Limit));
@@ -162,9 +162,8 @@ public class LazyPagesTests
         Assert.Equal(3, all.Length);
         subject.Checkpoint();
 
-        using CracRestoredProcess restored = subject.Restore(new() { LazyPages = true });
-        LinuxKill(restored.LazyPages!.DaemonId, "STOP");
-        LinuxKill(restored.LazyPages.DaemonId, "KILL");
+        using CracRestoredProcess restored = subject.Restore(new() { LazyPages = true }, progress: new DaemonStopper());
+        LinuxKill(restored.LazyPages!.DaemonId, "KILL");
 
         Wait.Until(() => all.All(Subject.HasEnded), () => "some of the tree still run");
     }
@@ -175,10 +174,9 @@ public class LazyPagesTests
         using Subject subject = Subject.Python(Big, "ready");
         subject.Checkpoint();
 
-        using CracRestoredProcess restored = subject.Restore(new() { LazyPages = true });
-        LinuxKill(restored.LazyPages!.DaemonId, "STOP");
+        using CracRestoredProcess restored = subject.Restore(new() { LazyPages = true }, progress: new DaemonStopper());
         subject.Signal("KILL");
-        LinuxKill(restored.LazyPages.DaemonId, "CONT");
+        LinuxKill(restored.LazyPages!.DaemonId, "CONT");
 
         Wait.Until(() => restored.LazyPages.State != CracLazyPagesState.InProgress, () => "the page daemon stays");
         Assert.Null(ProcessStatus.TryRead(restored.LazyPages.DaemonId));
@@ -237,9 +235,8 @@ public class LazyPagesTests
             program.RequireSoundSoFar();
 
             using CracRestoredProcess restored = Restore.Run(
-                new RestoreRequest { Image = CracImage.Open(folder.At("image")), Options = new() { LazyPages = true }, PidNamespace = place });
-            LinuxKill(restored.LazyPages!.DaemonId, "STOP");
-            Assert.Equal(CracLazyPagesState.InProgress, restored.LazyPages.State);
+                new RestoreRequest { Image = CracImage.Open(folder.At("image")), Options = new() { LazyPages = true }, PidNamespace = place }, new DaemonStopper());
+            Assert.Equal(CracLazyPagesState.InProgress, restored.LazyPages!.State);
             Wait.Until(() => WaitsFor(restored.Id).Contains("userfault", StringComparison.Ordinal), () => $"it waits for {WaitsFor(restored.Id)}");
             LinuxKill(restored.LazyPages.DaemonId, "KILL");
 
@@ -254,13 +251,12 @@ public class LazyPagesTests
     {
         using Subject subject = Subject.Python(Big, "ready");
         subject.Checkpoint();
-        string[] command = Helper.Command("restore", subject.ImagePath, "Lazy");
-        using Process session = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true })!;
-        ReadTo("phase Restoring");
-        Wait.Until(() => Children("pscrac-pages", session.Id).Length == 1, () => "there is no page daemon");
-        int daemon = Children("pscrac-pages", session.Id)[0];
+        string[] command = Helper.Command("restore", subject.ImagePath, "Lazy", "Waiting");
+        using Process session = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
         ReadTo("phase Resuming");
+        int daemon = Assert.Single(Children("pscrac-pages", session.Id));
         LinuxKill(daemon, "STOP");
+        session.StandardInput.WriteLine();
         ReadTo("restored");
         subject.Program.Remember();
         session.Kill();
@@ -291,9 +287,8 @@ public class LazyPagesTests
         using Subject subject = Subject.Python(Big, "ready");
         subject.Checkpoint();
 
-        using CracRestoredProcess restored = subject.Restore(new() { LazyPages = true });
-        LinuxKill(restored.LazyPages!.DaemonId, "STOP");
-        Assert.Equal(CracLazyPagesState.InProgress, restored.LazyPages.State);
+        using CracRestoredProcess restored = subject.Restore(new() { LazyPages = true }, progress: new DaemonStopper());
+        Assert.Equal(CracLazyPagesState.InProgress, restored.LazyPages!.State);
         ImageRemoval.Remove(CracImage.Open(subject.ImagePath), force: true);
         LinuxKill(restored.LazyPages.DaemonId, "CONT");
 
@@ -390,7 +385,18 @@ public class LazyPagesTests
         }
     }
 
-    // No program does it: meanwhile all pages could come.
+    // Before the tree runs: afterwards, all pages could come first.
+    private sealed class DaemonStopper : IProgress<CracProgress>
+    {
+        public void Report(CracProgress value)
+        {
+            if (value.Phase == CracPhase.Resuming)
+            {
+                LinuxKill(Assert.Single(Children("pscrac-pages")), "STOP");
+            }
+        }
+    }
+
     private static void LinuxKill(int processId, string signal) => Assert.Equal(Errno.None, LibC.Kill(processId, signal switch
     {
         "STOP" => 19,

@@ -112,7 +112,7 @@ internal static class Helper
                     Console.WriteLine($"replaced {image}");
                     return 0;
                 case ["restore", var image, .. var how]:
-                    using (CracRestoredProcess restored = Restore.Run(ToRestore(image, how), new Announcer()))
+                    using (CracRestoredProcess restored = Restore.Run(ToRestore(image, how), new Announcer(waits: how.Contains("Waiting"))))
                     {
                         Console.WriteLine($"restored {restored.Id}");
                         restored.WaitForExit(Timeout.InfiniteTimeSpan);
@@ -168,7 +168,7 @@ internal static class Helper
                     }
 
                 default:
-                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE [Child | Lazy | New | SCRIPT]... | trust FILE | environment | configuration | program NAME | (start | or-restore | or-restore-anyway) NAMESPACE IMAGE CONDITION COMMAND... | open-beneath FOLDER FILE... | mutate FOLDER SEED CASES | take MEGABYTES | count");
+                    Console.Error.WriteLine("usage: locate [CRIU [LIBCRIU]] | checkpoint ID IMAGE | replace JVM IMAGE | restore IMAGE [Child | Lazy | New | Waiting | SCRIPT]... | trust FILE | environment | configuration | program NAME | (start | or-restore | or-restore-anyway) NAMESPACE IMAGE CONDITION COMMAND... | open-beneath FOLDER FILE... | mutate FOLDER SEED CASES | take MEGABYTES | count");
                     return 2;
             }
         }
@@ -212,8 +212,15 @@ internal static class Helper
     };
 
     // Not Progress<T>, which would report from other threads, later.
-    private sealed class Announcer : IProgress<CracProgress>
+    private sealed class Announcer(bool waits = false) : IProgress<CracProgress>
     {
-        public void Report(CracProgress value) => Console.WriteLine($"phase {value.Phase} {value.Bytes}");
+        public void Report(CracProgress value)
+        {
+            Console.WriteLine($"phase {value.Phase} {value.Bytes}");
+            if (waits && value.Phase == CracPhase.Resuming)
+            {
+                Console.ReadLine();
+            }
+        }
     }
 }

@@ -113,6 +113,7 @@ internal sealed class Subject : IDisposable
         bool asChild = false,
         TimeSpan? pidTimeout = null,
         bool skipPreflight = false,
+        IProgress<CracProgress>? progress = null,
         CancellationToken cancellation = default)
     {
         var request = new RestoreRequest
@@ -124,7 +125,7 @@ internal sealed class Subject : IDisposable
             SkipPreflight = skipPreflight,
         };
         CracRestoredProcess restored = WithContext(
-            CracOperation.Restore, () => PSCrac.Restoring.Restore.Run(request, cancellation: cancellation));
+            CracOperation.Restore, () => PSCrac.Restoring.Restore.Run(request, progress, cancellation));
         _program.Remember();
         return restored;
     }
