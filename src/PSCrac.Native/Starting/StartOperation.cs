@@ -323,7 +323,7 @@ internal sealed class StartOperation
                 process.WaitForExit(ChildProcess.EndGrace, CancellationToken.None);
             }
         }
-        catch (CracException e) when (e.Reason is CracReason.ProcessNotFound or CracReason.ProcessGone
+        catch (CracException e) when (e.Reason is CracReason.ProcessNotFound or CracReason.ProcessGone or CracReason.ProcessNotEligible
             && process.WaitForExit(ChildProcess.EndGrace, CancellationToken.None))
         {
             throw Readiness.Ended(process, "before its checkpoint");
