@@ -87,6 +87,10 @@ while True:
         "PSCRAC_STATE_ROOT=$at/state"
         "PSCRAC_SSH=$Folder/ssh"
         "PSCRAC_LOG_ROOT=$at/logs"
+        # A module that is elsewhere does not find the private copy of criu.
+        if ($PSBoundParameters.ContainsKey('ModulePath') -and -not $env:CRAC_CRIU_PATH) {
+            "CRAC_CRIU_PATH=$((Test-CracEnvironment | Where-Object Name -EQ criu).Detail -replace '^\S+ at (.*) \(from .*\)$', '$1')"
+        }
         foreach ($each in 'CRAC_CRIU_PATH', 'CRAC_LIBCRIU_PATH', 'DOTNET_ROOT') {
             if ($value = [Environment]::GetEnvironmentVariable($each)) { "$each=$value" }
         }

@@ -229,8 +229,9 @@ while True:
         $moves = (New-Item -ItemType Directory -Force "$env:PSCRAC_STATE_ROOT/moves").FullName
         $image = Invoke-CracCheckpoint -Id (Start-StepIn "$folder/lost") -ImageName lost
         $record = [ordered]@{
-            moveId = 'a' * 32; hostName = 'red.example'; processId = $image.RootProcessId; startTimeTicks = 1; bootId = (Get-Content /proc/sys/kernel/random/boot_id)
+            moveId = 'a' * 32; hostName = 'red.example'; processId = $image.RootProcessId; bootId = (Get-Content /proc/sys/kernel/random/boot_id)
             command = 'lost'; imagePath = $image.Path; isGiven = $true; since = [datetimeoffset]::Now; sessionId = 4194303; sessionStartTimeTicks = 1
+            tree = @(@{ processId = $image.RootProcessId; startTimeTicks = 1 })
         }
         ConvertTo-Json $record | Set-Content "$moves/$('a' * 32).near.json"
         $id = Start-StepIn "$folder/next"
