@@ -11,7 +11,7 @@ public enum CracLazyPagesState
     /// <summary>All are transferred, and the image is no longer needed.</summary>
     Completed,
 
-    /// <summary>The page daemon ended with some missing, and the tree was killed: it never reads zeros in their place.</summary>
+    /// <summary>The page daemon ended with some missing, and the tree was killed, lest it read zeros in their place.</summary>
     Failed,
 }
 
